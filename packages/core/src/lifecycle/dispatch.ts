@@ -1,0 +1,151 @@
+/** Steps between clearance and the executor's claim (spec/protocol.md §5). */
+import type { EventMap } from './events.ts'
+import { audit, cancel, expire, ignore, issueGrant, passed, type Step, same } from './parts.ts'
+import {
+  type ActionState,
+  type Authorized,
+  CLAIM_GRACE_MS,
+  type Dispatched,
+  GRANT_LIFETIME_MAX_MS,
+  GRANTS_PER_ACTION_MAX,
+  type Proposed,
+  type Scheduled,
+} from './state.ts'
+
+export function clearedTick(state: Authorized | Scheduled, _event: unknown, now: number): Step {
+  if (state.cancel !== null) return cancel(state, state.cancel.by, now)
+  return passed(state.run_by, now) ? expire(state, 'run_by', now) : same(state)
+}
+
+export function scheduledTick(state: Scheduled, event: unknown, now: number): Step {
+  const timely = clearedTick(state, event, now)
+  if (timely.state !== state || !passed(state.not_before, now)) return timely
+  return same(state, [issueGrant(state, true)])
+}
+
+export function undoWindow(state: Authorized, event: EventMap['undo_window'], now: number): Step {
+  const timely = clearedTick(state, event, now)
+  if (timely.state !== state) return timely
+  const { not_before } = event
+  const next: Scheduled = { ...state, kind: 'scheduled', since: now, not_before }
+  return same(next, [audit(state, next, 'scheduled', { not_before })])
+}
+
+export function sendBack(state: Authorized, { reason }: EventMap['changed'], now: number): Step {
+  const { issued, cancel: asked } = state
+  const next: Proposed = {
+    kind: 'proposed',
+    since: now,
+    round: state.round + 1,
+    issued,
+    cancel: asked,
+  }
+  return same(next, [audit(state, next, 'sent_back', { reason }), { kind: 'evaluate' }])
+}
+
+export function grantIssued(
+  state: Authorized | Scheduled,
+  event: EventMap['grant_issued'],
+  now: number,
+): Step {
+  const timely = clearedTick(state, event, now)
+  if (timely.state !== state) return timely
+  const { jti, exp } = event
+  if (state.kind === 'scheduled' && !passed(state.not_before, now)) return ignore(state, 'too_early')
+  if (state.issued.includes(jti)) return ignore(state, 'grant_reused')
+  if (passed(exp, now) || !(exp - now <= GRANT_LIFETIME_MAX_MS)) return ignore(state, 'grant_lifetime')
+  const next = dispatchedFrom(state, jti, exp, now)
+  return same(next, [
+    audit(state, next, 'grant_issued', { jti }),
+    { kind: 'dispatch', jti, grant_exp: exp },
+  ])
+}
+
+export function dispatchedFrom(
+  state: Authorized | Scheduled,
+  jti: string,
+  grant_exp: number,
+  now: number,
+): Dispatched {
+  const { round, cancel: asked, run_by, need, evidence } = state
+  const issued = state.issued.includes(jti) ? state.issued : [...state.issued, jti]
+  return {
+    kind: 'dispatched',
+    since: now,
+    round,
+    issued,
+    cancel: asked,
+    run_by,
+    need,
+    evidence,
+    jti,
+    grant_exp,
+  }
+}
+
+/**
+ * A grant counts as unclaimed only after its end and the grace: until then a claim may be on its
+ * way back, and a final state now would deny a side effect that happens.
+ */
+export function dispatchedTick(state: Dispatched, _event: unknown, now: number): Step {
+  if (!passed(state.grant_exp + CLAIM_GRACE_MS, now)) return same(state)
+  if (state.cancel !== null) return cancel(state, state.cancel.by, now)
+  if (passed(state.run_by, now)) return expire(state, 'run_by', now)
+  if (state.issued.length >= GRANTS_PER_ACTION_MAX) return expire(state, 'grants_used_up', now)
+  const { round, issued, run_by, need, evidence } = state
+  const next: Authorized = {
+    kind: 'authorized',
+    since: now,
+    round,
+    issued,
+    cancel: null,
+    run_by,
+    need,
+    evidence,
+  }
+  return same(next, [audit(state, next, 'grant_lapsed', { jti: state.jti }), issueGrant(next, true)])
+}
+
+export function claimed(state: Dispatched, event: EventMap['executor_claimed'], now: number): Step {
+  const { jti, result_by } = event
+  if (!state.issued.includes(jti)) return ignore(state, 'unknown_grant')
+  const { round, issued, cancel: asked } = state
+  const next: ActionState = {
+    kind: 'executing',
+    since: now,
+    round,
+    issued,
+    cancel: asked,
+    jti,
+    result_by,
+  }
+  return same(next, [audit(state, next, 'claimed', { jti })])
+}
+
+export function refused(state: Dispatched, { jti, reason }: EventMap['executor_refused'], now: number): Step {
+  if (jti !== state.jti) return ignore(state, 'unknown_grant')
+  const next: ActionState = { kind: 'refused', since: now, jti, reason }
+  return same(next, [audit(state, next, 'refused', { jti, reason })])
+}
+
+export type ResultEvent = EventMap['result_succeeded' | 'result_failed' | 'result_unknown']
+
+/** A signed result proves the claim that was not heard of. */
+export function resultProvesClaim(state: Dispatched, event: ResultEvent, now: number): Step {
+  const step = claimed(state, { kind: 'executor_claimed', jti: event.jti, result_by: now }, now)
+  return step.state === state
+    ? step
+    : { ...step, effects: [...step.effects, { kind: 'feed', event }] }
+}
+
+/** The claim of an earlier grant, heard of after that grant was taken as lapsed. */
+export function lateClaim(
+  state: Authorized,
+  event: ResultEvent | EventMap['executor_claimed'],
+  now: number,
+): Step {
+  if (!state.issued.includes(event.jti)) return ignore(state, 'unknown_grant')
+  const next = dispatchedFrom(state, event.jti, now, now)
+  return same(next, [audit(state, next, 'claim_found', { jti: event.jti }), { kind: 'feed', event }])
+}
+

@@ -1,0 +1,84 @@
+/** What the steps share: how a step is written, what is outstanding in a state, how one ends. */
+import type { AuditType, Effect, Ignored } from './events.ts'
+import type {
+  ActionState,
+  Authorized,
+  Cancelled,
+  Denied,
+  Expired,
+  PendingApproval,
+  Preparing,
+  Proposed,
+  Scheduled,
+} from './state.ts'
+
+export interface Step {
+  readonly state: ActionState
+  readonly effects: readonly Effect[]
+  /** Why nothing changed; null when something did, or when a tick had nothing to do. */
+  readonly ignored: Ignored | null
+}
+
+type Detail = Readonly<Record<string, string | number>>
+
+/** Written so that a time that is no number counts as passed. */
+export const passed = (deadline: number, now: number): boolean => !(now < deadline)
+
+export const same = (state: ActionState, effects: readonly Effect[] = []): Step => ({
+  state,
+  effects,
+  ignored: null,
+})
+
+export const ignore = (state: ActionState, ignored: Ignored): Step => ({ state, effects: [], ignored })
+
+export function audit(from: ActionState, to: ActionState, type: AuditType, detail: Detail = {}): Effect {
+  return { kind: 'audit', type, from: from.kind, to: to.kind, detail }
+}
+
+/** What is to be done in a state, whoever takes it up. */
+export function outstanding(state: ActionState): readonly Effect[] {
+  if ('cancel' in state && state.cancel !== null && state.kind !== 'proposed') return []
+  if (state.kind === 'proposed') return [{ kind: 'evaluate' }]
+  if (state.kind === 'preparing') return [{ kind: 'read_precondition' }]
+  if (state.kind === 'pending_approval') return [requestApproval(state)]
+  if (state.kind === 'authorized') return [issueGrant(state, true)]
+  if (state.kind === 'dispatched') {
+    return [{ kind: 'dispatch', jti: state.jti, grant_exp: state.grant_exp }]
+  }
+  if (state.kind === 'unknown_outcome') return [{ kind: 'reconcile', jti: state.jti }]
+  if (state.kind === 'needs_human') {
+    return [{ kind: 'ask_human', jti: state.jti, reason: state.reason }]
+  }
+  return []
+}
+
+export const requestApproval = ({ need, decide_by, run_by }: PendingApproval): Effect => ({
+  kind: 'request_approval',
+  need,
+  decide_by,
+  run_by,
+})
+
+export const issueGrant = ({ run_by }: Authorized | Scheduled, recheck: boolean): Effect => ({
+  kind: 'issue_grant',
+  recheck,
+  run_by,
+})
+
+/** Leaves a waiting state for good; the approval's card goes away with it. */
+export function leave(from: ActionState, to: Cancelled | Expired | Denied, detail: Detail): Step {
+  const withdrawn: Effect[] = from.kind === 'pending_approval' ? [{ kind: 'withdraw_approval' }] : []
+  return same(to, [audit(from, to, to.kind, detail), ...withdrawn])
+}
+
+export const cancel = (from: ActionState, by: string, now: number): Step =>
+  leave(from, { kind: 'cancelled', since: now, by }, { by })
+
+export const expire = (from: ActionState, reason: Expired['reason'], now: number): Step =>
+  leave(from, { kind: 'expired', since: now, reason }, { reason })
+
+export function deny(from: Proposed | Preparing, reason: string, now: number): Step {
+  return leave(from, { kind: 'denied', since: now, reason, by: null }, { reason })
+}
+

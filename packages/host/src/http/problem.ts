@@ -1,0 +1,53 @@
+import type { JsonObject } from '@trustgw/protocol'
+
+/**
+ * Every refusal of the API and what stands for it on the wire: one exhaustive map, so that a caller
+ * learns the safe reason and never which internal check it was (spec/protocol.md §8).
+ */
+export const PROBLEMS = {
+  body_invalid: { status: 400, title: 'The body is not what this call takes' },
+  json_refused: { status: 400, title: 'The body is not strict JSON' },
+  no_session: { status: 401, title: 'Sign in first' },
+  login_refused: { status: 401, title: 'The sign-in was refused' },
+  wrong_credential: { status: 401, title: 'This passkey is not for signing in' },
+  origin_refused: { status: 403, title: 'The request comes from another origin' },
+  enrolment_refused: { status: 403, title: 'The enrolment link is unknown, used or expired' },
+  initiator_cannot_approve: { status: 403, title: 'Who asked for an action never approves it' },
+  role_missing: { status: 403, title: 'Your roles do not cover this action' },
+  not_found: { status: 404, title: 'There is nothing here' },
+  unknown_action: { status: 404, title: 'No approval is known for this action' },
+  method_not_allowed: { status: 405, title: 'The method is not allowed here' },
+  not_pending: { status: 409, title: 'The action waits for no approval any more' },
+  no_approval_credential: { status: 409, title: 'You have no passkey for approvals' },
+  too_late: { status: 410, title: 'The time to decide is over' },
+  ceremony_unknown: { status: 410, title: 'The ceremony is unknown, used or expired: begin again' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  content_type_refused: { status: 415, title: 'Content-Type must be application/json' },
+  host_refused: { status: 421, title: 'The Host header does not name this service' },
+  registration_refused: { status: 422, title: 'The new passkey was refused' },
+  assertion_refused: { status: 422, title: 'The signature does not approve this action' },
+  too_many_attempts: { status: 429, title: 'Too many attempts: wait a little' },
+  internal: { status: 500, title: 'The host failed' },
+  bus_unavailable: { status: 503, title: 'The bus is not reachable: try again' },
+  portal_not_built: { status: 503, title: 'The portal was not built' },
+} as const
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** A refusal on its way to the caller. `detail` never holds what the caller sent. */
+export interface Refused {
+  readonly ok: false
+  readonly reason: ProblemCode
+  readonly detail?: string
+}
+
+export function refused(reason: ProblemCode, detail?: string): Refused {
+  return detail === undefined ? { ok: false, reason } : { ok: false, reason, detail }
+}
+
+/** RFC 9457 problem details; `code` is stable, the rest is for people. */
+export function problemBody(code: ProblemCode, detail?: string): JsonObject {
+  const { status, title } = PROBLEMS[code]
+  const body = { type: `urn:trustgw:problem:${code}`, title, status, code }
+  return detail === undefined ? body : { ...body, detail }
+}

@@ -1,0 +1,102 @@
+import {
+  asObject,
+  canonicalize,
+  isJsonArray,
+  isJsonObject,
+  type Json,
+  ok,
+  type Result,
+  refuse,
+} from '@trustgw/protocol'
+import { Ajv, type AnySchema, type Options } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { LinearPattern, PatternRefused } from './re2-engine.ts'
+import {
+  SCHEMA_MAX_BYTES,
+  type SchemaCompiler,
+  type SchemaRefusal,
+  type SchemaValidator,
+} from './schema.ts'
+
+const DRAFT_2020 = /^https:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/
+const DRAFT_07 = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/
+
+function linearPattern(pattern: string): LinearPattern {
+  return new LinearPattern(pattern)
+}
+/** Only for standalone code, which is never generated here. */
+linearPattern.code = 'linearPattern'
+
+const OPTIONS: Options = {
+  strict: false,
+  allErrors: false,
+  validateFormats: false,
+  ownProperties: true,
+  messages: false,
+  logger: false,
+  addUsedSchema: false,
+  code: { regExp: linearPattern },
+}
+
+/** The port over Ajv. Each schema has an engine of its own, so no `$id` reaches another schema. */
+export class AjvSchemaCompiler implements SchemaCompiler {
+  compile(schema: Json): Result<SchemaValidator, SchemaRefusal> {
+    if (canonicalize(schema).length > SCHEMA_MAX_BYTES) return refuse('schema_too_large')
+    const ajv = engineFor(schema)
+    if (ajv === undefined) return refuse('schema_dialect')
+    if (refersOutside(schema)) return refuse('schema_remote_ref')
+    if (typeof schema !== 'boolean' && !isJsonObject(schema)) return refuse('schema_invalid')
+    try {
+      const validate = ajv.compile(mutableCopy(schema))
+      return ok({
+        check: (value) => {
+          if (validate(value) === true) return undefined
+          const first = validate.errors?.[0]
+          return { pointer: first?.instancePath ?? '', keyword: first?.keyword ?? 'schema' }
+        },
+      })
+    } catch (error) {
+      return refuse(error instanceof PatternRefused ? 'schema_pattern' : 'schema_invalid')
+    }
+  }
+}
+
+function engineFor(schema: Json): Ajv | undefined {
+  const dialect = asObject(schema)?.['$schema']
+  if (dialect === undefined) return withLinearUnique(new Ajv2020(OPTIONS))
+  if (typeof dialect !== 'string') return undefined
+  if (DRAFT_2020.test(dialect)) return withLinearUnique(new Ajv2020(OPTIONS))
+  if (DRAFT_07.test(dialect)) return withLinearUnique(new Ajv(OPTIONS))
+  return undefined
+}
+
+/** Ajv compares every pair of items; 128 KiB of arguments would take seconds. */
+function withLinearUnique(ajv: Ajv): Ajv {
+  ajv.removeKeyword('uniqueItems')
+  ajv.addKeyword({
+    keyword: 'uniqueItems',
+    type: 'array',
+    schemaType: 'boolean',
+    validate: (unique: boolean, items: readonly Json[]) =>
+      !unique || new Set(items.map((item) => canonicalize(item))).size === items.length,
+  })
+  return ajv
+}
+
+/** Also true for a literal that merely looks like a reference: refusing more is safe. */
+function refersOutside(value: Json): boolean {
+  if (isJsonArray(value)) return value.some(refersOutside)
+  if (!isJsonObject(value)) return false
+  return Object.entries(value).some(([name, member]) =>
+    (name === '$ref' || name === '$dynamicRef' || name === '$recursiveRef') &&
+    typeof member === 'string'
+      ? !member.startsWith('#')
+      : refersOutside(member),
+  )
+}
+
+/** Ajv marks schemas that it has seen; the caller's are frozen. */
+function mutableCopy(schema: Json): AnySchema {
+  const copy: AnySchema = JSON.parse(canonicalize(schema))
+  return copy
+}

@@ -1,0 +1,109 @@
+import type { NatsConnection } from '@nats-io/transport-node'
+import { BusFault } from '../bus/bus.ts'
+import { type AckedOutcome, ackedWrite } from './acked-write.ts'
+import { decodeClaim, encodeClaim } from './claim-entry.ts'
+import type {
+  Claim,
+  ClaimEntry,
+  ClaimOutcome,
+  ClaimStore,
+  InsertOnlyOutcome,
+} from './claim-store.ts'
+import { type ApiAnswer, isSubjectTaken } from './js-api.ts'
+import { bucketSubject } from './key.ts'
+import { leaderGetSubject, type StreamRef, streamConfig } from './nats-read.ts'
+
+/** How long a claim is tried: less than a grant lives, so that a late answer is worth something. */
+export const CLAIM_BUDGET_MS = 5_000
+
+export interface NatsClaimStoreOptions {
+  readonly nc: NatsConnection
+  readonly inboxPrefix: string
+  readonly api: string
+  readonly bucket: string
+}
+
+/** Claims in an insert-only stream of another account. */
+export class NatsClaimStore implements ClaimStore {
+  readonly #bucket: string
+  readonly #ref: StreamRef
+
+  constructor(options: NatsClaimStoreOptions) {
+    this.#bucket = options.bucket
+    const { nc, inboxPrefix, api } = options
+    this.#ref = { nc, inboxPrefix, api, stream: `KV_${options.bucket}` }
+  }
+
+  async claim(key: string, claim: Claim): Promise<ClaimOutcome> {
+    const outcome = await ackedWrite(this.#ref.nc, {
+      subject: bucketSubject(this.#bucket, key),
+      data: encodeClaim(claim),
+      // Unique per attempt: with the key alone, a stranger's duplicate would look like a success.
+      msgId: `${key}:${claim.attempt}`,
+      stream: this.#ref.stream,
+      expectLastSubjectSeq: 0,
+      budgetMs: CLAIM_BUDGET_MS,
+    })
+    if (outcome.kind === 'stored') return outcome.stored.duplicate ? 'mine' : 'claimed'
+    return this.#settle(key, claim, outcome)
+  }
+
+  async read(key: string): Promise<ClaimEntry | undefined> {
+    const found = await leaderGetSubject(this.#ref, bucketSubject(this.#bucket, key))
+    return found === undefined ? undefined : decodeClaim(found.data, found.seq)
+  }
+
+  async verifyInsertOnly(): Promise<InsertOnlyOutcome> {
+    return judgeInsertOnly(await streamConfig(this.#ref), this.#bucket)
+  }
+
+  /** "Taken" is believed only when the leader shows an entry (spec/protocol.md §6). */
+  async #settle(
+    key: string,
+    claim: Claim,
+    outcome: Extract<AckedOutcome, { kind: 'refused' }>,
+  ): Promise<ClaimOutcome> {
+    const { code, description } = outcome.refusal
+    if (!isSubjectTaken(outcome.refusal)) {
+      throw new BusFault('store_refused', `${this.#bucket}: ${code} ${description}`)
+    }
+    const entry = await this.read(key)
+    if (entry === undefined) throw new BusFault('store_ambiguous', `${this.#bucket}: ${code}`)
+    return entry.attempt === claim.attempt ? 'mine' : 'taken'
+  }
+}
+
+/** What each setting of an insert-only stream must be; `undefined` stands for "absent or this". */
+const INSERT_ONLY: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ['max_msgs_per_subject', 1],
+  ['discard', 'new'],
+  ['discard_new_per_subject', true],
+  ['deny_delete', true],
+  ['deny_purge', true],
+  ['retention', 'limits'],
+  ['storage', 'file'],
+])
+const MUST_BE_OFF = ['allow_rollup_hdrs', 'allow_msg_ttl', 'allow_msg_counter', 'sealed'] as const
+const MUST_BE_ABSENT = ['subject_transform', 'mirror', 'sources', 'republish'] as const
+
+/** Names the first setting by which an entry could vanish, be replaced or be missed. */
+export function judgeInsertOnly(config: ApiAnswer, bucket: string): InsertOnlyOutcome {
+  for (const [setting, wanted] of INSERT_ONLY) {
+    if (config[setting] !== wanted) return { ok: false, reason: 'not_insert_only', setting }
+  }
+  for (const setting of MUST_BE_OFF) {
+    if (config[setting] === true) return { ok: false, reason: 'not_insert_only', setting }
+  }
+  for (const setting of MUST_BE_ABSENT) {
+    const value = config[setting]
+    if (value !== undefined && value !== null) {
+      return { ok: false, reason: 'not_insert_only', setting }
+    }
+  }
+  const subjects: unknown = config['subjects']
+  const whole = Array.isArray(subjects) && subjects.length === 1
+  if (!whole || subjects[0] !== `$KV.${bucket}.>`) {
+    return { ok: false, reason: 'not_insert_only', setting: 'subjects' }
+  }
+  return { ok: true }
+}

@@ -1,0 +1,16 @@
+export interface StoredMessage {
+  readonly subject: string
+  readonly seq: number
+  readonly data: Uint8Array
+}
+
+/**
+ * Reads single messages of a stream. With one replica it reads what was last acknowledged; a
+ * replicated stream may answer from a follower that lags. Throws `BusFault` when it cannot tell.
+ */
+export interface StoredReader {
+  /** The message at a sequence; `undefined` where the stream holds none (yet, or any more). */
+  getBySeq(seq: number): Promise<StoredMessage | undefined>
+  /** The last message on a subject (wildcards allowed); `undefined` where there is none. */
+  getLast(subjectFilter: string): Promise<StoredMessage | undefined>
+}
