@@ -26,11 +26,41 @@ export type Order = {
 export const CATALOGUE_ID = 'demo-1'
 
 export const CUSTOMERS: readonly Customer[] = [
-  customer('cus_2001', 'Mara Lindqvist', 'mara.lindqvist@example.com', 'SE', '2024-03-11'),
-  customer('cus_2002', 'Tobias Renner', 'tobias.renner@example.com', 'DE', '2023-11-02'),
-  customer('cus_2003', 'Ines Carvalho', 'ines.carvalho@example.com', 'PT', '2025-01-20'),
-  customer('cus_2004', 'Oakfield Workspaces Ltd', 'purchasing@example.com', 'GB', '2022-06-08'),
-  customer('cus_2005', 'Haruka Minami', 'haruka.minami@example.com', 'JP', '2025-05-30'),
+  {
+    id: 'cus_2001',
+    name: 'Mara Lindqvist',
+    email: 'mara.lindqvist@example.com',
+    country: 'SE',
+    since: '2024-03-11',
+  },
+  {
+    id: 'cus_2002',
+    name: 'Tobias Renner',
+    email: 'tobias.renner@example.com',
+    country: 'DE',
+    since: '2023-11-02',
+  },
+  {
+    id: 'cus_2003',
+    name: 'Ines Carvalho',
+    email: 'ines.carvalho@example.com',
+    country: 'PT',
+    since: '2025-01-20',
+  },
+  {
+    id: 'cus_2004',
+    name: 'Oakfield Workspaces Ltd',
+    email: 'purchasing@example.com',
+    country: 'GB',
+    since: '2022-06-08',
+  },
+  {
+    id: 'cus_2005',
+    name: 'Haruka Minami',
+    email: 'haruka.minami@example.com',
+    country: 'JP',
+    since: '2025-05-30',
+  },
 ]
 
 export const ORDERS: readonly Order[] = [
@@ -87,10 +117,4 @@ export const ORDERS: readonly Order[] = [
 /** Sum of an order's items in minor units of its currency. */
 export function orderTotal(order: Order): number {
   return order.items.reduce((sum, item) => sum + item.quantity * item.unit_minor, 0)
-}
-
-function customer(
-  ...[id, name, email, country, since]: readonly [string, string, string, string, string]
-): Customer {
-  return { id, name, email, country, since }
 }

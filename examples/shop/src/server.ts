@@ -163,6 +163,8 @@ async function serve(
   if (fault?.mode === 'slow') {
     await sleep(fault.delay_ms, undefined, { signal: stopping }).catch(() => undefined)
   }
+  // Kept alive, the connection would hold up the stop until its grace is over.
+  if (stopping.aborted) response.shouldKeepAlive = false
   finish(request, response, reply)
 }
 

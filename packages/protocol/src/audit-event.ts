@@ -46,6 +46,14 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'refused',
   'unknown_outcome',
   'reconciled',
+  'approval_counted',
+  'scheduled',
+  'sent_back',
+  'grant_lapsed',
+  'claim_found',
+  'claimed',
+  'needs_human',
+  'cancel_requested',
   'proposal_refused',
   'person_enrolled',
   'enrolment_refused',
@@ -81,6 +89,14 @@ export type AuditEventType =
   | 'refused'
   | 'unknown_outcome'
   | 'reconciled'
+  | 'approval_counted'
+  | 'scheduled'
+  | 'sent_back'
+  | 'grant_lapsed'
+  | 'claim_found'
+  | 'claimed'
+  | 'needs_human'
+  | 'cancel_requested'
   | 'proposal_refused'
   | 'person_enrolled'
   | 'enrolment_refused'

@@ -112,6 +112,9 @@ function sequenceBytes(lead: number): number {
   return lead < 0xf0 ? 3 : 4
 }
 
+/** Smallest code point of a sequence of so many bytes; a smaller one is an overlong form. */
+const LEAST_POINT = [0, 0, 0x80, 0x800, 0x10000]
+
 /** Code point of the multi-byte sequence at an offset, or -1. */
 function multiByteAt(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] ?? 0
@@ -123,9 +126,8 @@ function multiByteAt(bytes: Uint8Array, at: number): number {
     if ((next & 0xc0) !== 0x80) return -1
     point = (point << 6) | (next & 0x3f)
   }
-  if (size === 3 && (point < 0x800 || (point >= 0xd800 && point < 0xe000))) return -1
-  if (size === 4 && (point < 0x10000 || point > 0x10ffff)) return -1
-  return point
+  if (point < (LEAST_POINT[size] ?? 0) || point > 0x10ffff) return -1
+  return point >= 0xd800 && point < 0xe000 ? -1 : point
 }
 
 /** base64url without padding (RFC 4648 §5). */

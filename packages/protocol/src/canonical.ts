@@ -16,21 +16,18 @@ export function canonicalize(value: Json): string {
 }
 
 function write(value: Json, depth: number): string {
-  switch (typeof value) {
-    case 'string':
-      return quote(value)
-    case 'number':
-      if (!Number.isFinite(value)) throw new TypeError('not JSON: number is not finite')
-      return String(value)
-    case 'boolean':
-      return value ? 'true' : 'false'
-    case 'object':
-      if (value === null) return 'null'
-      if (depth >= MAX_DEPTH) throw new TypeError('not JSON: too deep or cyclic')
-      return isJsonArray(value) ? writeArray(value, depth + 1) : writeObject(value, depth + 1)
-    default:
-      throw new TypeError(`not JSON: ${typeof value}`)
-  }
+  if (typeof value === 'string') return quote(value)
+  if (typeof value === 'number') return numeral(value)
+  if (typeof value === 'boolean') return value ? 'true' : 'false'
+  if (value === null) return 'null'
+  if (typeof value !== 'object') throw new TypeError(`not JSON: ${typeof value}`)
+  if (depth >= MAX_DEPTH) throw new TypeError('not JSON: too deep or cyclic')
+  return isJsonArray(value) ? writeArray(value, depth + 1) : writeObject(value, depth + 1)
+}
+
+function numeral(value: number): string {
+  if (!Number.isFinite(value)) throw new TypeError('not JSON: number is not finite')
+  return String(value)
 }
 
 function writeArray(items: readonly Json[], depth: number): string {

@@ -22,8 +22,6 @@ const CLOSE_ARRAY = 0x5d
 const OPEN_OBJECT = 0x7b
 const SHORT_ESCAPES = '"\\/bfnrt'
 const FOUR_HEX = /^[0-9a-fA-F]{4}$/
-/** A bracket, or a string with (group 1) or without a colon after it. */
-const STRUCTURE = /[{}[\]]|("(?:[^"\\]|\\.)*")(?=[ \t\r\n]*:)|"(?:[^"\\]|\\.)*"/g
 /** A double keeps every decimal of 15 digits; signs and points only make tokens longer. */
 const SURELY_EXACT_CHARS = 15
 
@@ -213,15 +211,19 @@ export class JsonScanner {
     const zero = text.charCodeAt(this.at) === DIGIT_0
     if (zero) this.at++
     else if (!this.#digits()) return this.#fail('json_syntax')
-    if (text.charCodeAt(this.at) === POINT) {
-      this.at++
-      if (!this.#digits()) return this.#fail('json_syntax')
-    }
+    if (!this.#fraction()) return this.#fail('json_syntax')
     const scaled = (text.charCodeAt(this.at) | 0x20) === LETTER_E
     if (scaled && !this.#exponent()) return this.#fail('json_syntax')
     const plain = !scaled && !(negative && zero)
     if (plain && this.at - start <= SURELY_EXACT_CHARS) return true
-    return isExactNumber(text.slice(start, this.at)) || this.#failAt('json_number_not_exact', start)
+    const exact = isExactNumber(text.slice(start, this.at))
+    return exact || this.#failAt('json_number_not_exact', start)
+  }
+
+  #fraction(): boolean {
+    if (this.#text.charCodeAt(this.at) !== POINT) return true
+    this.at++
+    return this.#digits()
   }
 
   #exponent(): boolean {
@@ -244,28 +246,4 @@ export class JsonScanner {
     this.at = at
     return at > start
   }
-}
-
-/**
- * UTF-16 offset of the first name that repeats one of its own object. Only for a text that
- * scanned clean and is known to hold one: it is the slow way, for the message.
- */
-export function findDuplicateName(text: string): number {
-  const open: (Set<string> | undefined)[] = []
-  for (const token of text.matchAll(STRUCTURE)) {
-    const [mark, name] = token
-    if (mark === '{') open.push(new Set())
-    else if (mark === '[') open.push(undefined)
-    else if (mark === '}' || mark === ']') open.pop()
-    else if (name !== undefined && isRepeated(open.at(-1), name)) return token.index
-  }
-  return 0
-}
-
-function isRepeated(seen: Set<string> | undefined, quoted: string): boolean {
-  const name: unknown = JSON.parse(quoted)
-  if (seen === undefined || typeof name !== 'string') return false
-  if (seen.has(name)) return true
-  seen.add(name)
-  return false
 }

@@ -1,5 +1,6 @@
 import { utf8Decode, utf8Length } from './bytes.ts'
-import { findDuplicateName, JsonScanner, type ScanRefusal } from './json-scanner.ts'
+import { findDuplicateName } from './json-duplicate.ts'
+import { JsonScanner, type ScanRefusal } from './json-scanner.ts'
 import { ok, type Refusal, type Result, refuse } from './result.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject

@@ -106,9 +106,15 @@ interface Parts {
 function split(token: string, maxBytes: number): Result<Parts, 'jws_too_large' | 'jws_format'> {
   // A token that passes is ASCII, so its length in units is its length in bytes.
   if (token.length > maxBytes) return refuse('jws_too_large')
-  const [head = '', body = '', tail = '', ...rest] = token.split(DOT, 4)
-  if (head === '' || body === '' || tail === '' || rest.length > 0) return refuse('jws_format')
+  const [head, body, tail, ...rest] = token.split(DOT, 4)
+  if (head === undefined || body === undefined || tail === undefined || rest.length > 0) {
+    return refuse('jws_format')
+  }
   if (head.length > JWS_HEADER_MAX_BYTES) return refuse('jws_too_large')
+  return decode(head, body, tail)
+}
+
+function decode(head: string, body: string, tail: string): Result<Parts, 'jws_format'> {
   const header = base64urlDecode(head)
   const payload = base64urlDecode(body)
   const signature = base64urlDecode(tail)

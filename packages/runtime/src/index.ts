@@ -56,3 +56,43 @@ export {
   type SchemaRefusal,
   type SchemaValidator,
 } from './schema/schema.ts'
+export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
+export {
+  BUS_COOKIE,
+  type BusConfigOptions,
+  buildBusConfig,
+  busAccountJwt,
+  busAccountKeys,
+} from './nats/bus-config.ts'
+export { type BusKeys, createBusKeys, loadBusKeys, revokeBusUser } from './nats/bus-keys.ts'
+export { type BusRole, type IssuedUser, issueUser, portalToken } from './nats/bus-users.ts'
+export {
+  type BusCreds,
+  type BusSignature,
+  parseCreds,
+  readCredsFile,
+  writeCredsFile,
+} from './nats/creds.ts'
+export type { NatsExit } from './nats/nats-child.ts'
+export { NatsError, type NatsErrorCode } from './nats/nats-error.ts'
+export { type NKey, nkeyFromSeed } from './nats/nkeys.ts'
+export {
+  type ProvisionConnections,
+  provisionStreams,
+  pushAccount,
+  pushTenant,
+} from './nats/provision.ts'
+export {
+  type BusPorts,
+  type NatsServer,
+  type NatsServerOptions,
+  startNatsServer,
+} from './nats/server.ts'
+export { insertOnlyProblems } from './nats/streams.ts'
+export {
+  agentsAccount,
+  executorAccount,
+  GATEWAY_ACCOUNT,
+  HOST_ACCOUNT,
+  peopleAccount,
+} from './nats/topology.ts'

@@ -1,1 +1,18 @@
-export {}
+export { browserArguments, openBrowser, type TestBrowser } from './browser.ts'
+export { BrowserError, type BrowserErrorCode } from './browser-error.ts'
+export { type BrowserOptions, findBrowser, type FoundBrowser } from './find-browser.ts'
+export { type UnpackedChromium, unpackChromium } from './unpacked-chromium.ts'
+export {
+  addVirtualAuthenticator,
+  type VirtualAuthenticator,
+  type VirtualCredential,
+} from './virtual-authenticator.ts'
+export {
+  agentsAccountKey,
+  type BusWorld,
+  type BusWorldOptions,
+  type PortalConnectOptions,
+  type PortalLogin,
+  startBusWorld,
+  type WorldCreds,
+} from './bus-world.ts'

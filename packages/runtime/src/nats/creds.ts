@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { readUserJwt } from './jwt.ts'
 import { NatsError } from './nats-error.ts'
 import { type NKey, nkeyFromSeed } from './nkeys.ts'
+import { writePrivateFile } from './private-file.ts'
 
 /** What the server asks of a connecting client; structurally the client library's authenticator answer. */
 export interface BusSignature {
@@ -24,7 +25,6 @@ export interface BusCreds {
   readonly prove: (nonce?: string) => BusSignature
 }
 
-const CREDS_MODE = 0o600
 const CREDS_MAX_BYTES = 64 * 1024
 const CREDS =
   /^-----BEGIN NATS USER JWT-----\r?\n(\S+)\r?\n------END NATS USER JWT------\r?\n[\s\S]*?-----BEGIN USER NKEY SEED-----\r?\n(\S+)\r?\n------END USER NKEY SEED------\s*$/
@@ -81,11 +81,11 @@ export function readCredsFile(file: string): BusCreds {
   return parseCreds(readFileSync(file, 'utf8'))
 }
 
-/** Writes credentials for their owner alone; an existing file is replaced only with `replace`. */
+/** Writes credentials for their owner alone (mode 600); an existing file needs `replace`. */
 export function writeCredsFile(
   file: string,
   text: string,
   options: { readonly replace?: boolean } = {},
 ): void {
-  writeFileSync(file, text, { mode: CREDS_MODE, flag: options.replace === true ? 'w' : 'wx' })
+  writePrivateFile(file, text, options)
 }

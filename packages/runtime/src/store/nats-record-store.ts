@@ -11,13 +11,13 @@ import {
   type RawMessage,
   type StreamRef,
 } from './nats-read.ts'
-import {
-  type CreateOutcome,
-  RECORD_VALUE_MAX_BYTES,
-  type RecordChange,
-  type RecordStore,
-  type ReplaceOutcome,
-  type StoredRecord,
+import { checkRevision, checkValue } from './record-checks.ts'
+import type {
+  CreateOutcome,
+  RecordChange,
+  RecordStore,
+  ReplaceOutcome,
+  StoredRecord,
 } from './record-store.ts'
 
 export interface NatsRecordStoreOptions {
@@ -155,15 +155,4 @@ export class NatsRecordStore implements RecordStore {
     if (message.tombstone || message.data.length === 0) return undefined
     return { key, value: message.data, revision: message.seq }
   }
-}
-
-/** `TypeError` on an empty value (it would read as removed) and on one over the limit. */
-export function checkValue(value: Uint8Array): void {
-  if (value.length === 0) throw new TypeError('a record is not empty')
-  if (value.length > RECORD_VALUE_MAX_BYTES) throw new TypeError('record too long')
-}
-
-/** `TypeError` on a revision that no write returned: 0 would turn a replace into a create. */
-export function checkRevision(revision: number): void {
-  if (!Number.isSafeInteger(revision) || revision < 1) throw new TypeError('no such revision')
 }

@@ -1,0 +1,213 @@
+/** A TOML text as values that know their kind, and the readers that judge them one by one. */
+import { isWellFormed, ok, type Result } from '@trustgw/protocol'
+import { parse, TomlDate, TomlError } from 'smol-toml'
+import { LIST_MAX_ITEMS, TEXT_MAX_CHARS } from './ast.ts'
+import { FINDINGS_MAX, nearestName } from './findings.ts'
+import type { KeyPath, Position } from './positions.ts'
+
+const TOML_MAX_DEPTH = 16
+const DATE: RawDate = { date: true }
+
+export type RawTable = ReadonlyMap<string, Raw>
+export type Raw = string | bigint | number | boolean | RawDate | RawList | RawTable
+/** Dates and times stand nowhere in the language: that one was there is all that is kept. */
+interface RawDate {
+  readonly date: true
+}
+interface RawList {
+  readonly items: readonly Raw[]
+}
+
+/** What is wrong with the value at a path. */
+export interface Problem {
+  readonly path: KeyPath
+  readonly message: string
+  readonly nearest: string | undefined
+}
+
+/** Collects what is wrong, so that one load names everything. */
+export class Problems {
+  readonly list: Problem[] = []
+
+  /** Gives null, so that a reader can end with it. */
+  add(path: KeyPath, message: string, nearest?: string): null {
+    if (this.list.length < FINDINGS_MAX) this.list.push({ path, message, nearest })
+    return null
+  }
+}
+
+export interface SyntaxRefusal extends Position {
+  readonly ok: false
+  readonly reason: 'toml_syntax'
+  readonly detail: string
+}
+
+function toRaw(value: unknown): Raw {
+  if (Array.isArray(value)) return { items: value.map(toRaw) }
+  if (value instanceof TomlDate) return DATE
+  if (typeof value === 'object' && value !== null) {
+    return new Map(Object.entries(value).map(([name, member]) => [name, toRaw(member)]))
+  }
+  if (
+    typeof value === 'string' ||
+    typeof value === 'bigint' ||
+    typeof value === 'number' ||
+    typeof value === 'boolean'
+  ) {
+    return value
+  }
+  return DATE
+}
+
+export function parseToml(text: string): Result<RawTable> | SyntaxRefusal {
+  try {
+    const table = parse(text, {
+      integersAsBigInt: true,
+      maxDepth: TOML_MAX_DEPTH,
+      unsafeKeyBehaviour: 'throw',
+    })
+    return ok(new Map(Object.entries(table).map(([name, member]) => [name, toRaw(member)])))
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const detail = error.message.split('\n', 1)[0] ?? 'invalid TOML'
+    return { ok: false, reason: 'toml_syntax', detail, line: error.line, column: error.column }
+  }
+}
+
+function kindOf(raw: Raw): string {
+  if (typeof raw === 'string') return 'text'
+  if (typeof raw === 'bigint') return 'an integer'
+  if (typeof raw === 'number') return 'a number'
+  if (typeof raw === 'boolean') return 'true or false'
+  if (raw instanceof Map) return 'a table'
+  return 'date' in raw ? 'a date' : 'a list'
+}
+
+/** One value being read: where it stands, and where to say what is wrong with it. */
+export interface At {
+  readonly problems: Problems
+  readonly path: KeyPath
+}
+
+export const inside = (at: At, step: string | number): At => ({
+  problems: at.problems,
+  path: [...at.path, step],
+})
+
+export const wrong = (at: At, message: string, nearest?: string): null =>
+  at.problems.add(at.path, message, nearest)
+
+const expected = (at: At, what: string, raw: Raw): null =>
+  wrong(at, `expected ${what}, found ${kindOf(raw)}`)
+
+export function isTable(raw: Raw): raw is RawTable {
+  return raw instanceof Map
+}
+
+export function readTable(raw: Raw, at: At): RawTable | null {
+  return isTable(raw) ? raw : expected(at, 'a table', raw)
+}
+
+export interface KnownKeys {
+  readonly known: readonly string[]
+  /** Names of the language that this version cannot judge yet. */
+  readonly later: readonly string[]
+}
+
+/** Names every key of a table that is not understood, telling a later one from a mistake. */
+export function checkKeys(table: RawTable, keys: KnownKeys, at: At): void {
+  for (const name of table.keys()) {
+    if (keys.known.includes(name)) continue
+    if (keys.later.includes(name)) {
+      wrong(inside(at, name), `"${name}" is not supported yet`)
+    } else {
+      const nearest = nearestName(name, [...keys.known, ...keys.later])
+      wrong(inside(at, name), `"${name}" is not a key that means anything here`, nearest)
+    }
+  }
+}
+
+function hasControl(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f) || unit === 0x2028 || unit === 0x2029) {
+      return true
+    }
+  }
+  return false
+}
+
+/** Not empty, one line, NFC: a text in another normal form would equal nothing a caller sends. */
+export function readText(raw: Raw, at: At, maxChars: number = TEXT_MAX_CHARS): string | null {
+  if (typeof raw !== 'string') return expected(at, 'text', raw)
+  if (raw === '') return wrong(at, 'expected text, found an empty one')
+  if (raw.length > maxChars) return wrong(at, `longer than ${maxChars} characters`)
+  if (!isWellFormed(raw) || hasControl(raw)) return wrong(at, 'holds a control character')
+  return raw.normalize('NFC') === raw ? raw : wrong(at, 'not in Unicode normal form NFC')
+}
+
+export function readInteger(
+  raw: Raw,
+  at: At,
+  range: { readonly min: number; readonly max: number },
+): number | null {
+  if (typeof raw !== 'bigint') return expected(at, 'an integer', raw)
+  const value = Number(raw)
+  if (value >= range.min && value <= range.max) return value
+  return wrong(at, `expected ${range.min} to ${range.max}`)
+}
+
+/** A number that JSON can hold exactly as written. */
+export function readNumber(raw: Raw, at: At): number | null {
+  if (typeof raw === 'bigint') {
+    return Number.isSafeInteger(Number(raw)) ? Number(raw) : wrong(at, 'integer beyond 2^53 - 1')
+  }
+  if (typeof raw !== 'number') return expected(at, 'a number', raw)
+  return Number.isFinite(raw) && !Object.is(raw, -0) ? raw : wrong(at, 'expected a finite number')
+}
+
+export function readChoice<T extends string>(
+  raw: Raw,
+  at: At,
+  choices: readonly T[],
+): T | null {
+  if (typeof raw !== 'string') return expected(at, 'text', raw)
+  const found = choices.find((choice) => choice === raw)
+  if (found !== undefined) return found
+  return wrong(at, `"${raw.slice(0, 64)}" is none of ${choices.join(', ')}`, nearestName(raw, choices))
+}
+
+/** A list with something in it. Null when the list or any item is wrong. */
+export function readList<T>(
+  raw: Raw,
+  at: At,
+  readItem: (item: Raw, at: At) => T | null,
+): readonly T[] | null {
+  if (typeof raw !== 'object' || !('items' in raw)) return expected(at, 'a list', raw)
+  if (raw.items.length === 0) return wrong(at, 'an empty list: nothing could match')
+  if (raw.items.length > LIST_MAX_ITEMS) return wrong(at, `more than ${LIST_MAX_ITEMS} items`)
+  const items = raw.items.map((item, index) => readItem(item, inside(at, index)))
+  const good = items.filter((item) => item !== null)
+  return good.length === items.length ? good : null
+}
+
+const UNIT_MS: ReadonlyMap<string, number> = new Map([
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+])
+
+/** `30s`, `15m`, `2h`, `7d`, in milliseconds. */
+export function readDuration(
+  raw: Raw,
+  at: At,
+  range: { readonly min: number; readonly max: number },
+): number | null {
+  if (typeof raw !== 'string') return expected(at, 'a duration such as "30s" or "15m"', raw)
+  const [, count = '', unit = ''] = /^([1-9][0-9]{0,8})([smhd])$/.exec(raw) ?? []
+  const ms = Number(count) * (UNIT_MS.get(unit) ?? 0)
+  if (ms === 0) return wrong(at, 'expected a duration such as "30s", "15m", "2h" or "7d"')
+  if (ms >= range.min && ms <= range.max) return ms
+  return wrong(at, `expected ${range.min / 1_000}s to ${range.max / 1_000}s`)
+}

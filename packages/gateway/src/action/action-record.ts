@@ -1,0 +1,161 @@
+import { type ActionState, actionStateJson, actionStateShape } from '@trustgw/core'
+import {
+  type ActionId,
+  type ApprovalEvidence,
+  approvalEvidencesShape,
+  type AuthLevel,
+  actionIdField,
+  canonicalize,
+  countField,
+  type DecisionRecord,
+  decisionJson,
+  decisionRecordShape,
+  evidenceJson,
+  hashField,
+  type Json,
+  type JsonObject,
+  jsonShape,
+  msField,
+  nameField,
+  nullableShape,
+  objectShape,
+  onBehalfOfShape,
+  oneOfShape,
+  type Outcome,
+  type Proposal,
+  parseJson,
+  principalShape,
+  type Result,
+  readShape,
+  refuse,
+  type Shape,
+  ok,
+  type ShapeRefusal,
+  sourceShape,
+  stringShape,
+  tenantField,
+  utf8Encode,
+  type JsonRefusal,
+  type Hash,
+  type Operation,
+  operationShape,
+} from '@trustgw/protocol'
+
+/** Where the stored audit event of a decision stands. */
+export interface DecisionEvent {
+  readonly seq: number
+  readonly event_id: string
+}
+
+/** What the executor said, as far as the proposer may read it. */
+export interface ActionResult {
+  readonly outcome: Outcome
+  readonly reason: string | null
+  readonly output: Json
+  readonly result_hash: Hash
+  readonly provider_reference: string | null
+}
+
+/** What is remembered of the tool, so that a list of actions needs no registry. */
+export interface ToolSummary {
+  readonly contract_hash: Hash
+  readonly operation: Operation
+  /** As `250.00 EUR`; null where there is none or it could not be read. */
+  readonly amount: string | null
+}
+
+/**
+ * An action as it is stored: its proposal, its state (spec/protocol.md §5) and what the state's
+ * effects need. Replaced by compare-and-swap only.
+ */
+export interface ActionRecord {
+  readonly v: 1
+  readonly proposal: Proposal
+  readonly tool: ToolSummary
+  readonly state: ActionState
+  readonly decision: DecisionRecord
+  /** Null until the decision's audit event is acknowledged as stored; no grant before. */
+  readonly decision_event: DecisionEvent | null
+  readonly evidence: readonly ApprovalEvidence[]
+  /** The compact token of the last grant. */
+  readonly grant: string | null
+  readonly result: ActionResult | null
+}
+
+const TEXT_MAX_CHARS = 262_144
+
+const proposalShape: Shape<Proposal> = objectShape({
+  action_id: actionIdField,
+  trace: nameField,
+  tenant: tenantField,
+  workspace: nameField,
+  source: sourceShape,
+  principal: principalShape,
+  auth_level: oneOfShape<AuthLevel>(1, 2, 3, 4, 5),
+  on_behalf_of: onBehalfOfShape,
+  tool_id: nameField,
+  arguments: stringShape({ max: TEXT_MAX_CHARS, characters: 'any' }),
+  input_hash: hashField,
+  client_key: nullableShape(stringShape({ min: 1, max: 200, characters: 'token' })),
+  received_at: msField,
+})
+
+const actionRecordShape: Shape<ActionRecord> = objectShape({
+  v: oneOfShape(1),
+  proposal: proposalShape,
+  tool: objectShape({
+    contract_hash: hashField,
+    operation: operationShape,
+    amount: nullableShape(stringShape({ max: 40 })),
+  }),
+  state: actionStateShape,
+  decision: decisionRecordShape,
+  decision_event: nullableShape(objectShape({ seq: countField, event_id: nameField })),
+  evidence: approvalEvidencesShape,
+  grant: nullableShape(stringShape({ min: 1, max: 8_192, characters: 'token' })),
+  result: nullableShape(
+    objectShape({
+      outcome: oneOfShape<Outcome>('succeeded', 'failed', 'refused', 'unknown_outcome'),
+      reason: nullableShape(nameField),
+      output: jsonShape(),
+      result_hash: hashField,
+      provider_reference: nullableShape(stringShape({ max: 256 })),
+    }),
+  ),
+})
+
+const RECORD_MAX_BYTES = 1_048_576
+
+function recordJson(record: ActionRecord): JsonObject {
+  return {
+    v: record.v,
+    proposal: { ...record.proposal, principal: { ...record.proposal.principal } },
+    tool: { ...record.tool },
+    state: actionStateJson(record.state),
+    decision: decisionJson(record.decision),
+    decision_event: record.decision_event === null ? null : { ...record.decision_event },
+    evidence: record.evidence.map(evidenceJson),
+    grant: record.grant,
+    result: record.result === null ? null : { ...record.result },
+  }
+}
+
+/** The bytes that are stored; the same record always gives the same ones. */
+export function writeActionRecord(record: ActionRecord): Uint8Array {
+  return utf8Encode(canonicalize(recordJson(record)))
+}
+
+/** Reads stored bytes like anything else from outside. */
+export function readActionRecord(
+  bytes: Uint8Array,
+): Result<ActionRecord, JsonRefusal | ShapeRefusal> {
+  // The record holds the arguments as text, so its own nesting stays within the limit.
+  const json = parseJson(bytes, { maxBytes: RECORD_MAX_BYTES })
+  if (!json.ok) return json
+  const read = readShape(actionRecordShape, json.value)
+  return read.ok ? ok(read.value) : refuse(read.reason, read.detail)
+}
+
+export function actionIdOf(record: ActionRecord): ActionId {
+  return record.proposal.action_id
+}

@@ -1,0 +1,145 @@
+import {
+  type ActionId,
+  canonicalize,
+  type Hash,
+  hashJson,
+  hashText,
+  actionIdField,
+  hashField,
+  objectShape,
+  parseJson,
+  type Principal,
+  readShape,
+  type Shape,
+  type Sha256,
+  storedKey,
+  type TenantId,
+  utf8Encode,
+} from '@trustgw/protocol'
+import type { RecordStore } from '@trustgw/runtime'
+import { type ActionRecord, readActionRecord, writeActionRecord } from './action-record.ts'
+
+/** An action and the revision by which it is replaced. */
+export interface StoredAction {
+  readonly record: ActionRecord
+  readonly revision: number
+}
+
+/** A stored value that cannot be read: nothing is done with it, and nothing is lost of it. */
+export class StoredActionFault extends Error {
+  readonly code = 'stored_action_unreadable'
+  constructor(key: string, reason: string) {
+    super(`the stored action ${key} cannot be read: ${reason}`)
+    this.name = 'StoredActionFault'
+  }
+}
+
+/** What an index entry points at. */
+export interface Reference {
+  readonly action_id: ActionId
+  /** Hash of (tool, input): whether a repeat says the same thing. */
+  readonly same: Hash
+}
+
+const referenceShape: Shape<Reference> = objectShape({ action_id: actionIdField, same: hashField })
+
+/**
+ * Actions under `<tenant>.a_<id>`, and two indexes beside them: `k_…` by (principal, client key),
+ * `j_…` by (principal, tool, input) for joining. Open actions have an entry in a bucket of their
+ * own, so that taking up after a crash costs what is open, not what ever was.
+ */
+export class ActionStore {
+  readonly #actions: RecordStore
+  readonly #open: RecordStore
+  readonly #sha256: Sha256
+
+  constructor(
+    stores: { readonly actions: RecordStore; readonly open: RecordStore },
+    sha256: Sha256,
+  ) {
+    this.#actions = stores.actions
+    this.#open = stores.open
+    this.#sha256 = sha256
+  }
+
+  async load(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
+    const key = this.#actionKey(tenant, id)
+    const stored = await this.#actions.get(key)
+    if (stored === undefined) return undefined
+    const read = readActionRecord(stored.value)
+    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    return { record: read.value, revision: stored.revision }
+  }
+
+  /** The open entry first: a crash between the two leaves an entry that points nowhere, which is dropped. */
+  async create(record: ActionRecord): Promise<StoredAction | undefined> {
+    const { tenant, action_id } = record.proposal
+    const [, created] = await Promise.all([
+      this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id)),
+      this.#actions.create(this.#actionKey(tenant, action_id), writeActionRecord(record)),
+    ])
+    return created.ok ? { record, revision: created.revision } : undefined
+  }
+
+  /** Undefined when another process changed it first: load again. */
+  async replace(stored: StoredAction, record: ActionRecord): Promise<StoredAction | undefined> {
+    const { tenant, action_id } = record.proposal
+    const key = this.#actionKey(tenant, action_id)
+    const replaced = await this.#actions.replace(key, writeActionRecord(record), stored.revision)
+    return replaced.ok ? { record, revision: replaced.revision } : undefined
+  }
+
+  async close(tenant: TenantId, id: ActionId): Promise<void> {
+    const key = this.#openKey(tenant, id)
+    const entry = await this.#open.get(key)
+    if (entry !== undefined) await this.#open.remove(key, entry.revision)
+  }
+
+  /** Ids of the actions that are not closed. */
+  async listOpen(tenant: TenantId): Promise<readonly string[]> {
+    const entries = await this.#open.list(tenant)
+    return entries.map((entry) => new TextDecoder().decode(entry.value))
+  }
+
+  clientKey(principal: Principal, clientKey: string): string {
+    const who = hashJson(this.#sha256, { ...principal })
+    return `${principal.tenant}.${storedKey(this.#sha256, 'k', who, hashText(this.#sha256, clientKey))}`
+  }
+
+  joinKey(principal: Principal, same: Hash): string {
+    const who = hashJson(this.#sha256, { ...principal })
+    return `${principal.tenant}.${storedKey(this.#sha256, 'j', who, same)}`
+  }
+
+  /** What a repeat is compared by. */
+  sameness(tool: string, inputHash: Hash): Hash {
+    return hashText(this.#sha256, `${tool}\n${inputHash}`)
+  }
+
+  async reference(key: string): Promise<{ reference: Reference; revision: number } | undefined> {
+    const stored = await this.#actions.get(key)
+    if (stored === undefined) return undefined
+    const json = parseJson(stored.value)
+    const read = json.ok ? readShape(referenceShape, json.value) : json
+    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    return { reference: read.value, revision: stored.revision }
+  }
+
+  /** Points the key at an action, if it is free or still as it was read; false: somebody was faster. */
+  async point(key: string, reference: Reference, revision: number | undefined): Promise<boolean> {
+    const value = utf8Encode(canonicalize({ ...reference }))
+    const written =
+      revision === undefined
+        ? await this.#actions.create(key, value)
+        : await this.#actions.replace(key, value, revision)
+    return written.ok
+  }
+
+  #actionKey(tenant: TenantId, id: ActionId): string {
+    return `${tenant}.${storedKey(this.#sha256, 'a', id)}`
+  }
+
+  #openKey(tenant: TenantId, id: ActionId): string {
+    return `${tenant}.${storedKey(this.#sha256, id)}`
+  }
+}

@@ -1,0 +1,63 @@
+import { isFinal } from '@trustgw/core'
+import type { ActionEvent, ActionView } from '@trustgw/protocol'
+import type { ActionRecord } from './action-record.ts'
+import type { StoredAction } from './action-store.ts'
+
+const POLL_SOON_S = 1
+const POLL_FOR_A_PERSON_S = 5
+
+/** What the proposer may know (spec/protocol.md §8): the safe reason, never which internal check. */
+export function actionView(record: ActionRecord, joined: boolean): ActionView {
+  const { proposal, state, decision } = record
+  return {
+    action_id: proposal.action_id,
+    status: state.kind,
+    tool: proposal.tool_id,
+    joined,
+    reason: safeReason(record),
+    result: record.result?.output ?? null,
+    proposed_at: proposal.received_at,
+    expires_at: state.kind === 'pending_approval' ? state.decide_by : null,
+    poll_after_s: isFinal(state) ? null : decision.tier === 0 ? POLL_SOON_S : POLL_FOR_A_PERSON_S,
+  }
+}
+
+function safeReason(record: ActionRecord): string | null {
+  const { state, decision, result } = record
+  if (state.kind === 'denied')
+    return state.by === null ? decision.reason : `An approver said no: ${state.reason}`
+  if (state.kind === 'pending_approval') return decision.reason
+  if (state.kind === 'refused') return 'The executor refused to run it.'
+  if (state.kind === 'expired') return 'Its time ran out before it was released.'
+  if (state.kind === 'failed' || state.kind === 'reconciled_failed')
+    return result?.reason ?? 'The tool failed.'
+  if (state.kind === 'unknown_outcome' || state.kind === 'needs_human') {
+    return 'The tool was started and nobody saw its end; a person has to find out. Do not repeat the call.'
+  }
+  return null
+}
+
+/** What portals are told of a change. */
+export function actionEvent(stored: StoredAction, now: number): ActionEvent {
+  const { record, revision } = stored
+  const { proposal, state, decision } = record
+  return {
+    v: 1,
+    action_id: proposal.action_id,
+    revision,
+    tenant: proposal.tenant,
+    state: state.kind,
+    tool_id: proposal.tool_id,
+    operation: record.tool.operation,
+    source: proposal.source,
+    agent: proposal.principal.subject,
+    on_behalf_of: proposal.on_behalf_of,
+    tier: decision.tier,
+    rule_id: decision.rule_id,
+    reason: state.kind === 'denied' ? state.reason : decision.reason,
+    amount: record.tool.amount,
+    proposed_at: proposal.received_at,
+    at: now,
+    decide_by: state.kind === 'pending_approval' ? state.decide_by : null,
+  }
+}

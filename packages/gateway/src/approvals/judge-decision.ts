@@ -1,0 +1,118 @@
+import {
+  type ApprovalDecision,
+  type ApprovalEvidence,
+  type ApprovalStatement,
+  APPROVAL_STATEMENT_MAX_BYTES,
+  APPROVAL_STATEMENT_TYP,
+  asObject,
+  base64urlDecode,
+  canonicalize,
+  approvalStatementJson,
+  hexEncode,
+  type JwsExpectation,
+  noPreconditionHash,
+  parseJsonObject,
+  type Sha256,
+  statementHash,
+  verifyJws,
+} from '@trustgw/protocol'
+import type { ActionRecord } from '../action/action-record.ts'
+
+export type DecisionRefusal =
+  | 'not_pending'
+  | 'evidence_missing'
+  | 'evidence_kind'
+  | 'approver_mismatch'
+  | 'initiator_cannot_approve'
+  | 'role_missing'
+  | 'deadline_mismatch'
+  | 'statement_mismatch'
+
+/**
+ * Whether an approval fits the pending action. What only the executor can know (that the passkey is
+ * pinned to that person, that its signature holds) is NOT checked here; what the gateway can know is,
+ * so that a wrong approval fails while the approver still looks at it.
+ */
+export function judgeApproval(
+  record: ActionRecord,
+  decision: ApprovalDecision,
+  deps: {
+    readonly sha256: Sha256
+    readonly hostKeyFor: JwsExpectation['keyFor']
+    readonly credential_ref: string
+  },
+): DecisionRefusal | undefined {
+  const { state } = record
+  const { evidence } = decision
+  if (state.kind !== 'pending_approval') return 'not_pending'
+  if (evidence === null) return 'evidence_missing'
+  if (evidence.approver !== decision.approver) return 'approver_mismatch'
+  if (evidence.approver === state.need.initiator) return 'initiator_cannot_approve'
+  const { roles } = record.decision.obligations.approvers
+  if (roles.length > 0 && !roles.some((role) => decision.roles.includes(role)))
+    return 'role_missing'
+  if (evidence.decide_by !== state.decide_by || evidence.run_by !== state.run_by)
+    return 'deadline_mismatch'
+  if (evidence.kind !== (state.need.tier === 1 ? 'host' : 'passkey')) return 'evidence_kind'
+  const statement = statementOf(record, evidence, deps)
+  return fits(statement, evidence, deps) ? undefined : 'statement_mismatch'
+}
+
+function statementOf(
+  record: ActionRecord,
+  evidence: ApprovalEvidence,
+  deps: { readonly sha256: Sha256; readonly credential_ref: string },
+): ApprovalStatement {
+  const { decision } = record
+  return {
+    typ: 'trustgw/approval/1',
+    action_id: decision.action_id,
+    tenant: decision.tenant,
+    workspace: decision.workspace,
+    principal: decision.principal,
+    on_behalf_of: decision.on_behalf_of,
+    credential_ref: deps.credential_ref,
+    tool_id: decision.tool_id,
+    contract_hash: decision.contract_hash,
+    input_hash: decision.input_hash,
+    precondition_hash: noPreconditionHash(deps.sha256),
+    rule_id: decision.rule_id,
+    policy_fingerprint: decision.policy_fingerprint,
+    tier: decision.tier,
+    verdict: 'approve',
+    approver: evidence.approver,
+    decide_by: evidence.decide_by,
+    run_by: evidence.run_by,
+    nonce: evidence.nonce,
+  }
+}
+
+function fits(
+  statement: ApprovalStatement,
+  evidence: ApprovalEvidence,
+  deps: { readonly sha256: Sha256; readonly hostKeyFor: JwsExpectation['keyFor'] },
+): boolean {
+  if (evidence.kind === 'passkey') {
+    return (
+      challengeOf(evidence.assertion.client_data_json) === statementHash(deps.sha256, statement)
+    )
+  }
+  const verified = verifyJws(evidence.statement, {
+    typ: APPROVAL_STATEMENT_TYP,
+    maxBytes: APPROVAL_STATEMENT_MAX_BYTES,
+    keyFor: deps.hostKeyFor,
+  })
+  return (
+    verified.ok &&
+    canonicalize(verified.value.payload) === canonicalize(approvalStatementJson(statement))
+  )
+}
+
+/** The challenge that the browser says it signed, as `sha256:<hex>`. */
+function challengeOf(clientDataJson: string): string | undefined {
+  const bytes = base64urlDecode(clientDataJson)
+  const json = bytes === undefined ? undefined : parseJsonObject(bytes)
+  const challenge = json?.ok === true ? asObject(json.value)?.['challenge'] : undefined
+  const raw = typeof challenge === 'string' ? base64urlDecode(challenge) : undefined
+  return raw === undefined ? undefined : `sha256:${hexEncode(raw)}`
+}

@@ -1,0 +1,122 @@
+import {
+  CLEARANCE_OF_TIER,
+  EFFECT_OF_TIER,
+  decisionHash,
+  evidenceHash,
+  GRANT_ISSUER,
+  GRANT_TTL_MAX_SECONDS,
+  type GrantClaims,
+  grantId,
+  ID_RANDOM_BYTES,
+  idempotencyKey,
+  type JwsSigner,
+  noPreconditionHash,
+  principalText,
+  type Sha256,
+  signGrant,
+  type ToolContract,
+} from '@trustgw/protocol'
+import type { Clock, Random } from '@trustgw/runtime'
+import type { ActionRecord } from '../action/action-record.ts'
+
+/** A grant that was signed here, and when it ends (Unix milliseconds). */
+export interface SignedGrant {
+  readonly token: string
+  readonly claims: GrantClaims
+  readonly expires_at: number
+}
+
+/** An action that may run: only {@link authorize} makes one. */
+export interface Authorization {
+  readonly record: ActionRecord
+  readonly contract: ToolContract
+}
+
+export type AuthorizationRefusal =
+  | 'not_authorized'
+  | 'decision_not_recorded'
+  | 'decision_forbids'
+  | 'approval_missing'
+  | 'contract_changed'
+
+const minted = new WeakSet<Authorization>()
+
+/**
+ * Whether the stored action may have a grant (spec/protocol.md rules of the house): its state is
+ * authorized, its decision's audit event is stored, and what its tier demands is there. Signatures
+ * of approvers are the executor's to check.
+ */
+export function authorize(
+  record: ActionRecord,
+  tool: { readonly contract: ToolContract; readonly contract_hash: string },
+):
+  | { readonly ok: true; readonly value: Authorization }
+  | { readonly ok: false; readonly reason: AuthorizationRefusal } {
+  const { state, decision } = record
+  if (state.kind !== 'authorized') return { ok: false, reason: 'not_authorized' }
+  if (record.decision_event === null) return { ok: false, reason: 'decision_not_recorded' }
+  if (decision.effect !== EFFECT_OF_TIER[decision.tier] || decision.tier === 3) {
+    return { ok: false, reason: 'decision_forbids' }
+  }
+  if (tool.contract_hash !== decision.contract_hash)
+    return { ok: false, reason: 'contract_changed' }
+  const people = new Set(record.evidence.map((evidence) => evidence.approver))
+  const needed = decision.tier === 0 ? 0 : decision.obligations.approvers.quorum
+  if (people.size < needed || state.evidence.length < needed)
+    return { ok: false, reason: 'approval_missing' }
+  const authorization = Object.freeze({ record, contract: tool.contract })
+  minted.add(authorization)
+  return { ok: true, value: authorization }
+}
+
+export interface GrantIssuerDeps {
+  readonly kid: string
+  readonly sign: JwsSigner
+  readonly sha256: Sha256
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** Mints single-use grants of 30 seconds at most (spec/protocol.md §4). */
+export class GrantIssuer {
+  readonly #deps: GrantIssuerDeps
+
+  constructor(deps: GrantIssuerDeps) {
+    this.#deps = deps
+  }
+
+  issue(authorization: Authorization): SignedGrant {
+    if (!minted.has(authorization)) throw new TypeError('an authorization that was not made here')
+    const { sha256, clock, random, kid, sign } = this.#deps
+    const { record, contract } = authorization
+    const { proposal, decision } = record
+    const iat = Math.floor(clock.now() / 1000)
+    const seconds = Math.floor(decision.obligations.grant_ttl_ms / 1000)
+    const exp = iat + Math.min(Math.max(seconds, 1), GRANT_TTL_MAX_SECONDS)
+    const claims: GrantClaims = {
+      iss: GRANT_ISSUER,
+      aud: contract.profile,
+      sub: principalText(proposal.principal),
+      iat,
+      nbf: iat,
+      exp,
+      jti: grantId(random.bytes(ID_RANDOM_BYTES)),
+      action_id: proposal.action_id,
+      tenant_id: proposal.tenant,
+      workspace_id: proposal.workspace,
+      tool_name: contract.id,
+      contract_hash: decision.contract_hash,
+      input_hash: proposal.input_hash,
+      precondition_hash: noPreconditionHash(sha256),
+      credential_ref: contract.credential_ref,
+      policy_fingerprint: decision.policy_fingerprint,
+      policy_epoch: decision.policy_epoch,
+      decision_hash: decisionHash(sha256, decision),
+      rule_id: decision.rule_id,
+      clearance: CLEARANCE_OF_TIER[decision.tier],
+      approvals: record.evidence.map((evidence) => evidenceHash(sha256, evidence)),
+      idempotency_key: idempotencyKey(sha256, proposal.tenant, proposal.action_id),
+    }
+    return { token: signGrant(claims, kid, sign), claims, expires_at: exp * 1000 }
+  }
+}

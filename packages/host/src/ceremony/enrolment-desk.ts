@@ -1,0 +1,201 @@
+import { base64urlDecode, type EnrolStatement, type JsonObject, type TenantId } from '@trustgw/protocol'
+import { keyFingerprint, newNonce } from '../crypto.ts'
+import type { HostDeps } from '../deps.ts'
+import { type Refused, refused } from '../http/problem.ts'
+import type { Enrolment, EnrolmentFiles } from '../people/enrolment.ts'
+import type { PeopleStore } from '../people/people-store.ts'
+import { type PasskeyRecord, type PersonRecord, withEnrolment } from '../people/person.ts'
+import { CEREMONY_TTL_MS, CeremonyBook } from './ceremony-book.ts'
+import type { RegistrationResponse } from './passkey-response.ts'
+import { challengeOf, checkRegistration, creationOptions, type RelyingParty } from './passkeys.ts'
+
+interface LoginStep {
+  readonly step: 'login'
+  readonly token: string
+  readonly enrolment: Enrolment
+  readonly name: string
+  readonly challenge: string
+  readonly expiresAt: number
+}
+
+interface ApprovalStep extends Omit<LoginStep, 'step'> {
+  readonly step: 'approval'
+  readonly login: PasskeyRecord
+}
+
+export interface EnrolmentDeps {
+  readonly tenant: TenantId
+  readonly party: RelyingParty
+  readonly files: EnrolmentFiles
+  readonly people: PeopleStore
+  readonly clock: HostDeps['clock']
+  readonly random: HostDeps['random']
+  readonly audit: HostDeps['audit']
+  readonly log: HostDeps['log']
+  readonly onEnrolled: HostDeps['onEnrolled']
+}
+
+export interface EnrolledPerson {
+  readonly ok: true
+  readonly person: PersonRecord
+  readonly fingerprint: string
+}
+
+type Answer = { readonly ok: true; readonly json: JsonObject } | Refused
+
+/**
+ * Makes a person of an enrolment link: first a passkey for signing in, then one for approvals,
+ * each under a typed statement of its own. Nothing is stored before both are proved; the token is
+ * used up where the person is written, by compare-and-swap.
+ */
+export class EnrolmentDesk {
+  readonly #deps: EnrolmentDeps
+  readonly #open = new CeremonyBook<LoginStep | ApprovalStep>()
+
+  constructor(deps: EnrolmentDeps) {
+    this.#deps = deps
+  }
+
+  async begin(token: string, name: string): Promise<Answer> {
+    const now = this.#deps.clock.now()
+    const enrolment = await this.#unused(token, now)
+    if (enrolment === undefined) return await this.#refuseToken()
+    const ceremony = newNonce(this.#deps.random)
+    const expiresAt = now + CEREMONY_TTL_MS
+    const challenge = this.#challenge(enrolment, 'login', expiresAt)
+    this.#open.open(
+      ceremony,
+      { step: 'login', token, enrolment, name, challenge, expiresAt },
+      expiresAt,
+    )
+    const request = { challenge, purpose: 'login', person: enrolment.person, name } as const
+    return {
+      ok: true,
+      json: {
+        ceremony,
+        person: { id: enrolment.person, name, roles: [...enrolment.roles] },
+        login_options: creationOptions(this.#deps.party, request),
+      },
+    }
+  }
+
+  async login(ceremony: string, response: RegistrationResponse): Promise<Answer> {
+    const now = this.#deps.clock.now()
+    const open = this.#open.take(ceremony, now)
+    if (open?.step !== 'login') return refused('ceremony_unknown')
+    const made = await checkRegistration(this.#deps.party, open.challenge, response)
+    if (made === undefined) return refused('registration_refused')
+    const challenge = this.#challenge(open.enrolment, 'approval', open.expiresAt)
+    const login = { ...made, created_at: now }
+    this.#open.open(ceremony, { ...open, step: 'approval', challenge, login }, open.expiresAt)
+    const { person } = open.enrolment
+    const request = { challenge, purpose: 'approval', person, name: open.name } as const
+    return { ok: true, json: { approval_options: creationOptions(this.#deps.party, request) } }
+  }
+
+  async finish(ceremony: string, response: RegistrationResponse): Promise<EnrolledPerson | Refused> {
+    const now = this.#deps.clock.now()
+    const open = this.#open.take(ceremony, now)
+    if (open?.step !== 'approval') return refused('ceremony_unknown')
+    const made = await checkRegistration(this.#deps.party, open.challenge, response)
+    if (made === undefined) return refused('registration_refused')
+    if (made.id === open.login.id || made.public_key === open.login.public_key) {
+      return refused('registration_refused', 'the two passkeys must differ')
+    }
+    // The link may have been taken back while the person was at it.
+    const enrolment = await this.#deps.files.find(open.token, now)
+    if (enrolment === undefined) return await this.#refuseToken()
+    const approval = { ...made, created_at: now }
+    const person = await this.#store(enrolment, open, approval)
+    if (person === undefined) return await this.#refuseToken()
+    return await this.#announce(person, approval, enrolment)
+  }
+
+  async #unused(token: string, now: number): Promise<Enrolment | undefined> {
+    const enrolment = await this.#deps.files.find(token, now)
+    if (enrolment === undefined) return undefined
+    const known = await this.#deps.people.find(enrolment.person)
+    return known?.record.enrolments.includes(enrolment.id) === true ? undefined : enrolment
+  }
+
+  async #store(
+    enrolment: Enrolment,
+    open: ApprovalStep,
+    approval: PasskeyRecord,
+  ): Promise<PersonRecord | undefined> {
+    const { tenant, people, clock } = this.#deps
+    if (await this.#isKnown([open.login.id, approval.id])) return undefined
+    const known = await people.find(enrolment.person)
+    const next = withEnrolment({ tenant, person: enrolment.person }, known?.record, {
+      enrolment: enrolment.id,
+      name: open.name,
+      roles: enrolment.roles,
+      login: open.login,
+      approval,
+      now: clock.now(),
+    })
+    if (!next.ok) return undefined
+    return (await people.save(next.value, known?.revision)) ? next.value : undefined
+  }
+
+  /** Without attestation anybody can claim any id, so an id belongs to who came first. */
+  async #isKnown(ids: readonly string[]): Promise<boolean> {
+    const people = await this.#deps.people.list()
+    return people.some(({ login, approval }) =>
+      [...login, ...approval].some(({ id }) => ids.includes(id)),
+    )
+  }
+
+  async #announce(
+    person: PersonRecord,
+    approval: PasskeyRecord,
+    enrolment: Enrolment,
+  ): Promise<EnrolledPerson> {
+    const { tenant, party, files, audit, log } = this.#deps
+    await files.remove(enrolment.id)
+    const fingerprint = keyFingerprint(base64urlDecode(approval.public_key) ?? new Uint8Array())
+    await audit.record('person_enrolled', {
+      actor: { kind: 'human', id: person.person },
+      actionId: null,
+      payload: { enrolment: enrolment.id, roles: person.roles.join(' '), fingerprint },
+    })
+    try {
+      this.#deps.onEnrolled({
+        kind: 'enrolled',
+        tenant,
+        person: person.person,
+        name: person.name,
+        roles: person.roles,
+        credential_id: approval.id,
+        public_key: approval.public_key,
+        rp_id: party.rpId,
+        origins: [party.origin],
+        fingerprint,
+      })
+    } catch {
+      log.error('enrolled_not_announced', { person: person.person })
+    }
+    return { ok: true, person, fingerprint }
+  }
+
+  async #refuseToken(): Promise<Refused> {
+    await this.#deps.audit.record('enrolment_refused', {
+      actor: { kind: 'system', id: 'host' },
+      actionId: null,
+      payload: { code: 'enrolment_refused' },
+    })
+    return refused('enrolment_refused')
+  }
+
+  #challenge(enrolment: Enrolment, purpose: 'login' | 'approval', expiresAt: number): string {
+    const statement: EnrolStatement = {
+      typ: 'trustgw/enrol/1',
+      tenant: this.#deps.tenant,
+      person: enrolment.person,
+      purpose,
+      nonce: newNonce(this.#deps.random),
+      expires_at: expiresAt,
+    }
+    return challengeOf(statement)
+  }
+}

@@ -1,0 +1,75 @@
+import {
+  arrayShape,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  nullableShape,
+  ok,
+  oneOfShape,
+  optionalMember,
+  type Members,
+  type ObjectOf,
+  objectShape,
+  parsedShape,
+  refuse,
+  type Result,
+  type Shape,
+  type ShapeOf,
+  stringShape,
+} from '@trustgw/protocol'
+
+/**
+ * The members that are needed of a document whose form is the browser's (WebAuthn level 3 §5.1.8):
+ * browsers add members of their own, so the others are left out instead of refused.
+ */
+function picked<const M extends Members>(members: M): Shape<ObjectOf<M>> {
+  const closed = objectShape(members)
+  return { description: closed.description, read: (value) => closed.read(pick(value, members)) }
+}
+
+function pick(value: Json, members: Members): Json {
+  if (!isJsonObject(value)) return value
+  const kept: JsonObject = Object.fromEntries(
+    Object.entries(value).filter(([name]) => Object.hasOwn(members, name)),
+  )
+  return kept
+}
+
+const bytesField = (max: number): Shape<string> =>
+  parsedShape(stringShape({ min: 1, max, characters: 'token' }), 'base64url', (text): Result<string> =>
+    /^[A-Za-z0-9_-]+$/.test(text) ? ok(text) : refuse('base64url'),
+  )
+
+const credentialIdField = bytesField(1_400)
+const clientDataField = bytesField(4_096)
+
+const registrationShape = picked({
+  id: credentialIdField,
+  rawId: credentialIdField,
+  type: oneOfShape('public-key'),
+  response: picked({
+    clientDataJSON: clientDataField,
+    attestationObject: bytesField(16_384),
+    transports: optionalMember(
+      arrayShape(stringShape({ min: 1, max: 32, characters: 'token' }), { max: 8 }),
+    ),
+  }),
+})
+
+const assertionShape = picked({
+  id: credentialIdField,
+  rawId: credentialIdField,
+  type: oneOfShape('public-key'),
+  response: picked({
+    clientDataJSON: clientDataField,
+    authenticatorData: bytesField(4_096),
+    signature: bytesField(2_048),
+    userHandle: optionalMember(nullableShape(bytesField(128))),
+  }),
+})
+
+export type RegistrationResponse = ShapeOf<typeof registrationShape>
+export type AssertionResponse = ShapeOf<typeof assertionShape>
+
+export const registrationResponseShape: Shape<RegistrationResponse> = registrationShape
+export const assertionResponseShape: Shape<AssertionResponse> = assertionShape

@@ -1,0 +1,156 @@
+import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
+import {
+  base64urlDecode,
+  base64urlEncode,
+  type JsonObject,
+  type SignedStatement,
+  statementHash,
+  utf8Encode,
+} from '@trustgw/protocol'
+import { hashAsChallenge, sha256 } from '../crypto.ts'
+import { type PasskeyRecord, type PersonId, userHandle } from '../people/person.ts'
+import { isSameOriginCeremony } from './client-data.ts'
+import type { AssertionResponse, RegistrationResponse } from './passkey-response.ts'
+
+/** What the executor can verify too: EdDSA, ES256, RS256. */
+const ALGORITHMS: readonly number[] = [-8, -7, -257]
+/** Attestations that name no maker: `packed` here is self-attestation. */
+const ATTESTATIONS: readonly string[] = ['none', 'packed']
+/** How long a browser waits for the person. */
+export const PASSKEY_TIMEOUT_MS = 120_000
+const RP_NAME = 'Trust Gateway'
+
+/** Where ceremonies of this host run. */
+export interface RelyingParty {
+  readonly origin: string
+  readonly rpId: string
+}
+
+export function challengeOf(statement: SignedStatement): string {
+  return hashAsChallenge(statementHash(sha256, statement))
+}
+
+export interface CreationRequest {
+  readonly challenge: string
+  readonly purpose: 'login' | 'approval'
+  readonly person: PersonId
+  readonly name: string
+}
+
+/** PublicKeyCredentialCreationOptionsJSON (WebAuthn level 3 §5.1.8). */
+export function creationOptions(party: RelyingParty, request: CreationRequest): JsonObject {
+  const label = request.purpose === 'login' ? 'sign-in' : 'approvals'
+  const displayName = `${request.name} (${label})`
+  const id = base64urlEncode(utf8Encode(userHandle(request.purpose, request.person)))
+  return {
+    challenge: request.challenge,
+    rp: { id: party.rpId, name: RP_NAME },
+    user: { id, name: displayName, displayName },
+    pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
+    excludeCredentials: [],
+    authenticatorSelection: {
+      residentKey: 'required',
+      requireResidentKey: true,
+      userVerification: 'required',
+    },
+    attestation: 'none',
+    timeout: PASSKEY_TIMEOUT_MS,
+  }
+}
+
+/** PublicKeyCredentialRequestOptionsJSON; without ids the authenticator offers what it has. */
+export function requestOptions(
+  party: RelyingParty,
+  challenge: string,
+  credentialIds: readonly string[],
+): JsonObject {
+  return {
+    challenge,
+    rpId: party.rpId,
+    allowCredentials: credentialIds.map((id) => ({ id, type: 'public-key' })),
+    userVerification: 'required',
+    timeout: PASSKEY_TIMEOUT_MS,
+  }
+}
+
+/**
+ * The passkey that a registration made, or `undefined`: wrong challenge, origin or RP ID, no user
+ * verification, a framed page, an algorithm that executors cannot check, an attestation by a maker.
+ */
+export async function checkRegistration(
+  party: RelyingParty,
+  challenge: string,
+  given: RegistrationResponse,
+): Promise<Omit<PasskeyRecord, 'created_at'> | undefined> {
+  if (!isSameOriginCeremony(given.response.clientDataJSON)) return undefined
+  const transports = [...(given.response.transports ?? [])]
+  try {
+    const checked = await verifyRegistrationResponse({
+      response: {
+        id: given.id,
+        rawId: given.rawId,
+        type: given.type,
+        clientExtensionResults: {},
+        response: {
+          clientDataJSON: given.response.clientDataJSON,
+          attestationObject: given.response.attestationObject,
+          transports,
+        },
+      },
+      expectedChallenge: challenge,
+      expectedOrigin: party.origin,
+      expectedRPID: party.rpId,
+      requireUserPresence: true,
+      requireUserVerification: true,
+      supportedAlgorithmIDs: [...ALGORITHMS],
+    })
+    if (!checked.verified) return undefined
+    const { credential, fmt } = checked.registrationInfo
+    if (!ATTESTATIONS.includes(fmt) || credential.id !== given.id) return undefined
+    const public_key = base64urlEncode(credential.publicKey)
+    return { id: credential.id, public_key, rp_id: party.rpId, transports }
+  } catch {
+    // The library throws a plain Error for everything that it refuses.
+    return undefined
+  }
+}
+
+/**
+ * Whether an assertion is by this passkey over this challenge, with user verification, in a page
+ * of this origin that is not framed. The signature counter is not looked at: synced passkeys leave
+ * it at zero, and every challenge is single-use.
+ */
+export async function checkAssertion(
+  party: RelyingParty,
+  challenge: string,
+  passkey: PasskeyRecord,
+  given: AssertionResponse,
+): Promise<boolean> {
+  const key = base64urlDecode(passkey.public_key)
+  if (key === undefined || given.id !== passkey.id || passkey.rp_id !== party.rpId) return false
+  if (!isSameOriginCeremony(given.response.clientDataJSON)) return false
+  try {
+    const checked = await verifyAuthenticationResponse({
+      response: {
+        id: given.id,
+        rawId: given.rawId,
+        type: given.type,
+        clientExtensionResults: {},
+        response: {
+          clientDataJSON: given.response.clientDataJSON,
+          authenticatorData: given.response.authenticatorData,
+          signature: given.response.signature,
+        },
+      },
+      expectedChallenge: challenge,
+      expectedOrigin: party.origin,
+      expectedRPID: party.rpId,
+      credential: { id: passkey.id, publicKey: new Uint8Array(key), counter: 0 },
+      requireUserVerification: true,
+    })
+    return checked.verified
+  } catch {
+    // The library throws a plain Error for everything that it refuses.
+    return false
+  }
+}

@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto'
+import { base64urlEncode, type Hash, hexDecode, type Sha256 } from '@trustgw/protocol'
+import type { Random } from '@trustgw/runtime'
+
+export const sha256: Sha256 = (data) => createHash('sha256').update(data).digest('hex')
+
+/** 256 random bits, base64url: nonces, ceremony and session ids, secrets. */
+export function newNonce(random: Random): string {
+  return base64urlEncode(random.bytes(32))
+}
+
+/** The 32 bytes of a hash, base64url: the WebAuthn challenge of a statement. */
+export function hashAsChallenge(hash: Hash): string {
+  const bytes = hexDecode(hash.slice('sha256:'.length))
+  if (bytes === undefined) throw new TypeError('not a hash')
+  return base64urlEncode(bytes)
+}
+
+/**
+ * How people compare a key: SHA-256 of the COSE key's bytes, its first 16 bytes as eight groups of
+ * four hex digits.
+ */
+export function keyFingerprint(coseKey: Uint8Array): string {
+  const groups = sha256(coseKey).slice(0, 32).match(/.{4}/g) ?? []
+  return groups.join(' ')
+}

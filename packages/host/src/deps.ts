@@ -1,0 +1,74 @@
+import type {
+  ActionId,
+  Actor,
+  AuditEventType,
+  AuditPayload,
+  JwsSigner,
+  JwsVerifier,
+  TenantId,
+} from '@trustgw/protocol'
+import type { Bus, Clock, Logger, Random, RecordStore, StoredReader } from '@trustgw/runtime'
+
+/** A key of the host for one purpose: signs, and checks what it signed. */
+export interface HostKey {
+  readonly kid: string
+  readonly sign: JwsSigner
+  readonly verify: JwsVerifier
+}
+
+/** What the host puts on record. Resolves when the event is acknowledged as stored. */
+export interface HostAudit {
+  record(type: AuditEventType, entry: HostAuditEntry): Promise<void>
+}
+
+export interface HostAuditEntry {
+  readonly actor: Actor
+  readonly actionId: ActionId | null
+  readonly payload: AuditPayload
+}
+
+/** A short-lived identity for the portal's live connection. */
+export interface BusTicket {
+  /** The NATS bearer user JWT; goes into an HttpOnly cookie and nowhere else. */
+  readonly jwt: string
+  readonly userKey: string
+  readonly inboxPrefix: string
+}
+
+/** Makes tickets with the scoped signing key of the tenant's people account. */
+export interface BusTicketIssuer {
+  issue(expiresAt: number): BusTicket
+}
+
+/** What the supervisor learns after an enrolment: enough to make a pin of it, nothing secret. */
+export interface EnrolledMessage {
+  readonly kind: 'enrolled'
+  readonly tenant: TenantId
+  readonly person: string
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly credential_id: string
+  /** The approval credential's COSE key, base64url. */
+  readonly public_key: string
+  readonly rp_id: string
+  readonly origins: readonly string[]
+  readonly fingerprint: string
+}
+
+export interface HostDeps {
+  readonly bus: Bus
+  readonly acl: RecordStore
+  readonly approvals: RecordStore
+  readonly sessions: RecordStore
+  /** The stream of UI events; actions that are known only from it are listed after a restart. */
+  readonly uiEvents: StoredReader
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly audit: HostAudit
+  readonly hostKey: HostKey
+  readonly sessionKey: HostKey
+  readonly tickets: BusTicketIssuer
+  /** Told once per enrolment, after the person is stored. A fault of it is logged. */
+  readonly onEnrolled: (message: EnrolledMessage) => void
+}

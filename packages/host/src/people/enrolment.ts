@@ -1,0 +1,183 @@
+import { mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  canonicalize,
+  constantTimeEqual,
+  type Id,
+  integerShape,
+  type JsonObject,
+  makeId,
+  objectShape,
+  oneOfShape,
+  parseHash,
+  parseId,
+  parseJsonObject,
+  parseTenantId,
+  parsedShape,
+  readShape,
+  type Shape,
+  stringShape,
+  type TenantId,
+} from '@trustgw/protocol'
+import type { Random } from '@trustgw/runtime'
+import { newNonce, sha256 } from '../crypto.ts'
+import { type PersonId, personIdField, rolesField } from './person.ts'
+
+/** How long an enrolment link works, unless told otherwise. */
+export const ENROLMENT_TTL_MS = 24 * 60 * 60_000
+/** Longest life of an enrolment link. */
+export const ENROLMENT_TTL_MAX_MS = 30 * 24 * 60 * 60_000
+const ENROLMENT_FILE_MAX_BYTES = 4_096
+const TOKEN_MAX_CHARS = 128
+const ID_RANDOM_BYTES = 16
+const LATEST_MS = 8_640_000_000_000_000
+
+export type EnrolmentId = Id<'enrolment'>
+
+/** An open enrolment: whom it makes. The secret is known by its hash only. */
+export interface Enrolment {
+  readonly v: 1
+  readonly id: EnrolmentId
+  readonly tenant: TenantId
+  readonly person: PersonId
+  readonly roles: readonly string[]
+  /** SHA-256 of the token's secret part. */
+  readonly token_hash: string
+  readonly created_at: number
+  readonly expires_at: number
+}
+
+const hashText: Shape<string> = parsedShape(
+  stringShape({ max: 71, characters: 'token' }),
+  'sha256',
+  parseHash,
+)
+
+const timeField: Shape<number> = integerShape({ min: 0, max: LATEST_MS })
+
+const enrolmentShape: Shape<Enrolment> = objectShape({
+  v: oneOfShape(1),
+  id: parsedShape(stringShape({ max: 40, characters: 'token' }), 'enrolment_id', (text) =>
+    parseId('enrolment', text),
+  ),
+  tenant: parsedShape(stringShape({ max: 31, characters: 'token' }), 'tenant', parseTenantId),
+  person: personIdField,
+  roles: rolesField,
+  token_hash: hashText,
+  created_at: timeField,
+  expires_at: timeField,
+})
+
+export interface CreateEnrolment {
+  /** The host's folder of enrolments; made with mode 0700 where it is absent. */
+  readonly folder: string
+  readonly tenant: TenantId
+  readonly person: PersonId
+  readonly roles: readonly string[]
+  readonly now: number
+  readonly random: Random
+  /** Default {@link ENROLMENT_TTL_MS}, at most {@link ENROLMENT_TTL_MAX_MS}. */
+  readonly ttlMs?: number
+}
+
+export interface CreatedEnrolment {
+  readonly id: EnrolmentId
+  /** Shown once; the link is `<origin>/enrol#<token>`. Stored nowhere. */
+  readonly token: string
+  readonly expiresAt: number
+}
+
+export class EnrolmentFault extends Error {
+  readonly code = 'enrolment_settings'
+}
+
+/** Opens an enrolment. Fault `enrolment_settings` on a person, role or time that is not allowed. */
+export async function createEnrolment(options: CreateEnrolment): Promise<CreatedEnrolment> {
+  const ttlMs = options.ttlMs ?? ENROLMENT_TTL_MS
+  if (!Number.isSafeInteger(ttlMs) || ttlMs <= 0 || ttlMs > ENROLMENT_TTL_MAX_MS) {
+    throw new EnrolmentFault('the time to live is out of range')
+  }
+  const id = makeId('enrolment', options.random.bytes(ID_RANDOM_BYTES))
+  const secret = newNonce(options.random)
+  const file: JsonObject = {
+    v: 1,
+    id,
+    tenant: options.tenant,
+    person: options.person,
+    roles: [...options.roles],
+    token_hash: `sha256:${sha256(secret)}`,
+    created_at: options.now,
+    expires_at: options.now + ttlMs,
+  }
+  const read = readShape(enrolmentShape, file)
+  if (!read.ok) throw new EnrolmentFault(`not allowed: ${read.detail ?? read.reason}`)
+  await mkdir(options.folder, { recursive: true, mode: 0o700 })
+  const handle = await open(pathOf(options.folder, id), 'wx', 0o600)
+  try {
+    await handle.writeFile(`${canonicalize(file)}\n`)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return { id, token: `${id}.${secret}`, expiresAt: options.now + ttlMs }
+}
+
+/** The open enrolments of one tenant, in files that the command line writes and the host removes. */
+export class EnrolmentFiles {
+  readonly #folder: string
+  readonly #tenant: TenantId
+
+  constructor(folder: string, tenant: TenantId) {
+    this.#folder = folder
+    this.#tenant = tenant
+  }
+
+  /**
+   * The enrolment of a token, or `undefined` for an unknown, removed, expired or mistaken one.
+   * Does NOT say that it was not used yet: that is settled where the person is stored.
+   */
+  async find(token: string, now: number): Promise<Enrolment | undefined> {
+    if (token.length > TOKEN_MAX_CHARS) return undefined
+    const [head = '', secret = '', ...rest] = token.split('.')
+    const id = parseId('enrolment', head)
+    if (!id.ok || secret === '' || rest.length > 0) return undefined
+    const enrolment = await this.#read(id.value)
+    if (enrolment === undefined || now >= enrolment.expires_at) return undefined
+    return constantTimeEqual(enrolment.token_hash, `sha256:${sha256(secret)}`)
+      ? enrolment
+      : undefined
+  }
+
+  /** Forgets a used enrolment. Absent already is fine. */
+  async remove(id: EnrolmentId): Promise<void> {
+    try {
+      await unlink(pathOf(this.#folder, id))
+    } catch (error) {
+      if (!isAbsent(error)) throw error
+    }
+  }
+
+  async #read(id: EnrolmentId): Promise<Enrolment | undefined> {
+    let bytes: Uint8Array
+    try {
+      bytes = await readFile(pathOf(this.#folder, id))
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw error
+    }
+    const parsed = parseJsonObject(bytes, { maxBytes: ENROLMENT_FILE_MAX_BYTES })
+    if (!parsed.ok) return undefined
+    const read = readShape(enrolmentShape, parsed.value)
+    if (!read.ok || read.value.id !== id || read.value.tenant !== this.#tenant) return undefined
+    return read.value
+  }
+}
+
+/** The id holds letters, digits and `_` only, so it names a file in the folder and nothing else. */
+function pathOf(folder: string, id: EnrolmentId): string {
+  return join(folder, `${id}.json`)
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}

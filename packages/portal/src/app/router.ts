@@ -1,0 +1,41 @@
+import { useSyncExternalStore } from 'react'
+
+export type Route =
+  | { readonly page: 'approvals'; readonly id: string | undefined }
+  | { readonly page: 'activity' }
+  | { readonly page: 'installation' }
+  | { readonly page: 'enrol' }
+  | { readonly page: 'missing' }
+
+/** Pages by path; the host answers each of them with the same document. */
+export function routeOf(path: string): Route {
+  if (path === '/' || path === '/approvals') return { page: 'approvals', id: undefined }
+  const id = /^\/approvals\/([a-z0-9_]{1,64})$/.exec(path)?.[1]
+  if (id !== undefined) return { page: 'approvals', id }
+  if (path === '/activity') return { page: 'activity' }
+  if (path === '/installation') return { page: 'installation' }
+  return path === '/enrol' ? { page: 'enrol' } : { page: 'missing' }
+}
+
+const CHANGED = 'trustgw:navigated'
+
+function subscribe(listener: () => void): () => void {
+  window.addEventListener('popstate', listener)
+  window.addEventListener(CHANGED, listener)
+  return () => {
+    window.removeEventListener('popstate', listener)
+    window.removeEventListener(CHANGED, listener)
+  }
+}
+
+export function useRoute(): Route {
+  return routeOf(useSyncExternalStore(subscribe, () => location.pathname))
+}
+
+/** `replace` for a change of selection, which Back should not retrace step by step. */
+export function navigate(path: string, mode: 'push' | 'replace' = 'push'): void {
+  if (path === location.pathname) return
+  if (mode === 'push') history.pushState(null, '', path)
+  else history.replaceState(null, '', path)
+  window.dispatchEvent(new Event(CHANGED))
+}

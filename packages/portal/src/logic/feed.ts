@@ -1,0 +1,106 @@
+import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
+
+/** Actions kept in memory; the oldest leave first. */
+const EVENTS_MAX = 600
+
+/** What this browser knows of the tenant's actions. */
+export interface Feed {
+  /** Highest revision seen of each action. */
+  readonly events: ReadonlyMap<string, ActionEvent>
+  /** Requests seen, also decided ones, so that a card can show its own end. */
+  readonly requests: ReadonlyMap<string, ApprovalRequest>
+}
+
+export const EMPTY_FEED: Feed = { events: new Map(), requests: new Map() }
+
+/** Keeps the highest revision of each action: nothing missed, nothing doubled, in any order. */
+export function mergeEvents(feed: Feed, incoming: readonly ActionEvent[]): Feed {
+  const newer = incoming.filter(
+    (event) => event.revision > (feed.events.get(event.action_id)?.revision ?? -1),
+  )
+  if (newer.length === 0) return feed
+  const events = new Map(feed.events)
+  for (const event of newer) {
+    const known = events.get(event.action_id)
+    if (known === undefined || event.revision > known.revision) events.set(event.action_id, event)
+  }
+  return { ...feed, events: withinLimit(events) }
+}
+
+function withinLimit(events: Map<string, ActionEvent>): Map<string, ActionEvent> {
+  if (events.size <= EVENTS_MAX) return events
+  return new Map(
+    [...events].sort(([, a], [, b]) => b.revision - a.revision).slice(0, EVENTS_MAX),
+  )
+}
+
+/** A request is immutable, so the first one seen of an action stays. */
+export function addRequests(feed: Feed, incoming: readonly ApprovalRequest[]): Feed {
+  const fresh = incoming.filter(({ action_id }) => !feed.requests.has(action_id))
+  if (fresh.length === 0) return feed
+  const requests = new Map(feed.requests)
+  for (const request of fresh) requests.set(request.action_id, request)
+  return { ...feed, requests }
+}
+
+export interface Snapshot {
+  readonly actions: readonly ActionEvent[]
+  readonly approvals: readonly ApprovalRequest[]
+}
+
+/**
+ * Merges a snapshot. `knownBefore`: the requests known when the fetch began; of these, one that the
+ * snapshot no longer lists and no event tells the end of has ended out of sight and leaves.
+ */
+export function mergeSnapshot(
+  feed: Feed,
+  snapshot: Snapshot,
+  knownBefore: ReadonlySet<string>,
+): Feed {
+  const merged = addRequests(mergeEvents(feed, snapshot.actions), snapshot.approvals)
+  const listed = new Set<string>(snapshot.approvals.map(({ action_id }) => action_id))
+  const gone = [...knownBefore].filter((id) => !listed.has(id) && isPending(merged, id))
+  if (gone.length === 0) return merged
+  const requests = new Map(merged.requests)
+  for (const id of gone) requests.delete(id)
+  return { ...merged, requests }
+}
+
+function isPending(feed: Feed, id: string): boolean {
+  const state = feed.events.get(id)?.state
+  return state === undefined || state === 'pending_approval'
+}
+
+/** Requests that wait for a person, the nearest deadline first. */
+export function pendingRequests(feed: Feed): readonly ApprovalRequest[] {
+  return [...feed.requests.values()]
+    .filter(({ action_id }) => isPending(feed, action_id))
+    .sort((a, b) => a.decide_by - b.decide_by || (a.action_id < b.action_id ? -1 : 1))
+}
+
+/** Actions that wait for a person whose request has not been fetched yet. */
+export function missingRequests(feed: Feed): readonly string[] {
+  return [...feed.events.values()]
+    .filter(({ action_id, state }) => state === 'pending_approval' && !feed.requests.has(action_id))
+    .map(({ action_id }) => action_id)
+}
+
+export interface EventFilter {
+  readonly state: string
+  readonly agent: string
+  readonly tool: string
+}
+
+export const NO_FILTER: EventFilter = { state: '', agent: '', tool: '' }
+
+/** Newest first; an empty member of the filter matches all. */
+export function filterEvents(feed: Feed, filter: EventFilter): readonly ActionEvent[] {
+  return [...feed.events.values()]
+    .filter(
+      (event) =>
+        (filter.state === '' || event.state === filter.state) &&
+        (filter.agent === '' || event.agent === filter.agent) &&
+        (filter.tool === '' || event.tool_id === filter.tool),
+    )
+    .sort((a, b) => b.at - a.at || b.revision - a.revision)
+}

@@ -1,0 +1,66 @@
+import type { Operation } from '@trustgw/protocol'
+import type { ReviewRefusal } from './review.ts'
+
+const VERBS: Readonly<Record<Operation, string>> = {
+  read: 'read data with',
+  create: 'create something with',
+  update: 'change something with',
+  delete: 'delete something with',
+  transfer: 'move money or rights with',
+}
+
+/** `refund-bot wants to change something with “Refund an order”`: the part between the names. */
+export function operationVerb(operation: Operation): string {
+  return VERBS[operation]
+}
+
+const NOUNS: Readonly<Record<Operation, string>> = {
+  read: 'Read',
+  create: 'Create',
+  update: 'Change',
+  delete: 'Delete',
+  transfer: 'Transfer',
+}
+
+export function operationNoun(operation: Operation): string {
+  return NOUNS[operation]
+}
+
+const MISMATCHES: Readonly<Record<ReviewRefusal, string>> = {
+  arguments_unreadable: 'The arguments are not strict JSON, so what they mean is not certain.',
+  arguments_not_canonical: 'The arguments are not in canonical form, so their hash says nothing.',
+  input_hash_differs: 'The arguments on this card are not the ones that the decision was made for.',
+  contract_hash_differs: 'The description of the tool is not the one that the decision was made for.',
+  tool_differs: 'The decision is for another tool.',
+  action_differs: 'The decision is for another action.',
+  tenant_differs: 'The action belongs to another tenant.',
+  precondition_differs: 'The action names a precondition that this page cannot show.',
+  not_an_approval: 'The decision does not ask for an approval.',
+}
+
+export function mismatchSentence(reason: ReviewRefusal): string {
+  return MISMATCHES[reason]
+}
+
+const PROBLEMS: ReadonlyMap<string, string> = new Map([
+  ['initiator_cannot_approve', 'This action was proposed on your behalf, so somebody else must decide.'],
+  ['role_missing', 'The rule asks for a role that you do not have.'],
+  ['not_pending', 'Somebody else decided first, or the action has ended.'],
+  ['too_late', 'The time to decide is over.'],
+  ['assertion_refused', 'The passkey’s answer did not fit this action. Nothing was approved.'],
+  ['approver_differs', 'The server named somebody else as approver. Nothing was signed.'],
+  ['deadline_differs', 'The server moved a deadline shown on this card. Nothing was signed.'],
+  ['enrolment_refused', 'This link is unknown, was used already, or has expired. Ask for a new one.'],
+  ['passkey_cancelled', 'The passkey dialog was closed or timed out. Nothing was signed.'],
+  ['passkey_unavailable', 'This browser offers no passkeys on this address.'],
+  ['passkey_failed', 'The passkey could not be used. Nothing was signed.'],
+  ['tier_unsupported', 'This action needs a proof that this page cannot present.'],
+  ['offline', 'The server did not answer. Nothing was sent twice; try again.'],
+  ['no_session', 'You are signed out. Sign in again, then decide.'],
+  ['unreadable', 'The server’s answer could not be read, so it was not used.'],
+])
+
+/** A sentence for a stable code; `fallback` is the server's own title. */
+export function problemSentence(code: string, fallback: string): string {
+  return PROBLEMS.get(code) ?? fallback
+}

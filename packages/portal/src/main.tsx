@@ -1,0 +1,13 @@
+import './styles.css'
+import { mountPortal } from './app/mount.tsx'
+import { httpApi } from './ports/api.ts'
+import { natsLive } from './ports/nats-live.ts'
+import { browserPasskeys } from './ports/passkeys.ts'
+
+mountPortal({
+  api: httpApi(),
+  live: natsLive(),
+  passkeys: browserPasskeys(),
+  now: () => Date.now(),
+  chance: () => Math.random(),
+})

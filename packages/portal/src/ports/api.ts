@@ -1,0 +1,138 @@
+import { type ActionEvent, type ApprovalRequest, parseJson, type Shape } from '@trustgw/protocol'
+import {
+  type ApprovalCeremony,
+  actionsShape,
+  approvalShape,
+  approvalsShape,
+  ceremonyShape,
+  type EnrolBegin,
+  type EnrolFinish,
+  type EnrolLogin,
+  enrolBeginShape,
+  enrolFinishShape,
+  enrolLoginShape,
+  type Installation,
+  installationShape,
+  type LoginBegin,
+  loginBeginShape,
+  problemShape,
+  type Session,
+  sessionShape,
+  stateShape,
+} from './shapes.ts'
+
+const ANSWER_MAX_BYTES = 64 * 1024 * 1024
+const ANSWER_TIMEOUT_MS = 20_000
+
+/**
+ * `code` is the host's stable code, or `offline` (no answer: what was asked may have happened),
+ * or `unreadable` (an answer that is not what the contract says; it is not used).
+ */
+export type Answer<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly code: string; readonly title: string }
+
+/** What a passkey gave, as the library serialises it; sent on as it is. */
+export type PasskeyResponse = object
+
+/** The host's HTTP API. Each answer was parsed; a call never throws. */
+export interface Api {
+  readonly session: () => Promise<Answer<Session>>
+  readonly signOut: () => Promise<Answer<null>>
+  readonly actions: () => Promise<Answer<{ readonly actions: readonly ActionEvent[] }>>
+  readonly approvals: () => Promise<Answer<{ readonly approvals: readonly ApprovalRequest[] }>>
+  readonly approval: (
+    id: string,
+  ) => Promise<Answer<{ readonly request: ApprovalRequest; readonly state: string }>>
+  readonly beginApproval: (id: string) => Promise<Answer<ApprovalCeremony>>
+  readonly approve: (
+    id: string,
+    proof: { readonly nonce: string; readonly assertion: PasskeyResponse | null },
+  ) => Promise<Answer<{ readonly state: string }>>
+  readonly deny: (id: string, reason: string) => Promise<Answer<{ readonly state: string }>>
+  readonly installation: () => Promise<Answer<Installation>>
+  readonly enrolBegin: (token: string, name: string) => Promise<Answer<EnrolBegin>>
+  readonly enrolLogin: (ceremony: string, response: PasskeyResponse) => Promise<Answer<EnrolLogin>>
+  readonly enrolFinish: (
+    ceremony: string,
+    response: PasskeyResponse,
+  ) => Promise<Answer<EnrolFinish>>
+  readonly loginBegin: () => Promise<Answer<LoginBegin>>
+  readonly loginFinish: (ceremony: string, response: PasskeyResponse) => Promise<Answer<Session>>
+}
+
+interface Call<T> {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly body?: object
+  readonly shape: Shape<T>
+}
+
+const nothing: Shape<null> = { description: {}, read: () => ({ ok: true, value: null }) }
+
+/** The API of the page's own origin. */
+export function httpApi(): Api {
+  const get = <T>(path: string, shape: Shape<T>) => call({ method: 'GET', path, shape })
+  const post = <T>(path: string, body: object, shape: Shape<T>) =>
+    call({ method: 'POST', path, body, shape })
+  const approval = (id: string) => `/api/approvals/${encodeURIComponent(id)}`
+  return {
+    session: () => get('/api/session', sessionShape),
+    signOut: () => call({ method: 'DELETE', path: '/api/session', body: {}, shape: nothing }),
+    actions: () => get('/api/actions', actionsShape),
+    approvals: () => get('/api/approvals', approvalsShape),
+    approval: (id) => get(approval(id), approvalShape),
+    beginApproval: (id) => post(`${approval(id)}/begin`, {}, ceremonyShape),
+    approve: (id, proof) => post(`${approval(id)}/approve`, proof, stateShape),
+    deny: (id, reason) => post(`${approval(id)}/deny`, { reason }, stateShape),
+    installation: () => get('/api/installation', installationShape),
+    enrolBegin: (token, name) => post('/api/enrolment/begin', { token, name }, enrolBeginShape),
+    enrolLogin: (ceremony, response) =>
+      post('/api/enrolment/login', { ceremony, response }, enrolLoginShape),
+    enrolFinish: (ceremony, response) =>
+      post('/api/enrolment/finish', { ceremony, response }, enrolFinishShape),
+    loginBegin: () => post('/api/login/begin', {}, loginBeginShape),
+    loginFinish: (ceremony, response) =>
+      post('/api/login/finish', { ceremony, response }, sessionShape),
+  }
+}
+
+async function call<T>(request: Call<T>): Promise<Answer<T>> {
+  let text: string
+  let good: boolean
+  try {
+    const response = await fetch(request.path, {
+      method: request.method,
+      credentials: 'same-origin',
+      cache: 'no-store',
+      redirect: 'error',
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+      ...(request.body === undefined
+        ? {}
+        : {
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify(request.body),
+          }),
+    })
+    text = await response.text()
+    good = response.ok
+  } catch {
+    return { ok: false, code: 'offline', title: 'The server did not answer' }
+  }
+  return good ? read(text, request.shape) : problem(text)
+}
+
+function read<T>(text: string, shape: Shape<T>): Answer<T> {
+  const parsed = parseJson(text === '' ? 'null' : text, { maxBytes: ANSWER_MAX_BYTES })
+  const value = parsed.ok ? shape.read(parsed.value) : parsed
+  if (value.ok) return value
+  const where = value.detail === undefined ? '' : ` (${value.detail})`
+  return { ok: false, code: 'unreadable', title: `The server’s answer could not be read${where}` }
+}
+
+function problem(text: string): Answer<never> {
+  const parsed = read(text, problemShape)
+  return parsed.ok
+    ? { ok: false, ...parsed.value }
+    : { ok: false, code: 'offline', title: 'The server did not answer as expected' }
+}

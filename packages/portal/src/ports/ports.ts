@@ -1,0 +1,14 @@
+import type { Api } from './api.ts'
+import type { LiveSource } from './live.ts'
+import type { Passkeys } from './passkeys.ts'
+
+/** Everything outside the page that the portal uses; the composition root chooses. */
+export interface Ports {
+  readonly api: Api
+  readonly live: LiveSource
+  readonly passkeys: Passkeys
+  /** Milliseconds of this device's clock. */
+  readonly now: () => number
+  /** Uniform in [0, 1). */
+  readonly chance: () => number
+}

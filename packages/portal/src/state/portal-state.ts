@@ -1,0 +1,75 @@
+import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
+import type { Installation, Session } from '../ports/shapes.ts'
+
+/** How the live feed stands. */
+export type Link =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'live' }
+  /** `atMs`: when the next attempt starts, by this device's clock. */
+  | { readonly kind: 'reconnecting'; readonly atMs: number }
+  | { readonly kind: 'offline' }
+  | { readonly kind: 'signed_out' }
+
+export type Phase = 'loading' | 'signed_out' | 'signed_in' | 'unreachable'
+
+/** What a person's own verdict on an action came to, beside the state of the action. */
+export type VerdictStatus =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'passkey' }
+  | { readonly kind: 'sending' }
+  | { readonly kind: 'sent'; readonly verdict: 'approve' | 'deny' }
+  | { readonly kind: 'failed'; readonly sentence: string }
+
+export interface PortalState {
+  readonly phase: Phase
+  readonly session: Session | undefined
+  readonly link: Link
+  /** Server clock minus this device's clock. */
+  readonly clockOffsetMs: number
+  readonly feed: Feed
+  /** True after the first snapshot. */
+  readonly loaded: boolean
+  /** The snapshot could not be read or fetched; what is shown may be old. */
+  readonly snapshotProblem: string | undefined
+  readonly verdicts: ReadonlyMap<string, VerdictStatus>
+  readonly installation: Installation | undefined
+  readonly installationProblem: string | undefined
+  /** Polite announcement for screen readers; `count` makes equal texts distinct. */
+  readonly announcement: { readonly text: string; readonly count: number }
+}
+
+export const INITIAL_STATE: PortalState = {
+  phase: 'loading',
+  session: undefined,
+  link: { kind: 'connecting' },
+  clockOffsetMs: 0,
+  feed: EMPTY_FEED,
+  loaded: false,
+  snapshotProblem: undefined,
+  verdicts: new Map(),
+  installation: undefined,
+  installationProblem: undefined,
+  announcement: { text: '', count: 0 },
+}
+
+/** State with subscribers; each change is one new frozen-by-convention value. */
+export class Store {
+  #state: PortalState = INITIAL_STATE
+  readonly #listeners = new Set<() => void>()
+
+  readonly get = (): PortalState => this.#state
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  update(change: Partial<PortalState>): void {
+    this.#state = { ...this.#state, ...change }
+    for (const listener of this.#listeners) listener()
+  }
+
+  announce(text: string): void {
+    this.update({ announcement: { text, count: this.#state.announcement.count + 1 } })
+  }
+}

@@ -1,0 +1,258 @@
+import type { ActionEvent, Result } from '@trustgw/protocol'
+import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
+import { type ReviewedRequest, type ReviewRefusal, reviewRequest, signableApproval } from '../logic/review.ts'
+import { stateView } from '../logic/states.ts'
+import { problemSentence } from '../logic/words.ts'
+import type { Answer, PasskeyResponse } from '../ports/api.ts'
+import type { Ports } from '../ports/ports.ts'
+import type { EnrolFinish, Session } from '../ports/shapes.ts'
+import { sha256 } from '../ports/sha256.ts'
+import { LiveLink } from './live-link.ts'
+import { INITIAL_STATE, Store, type VerdictStatus } from './portal-state.ts'
+
+const SERVER_RETRY_MS = 4_000
+
+/** The portal without its looks: session, feed, verdicts. */
+export class Portal {
+  readonly store: Store = new Store()
+  readonly #ports: Ports
+  readonly #link: LiveLink
+  readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
+  readonly #fetching = new Set<string>()
+
+  constructor(ports: Ports) {
+    this.#ports = ports
+    this.#link = new LiveLink(ports, {
+      onLink: (link) => this.store.update({ link }),
+      onEvent: (event) => this.#onEvent(event),
+      onSession: (session) => this.#onSession(session),
+      onSignedOut: () => this.#onSignedOut(),
+      onCatchUp: () => void this.catchUp(),
+    })
+  }
+
+  /** Server time, by which deadlines are judged. */
+  readonly serverNow = (): number => this.#ports.now() + this.store.get().clockOffsetMs
+
+  readonly deviceNow = (): number => this.#ports.now()
+
+  /** Looks for a session and, with one, goes live. */
+  async start(): Promise<void> {
+    const answer = await this.#ports.api.session()
+    if (answer.ok) {
+      this.#signedIn(answer.value)
+    } else if (answer.code === 'no_session') {
+      this.#onSignedOut()
+    } else {
+      this.store.update({ phase: 'unreachable' })
+      setTimeout(() => void this.start(), SERVER_RETRY_MS)
+    }
+  }
+
+  readonly retryNow = (): void => this.#link.retryNow()
+
+  /** Undefined when it worked; else a sentence. */
+  async signIn(): Promise<string | undefined> {
+    const begun = await this.#ports.api.loginBegin()
+    if (!begun.ok) return sentenceOf(begun)
+    const signed = await this.#ports.passkeys.sign(begun.value.options)
+    if (!signed.ok) return sentenceOf(signed)
+    const session = await this.#ports.api.loginFinish(begun.value.ceremony, signed.value)
+    if (!session.ok) return sentenceOf(session)
+    this.#signedIn(session.value)
+    return undefined
+  }
+
+  async signOut(): Promise<void> {
+    await this.#ports.api.signOut()
+    this.#onSignedOut()
+  }
+
+  /** First step of the enrolment: the sign-in passkey. Gives the second step. */
+  async enrolLogin(token: string, name: string): Promise<Answer<EnrolmentSecondStep>> {
+    const { api, passkeys } = this.#ports
+    const begun = await api.enrolBegin(token, name)
+    if (!begun.ok) return begun
+    const { ceremony } = begun.value
+    const made = await passkeys.create(begun.value.login_options)
+    if (!made.ok) return made
+    const next = await api.enrolLogin(ceremony, made.value)
+    if (!next.ok) return next
+    const finish = async (): Promise<Answer<EnrolFinish>> => {
+      const approval = await passkeys.create(next.value.approval_options)
+      return approval.ok ? api.enrolFinish(ceremony, approval.value) : approval
+    }
+    return { ok: true, value: { finish } }
+  }
+
+  /** Fetches what may have been missed and merges it. */
+  async catchUp(): Promise<void> {
+    const before = new Set(this.store.get().feed.requests.keys())
+    const { api } = this.#ports
+    const [actions, approvals] = await Promise.all([api.actions(), api.approvals()])
+    if (!actions.ok || !approvals.ok) {
+      const failed = actions.ok ? approvals : actions
+      if (!failed.ok) this.#snapshotFailed(failed.code, failed.title)
+      return
+    }
+    const { feed } = this.store.get()
+    const snapshot = { ...actions.value, ...approvals.value }
+    this.store.update({
+      feed: mergeSnapshot(feed, snapshot, before),
+      loaded: true,
+      snapshotProblem: undefined,
+    })
+    this.#fetchMissing()
+  }
+
+  async loadInstallation(): Promise<void> {
+    const answer = await this.#ports.api.installation()
+    if (answer.ok) {
+      this.store.update({ installation: answer.value, installationProblem: undefined })
+    } else if (answer.code === 'no_session') {
+      this.#onSignedOut()
+    } else {
+      this.store.update({ installationProblem: sentenceOf(answer) })
+    }
+  }
+
+  /** The request judged here, in this browser; computed once, since requests are immutable. */
+  review(id: string): Result<ReviewedRequest, ReviewRefusal> | undefined {
+    const { feed, session } = this.store.get()
+    const request = feed.requests.get(id)
+    if (request === undefined || session === undefined) return undefined
+    const known = this.#reviews.get(id)
+    if (known !== undefined) return known
+    const reviewed = reviewRequest(request, session.tenant, sha256)
+    this.#reviews.set(id, reviewed)
+    return reviewed
+  }
+
+  /** Approves exactly what is on the card; tier 2 asks for the passkey. */
+  async approve(id: string): Promise<void> {
+    const reviewed = this.review(id)
+    const session = this.store.get().session
+    if (reviewed?.ok !== true || session === undefined || this.#busy(id)) return
+    this.#verdict(id, { kind: 'sending' })
+    const { api } = this.#ports
+    const begun = await api.beginApproval(id)
+    if (!begun.ok) return this.#failed(id, begun)
+    const { approver, nonce, decide_by, run_by } = begun.value
+    const ceremony = { approver, nonce, decide_by, run_by }
+    const signable = signableApproval(reviewed.value, ceremony, session.person.id, sha256)
+    if (!signable.ok) return this.#failed(id, { code: signable.reason, title: signable.reason })
+    const proof = await this.#proof(id, signable.value.challenge, begun.value)
+    if (!proof.ok) return this.#failed(id, proof)
+    this.#verdict(id, { kind: 'sending' })
+    const answer = await api.approve(id, { nonce, assertion: proof.value })
+    if (!answer.ok) return this.#failed(id, answer)
+    this.#verdict(id, { kind: 'sent', verdict: 'approve' })
+    this.store.announce('Approved')
+  }
+
+  async deny(id: string, reason: string): Promise<void> {
+    if (this.#busy(id)) return
+    this.#verdict(id, { kind: 'sending' })
+    const answer = await this.#ports.api.deny(id, reason)
+    if (!answer.ok) return this.#failed(id, answer)
+    this.#verdict(id, { kind: 'sent', verdict: 'deny' })
+    this.store.announce('Denied')
+  }
+
+  async #proof(
+    id: string,
+    challenge: string,
+    ceremony: { readonly rp_id: string; readonly credential_ids: readonly string[] },
+  ): Promise<Answer<PasskeyResponse | null>> {
+    const tier = this.store.get().feed.requests.get(id)?.decision.tier
+    if (tier === 1) return { ok: true, value: null }
+    if (tier !== 2) return { ok: false, code: 'tier_unsupported', title: 'Not possible here' }
+    this.#verdict(id, { kind: 'passkey' })
+    return this.#ports.passkeys.sign({
+      challenge,
+      rpId: ceremony.rp_id,
+      allowCredentials: ceremony.credential_ids.map((credential) => ({ id: credential })),
+    })
+  }
+
+  #busy(id: string): boolean {
+    const kind = this.store.get().verdicts.get(id)?.kind ?? 'idle'
+    return kind !== 'idle' && kind !== 'failed'
+  }
+
+  #verdict(id: string, status: VerdictStatus): void {
+    this.store.update({ verdicts: new Map(this.store.get().verdicts).set(id, status) })
+  }
+
+  #failed(id: string, problem: { readonly code: string; readonly title: string }): void {
+    const sentence = sentenceOf(problem)
+    this.#verdict(id, { kind: 'failed', sentence })
+    this.store.announce(sentence)
+    if (problem.code === 'no_session') this.#onSignedOut()
+    // The action may have ended meanwhile: look again, so that the card says how.
+    else void this.catchUp()
+  }
+
+  #signedIn(session: Session): void {
+    this.#onSession(session)
+    this.#link.start(session)
+    void this.loadInstallation()
+  }
+
+  #onSession(session: Session): void {
+    this.store.update({
+      phase: 'signed_in',
+      session,
+      clockOffsetMs: session.now - this.#ports.now(),
+    })
+  }
+
+  #onSignedOut(): void {
+    this.#link.stop()
+    this.#reviews.clear()
+    this.store.update({ ...INITIAL_STATE, phase: 'signed_out', link: { kind: 'signed_out' } })
+  }
+
+  #snapshotFailed(code: string, title: string): void {
+    if (code === 'no_session') this.#onSignedOut()
+    else this.store.update({ snapshotProblem: problemSentence(code, title) })
+  }
+
+  #onEvent(event: ActionEvent): void {
+    const { feed } = this.store.get()
+    const merged = mergeEvents(feed, [event])
+    if (merged === feed) return
+    this.store.update({ feed: merged })
+    const view = stateView(event.state)
+    if (merged.requests.has(event.action_id)) this.store.announce(`${event.tool_id}: ${view.label}`)
+    this.#fetchMissing()
+  }
+
+  #fetchMissing(): void {
+    for (const id of missingRequests(this.store.get().feed)) {
+      if (!this.#fetching.has(id)) void this.#fetchRequest(id)
+    }
+  }
+
+  async #fetchRequest(id: string): Promise<void> {
+    this.#fetching.add(id)
+    const answer = await this.#ports.api.approval(id)
+    this.#fetching.delete(id)
+    if (!answer.ok) {
+      if (answer.code !== 'unknown_action') this.#snapshotFailed(answer.code, answer.title)
+      return
+    }
+    const { request } = answer.value
+    this.store.update({ feed: addRequests(this.store.get().feed, [request]) })
+    this.store.announce(`New approval: ${request.contract.title}`)
+  }
+}
+
+export interface EnrolmentSecondStep {
+  /** Second step: the approval passkey. */
+  readonly finish: () => Promise<Answer<EnrolFinish>>
+}
+
+function sentenceOf(problem: { readonly code: string; readonly title: string }): string {
+  return problemSentence(problem.code, problem.title)
+}

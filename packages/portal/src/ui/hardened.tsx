@@ -1,0 +1,26 @@
+import type { ReactElement } from 'react'
+import { hardenText } from '../logic/harden.ts'
+
+/**
+ * Text that came from outside. Text nodes only, isolated from the direction of its neighbours, with
+ * whatever has no ink of its own drawn as a mark.
+ */
+export function Hardened({ text }: { readonly text: string }): ReactElement {
+  const hard = hardenText(text)
+  return (
+    <bdi dir="ltr">
+      {hard.segments.map((segment, index) => {
+        // Segments have no identity of their own and never move.
+        const key = `${index}`
+        if (segment.kind === 'text') return <span key={key}>{segment.text}</span>
+        if (segment.kind === 'break') return <br key={key} />
+        return (
+          <span key={key} className="odd" title={segment.meaning}>
+            ⟦{segment.label}
+            <span className="sr-only"> {segment.meaning}</span>⟧
+          </span>
+        )
+      })}
+    </bdi>
+  )
+}

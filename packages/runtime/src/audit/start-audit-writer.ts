@@ -1,0 +1,77 @@
+import {
+  AUDIT_EVENT_MAX_BYTES,
+  type AuditEvent,
+  auditEventHash,
+  auditEventShape,
+  auditSigningInput,
+  base64urlDecode,
+  chainStart,
+  type JwsVerifier,
+  parseJson,
+  readShape,
+} from '@trustgw/protocol'
+import type { StoredMessage, StoredReader } from '../store/stored-reader.ts'
+import { AuditFault, type AuditWriter } from './audit-writer.ts'
+import {
+  auditWriterName,
+  type ChainPlace,
+  ChainWriter,
+  type ChainWriterOptions,
+} from './chain-writer.ts'
+
+export interface StartAuditWriterOptions extends ChainWriterOptions {
+  readonly reader: StoredReader
+  /** Keys with which this writer has signed, the present one among them. */
+  readonly keyFor: (kid: string) => JwsVerifier | undefined
+}
+
+/** How far back the last event of this writer is looked for among those of its component. */
+export const AUDIT_TAIL_SEARCH_MAX = 4_096
+
+/**
+ * Continues a writer's chain from what the stream holds, or begins it. Throws `AuditFault`
+ * `audit_tail` when the last event of this writer is unreadable or not signed by a key of its own,
+ * or is not found within `AUDIT_TAIL_SEARCH_MAX` events; `BusFault` when the stream is out of reach.
+ * NOT checked: the chain before the last event (that is the verifier's work), and that no other
+ * process writes under the same name (the supervisor starts each once).
+ */
+export async function startAuditWriter(options: StartAuditWriterOptions): Promise<AuditWriter> {
+  return new ChainWriter(options, await findPlace(options))
+}
+
+async function findPlace(options: StartAuditWriterOptions): Promise<ChainPlace> {
+  const { reader, sha256, tenant, component } = options
+  const prefix = `audit.v1.${tenant}.${component}.`
+  let message = await reader.getLast(`${prefix}>`)
+  for (let steps = 0; message !== undefined; steps += 1) {
+    const event = message.subject.startsWith(prefix) ? readEvent(message) : undefined
+    if (event !== undefined && isOwn(event, options)) {
+      return { seq: event.seq + 1, prevHash: auditEventHash(sha256, event) }
+    }
+    if (message.seq === 1) break
+    if (steps >= AUDIT_TAIL_SEARCH_MAX) throw new AuditFault('audit_tail', 'not found in reach')
+    message = await reader.getBySeq(message.seq - 1)
+  }
+  return { seq: 1, prevHash: chainStart(sha256) }
+}
+
+function isOwn(event: AuditEvent, options: StartAuditWriterOptions): boolean {
+  if (event.tenant !== options.tenant) throw new AuditFault('audit_tail', 'another tenant')
+  if (event.writer !== auditWriterName(options.component, options.instance)) return false
+  const verify = options.keyFor(event.kid)
+  const signature = base64urlDecode(event.sig)
+  if (verify === undefined || signature === undefined) {
+    throw new AuditFault('audit_tail', `event ${event.seq}: unknown key`)
+  }
+  if (!verify(auditSigningInput(event), signature)) {
+    throw new AuditFault('audit_tail', `event ${event.seq}: signature`)
+  }
+  return true
+}
+
+function readEvent(message: StoredMessage): AuditEvent {
+  const parsed = parseJson(message.data, { maxBytes: AUDIT_EVENT_MAX_BYTES })
+  const event = parsed.ok ? readShape(auditEventShape, parsed.value) : parsed
+  if (!event.ok) throw new AuditFault('audit_tail', `stored message ${message.seq} is unreadable`)
+  return event.value
+}

@@ -1,0 +1,146 @@
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+
+/** Why a file of ours was not read or written. Stable. */
+export type FileFaultCode =
+  | 'file_missing'
+  | 'file_exists'
+  /** Others than the owner may read or write it. */
+  | 'file_mode'
+  /** It belongs to another user, or is no plain file. */
+  | 'file_owner'
+  | 'file_too_large'
+  | 'file_malformed'
+  | 'file_unwritable'
+
+/** The message names the file, never its content. */
+export class FileFault extends Error {
+  readonly code: FileFaultCode
+  constructor(code: FileFaultCode, file: string, options?: ErrorOptions) {
+    super(`${code}: ${file}`, options)
+    this.name = 'FileFault'
+    this.code = code
+  }
+}
+
+export const SECRET_FILE_MODE = 0o600
+export const SECRET_DIR_MODE = 0o700
+export const SECRET_FILE_MAX_BYTES: number = 64 * 1024
+const OTHERS_MODE = 0o077
+
+/**
+ * Reads a secret. Refuses (`FileFault`) a link, what is not a plain file, a file that group or
+ * others may touch, one of another owner (root may read any), and one over the limit. Checked on
+ * the opened file, so it is the file that is read.
+ */
+export async function readSecretFile(file: string): Promise<Uint8Array> {
+  const handle = await openForReading(file)
+  try {
+    const facts = await handle.stat()
+    if (!facts.isFile()) throw new FileFault('file_owner', file)
+    if ((facts.mode & OTHERS_MODE) !== 0) throw new FileFault('file_mode', file)
+    const user = process.geteuid?.()
+    if (user !== undefined && user !== 0 && facts.uid !== user) {
+      throw new FileFault('file_owner', file)
+    }
+    if (facts.size > SECRET_FILE_MAX_BYTES) throw new FileFault('file_too_large', file)
+    return new Uint8Array(await handle.readFile())
+  } finally {
+    await handle.close()
+  }
+}
+
+export interface AtomicWriteOptions {
+  readonly mode: number
+  /** Refuses to replace a file that is there (`file_exists`). */
+  readonly fresh?: boolean
+}
+
+/**
+ * Writes a whole file: after it resolves the new content is on disk under the name, and at no
+ * moment is there a part of it. With `fresh`, nothing is ever replaced.
+ */
+export async function atomicWriteFile(
+  file: string,
+  data: Uint8Array | string,
+  options: AtomicWriteOptions,
+): Promise<void> {
+  if (options.fresh === true) await writeFresh(file, data, options.mode)
+  else await writeReplacing(file, data, options.mode)
+  await syncDirectory(dirname(file))
+}
+
+/** Makes a folder (and those above it) that only its owner may enter. */
+export async function makePrivateDir(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: SECRET_DIR_MODE })
+}
+
+/** Makes a created, renamed or removed name survive a crash. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function writeFresh(file: string, data: Uint8Array | string, mode: number): Promise<void> {
+  const handle = await openFor(file, 'wx', mode)
+  await fill(handle, data, mode).catch(async (error: unknown) => {
+    await unlink(file)
+    throw error
+  })
+}
+
+async function writeReplacing(file: string, data: Uint8Array | string, mode: number): Promise<void> {
+  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.${nextNumber()}.tmp`)
+  const handle = await openFor(temporary, 'wx', mode)
+  try {
+    await fill(handle, data, mode)
+    await rename(temporary, file)
+  } catch (error) {
+    await unlink(temporary)
+    throw error
+  }
+}
+
+async function fill(handle: FileHandle, data: Uint8Array | string, mode: number): Promise<void> {
+  try {
+    await handle.chmod(mode)
+    await handle.writeFile(data)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function openFor(file: string, flags: string, mode: number): Promise<FileHandle> {
+  try {
+    return await open(file, flags, mode)
+  } catch (error) {
+    const code = errorCode(error) === 'EEXIST' ? 'file_exists' : 'file_unwritable'
+    throw new FileFault(code, file, { cause: error })
+  }
+}
+
+async function openForReading(file: string): Promise<FileHandle> {
+  try {
+    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    const code = errorCode(error) === 'ENOENT' ? 'file_missing' : 'file_owner'
+    throw new FileFault(code, file, { cause: error })
+  }
+}
+
+function errorCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+let number = 0
+
+function nextNumber(): number {
+  number += 1
+  return number
+}

@@ -1,0 +1,161 @@
+import path from 'node:path'
+import type { BusKeys } from './bus-keys.ts'
+import { accountJwt, activationJwt, operatorJwt } from './jwt.ts'
+import { NatsError } from './nats-error.ts'
+import { type AccountSpec, busTopology, type ImportSpec, SYSTEM_ACCOUNT } from './topology.ts'
+
+export interface BusConfigOptions {
+  /** Absolute folder for streams and accounts; only the server writes there. */
+  readonly dir: string
+  readonly serverName: string
+  /** Where clients connect; loopback only, since nothing here is encrypted. */
+  readonly host: string
+  /** -1 picks a free port. */
+  readonly clientPort: number
+  readonly websocketPort: number
+  /** Exact origins of pages that may open the WebSocket; at least one. */
+  readonly allowedOrigins: readonly string[]
+  /** `always` puts every message on disk before it is acknowledged; production wants that. */
+  readonly syncInterval: 'always' | 'default'
+  /** Unix seconds. A later one makes the server take the accounts anew. */
+  readonly issuedAt: number
+}
+
+/** The cookie in which a portal session carries its bus token. */
+export const BUS_COOKIE = 'tg_bus'
+export const BUS_MAX_PAYLOAD_BYTES: number = 1024 * 1024
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+const PORT_MAX = 65_535
+/** A service's token is part of its CONNECT line, and these state every subject by name. */
+const CONTROL_LINE_MAX_BYTES = 16_384
+
+/** The token of one account of this installation, to be preloaded or pushed. */
+export function busAccountJwt(keys: BusKeys, name: string, issuedAt: number): string {
+  const spec = busTopology(keys).find((item) => item.name === name)
+  if (spec === undefined) throw new NatsError('key_missing', `no bus account ${name}`)
+  return accountToken(keys, spec, issuedAt)
+}
+
+/** Public keys of every account by name: what a service compares `Nats-Request-Info` with. */
+export function busAccountKeys(keys: BusKeys): Readonly<Record<string, string>> {
+  const names = busTopology(keys).map((spec) => spec.name)
+  return Object.fromEntries(names.map((name) => [name, keys.account(name).publicKey]))
+}
+
+/**
+ * The server's configuration: operator mode with every account preloaded, so that nobody is
+ * anonymous and no crossing waits for another. It holds no secret. `NatsError` `config_refused`
+ * for a listener beyond loopback, an odd origin, port or path.
+ */
+export function buildBusConfig(keys: BusKeys, options: BusConfigOptions): string {
+  check(options)
+  const system = keys.account(SYSTEM_ACCOUNT).publicKey
+  const head = { name: 'trust-gateway', issuedAt: options.issuedAt }
+  const specs = busTopology(keys)
+  const disk = specs.reduce((sum, spec) => sum + (spec.jetstream?.diskBytes ?? 0), 0)
+  const preload = specs.map(
+    (spec) =>
+      `  ${keys.account(spec.name).publicKey}: ${accountToken(keys, spec, options.issuedAt)}`,
+  )
+  const host = options.host === '::1' ? '[::1]' : options.host
+  return [
+    `server_name: ${quoted(options.serverName)}`,
+    `listen: ${quoted(`${host}:${options.clientPort}`)}`,
+    `max_payload: ${BUS_MAX_PAYLOAD_BYTES}`,
+    `max_control_line: ${CONTROL_LINE_MAX_BYTES}`,
+    'write_deadline: "5s"',
+    'logtime: false',
+    'jetstream {',
+    `  store_dir: ${quoted(path.join(options.dir, 'jetstream'))}`,
+    '  domain: core',
+    '  max_memory_store: 0',
+    `  max_file_store: ${disk}`,
+    ...(options.syncInterval === 'always' ? ['  sync_interval: always'] : []),
+    '}',
+    `operator: ${operatorJwt(head, keys.operator, keys.signing.publicKey, system)}`,
+    `system_account: ${system}`,
+    'resolver {',
+    '  type: full',
+    `  dir: ${quoted(path.join(options.dir, 'jwt'))}`,
+    '  allow_delete: true',
+    '  interval: "2m"',
+    '}',
+    'resolver_preload {',
+    ...preload,
+    '}',
+    'websocket {',
+    `  listen: ${quoted(`${host}:${options.websocketPort}`)}`,
+    '  no_tls: true',
+    '  same_origin: false',
+    `  allowed_origins: [${options.allowedOrigins.map(quoted).join(', ')}]`,
+    `  jwt_cookie: ${quoted(BUS_COOKIE)}`,
+    '  compression: false',
+    '  handshake_timeout: "3s"',
+    '}',
+    '',
+  ].join('\n')
+}
+
+function accountToken(keys: BusKeys, spec: AccountSpec, issuedAt: number): string {
+  const own = keys.account(spec.name).publicKey
+  const revocations = keys.revocations[spec.name]
+  return accountJwt({ name: spec.name, issuedAt }, own, keys.signing, {
+    exports: spec.exports,
+    imports: spec.imports.map((item) => importOf(keys, own, item, issuedAt)),
+    ...(spec.jetstream && { jetstream: spec.jetstream }),
+    ...(spec.limits && { limits: spec.limits }),
+    ...(spec.scope && { scopes: [{ key: keys.scope(spec.name).publicKey, ...spec.scope }] }),
+    ...(revocations && { revocations }),
+  })
+}
+
+function importOf(
+  keys: BusKeys,
+  importer: string,
+  item: ImportSpec,
+  issuedAt: number,
+): Parameters<typeof accountJwt>[3]['imports'][number] {
+  const exporter = keys.account(item.from)
+  const { kind, subject } = item
+  return {
+    kind,
+    subject,
+    account: exporter.publicKey,
+    token: activationJwt({ name: subject, issuedAt }, exporter, importer, { kind, subject }),
+    ...(item.local !== undefined && { localSubject: item.local }),
+    ...(item.share !== undefined && { share: item.share }),
+  }
+}
+
+function check(options: BusConfigOptions): void {
+  const refuse = (why: string): never => {
+    throw new NatsError('config_refused', why)
+  }
+  if (!LOOPBACK.has(options.host)) {
+    refuse(`bus host ${options.host}: only loopback, since the bus is not encrypted`)
+  }
+  for (const port of [options.clientPort, options.websocketPort]) {
+    const valid = Number.isInteger(port) && (port === -1 || (port > 0 && port <= PORT_MAX))
+    if (!valid) refuse(`bus port ${port}: a number from 1 to ${PORT_MAX}, or -1 for a free one`)
+  }
+  if (options.clientPort === options.websocketPort && options.clientPort !== -1) {
+    refuse(`bus port ${options.clientPort}: clients and WebSocket need a port each`)
+  }
+  if (options.allowedOrigins.length === 0) refuse('bus origins: name at least one')
+  for (const origin of options.allowedOrigins) {
+    if (!isOrigin(origin)) refuse(`bus origin ${origin}: write it as https://host or http://host:port`)
+  }
+  if (!path.isAbsolute(options.dir)) refuse(`bus folder ${options.dir}: an absolute path`)
+}
+
+function isOrigin(origin: string): boolean {
+  if (!URL.canParse(origin)) return false
+  const url = new URL(origin)
+  return url.origin === origin && (url.protocol === 'https:' || url.protocol === 'http:')
+}
+
+/** The configuration language's string: no way to end it early. */
+function quoted(text: string): string {
+  if (/[\p{Cc}]/u.test(text)) throw new NatsError('config_refused', 'a control character in a name')
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+}

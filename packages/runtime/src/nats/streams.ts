@@ -1,0 +1,184 @@
+import { SUBJECTS } from '@trustgw/protocol'
+import { DATA_ACCOUNT, executorDataAccount, subjectPattern } from './topology.ts'
+
+/** A stream of ours, with every setting that we rely on. Durations are nanoseconds, as on the wire. */
+export interface StreamSpec {
+  readonly account: string
+  readonly config: StreamSettings
+  readonly consumers: readonly ConsumerSettings[]
+}
+
+export interface StreamSettings {
+  readonly name: string
+  readonly subjects: string[]
+  readonly storage: 'file'
+  readonly retention: 'limits'
+  readonly num_replicas: number
+  readonly discard: 'new' | 'old'
+  readonly discard_new_per_subject: boolean
+  readonly max_msgs_per_subject: number
+  readonly max_age: number
+  readonly duplicate_window: number
+  readonly deny_delete: boolean
+  readonly deny_purge: boolean
+  readonly allow_rollup_hdrs: boolean
+  readonly allow_direct: boolean
+  readonly allow_msg_ttl: boolean
+}
+
+export interface ConsumerSettings {
+  readonly durable_name: string
+  readonly ack_policy: 'explicit'
+  readonly deliver_policy: 'all'
+  readonly ack_wait: number
+  readonly max_deliver: number
+}
+
+const NS_PER_S = 1_000_000_000
+/** Grants live 30 s; a nonce must outlive its grant by ten minutes (spec/protocol.md §6). */
+const NONCE_MAX_AGE_S = 3_600
+const RESULT_MAX_AGE_S = 30 * 24 * 3_600
+const DUPLICATE_WINDOW_S = 120
+const ACK_WAIT_S = 30
+const UI_EVENTS_MAX = 2_000
+const NO_LIMIT = -1
+
+export const CONTROL_BUCKETS: readonly string[] = [
+  'actions',
+  'approvals',
+  'acl',
+  'sessions',
+  'agents',
+  'tools',
+]
+/** One message a subject, for ever: a claim made here cannot be undone or made again. */
+export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
+
+const BASE = {
+  storage: 'file',
+  retention: 'limits',
+  num_replicas: 1,
+  discard: 'new',
+  discard_new_per_subject: false,
+  max_msgs_per_subject: NO_LIMIT,
+  max_age: 0,
+  duplicate_window: DUPLICATE_WINDOW_S * NS_PER_S,
+  deny_delete: true,
+  deny_purge: false,
+  allow_rollup_hdrs: false,
+  allow_direct: true,
+  allow_msg_ttl: false,
+} as const
+
+/** Every stream of an installation with these executor profiles. */
+export function busStreams(profiles: readonly string[]): readonly StreamSpec[] {
+  return [
+    {
+      account: DATA_ACCOUNT,
+      config: {
+        ...BASE,
+        name: 'AUDIT',
+        subjects: ['audit.v1.>'],
+        deny_purge: true,
+      },
+      consumers: [durable('log')],
+    },
+    {
+      account: DATA_ACCOUNT,
+      config: {
+        ...BASE,
+        name: 'RESULTS',
+        subjects: [subjectPattern(SUBJECTS.exec_result)],
+        deny_purge: true,
+        max_age: RESULT_MAX_AGE_S * NS_PER_S,
+      },
+      consumers: [durable('gateway')],
+    },
+    {
+      account: DATA_ACCOUNT,
+      config: {
+        ...BASE,
+        name: 'UI',
+        subjects: ['ui.v1.>'],
+        discard: 'old',
+        max_msgs_per_subject: UI_EVENTS_MAX,
+      },
+      consumers: [],
+    },
+    ...CONTROL_BUCKETS.map((bucket) => bucketStream(DATA_ACCOUNT, bucket)),
+    ...profiles.flatMap((profile) => executorStreams(executorDataAccount(profile))),
+  ]
+}
+
+function executorStreams(account: string): readonly StreamSpec[] {
+  return [
+    insertOnly(account, 'grant_nonces', NONCE_MAX_AGE_S * NS_PER_S),
+    insertOnly(account, 'journal', 0),
+    bucketStream(account, 'executions'),
+  ]
+}
+
+function bucketStream(account: string, bucket: string): StreamSpec {
+  const config: StreamSettings = {
+    ...BASE,
+    name: `KV_${bucket}`,
+    subjects: [`$KV.${bucket}.>`],
+    max_msgs_per_subject: 1,
+  }
+  return { account, config, consumers: [] }
+}
+
+function insertOnly(account: string, bucket: string, maxAge: number): StreamSpec {
+  const spec = bucketStream(account, bucket)
+  const config: StreamSettings = {
+    ...spec.config,
+    discard_new_per_subject: true,
+    deny_purge: true,
+    max_age: maxAge,
+  }
+  return { ...spec, config }
+}
+
+function durable(name: string): ConsumerSettings {
+  return {
+    durable_name: name,
+    ack_policy: 'explicit',
+    deliver_policy: 'all',
+    ack_wait: ACK_WAIT_S * NS_PER_S,
+    max_deliver: NO_LIMIT,
+  }
+}
+
+/**
+ * Which settings of a stream, as the server reports it, are not ours: `name: have, want`. What the
+ * server leaves out has its zero value.
+ */
+export function settingsProblems(
+  actual: Readonly<Record<string, unknown>>,
+  wanted: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  return Object.entries(wanted).flatMap(([name, want]) => {
+    const have = actual[name] ?? zeroOf(want)
+    const same = JSON.stringify(have) === JSON.stringify(want)
+    return same ? [] : [`${name}: ${JSON.stringify(have)}, not ${JSON.stringify(want)}`]
+  })
+}
+
+/**
+ * Why a stream is not the insert-only one that `bucket` must be; empty when it is. An executor
+ * checks this at each start, since only the provisioning identity could have changed it
+ * (spec/protocol.md §6).
+ */
+export function insertOnlyProblems(
+  bucket: string,
+  actual: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  const spec = executorStreams('').find((item) => item.config.name === `KV_${bucket}`)
+  if (spec === undefined || !INSERT_ONLY_BUCKETS.includes(bucket)) return ['not a bucket of ours']
+  return settingsProblems(actual, { ...spec.config })
+}
+
+function zeroOf(want: unknown): unknown {
+  if (typeof want === 'boolean') return false
+  return typeof want === 'number' ? 0 : undefined
+}

@@ -1,0 +1,374 @@
+import { SUBJECTS } from '@trustgw/protocol'
+import type { SubjectRules, UserLimits, UserPermissions } from './jwt.ts'
+
+/**
+ * The walls of the bus as data (spec/protocol.md §6). Accounts isolate, permissions inside one do
+ * not: a service in an account with JetStream could reach that whole API through a reply subject.
+ * So JetStream lives in accounts without services, and every crossing stands here.
+ */
+export interface AccountSpec {
+  readonly name: string
+  /** How much this account may store; absent: no JetStream. */
+  readonly jetstream?: { readonly diskBytes: number; readonly streams: number; readonly consumers: number }
+  readonly exports: readonly ExportSpec[]
+  readonly imports: readonly ImportSpec[]
+  /** The queue in which this account's service answers what the account exports. */
+  readonly queue?: string
+  /** People and agents: users come from a scoped signing key whose template holds their rights. */
+  readonly scope?: ScopeSpec
+  readonly limits?: {
+    readonly connections: number
+    readonly subscriptions: number
+    readonly payloadBytes: number
+  }
+}
+
+export interface ExportSpec {
+  readonly kind: 'service' | 'stream'
+  readonly subject: string
+  readonly response?: 'Stream'
+}
+
+export interface ImportSpec {
+  readonly kind: 'service' | 'stream'
+  readonly from: string
+  /** As imported: may be narrower than the export, as a tenant's own subjects are. */
+  readonly subject: string
+  /** The name inside the importing account, where it differs. */
+  readonly local?: string
+  readonly share?: boolean
+}
+
+export interface ScopeSpec {
+  readonly role: 'agent' | 'person'
+  readonly permissions: UserPermissions
+  readonly limits: UserLimits
+}
+
+export interface TopologyOptions {
+  readonly tenants: readonly string[]
+  readonly profiles: readonly string[]
+}
+
+export const SYSTEM_ACCOUNT = 'SYS'
+export const DATA_ACCOUNT = 'DATA'
+export const GATEWAY_ACCOUNT = 'GW'
+export const HOST_ACCOUNT = 'HOST'
+export const LOG_ACCOUNT = 'LOG'
+/** The only account ever bound to a leaf; it has no user. */
+export const INGRESS_ACCOUNT = 'INGRESS'
+export const executorAccount = (profile: string): string => `EXEC_${profile}`
+export const executorDataAccount = (profile: string): string => `EXD_${profile}`
+export const agentsAccount = (tenant: string): string => `T_${tenant}_AGENTS`
+export const peopleAccount = (tenant: string): string => `T_${tenant}_PEOPLE`
+
+const MIB = 1024 * 1024
+const DATA_DISK_BYTES = 4096 * MIB
+const EXECUTOR_DISK_BYTES = 1024 * MIB
+const STREAMS_MAX = 32
+const CONSUMERS_MAX = 64
+const TENANT_CONNECTIONS_MAX = 100
+const TENANT_SUBSCRIPTIONS_MAX = 2_000
+const TENANT_USER_SUBSCRIPTIONS_MAX = 20
+/** Arguments of 128 KiB, in a signed and so base64-coded proposal. */
+const TENANT_PAYLOAD_MAX_BYTES = 256 * 1024
+const ANSWER = { max: 1, ttlMs: 30_000 } as const
+
+/** Which buckets a plane reads and writes in DATA. */
+const GATEWAY_READS = ['actions', 'tools', 'agents'] as const
+const HOST_READS = ['approvals', 'acl', 'sessions', 'actions'] as const
+const HOST_WRITES = ['approvals', 'acl', 'sessions'] as const
+const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
+const PROPOSAL_SUBJECTS = [
+  SUBJECTS.action_propose,
+  SUBJECTS.action_get,
+  SUBJECTS.action_cancel,
+  SUBJECTS.tools_list,
+] as const
+
+type Tokens = Readonly<Record<string, string>>
+
+/** A subject of ours with some tokens filled in; what is left open becomes `*`. */
+export function subjectPattern(template: string, tokens: Tokens = {}): string {
+  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => tokens[name] ?? '*')
+}
+
+/** Every account of an installation, its exports and its imports. */
+export function busTopology({ tenants, profiles }: TopologyOptions): readonly AccountSpec[] {
+  return [
+    { name: SYSTEM_ACCOUNT, exports: [], imports: [] },
+    dataAccount(profiles),
+    gatewayAccount(profiles),
+    hostAccount(),
+    logAccount(),
+    ...profiles.flatMap((profile) => [executorData(profile), executorSpec(profile)]),
+    ...tenants.flatMap((tenant) => [agentsSpec(tenant), peopleSpec(tenant)]),
+    ingressAccount(),
+  ]
+}
+
+function dataAccount(profiles: readonly string[]): AccountSpec {
+  const buckets = new Set<string>([...GATEWAY_READS, ...HOST_READS])
+  return {
+    name: DATA_ACCOUNT,
+    jetstream: { diskBytes: DATA_DISK_BYTES, streams: STREAMS_MAX, consumers: CONSUMERS_MAX },
+    exports: [
+      service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
+      service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
+      service(subjectPattern(SUBJECTS.ui_events)),
+      service('$KV.actions.>'),
+      ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
+      ...profiles.flatMap((profile) => [
+        service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
+        service(subjectPattern(SUBJECTS.exec_result, { profile })),
+        service(`$KV.tools.*.${profile}`),
+      ]),
+      ...[...buckets].flatMap((bucket) => bucketReads(bucket)),
+      ...auditReads(),
+      ...consumer('AUDIT', 'log'),
+      ...consumer('RESULTS', 'gateway'),
+      stream('$KV.agents.>'),
+      stream('$KV.tools.>'),
+      stream(subjectPattern(SUBJECTS.ui_events)),
+    ],
+    imports: [],
+  }
+}
+
+function gatewayAccount(profiles: readonly string[]): AccountSpec {
+  const data = importer(DATA_ACCOUNT, '$JS.data.API')
+  return {
+    name: GATEWAY_ACCOUNT,
+    queue: 'gateway',
+    exports: [
+      ...PROPOSAL_SUBJECTS.map((subject) => service(subjectPattern(subject))),
+      service(subjectPattern(SUBJECTS.approval_decision)),
+    ],
+    imports: [
+      data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
+      data(service(subjectPattern(SUBJECTS.ui_events))),
+      data(service('$KV.actions.>')),
+      ...GATEWAY_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
+      ...auditReads().map(data),
+      ...consumer('RESULTS', 'gateway').map(data),
+      data(stream('$KV.agents.>')),
+      data(stream('$KV.tools.>')),
+      serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
+      ...profiles.map((profile) =>
+        serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
+      ),
+    ],
+  }
+}
+
+function hostAccount(): AccountSpec {
+  const data = importer(DATA_ACCOUNT, '$JS.data.API')
+  return {
+    name: HOST_ACCOUNT,
+    queue: 'host',
+    exports: [service(subjectPattern(SUBJECTS.approval_request))],
+    imports: [
+      serviceOf(GATEWAY_ACCOUNT, subjectPattern(SUBJECTS.approval_decision)),
+      data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
+      ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
+      ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
+      ...auditReads().map(data),
+      data(stream(subjectPattern(SUBJECTS.ui_events))),
+    ],
+  }
+}
+
+function logAccount(): AccountSpec {
+  const data = importer(DATA_ACCOUNT, '$JS.data.API')
+  return {
+    name: LOG_ACCOUNT,
+    exports: [],
+    imports: [...consumer('AUDIT', 'log'), ...auditReads()].map(data),
+  }
+}
+
+function executorData(profile: string): AccountSpec {
+  return {
+    name: executorDataAccount(profile),
+    jetstream: { diskBytes: EXECUTOR_DISK_BYTES, streams: STREAMS_MAX, consumers: CONSUMERS_MAX },
+    exports: executorCrossings(),
+    imports: [],
+  }
+}
+
+function executorSpec(profile: string): AccountSpec {
+  const data = importer(DATA_ACCOUNT, '$JS.data.API')
+  const own = importer(executorDataAccount(profile), '$JS.exd.API')
+  const stamp = (subject: string, local: string): ImportSpec => ({
+    ...serviceOf(DATA_ACCOUNT, subject),
+    local,
+  })
+  return {
+    name: executorAccount(profile),
+    queue: profile,
+    exports: [service(subjectPattern(SUBJECTS.exec_invoke, { profile }))],
+    imports: [
+      ...executorCrossings().map(own),
+      ...auditReads().map(data),
+      // The boundary stamps the profile: no executor can write in another's name.
+      stamp(
+        subjectPattern(SUBJECTS.exec_result, { profile }),
+        subjectPattern(SUBJECTS.exec_result_local, { tenant: '$1', action: '$2' }),
+      ),
+      stamp(
+        subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` }),
+        subjectPattern(SUBJECTS.audit_local, { tenant: '$1', event: '$2' }),
+      ),
+      stamp(`$KV.tools.*.${profile}`, subjectPattern(SUBJECTS.tools_local, { tenant: '$1' })),
+    ],
+  }
+}
+
+function agentsSpec(tenant: string): AccountSpec {
+  const [first, ...rest] = PROPOSAL_SUBJECTS.map((subject) => subjectPattern(subject, { tenant }))
+  return {
+    name: agentsAccount(tenant),
+    exports: [],
+    imports: [first, ...rest]
+      .filter((subject) => subject !== undefined)
+      .map((subject) => ({ ...serviceOf(GATEWAY_ACCOUNT, subject), share: true })),
+    scope: {
+      role: 'agent',
+      permissions: {
+        pub: first === undefined ? NOTHING : { allow: [first, ...rest] },
+        sub: { allow: [OWN_INBOX] },
+      },
+      limits: {
+        connectionTypes: ['STANDARD'],
+        maxSubscriptions: TENANT_USER_SUBSCRIPTIONS_MAX,
+        maxPayloadBytes: TENANT_PAYLOAD_MAX_BYTES,
+      },
+    },
+    limits: TENANT_LIMITS,
+  }
+}
+
+function peopleSpec(tenant: string): AccountSpec {
+  const events = subjectPattern(SUBJECTS.ui_events, { tenant })
+  return {
+    name: peopleAccount(tenant),
+    exports: [],
+    imports: [{ kind: 'stream', from: DATA_ACCOUNT, subject: events }],
+    scope: {
+      role: 'person',
+      permissions: { pub: NOTHING, sub: { allow: [OWN_INBOX, events] } },
+      limits: {
+        connectionTypes: ['WEBSOCKET'],
+        bearer: true,
+        maxSubscriptions: TENANT_USER_SUBSCRIPTIONS_MAX,
+        maxPayloadBytes: TENANT_PAYLOAD_MAX_BYTES,
+      },
+    },
+    limits: TENANT_LIMITS,
+  }
+}
+
+function ingressAccount(): AccountSpec {
+  return {
+    name: INGRESS_ACCOUNT,
+    exports: [],
+    imports: PROPOSAL_SUBJECTS.map((subject) => ({
+      ...serviceOf(GATEWAY_ACCOUNT, subjectPattern(subject)),
+      share: true,
+    })),
+  }
+}
+
+/** Said by denying all: an empty list of allowed subjects would mean no limit. */
+const NOTHING: SubjectRules = { deny: ['>'] }
+const OWN_INBOX = '_INBOX.{{name()}}.>'
+const TENANT_LIMITS = {
+  connections: TENANT_CONNECTIONS_MAX,
+  subscriptions: TENANT_SUBSCRIPTIONS_MAX,
+  payloadBytes: TENANT_PAYLOAD_MAX_BYTES,
+} as const
+
+function service(subject: string): ExportSpec {
+  return { kind: 'service', subject }
+}
+
+/** A request that brings several messages. */
+function manyAnswers(subject: string): ExportSpec {
+  return { kind: 'service', subject, response: 'Stream' }
+}
+
+function stream(subject: string): ExportSpec {
+  return { kind: 'stream', subject }
+}
+
+function serviceOf(from: string, subject: string): ImportSpec {
+  return { kind: 'service', from, subject }
+}
+
+/** Reads of one bucket: its configuration, one value (from the leader, or direct), many values. */
+function bucketReads(bucket: string): readonly ExportSpec[] {
+  return [
+    service(`$JS.API.STREAM.INFO.KV_${bucket}`),
+    service(`$JS.API.STREAM.MSG.GET.KV_${bucket}`),
+    service(`$JS.API.DIRECT.GET.KV_${bucket}.>`),
+    manyAnswers(`$JS.API.DIRECT.GET.KV_${bucket}`),
+  ]
+}
+
+/** One stored event by sequence or by subject. */
+function auditReads(): readonly ExportSpec[] {
+  return [service('$JS.API.DIRECT.GET.AUDIT'), service('$JS.API.DIRECT.GET.AUDIT.>')]
+}
+
+function consumer(name: string, durable: string): readonly ExportSpec[] {
+  return [
+    service(`$JS.API.CONSUMER.INFO.${name}.${durable}`),
+    manyAnswers(`$JS.API.CONSUMER.MSG.NEXT.${name}.${durable}`),
+    service(`$JS.ACK.${name}.${durable}.>`),
+  ]
+}
+
+function executorCrossings(): readonly ExportSpec[] {
+  return EXECUTOR_BUCKETS.flatMap((bucket) => [
+    service(`$KV.${bucket}.>`),
+    ...bucketReads(bucket),
+  ])
+}
+
+/**
+ * Imports what another account exports. Each account has a `$JS.API` of its own that wins over an
+ * import of that name, so the other's appears under `prefix`.
+ */
+function importer(from: string, prefix: string): (item: ExportSpec) => ImportSpec {
+  return ({ kind, subject }) => ({
+    kind,
+    from,
+    subject,
+    ...(subject.startsWith('$JS.API.') && {
+      local: `${prefix}${subject.slice('$JS.API'.length)}`,
+    }),
+  })
+}
+
+/**
+ * The rights of a service's user: it may publish exactly what its account imports as a service,
+ * and hear exactly what the account exports (in its queue) or imports as a stream.
+ */
+export function servicePermissions(spec: AccountSpec, inboxPrefix: string): UserPermissions {
+  const publish = spec.imports
+    .filter((item) => item.kind === 'service')
+    .map((item) => publishable(item.local ?? item.subject))
+  const answers = spec.exports.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
+  const streams = spec.imports.filter((item) => item.kind === 'stream').map((item) => item.subject)
+  const [first, ...rest] = publish
+  return {
+    pub: first === undefined ? NOTHING : { allow: [first, ...rest] },
+    sub: { allow: [`${inboxPrefix}.>`, ...answers, ...streams] },
+    ...(spec.exports.length > 0 && { resp: ANSWER }),
+  }
+}
+
+/** `$1` in a local name stands for a token of the imported subject. */
+function publishable(local: string): string {
+  return local.replaceAll(/(?<=\.)\$\d+(?=\.|$)/g, '*')
+}
