@@ -1,1 +1,71 @@
-export * from './lifecycle/step.ts'
+export {
+  type Checkpoint,
+  type CheckpointRefusal,
+  type NoteKey,
+  type NoteRefusal,
+  type NoteSigner,
+  type NoteVerifier,
+  noteKeyId,
+  parseCheckpoint,
+  printCheckpoint,
+  signNote,
+  verifyNote,
+} from './audit/checkpoint.ts'
+export {
+  appendLeaf,
+  type CompactRange,
+  type Consistency,
+  consistencyProof,
+  EMPTY_RANGE,
+  type Inclusion,
+  inclusionProof,
+  leafHash,
+  nodeHash,
+  rangeRoot,
+  treeRoot,
+  verifyConsistency,
+  verifyInclusion,
+} from './audit/merkle.ts'
+export {
+  type AuditKeyFor,
+  type AuditVerifier,
+  ChainCheck,
+  type ChainFinding,
+  type ChainHead,
+  type ChainProblem,
+  verifyWriterChains,
+} from './audit/writer-chain.ts'
+export {
+  type ActionEvent,
+  type AuditType,
+  type Effect as ActionEffect,
+  EVENT_KINDS,
+  type Evaluation,
+  type EventKind,
+  type Ignored,
+} from './lifecycle/events.ts'
+export type { Step } from './lifecycle/parts.ts'
+export {
+  type ActionState,
+  CLAIM_GRACE_MS,
+  DECISION_ROUNDS_MAX,
+  type Evidence,
+  GRANT_LIFETIME_MAX_MS,
+  GRANTS_PER_ACTION_MAX,
+  initialState,
+  isFinal,
+  type Need,
+  type ResultSummary,
+  STATE_KINDS,
+  type StateKind,
+  wakeAt,
+} from './lifecycle/state.ts'
+export { step } from './lifecycle/step.ts'
+export { actionStateJson, actionStateShape } from './lifecycle/stored.ts'
+export type { Condition, Policy, PolicyDefaults, Predicate, Rule } from './policy/ast.ts'
+export { DEFAULT_RULE_ID, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
+export { type CompiledPolicy, compilePolicy } from './policy/compile.ts'
+export { decide, type PolicyDecision } from './policy/decide.ts'
+export { type Amount, extractAmount, type PolicyFacts, type ToolFacts } from './policy/facts.ts'
+export type { Finding } from './policy/findings.ts'
+export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'

@@ -1,13 +1,9 @@
 import type {
-  ActionId,
-  Actor,
-  AuditEventType,
-  AuditPayload,
   JwsSigner,
   JwsVerifier,
   TenantId,
 } from '@trustgw/protocol'
-import type { Bus, Clock, Logger, Random, RecordStore, StoredReader } from '@trustgw/runtime'
+import type { AuditWriter, Bus, Clock, Logger, Random, RecordStore, StoredReader } from '@trustgw/runtime'
 
 /** A key of the host for one purpose: signs, and checks what it signed. */
 export interface HostKey {
@@ -16,28 +12,17 @@ export interface HostKey {
   readonly verify: JwsVerifier
 }
 
-/** What the host puts on record. Resolves when the event is acknowledged as stored. */
-export interface HostAudit {
-  record(type: AuditEventType, entry: HostAuditEntry): Promise<void>
-}
-
-export interface HostAuditEntry {
-  readonly actor: Actor
-  readonly actionId: ActionId | null
-  readonly payload: AuditPayload
-}
-
 /** A short-lived identity for the portal's live connection. */
 export interface BusTicket {
   /** The NATS bearer user JWT; goes into an HttpOnly cookie and nowhere else. */
   readonly jwt: string
-  readonly userKey: string
+  /** `_INBOX.<unguessable name>`. */
   readonly inboxPrefix: string
 }
 
-/** Makes tickets with the scoped signing key of the tenant's people account. */
+/** Times in Unix seconds. Makes tickets with the scoped signing key of the tenant's people account. */
 export interface BusTicketIssuer {
-  issue(expiresAt: number): BusTicket
+  issue(times: { readonly issuedAt: number; readonly expiresAt: number }): BusTicket
 }
 
 /** What the supervisor learns after an enrolment: enough to make a pin of it, nothing secret. */
@@ -65,7 +50,7 @@ export interface HostDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
-  readonly audit: HostAudit
+  readonly audit: AuditWriter
   readonly hostKey: HostKey
   readonly sessionKey: HostKey
   readonly tickets: BusTicketIssuer

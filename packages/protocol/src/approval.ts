@@ -1,5 +1,5 @@
-import { type ToolContract, toolContractShape } from './contract.ts'
-import { type DecisionRecord, decisionRecordShape } from './decision.ts'
+import { contractJson, type ToolContract, toolContractShape } from './contract.ts'
+import { type DecisionRecord, decisionJson, decisionRecordShape } from './decision.ts'
 import {
   actionIdField,
   base64urlField,
@@ -224,5 +224,24 @@ export type ApprovalDecisionAnswer =
 
 export const approvalDecisionAnswerShape: Shape<ApprovalDecisionAnswer> = taggedShape('status', {
   accepted: objectShape({ status: oneOfShape('accepted'), state: nameField }),
+  refused: objectShape({ status: oneOfShape('refused'), code: nameField }),
+})
+
+export function approvalRequestJson(request: ApprovalRequest): JsonObject {
+  return {
+    ...request,
+    contract: contractJson(request.contract),
+    decision: decisionJson(request.decision),
+  }
+}
+
+/** host → gateway, in answer to a request. */
+export type ApprovalRequestAnswer =
+  | { readonly status: 'stored'; readonly action_id: ActionId }
+  /** The host can never put it to a person; asking again changes nothing. */
+  | { readonly status: 'refused'; readonly code: string }
+
+export const approvalRequestAnswerShape: Shape<ApprovalRequestAnswer> = taggedShape('status', {
+  stored: objectShape({ status: oneOfShape('stored'), action_id: actionIdField }),
   refused: objectShape({ status: oneOfShape('refused'), code: nameField }),
 })

@@ -3,11 +3,15 @@ import { Fault } from './result.ts'
 const LONE_SURROGATE = /\p{Surrogate}/u
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const HEX = '0123456789abcdef'
-/** `String.fromCharCode` spreads its arguments on the stack, so runs are cut. */
-const CHARS_PER_CALL = 4096
+/** `String.fromCharCode` takes its arguments on the stack, so runs are cut. */
+const BYTES_PER_CALL = 4096
 const INVALID = 255
 
 const BASE64URL_VALUES: Uint8Array = valuesOf(BASE64URL)
+/** The two characters of every 12 bits: half the concatenations of one at a time. */
+const BASE64URL_PAIRS: readonly string[] = Array.from(BASE64URL).flatMap((first) =>
+  Array.from(BASE64URL).map((second) => first + second),
+)
 const HEX_VALUES: Uint8Array = valuesOf(HEX)
 
 function valuesOf(alphabet: string): Uint8Array {
@@ -80,31 +84,32 @@ export type Utf8Decoded =
  * sequences are refused with their byte offset. A byte order mark is kept as U+FEFF.
  */
 export function utf8Decode(bytes: Uint8Array): Utf8Decoded {
-  const units = new Uint16Array(bytes.length)
-  let length = 0
-  let at = 0
-  while (at < bytes.length) {
-    const byte = bytes[at] ?? 0
-    if (byte < 0x80) {
-      units[length++] = byte
-      at++
-      continue
-    }
-    const point = multiByteAt(bytes, at)
-    if (point < 0) return { ok: false, at }
-    if (point < 0x10000) {
-      units[length++] = point
-    } else {
-      units[length++] = 0xd7c0 + (point >> 10)
-      units[length++] = 0xdc00 | (point & 0x3ff)
-    }
-    at += sequenceBytes(byte)
-  }
   let text = ''
-  for (let from = 0; from < length; from += CHARS_PER_CALL) {
-    text += String.fromCharCode(...units.subarray(from, Math.min(length, from + CHARS_PER_CALL)))
+  let at = 0
+  for (;;) {
+    const end = endOfAscii(bytes, at)
+    if (end > at) text += asciiText(bytes, at, end)
+    if (end === bytes.length) return { ok: true, value: text }
+    const point = multiByteAt(bytes, end)
+    if (point < 0) return { ok: false, at: end }
+    text += String.fromCodePoint(point)
+    at = end + sequenceBytes(bytes[end] ?? 0)
   }
-  return { ok: true, value: text }
+}
+
+function endOfAscii(bytes: Uint8Array, start: number): number {
+  let at = start
+  while (at < bytes.length && (bytes[at] ?? 0) < 0x80) at++
+  return at
+}
+
+function asciiText(bytes: Uint8Array, start: number, end: number): string {
+  let text = ''
+  for (let from = start; from < end; from += BYTES_PER_CALL) {
+    const run = bytes.subarray(from, Math.min(end, from + BYTES_PER_CALL))
+    text += Reflect.apply(String.fromCharCode, undefined, run)
+  }
+  return text
 }
 
 function sequenceBytes(lead: number): number {
@@ -132,14 +137,18 @@ function multiByteAt(bytes: Uint8Array, at: number): number {
 
 /** base64url without padding (RFC 4648 §5). */
 export function base64urlEncode(bytes: Uint8Array): string {
+  const rest = bytes.length % 3
+  const whole = bytes.length - rest
   let text = ''
-  for (let i = 0; i < bytes.length; i += 3) {
+  for (let i = 0; i < whole; i += 3) {
     const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
-    text += BASE64URL.charAt(group >> 18) + BASE64URL.charAt((group >> 12) & 63)
-    if (i + 1 < bytes.length) text += BASE64URL.charAt((group >> 6) & 63)
-    if (i + 2 < bytes.length) text += BASE64URL.charAt(group & 63)
+    text += BASE64URL_PAIRS[group >> 12] ?? ''
+    text += BASE64URL_PAIRS[group & 0xfff] ?? ''
   }
-  return text
+  if (rest === 0) return text
+  const group = ((bytes[whole] ?? 0) << 16) | ((bytes[whole + 1] ?? 0) << 8)
+  text += BASE64URL_PAIRS[group >> 12] ?? ''
+  return rest === 1 ? text : text + BASE64URL.charAt((group >> 6) & 63)
 }
 
 /**

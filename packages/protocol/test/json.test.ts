@@ -65,7 +65,7 @@ describe('JSONTestSuite', () => {
 })
 
 describe('strict JSON', () => {
-  const rows = vectorJson<StrictRow[]>('protocol/strict-json.json')
+  const rows = vectorJson('protocol/strict-json.json') as StrictRow[]
 
   for (const row of rows) {
     const input = inputOf(row)
@@ -133,7 +133,7 @@ describe('strict JSON', () => {
     assert.throws(() => {
       inner[0].b = 2
     }, TypeError)
-    assert.throws(() => inner.push({ b: 3 } as never), TypeError)
+    assert.throws(() => inner.push({ b: 3 }), TypeError)
   })
 
   test('a refusal tells the offset and never the content', () => {
@@ -178,7 +178,12 @@ describe('properties of parseJson', () => {
   )
   /** Valid documents with a few characters changed: near misses of the grammar. */
   const mangled = fc
-    .tuple(jsonText, fc.array(fc.tuple(fc.nat(), fc.constantFrom(...'{}[]",:\\-0e.1u ')), { maxLength: 3 }))
+    .tuple(
+      jsonText,
+      fc.array(fc.tuple(fc.nat(), fc.constantFrom(...Array.from('{}[]",:\\-0e.1u '))), {
+        maxLength: 3,
+      }),
+    )
     .map(([text, changes]) => {
       let changed = text
       for (const [at, unit] of changes) {
@@ -236,7 +241,7 @@ describe('properties of parseJson', () => {
   test('the shortest text of every double is exact, and a digit more is not', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (double) => {
-        if (Object.is(double, -0)) return
+        fc.pre(double !== 0)
         assert.equal(reasonOf(String(double)), null)
         const [mantissa = '', exponent] = String(double).split('e')
         const longer = `${mantissa}${mantissa.includes('.') ? '' : '.'}${'0'.repeat(25)}1`

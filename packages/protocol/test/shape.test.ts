@@ -98,7 +98,10 @@ describe('objectShape', () => {
   test('takes no member from a prototype', () => {
     const parsed = parseJson('{"__proto__":{"a":1}}')
     assert.ok(parsed.ok)
-    assert.equal(detailOf(objectShape({ a: integerShape({ min: 0, max: 9 }) }), parsed.value), '#/a: missing')
+    assert.equal(
+      detailOf(objectShape({ a: integerShape({ min: 0, max: 9 }) }), parsed.value),
+      '#/a: missing',
+    )
     assert.equal(detailOf(objectShape({ toString: jsonShape() }), {}), '#/toString: missing')
     assert.equal(detailOf(objectShape({}), parsed.value), '#: unknown_member')
   })
@@ -173,10 +176,7 @@ test('a shape describes itself in the words of JSON Schema', () => {
     },
     note: { type: 'string', minLength: 0, maxLength: 10, characters: 'any' },
     parent: {
-      anyOf: [
-        { type: 'string', minLength: 0, maxLength: 8, characters: 'line' },
-        { type: 'null' },
-      ],
+      anyOf: [{ type: 'string', minLength: 0, maxLength: 8, characters: 'line' }, { type: 'null' }],
     },
   })
 })

@@ -65,8 +65,14 @@ describe('subjects', () => {
       subject('exec_result', { tenant, profile, action }),
       `exec.v1.acme.connector.${ACTION}.result`,
     )
-    assert.equal(subject('audit', { tenant, component, event }), 'audit.v1.acme.gateway.grant_issued')
-    assert.equal(subject('exec_result_local', { tenant, action }), `execout.v1.acme.${ACTION}.result`)
+    assert.equal(
+      subject('audit', { tenant, component, event }),
+      'audit.v1.acme.gateway.grant_issued',
+    )
+    assert.equal(
+      subject('exec_result_local', { tenant, action }),
+      `execout.v1.acme.${ACTION}.result`,
+    )
     assert.equal(subject('audit_local', { tenant, event }), 'auditout.v1.acme.grant_issued')
     assert.equal(subject('keys_changed', {}), 'keys.v1.changed')
   })
@@ -92,7 +98,9 @@ describe('subjects', () => {
     for (const bad of ['*', '>', 'a.b', '', 'a b', 'A', '$SYS']) {
       const forged = bad as TenantId
       assert.throws(() => subject('action_propose', { tenant: forged }), { code: 'subject_token' })
-      assert.throws(() => subjectPattern('ui_events', { tenant: forged }), { code: 'subject_token' })
+      assert.throws(() => subjectPattern('ui_events', { tenant: forged }), {
+        code: 'subject_token',
+      })
       assert.throws(() => subject('exec_invoke', { tenant, profile: bad as Profile }), {
         code: 'subject_token',
       })

@@ -19,8 +19,9 @@ export function vectorText(path: string): string {
   return vectorBytes(path).toString('utf8')
 }
 
-export function vectorJson<T>(path: string): T {
-  return JSON.parse(vectorText(path)) as T
+/** The caller asserts the form of the file. */
+export function vectorJson(path: string): unknown {
+  return JSON.parse(vectorText(path))
 }
 
 export const sha256: Sha256 = (data) => createHash('sha256').update(data).digest('hex')

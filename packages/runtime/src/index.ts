@@ -1,4 +1,13 @@
 export {
+  AuditFault,
+  type AuditFaultCode,
+  type AuditFields,
+  type AuditStored,
+  type AuditWriter,
+} from './audit/audit-writer.ts'
+export { auditWriterName, type ChainWriterOptions } from './audit/chain-writer.ts'
+export { type StartAuditWriterOptions, startAuditWriter } from './audit/start-audit-writer.ts'
+export {
   type Bus,
   BusFault,
   type BusFaultCode,
@@ -13,9 +22,79 @@ export {
   type RequestOptions,
   type RespondOptions,
 } from './bus/bus.ts'
+export type {
+  BucketOptions,
+  BusLink,
+  ConsumerOptions,
+  StreamHome,
+  StreamOptions,
+} from './bus/bus-link.ts'
+export { CONNECT_BUDGET_MS, type ConnectNatsOptions, connectNats } from './bus/connect-nats.ts'
+export type { Crossing } from './bus/crossing.ts'
+export {
+  executorCrossings,
+  MemoryBroker,
+  type MemoryBrokerOptions,
+  type MemoryLinkOptions,
+} from './bus/memory-broker.ts'
 export type { Clock } from './clock/clock.ts'
+export { ManualClock } from './clock/manual-clock.ts'
+export { systemClock } from './clock/system-clock.ts'
+export {
+  type GeneratedKey,
+  generateSigningKey,
+  type SigningKey,
+  signingKeyFromPem,
+  verifierOf,
+} from './crypto/ed25519.ts'
+export { sha256 } from './crypto/hash.ts'
+export {
+  createSigningKeyFile,
+  keyFingerprint,
+  keyIdOf,
+  loadSigningKey,
+} from './crypto/key-files.ts'
+export {
+  KEY_ROLES,
+  type KeyQuery,
+  type KeyRole,
+  loadPublicKeys,
+  type PublicKey,
+  PublicKeys,
+  writePublicKeys,
+} from './crypto/public-keys.ts'
+export {
+  type AtomicWriteOptions,
+  atomicWriteFile,
+  FileFault,
+  type FileFaultCode,
+  makePrivateDir,
+  readSecretFile,
+  SECRET_DIR_MODE,
+  SECRET_FILE_MODE,
+} from './file/private-file.ts'
+export { SyncedAppender } from './file/synced-appender.ts'
+export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
+export { nodeRandom } from './random/node-random.ts'
 export type { Random } from './random/random.ts'
+export { SeededRandom } from './random/seeded-random.ts'
+export {
+  type Listen,
+  SETTING_KEYS,
+  SETTINGS,
+  SETTINGS_FILE_VARIABLE,
+  type SettingKey,
+  type Settings,
+} from './settings/definition.ts'
+export type { SettingsProblem, SettingsReason } from './settings/problem.ts'
+export {
+  readSettings,
+  type SettingsOutcome,
+  type SettingsSources,
+} from './settings/read-settings.ts'
+export { settingsReference } from './settings/reference.ts'
+export { isLoopbackHost, parseDuration, parseListen } from './settings/values.ts'
 export type {
   Claim,
   ClaimEntry,

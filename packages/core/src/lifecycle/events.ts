@@ -1,4 +1,5 @@
 /** What may happen to an action, and what is to be done about it (spec/protocol.md §5). */
+import type { AuditEventType } from '@trustgw/protocol'
 import type { ActionState, Evidence, Need, ResultSummary } from './state.ts'
 
 /** A decision as far as the life of an action is concerned. Times in Unix milliseconds. */
@@ -105,8 +106,9 @@ export const EVENT_KINDS: readonly EventKind[] = [
   'human_resolved',
 ]
 
-/** Names of audit events; each fits one subject token. */
-export type AuditType =
+/** The audit events that steps ask for. */
+export type AuditType = Extract<
+  AuditEventType,
   | 'evaluated'
   | 'denied'
   | 'approval_requested'
@@ -127,6 +129,7 @@ export type AuditType =
   | 'cancel_requested'
   | 'cancelled'
   | 'expired'
+>
 
 /**
  * What the shell does after the new state is stored, in this order. `audit` comes before what it

@@ -204,32 +204,18 @@ export function initialState(now: number): Proposed {
   return { kind: 'proposed', since: now, round: 1, issued: [], cancel: null }
 }
 
+function deadlines(state: ActionState): readonly number[] {
+  if (state.kind === 'preparing') return [state.prepare_by]
+  if (state.kind === 'pending_approval') return [state.decide_by, state.run_by]
+  if (state.kind === 'authorized') return [state.run_by]
+  if (state.kind === 'scheduled') return [state.not_before, state.run_by]
+  if (state.kind === 'dispatched') return [state.grant_exp + CLAIM_GRACE_MS]
+  if (state.kind === 'executing') return [state.result_by]
+  return []
+}
+
 /** When a `tick` may change this state next, or null when time alone changes nothing. */
 export function wakeAt(state: ActionState): number | null {
-  switch (state.kind) {
-    case 'preparing':
-      return state.prepare_by
-    case 'pending_approval':
-      return Math.min(state.decide_by, state.run_by)
-    case 'authorized':
-      return state.run_by
-    case 'scheduled':
-      return Math.min(state.not_before, state.run_by)
-    case 'dispatched':
-      return state.grant_exp + CLAIM_GRACE_MS
-    case 'executing':
-      return state.result_by
-    case 'proposed':
-    case 'denied':
-    case 'succeeded':
-    case 'failed':
-    case 'refused':
-    case 'unknown_outcome':
-    case 'reconciled_succeeded':
-    case 'reconciled_failed':
-    case 'needs_human':
-    case 'cancelled':
-    case 'expired':
-      return null
-  }
+  const times = deadlines(state)
+  return times.length === 0 ? null : Math.min(...times)
 }

@@ -32,42 +32,24 @@ const sorted = (texts: readonly string[]): string[] => [...new Set(texts)].sort(
 const scalarKey = (value: Scalar): string => `${typeof value}:${String(value)}`
 
 function predicateForm(predicate: Predicate): Json {
-  switch (predicate.kind) {
-    case 'in': {
-      const values = new Map(predicate.values.map((value) => [scalarKey(value), value]))
-      return [...values.keys()].sort(byText).map((key) => values.get(key) ?? null)
-    }
-    case 'glob':
-      return sorted(predicate.globs)
-    case 'eq':
-    case 'gt':
-    case 'gte':
-    case 'lt':
-    case 'lte':
-      return predicate.value
-  }
+  if (predicate.kind === 'glob') return sorted(predicate.globs)
+  if (predicate.kind !== 'in') return predicate.value
+  const values = new Map(predicate.values.map((value) => [scalarKey(value), value]))
+  return [...values.keys()].sort(byText).map((key) => values.get(key) ?? null)
 }
 
 const boundForm = ({ bound, money }: AmountBound): [string, Json] => [bound, formatMoney(money)]
 
 function conditionForm(condition: Condition): [string, Json] {
-  switch (condition.kind) {
-    case 'tool':
-    case 'agent':
-      return [condition.kind, sorted(condition.globs)]
-    case 'operation':
-    case 'source':
-      return [condition.kind, sorted(condition.any)]
-    case 'amount':
-      return [condition.kind, Object.fromEntries(condition.bounds.map(boundForm))]
-    case 'args': {
-      const predicates = condition.predicates.map((predicate): [string, Json] => [
-        predicate.kind,
-        predicateForm(predicate),
-      ])
-      return [`args:${condition.pointer}`, Object.fromEntries(predicates)]
-    }
-  }
+  const { kind } = condition
+  if (kind === 'tool' || kind === 'agent') return [kind, sorted(condition.globs)]
+  if (kind === 'operation' || kind === 'source') return [kind, sorted(condition.any)]
+  if (kind === 'amount') return [kind, Object.fromEntries(condition.bounds.map(boundForm))]
+  const predicates = condition.predicates.map((predicate): [string, Json] => [
+    predicate.kind,
+    predicateForm(predicate),
+  ])
+  return [`args:${condition.pointer}`, Object.fromEntries(predicates)]
 }
 
 function ruleForm(rule: Rule): Json {

@@ -101,16 +101,9 @@ function argsTest(pointer: string, predicates: readonly Predicate[]): Test {
 
 /** The judge of one line, but for `tool`, which the index answers. */
 export function compileCondition(condition: Exclude<Condition, { kind: 'tool' }>): Test {
-  switch (condition.kind) {
-    case 'operation':
-      return operationTest(condition.any)
-    case 'source':
-      return sourceTest(condition.any)
-    case 'agent':
-      return agentTest(condition.globs)
-    case 'amount':
-      return amountTest(condition.bounds)
-    case 'args':
-      return argsTest(condition.pointer, condition.predicates)
-  }
+  if (condition.kind === 'operation') return operationTest(condition.any)
+  if (condition.kind === 'source') return sourceTest(condition.any)
+  if (condition.kind === 'agent') return agentTest(condition.globs)
+  if (condition.kind === 'amount') return amountTest(condition.bounds)
+  return argsTest(condition.pointer, condition.predicates)
 }

@@ -1,6 +1,12 @@
 /** The decision of one layer (spec/policy.md "Reading a layer", "Three-valued matching"). */
 import type { ApproversClause, DecisionRecord } from '@trustgw/protocol'
-import { compareVerdicts, DEFAULT_RULE_ID, restricts, type Verdict } from './ast.ts'
+import {
+  compareVerdicts,
+  DEFAULT_RULE_ID,
+  type PolicyDefaults,
+  restricts,
+  type Verdict,
+} from './ast.ts'
 import type { CompiledPolicy, CompiledRule } from './compile.ts'
 import { Look, type PolicyFacts } from './facts.ts'
 import type { Truth } from './truth.ts'
@@ -68,10 +74,11 @@ function mostRestrictive(rules: readonly CompiledRule[]): readonly CompiledRule[
   return rules.filter(({ rule }) => top !== null && compareVerdicts(rule, top) === 0)
 }
 
+const common = (a: readonly string[], b: readonly string[]): readonly string[] =>
+  a.filter((item) => b.includes(item))
+
 /** Both clauses as one: whoever satisfies it satisfies each. Null when nobody could. */
 function bothClauses(a: ApproversClause, b: ApproversClause): ApproversClause | null {
-  const common = (x: readonly string[], y: readonly string[]): readonly string[] =>
-    x.filter((item) => y.includes(item))
   const channels = common(a.channels, b.channels)
   const either = a.roles.length === 0 ? b.roles : a.roles
   const roles = a.roles.length === 0 || b.roles.length === 0 ? either : common(a.roles, b.roles)
@@ -97,6 +104,34 @@ function withUnknown(reason: string, undecidedBy: readonly string[]): string {
   return `${reason} (unknown: ${named.join(', ')}${more})`
 }
 
+type Outcome = Pick<PolicyDecision, 'effect' | 'tier' | 'rule_id' | 'reason'>
+
+/** What stands before anybody asks who could approve it. */
+function outcome(defaults: PolicyDefaults, { matched, doubted }: Reading): Outcome {
+  const base: Verdict = matched[0]?.rule ?? { effect: defaults.effect, tier: 0 }
+  const [strictest] = mostRestrictive([...matched, ...doubted])
+  const stands = matched.length > 0 || (strictest && compareVerdicts(strictest.rule, base) > 0)
+  if (strictest === undefined || stands !== true) {
+    return { ...base, rule_id: DEFAULT_RULE_ID, reason: 'No rule matches, so the default holds' }
+  }
+  const { effect, tier, id, reason } = strictest.rule
+  return { effect, tier, rule_id: id, reason }
+}
+
+/** Adds who may approve; what nobody could approve is denied. */
+function withApprovers(
+  found: Outcome,
+  { matched, doubted }: Reading,
+): Outcome & { readonly approvers: ApproversClause } {
+  if (found.effect === 'allow' || found.effect === 'deny') {
+    return { ...found, approvers: NOBODY_ASKED }
+  }
+  const approvers = clauseOfAll([...matched, ...doubted])
+  if (approvers !== null) return { ...found, approvers }
+  const reason = `${found.reason}; no approver satisfies every rule that stands`
+  return { effect: 'deny', tier: 0, rule_id: found.rule_id, reason, approvers: NOBODY_ASKED }
+}
+
 /**
  * Decides one proposal under one policy. Pure: the same inputs give the same decision, facts and
  * reason included, whatever was decided before.
@@ -108,30 +143,23 @@ function withUnknown(reason: string, undecidedBy: readonly string[]): string {
 export function decide(compiled: CompiledPolicy, facts: PolicyFacts): PolicyDecision {
   const look = new Look(facts)
   look.see('tool', 'derived', facts.tool.id)
-  const { matched, doubted, undecidedBy } = read(compiled.candidates(facts.tool.id), look)
-  const standing = [...matched, ...doubted]
-  const { defaults } = compiled
-  const base: Verdict = matched[0]?.rule ?? { effect: defaults.effect, tier: 0 }
-  const [strictest] = mostRestrictive(standing)
-  const rule =
-    strictest !== undefined && (matched.length > 0 || compareVerdicts(strictest.rule, base) > 0)
-      ? strictest.rule
-      : null
-  const { effect, tier }: Verdict = rule ?? base
-  const asked = effect === 'allow' || effect === 'deny' ? NOBODY_ASKED : clauseOfAll(standing)
-  const said = rule?.reason ?? 'No rule matches, so the default holds'
-  const reason = asked === null ? `${said}; no approver satisfies every rule that stands` : said
+  const { defaults, fingerprint } = compiled
+  const reading = read(compiled.candidates(facts.tool.id), look)
+  const { approvers, effect, tier, rule_id, reason } = withApprovers(
+    outcome(defaults, reading),
+    reading,
+  )
   return {
-    effect: asked === null ? 'deny' : effect,
-    tier: asked === null ? 0 : tier,
-    rule_id: rule?.id ?? DEFAULT_RULE_ID,
-    reason: withUnknown(reason, undecidedBy),
+    effect,
+    tier,
+    rule_id,
+    reason: withUnknown(reason, reading.undecidedBy),
     obligations: {
       grant_ttl_ms: defaults.grant_ttl_ms,
       approval_ttl_ms: defaults.approval_ttl_ms,
-      approvers: asked ?? NOBODY_ASKED,
+      approvers,
     },
-    policy_fingerprint: compiled.fingerprint,
+    policy_fingerprint: fingerprint,
     facts: look.seen(),
     unknown: look.unknown(),
   }

@@ -113,22 +113,15 @@ export function isGlobbable(value: Json): value is string {
 
 /** The predicate as a function of a value that is there. */
 export function compilePredicate(predicate: Predicate): (value: Json) => Truth {
-  switch (predicate.kind) {
-    case 'eq':
-      return (value) => equals(value, predicate.value)
-    case 'in':
-      return (value) => anyOf(predicate.values.map((wanted) => equals(value, wanted)))
-    case 'gt':
-    case 'gte':
-    case 'lt':
-    case 'lte': {
-      const { kind, value: limit } = predicate
-      return (value) =>
-        typeof value === 'number' ? withinBound(order(value, limit), kind) : 'unknown'
-    }
-    case 'glob': {
-      const globs = predicate.globs.map((glob) => compileGlob(glob, ARGS_SEPARATOR))
-      return (value) => (isGlobbable(value) ? globs.some((glob) => glob(value)) : 'unknown')
-    }
+  if (predicate.kind === 'eq') return (value) => equals(value, predicate.value)
+  if (predicate.kind === 'in') {
+    return (value) => anyOf(predicate.values.map((wanted) => equals(value, wanted)))
   }
+  if (predicate.kind === 'glob') {
+    const globs = predicate.globs.map((glob) => compileGlob(glob, ARGS_SEPARATOR))
+    return (value) => (isGlobbable(value) ? globs.some((glob) => glob(value)) : 'unknown')
+  }
+  const { kind, value: limit } = predicate
+  return (value) =>
+    typeof value === 'number' ? withinBound(order(value, limit), kind) : 'unknown'
 }

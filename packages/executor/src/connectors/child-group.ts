@@ -24,7 +24,7 @@ export interface ChildHandlers {
 }
 
 /** Longest line that an upstream may write. */
-export const CHILD_LINE_MAX_BYTES = 8 * 1024 * 1024
+export const CHILD_LINE_MAX_BYTES: number = 8 * 1024 * 1024
 const STDERR_LINE_MAX_BYTES = 64 * 1024
 const STDERR_SHOWN_MAX_CHARS = 400
 const STDERR_LINES_PER_MINUTE = 60

@@ -27,7 +27,7 @@ export interface HttpConnectorOptions {
 }
 
 /** Longest body that is read from an upstream. */
-export const HTTP_ANSWER_MAX_BYTES = 4 * 1024 * 1024
+export const HTTP_ANSWER_MAX_BYTES: number = 4 * 1024 * 1024
 /** How long an upstream may take to record a key that it got before the connection broke. */
 export const RECONCILE_SETTLE_MS = 1_000
 const RECONCILE_TIMEOUT_MS = 5_000

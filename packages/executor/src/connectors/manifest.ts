@@ -135,7 +135,7 @@ const headMembers = {
   limits: optionalMember(
     objectShape({
       call_timeout_ms: optionalMember(integerShape({ min: 100, max: CALL_TIMEOUT_MAX_MS })),
-      result_max_bytes: optionalMember(integerShape({ min: 256, max: 524_288 })),
+      result_max_bytes: optionalMember(integerShape({ min: 256, max: 131_072 })),
     }),
   ),
 } as const

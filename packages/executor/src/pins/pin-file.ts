@@ -14,7 +14,7 @@ import {
 import { keyFingerprint } from '../admit/cose-key.ts'
 import { type Pin, type PinFile, PINS_MAX, pinFileShape, pinShape } from './pin.ts'
 
-export const PIN_FILE_MAX_BYTES = 4 * 1024 * 1024
+export const PIN_FILE_MAX_BYTES: number = 4 * 1024 * 1024
 
 export type PinFileRefusal =
   /** Not strict JSON of the form that {@link PinFile} has, or one credential twice. */

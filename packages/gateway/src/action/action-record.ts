@@ -2,26 +2,32 @@ import { type ActionState, actionStateJson, actionStateShape } from '@trustgw/co
 import {
   type ActionId,
   type ApprovalEvidence,
-  approvalEvidencesShape,
   type AuthLevel,
   actionIdField,
+  approvalEvidencesShape,
   canonicalize,
   countField,
   type DecisionRecord,
   decisionJson,
   decisionRecordShape,
   evidenceJson,
+  type Hash,
   hashField,
+  JSON_MAX_DEPTH,
   type Json,
   type JsonObject,
+  type JsonRefusal,
   jsonShape,
   msField,
   nameField,
   nullableShape,
+  type Operation,
+  type Outcome,
   objectShape,
+  ok,
   onBehalfOfShape,
   oneOfShape,
-  type Outcome,
+  operationShape,
   type Proposal,
   parseJson,
   principalShape,
@@ -29,16 +35,11 @@ import {
   readShape,
   refuse,
   type Shape,
-  ok,
   type ShapeRefusal,
   sourceShape,
   stringShape,
   tenantField,
   utf8Encode,
-  type JsonRefusal,
-  type Hash,
-  type Operation,
-  operationShape,
 } from '@trustgw/protocol'
 
 /** Where the stored audit event of a decision stands. */
@@ -125,6 +126,8 @@ const actionRecordShape: Shape<ActionRecord> = objectShape({
 })
 
 const RECORD_MAX_BYTES = 1_048_576
+/** The output stands two levels down. */
+const RECORD_MAX_DEPTH = JSON_MAX_DEPTH + 2
 
 function recordJson(record: ActionRecord): JsonObject {
   return {
@@ -149,8 +152,7 @@ export function writeActionRecord(record: ActionRecord): Uint8Array {
 export function readActionRecord(
   bytes: Uint8Array,
 ): Result<ActionRecord, JsonRefusal | ShapeRefusal> {
-  // The record holds the arguments as text, so its own nesting stays within the limit.
-  const json = parseJson(bytes, { maxBytes: RECORD_MAX_BYTES })
+  const json = parseJson(bytes, { maxBytes: RECORD_MAX_BYTES, maxDepth: RECORD_MAX_DEPTH })
   if (!json.ok) return json
   const read = readShape(actionRecordShape, json.value)
   return read.ok ? ok(read.value) : refuse(read.reason, read.detail)

@@ -1,12 +1,5 @@
 import { type CompiledPolicy, decide, type Evaluation, type PolicyFacts } from '@trustgw/core'
-import {
-  asObject,
-  type DecisionRecord,
-  type Json,
-  type JsonObject,
-  type Proposal,
-  type Sha256,
-} from '@trustgw/protocol'
+import { type DecisionRecord, type Json, type Proposal } from '@trustgw/protocol'
 import type { RegisteredTool } from '../registry/tool-directory.ts'
 
 /** How long after its release an action may still start, in milliseconds. */
@@ -65,5 +58,31 @@ export function evaluationOf(record: DecisionRecord): Evaluation {
     decide_by,
     run_by: decide_by + RUN_WITHIN_MS,
     need: { tier, quorum: obligations.approvers.quorum, initiator },
+  }
+}
+
+function policyFacts(
+  proposal: Proposal,
+  input: { readonly tool: RegisteredTool; readonly args: Json; readonly now: number },
+): PolicyFacts {
+  const { contract } = input.tool
+  return {
+    tool: {
+      id: contract.id,
+      operation: contract.operation,
+      category: contract.category,
+      tags: contract.tags,
+      bundle: contract.bundle,
+      amount: contract.amount,
+    },
+    args: input.args,
+    tenant: proposal.tenant,
+    workspace: proposal.workspace,
+    agent: proposal.principal.subject,
+    user: proposal.on_behalf_of,
+    source: proposal.source,
+    auth_level: proposal.auth_level,
+    roles: null,
+    time_ms: input.now,
   }
 }

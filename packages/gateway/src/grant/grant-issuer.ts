@@ -1,7 +1,7 @@
 import {
   CLEARANCE_OF_TIER,
-  EFFECT_OF_TIER,
   decisionHash,
+  EFFECT_OF_TIER,
   evidenceHash,
   GRANT_ISSUER,
   GRANT_TTL_MAX_SECONDS,

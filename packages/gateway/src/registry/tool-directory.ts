@@ -3,13 +3,13 @@ import {
   contractHash,
   type Hash,
   type JwsVerifier,
-  parseProfile,
   type Profile,
+  parseProfile,
   readShape,
   type Sha256,
+  type TenantId,
   TOOL_REGISTRY_MAX_BYTES,
   TOOL_REGISTRY_TYP,
-  type TenantId,
   type ToolContract,
   type ToolRegistry,
   toolRegistryShape,
@@ -70,6 +70,11 @@ export class ToolDirectory {
 
   find(tenant: TenantId, toolId: string): RegisteredTool | undefined {
     return this.#tenants.get(tenant)?.tools.get(toolId)
+  }
+
+  /** A tenant of this installation by its slug. */
+  tenant(slug: string): TenantId | undefined {
+    return this.#deps.tenants.find((tenant) => tenant === slug)
   }
 
   /** Every tool of a tenant, by id. */

@@ -106,9 +106,12 @@ export class EnrolmentDesk {
     const enrolment = await this.#deps.files.find(open.token, now)
     if (enrolment === undefined) return await this.#refuseToken()
     const approval = { ...made, created_at: now }
-    const person = await this.#store(enrolment, open, approval)
+    const fingerprint = keyFingerprint(base64urlDecode(approval.public_key) ?? new Uint8Array())
+    const person = await this.#store(enrolment, open, { approval, fingerprint })
     if (person === undefined) return await this.#refuseToken()
-    return await this.#announce(person, approval, enrolment)
+    await this.#deps.files.remove(enrolment.id)
+    this.#announce(person, approval, fingerprint)
+    return { ok: true, person, fingerprint }
   }
 
   async #unused(token: string, now: number): Promise<Enrolment | undefined> {
@@ -121,9 +124,10 @@ export class EnrolmentDesk {
   async #store(
     enrolment: Enrolment,
     open: ApprovalStep,
-    approval: PasskeyRecord,
+    made: { readonly approval: PasskeyRecord; readonly fingerprint: string },
   ): Promise<PersonRecord | undefined> {
-    const { tenant, people, clock } = this.#deps
+    const { tenant, people, clock, audit } = this.#deps
+    const { approval, fingerprint } = made
     if (await this.#isKnown([open.login.id, approval.id])) return undefined
     const known = await people.find(enrolment.person)
     const next = withEnrolment({ tenant, person: enrolment.person }, known?.record, {
@@ -135,6 +139,11 @@ export class EnrolmentDesk {
       now: clock.now(),
     })
     if (!next.ok) return undefined
+    // On record before it holds; an enrolment that then loses a race is followed by its refusal.
+    await audit.append('person_enrolled', {
+      actor: { kind: 'human', id: enrolment.person },
+      payload: { enrolment: enrolment.id, roles: enrolment.roles.join(' '), fingerprint },
+    })
     return (await people.save(next.value, known?.revision)) ? next.value : undefined
   }
 
@@ -146,19 +155,9 @@ export class EnrolmentDesk {
     )
   }
 
-  async #announce(
-    person: PersonRecord,
-    approval: PasskeyRecord,
-    enrolment: Enrolment,
-  ): Promise<EnrolledPerson> {
-    const { tenant, party, files, audit, log } = this.#deps
-    await files.remove(enrolment.id)
-    const fingerprint = keyFingerprint(base64urlDecode(approval.public_key) ?? new Uint8Array())
-    await audit.record('person_enrolled', {
-      actor: { kind: 'human', id: person.person },
-      actionId: null,
-      payload: { enrolment: enrolment.id, roles: person.roles.join(' '), fingerprint },
-    })
+  /** Tells the supervisor. A fault there is not the person's: she is enrolled. */
+  #announce(person: PersonRecord, approval: PasskeyRecord, fingerprint: string): void {
+    const { tenant, party, log } = this.#deps
     try {
       this.#deps.onEnrolled({
         kind: 'enrolled',
@@ -175,13 +174,11 @@ export class EnrolmentDesk {
     } catch {
       log.error('enrolled_not_announced', { person: person.person })
     }
-    return { ok: true, person, fingerprint }
   }
 
   async #refuseToken(): Promise<Refused> {
-    await this.#deps.audit.record('enrolment_refused', {
+    await this.#deps.audit.append('enrolment_refused', {
       actor: { kind: 'system', id: 'host' },
-      actionId: null,
       payload: { code: 'enrolment_refused' },
     })
     return refused('enrolment_refused')

@@ -63,11 +63,10 @@ export class LoginDesk {
     const challenge = this.#open.take(ceremony, this.#deps.clock.now())
     if (challenge === undefined) return refused('ceremony_unknown')
     const outcome = await this.#check(challenge, given)
-    await this.#deps.audit.record(outcome.ok ? 'signed_in' : 'sign_in_refused', {
+    await this.#deps.audit.append(outcome.ok ? 'signed_in' : 'sign_in_refused', {
       actor: outcome.ok
         ? { kind: 'human', id: outcome.person.person }
         : { kind: 'system', id: 'host' },
-      actionId: null,
       payload: outcome.ok ? {} : { code: outcome.reason },
     })
     return outcome

@@ -1,5 +1,4 @@
 export const SESSION_COOKIE = 'tg_session'
-export const BUS_COOKIE = 'tg_bus'
 /** Longest Cookie header that is looked at. */
 export const COOKIE_HEADER_MAX_CHARS = 16_384
 

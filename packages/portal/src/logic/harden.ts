@@ -64,28 +64,33 @@ const SCRIPTS: readonly (readonly [string, RegExp])[] = [
   ['Cherokee', /\p{Script=Cherokee}/u],
 ]
 
-/** Cuts a text into ink and marks. Total: every code point appears in exactly one segment. */
+/**
+ * Cuts a text into ink and marks. Total: every code point appears in exactly one segment. Spaces at
+ * either end are marks too, since nobody sees them.
+ */
 export function hardenText(text: string): HardenedText {
   const segments: Segment[] = []
+  const edge = { from: text.length - text.trimStart().length, to: text.trimEnd().length }
   let plain = ''
   let marks = 0
   let combining = 0
-  const push = (segment: Segment): void => {
-    if (plain !== '') segments.push({ kind: 'text', text: plain })
-    plain = ''
-    segments.push(segment)
-  }
+  let at = 0
   for (const character of text) {
     combining = COMBINING.test(character) ? combining + 1 : 0
-    const edge = plain === '' && character === ' ' && segments.at(-1)?.kind !== 'mark'
-    const meaning = meaningOf(character, combining)
-    if (character === '\n') {
-      push({ kind: 'break' })
-    } else if (meaning !== undefined || (edge && text.startsWith(' '))) {
-      marks++
-      push({ kind: 'mark', label: labelOf(character), meaning: meaning ?? 'leading space' })
-    } else {
+    const outer = character === ' ' && (at < edge.from || at >= edge.to)
+    const meaning = outer ? 'space at the edge' : meaningOf(character, combining)
+    at += character.length
+    if (character !== '\n' && meaning === undefined) {
       plain += character
+      continue
+    }
+    if (plain !== '') segments.push({ kind: 'text', text: plain })
+    plain = ''
+    if (meaning === undefined) {
+      segments.push({ kind: 'break' })
+    } else {
+      marks++
+      segments.push({ kind: 'mark', label: labelOf(character), meaning })
     }
   }
   if (plain !== '') segments.push({ kind: 'text', text: plain })

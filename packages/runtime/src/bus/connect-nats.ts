@@ -1,5 +1,6 @@
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from '../log/logger.ts'
+import type { BusCreds } from '../nats/creds.ts'
 import type { Random } from '../random/random.ts'
 import { NatsClaimStore } from '../store/nats-claim-store.ts'
 import { NatsPublisher } from '../store/nats-publisher.ts'
@@ -10,22 +11,11 @@ import { BusFault } from './bus.ts'
 import type { BusLink, StreamHome } from './bus-link.ts'
 import { NatsBus } from './nats-bus.ts'
 
-/** What an identity shows to the server: its user JWT and a signature over the server's nonce. */
-export interface BusProof {
-  readonly jwt: string
-  readonly nkey: string
-  readonly sig: string
-}
-
 export interface ConnectNatsOptions {
   /** `nats://host:port`, tried in turn. */
   readonly servers: readonly string[]
-  /** Proves this process's identity; called at each connect. Its seed never leaves the closure. */
-  readonly prove: (nonce: string) => BusProof
-  /** This identity's own unguessable prefix; the server lets it listen nowhere else. */
-  readonly inboxPrefix: string
-  /** Shown in the server's logs and monitoring. */
-  readonly name: string
+  /** Who connects; proved at each connect. */
+  readonly creds: BusCreds
   readonly logger: Logger
   readonly random: Random
   /** How long the first connect is tried. Default `CONNECT_BUDGET_MS`. */
@@ -55,7 +45,8 @@ const API_PREFIX: Readonly<Record<StreamHome, string>> = {
  */
 export async function connectNats(options: ConnectNatsOptions): Promise<BusLink> {
   const nc = await connectWithin(options)
-    const { inboxPrefix, random, logger } = options
+  const { random, logger } = options
+  const { inboxPrefix } = options.creds
   const context = { nc, inboxPrefix, random, logger }
   const bus = new NatsBus(nc, logger)
   return {
@@ -92,9 +83,9 @@ function connectOnce(options: ConnectNatsOptions): Promise<NatsConnection> {
   const pauses = new ReconnectPauses()
   return connect({
     servers: [...options.servers],
-    name: options.name,
-    inboxPrefix: options.inboxPrefix,
-    authenticator: (nonce) => options.prove(nonce ?? ''),
+    name: options.creds.name,
+    inboxPrefix: options.creds.inboxPrefix,
+    authenticator: (nonce) => options.creds.prove(nonce),
     reconnect: true,
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true,

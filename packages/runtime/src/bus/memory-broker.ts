@@ -6,22 +6,39 @@ import {
   MemoryReader,
   MemoryRecordStore,
 } from '../store/memory-stores.ts'
-import { MemoryStream, type MemoryStreamOptions } from '../store/memory-stream.ts'
+import { MemoryStream, memoryStreamOf } from '../store/memory-stream.ts'
+import { busStreams } from '../nats/streams.ts'
 import type { Requester } from './bus.ts'
 import type { BusLink } from './bus-link.ts'
+import { type Crossing, crossSubject } from './crossing.ts'
 import { MemoryBus, MemoryExchange } from './memory-bus.ts'
 
 export interface MemoryBrokerOptions {
-  readonly streams: readonly MemoryStreamOptions[]
+  /** The executor profiles whose streams there are. Default `['connector']`. */
+  readonly profiles?: readonly string[]
   readonly logger: Logger
 }
 
 export interface MemoryLinkOptions {
   /** What others see as this link's identity. */
   readonly requester?: Requester
+  /** What an account's imports rename on the way out. */
+  readonly crossings?: readonly Crossing[]
 }
 
-/** A bus and its streams in memory: for tests and the simulator. It has no accounts: no walls. */
+/** What the imports of an executor account rename: the boundary stamps the profile in. */
+export function executorCrossings(profile: string): readonly Crossing[] {
+  return [
+    { from: 'execout.v1.*.*.result', to: `exec.v1.$1.${profile}.$2.result` },
+    { from: 'auditout.v1.*.*', to: `audit.v1.$1.exec-${profile}.$2` },
+    { from: 'toolsout.v1.*', to: `$KV.tools.$1.${profile}` },
+  ]
+}
+
+/**
+ * A bus with the streams of an installation in memory: for tests and the simulator. It has no
+ * accounts, so no walls; of two profiles' private streams there is one only.
+ */
 export class MemoryBroker {
   readonly #exchange = new MemoryExchange()
   readonly #streams = new Map<string, MemoryStream>()
@@ -30,18 +47,21 @@ export class MemoryBroker {
 
   constructor(options: MemoryBrokerOptions) {
     this.#logger = options.logger
-    for (const stream of options.streams) this.#addStream(stream)
+    for (const { config } of busStreams(options.profiles ?? ['connector'])) {
+      this.#addStream(memoryStreamOf(config))
+    }
   }
 
   link(options: MemoryLinkOptions = {}): BusLink {
     const bus = new MemoryBus(this.#exchange, this.#logger, options.requester)
+    const cross = (subject: string): string => crossSubject(options.crossings ?? [], subject)
     const context = (name: string): { stream: MemoryStream; bus: MemoryBus } => ({
       stream: this.#stream(name),
       bus,
     })
     return {
       bus,
-      publisher: ({ stream }) => new MemoryPublisher(context(stream)),
+      publisher: ({ stream }) => new MemoryPublisher(context(stream), cross),
       records: ({ bucket }) => new MemoryRecordStore(context(`KV_${bucket}`), bucket),
       claims: ({ bucket }) => new MemoryClaimStore(context(`KV_${bucket}`), bucket),
       reader: ({ stream }) => new MemoryReader(context(stream)),
@@ -50,10 +70,9 @@ export class MemoryBroker {
     }
   }
 
-  #addStream(options: MemoryStreamOptions): void {
-    const stream = new MemoryStream(options)
+  #addStream(stream: MemoryStream): void {
     stream.onAppend((message) => this.#exchange.deliver(message.subject, message.data))
-    this.#streams.set(options.name, stream)
+    this.#streams.set(stream.options.name, stream)
   }
 
   #stream(name: string): MemoryStream {

@@ -94,7 +94,11 @@ async function writeFresh(file: string, data: Uint8Array | string, mode: number)
   })
 }
 
-async function writeReplacing(file: string, data: Uint8Array | string, mode: number): Promise<void> {
+async function writeReplacing(
+  file: string,
+  data: Uint8Array | string,
+  mode: number,
+): Promise<void> {
   const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.${nextNumber()}.tmp`)
   const handle = await openFor(temporary, 'wx', mode)
   try {

@@ -27,7 +27,7 @@ export const BUS_MAX_PAYLOAD_BYTES: number = 1024 * 1024
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const PORT_MAX = 65_535
 /** A service's token is part of its CONNECT line, and these state every subject by name. */
-const CONTROL_LINE_MAX_BYTES = 16_384
+const CONTROL_LINE_MAX_BYTES = 8_192
 
 /** The token of one account of this installation, to be preloaded or pushed. */
 export function busAccountJwt(keys: BusKeys, name: string, issuedAt: number): string {

@@ -1,5 +1,5 @@
 import { SUBJECTS } from '@trustgw/protocol'
-import { DATA_ACCOUNT, executorDataAccount, subjectPattern } from './topology.ts'
+import { DATA_ACCOUNT, executorDataAccount, liveSubject, subjectPattern } from './topology.ts'
 
 /** A stream of ours, with every setting that we rely on. Durations are nanoseconds, as on the wire. */
 export interface StreamSpec {
@@ -24,6 +24,8 @@ export interface StreamSettings {
   readonly allow_rollup_hdrs: boolean
   readonly allow_direct: boolean
   readonly allow_msg_ttl: boolean
+  /** What was stored is sent on to this subject, with its sequence in the headers. */
+  readonly republish?: { readonly src: string; readonly dest: string }
 }
 
 export interface ConsumerSettings {
@@ -45,12 +47,15 @@ const NO_LIMIT = -1
 
 export const CONTROL_BUCKETS: readonly string[] = [
   'actions',
+  'open_actions',
   'approvals',
   'acl',
   'sessions',
   'agents',
   'tools',
 ]
+/** What the gateway hears of as it changes. */
+const LIVE_BUCKETS: readonly string[] = ['agents', 'tools']
 /** One message a subject, for ever: a claim made here cannot be undone or made again. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 
@@ -102,10 +107,11 @@ export function busStreams(profiles: readonly string[]): readonly StreamSpec[] {
         subjects: ['ui.v1.>'],
         discard: 'old',
         max_msgs_per_subject: UI_EVENTS_MAX,
+        republish: { src: 'ui.v1.>', dest: liveSubject('ui.v1.>') },
       },
       consumers: [],
     },
-    ...CONTROL_BUCKETS.map((bucket) => bucketStream(DATA_ACCOUNT, bucket)),
+    ...CONTROL_BUCKETS.map((bucket) => controlBucket(bucket)),
     ...profiles.flatMap((profile) => executorStreams(executorDataAccount(profile))),
   ]
 }
@@ -116,6 +122,13 @@ function executorStreams(account: string): readonly StreamSpec[] {
     insertOnly(account, 'journal', 0),
     bucketStream(account, 'executions'),
   ]
+}
+
+function controlBucket(bucket: string): StreamSpec {
+  const spec = bucketStream(DATA_ACCOUNT, bucket)
+  if (!LIVE_BUCKETS.includes(bucket)) return spec
+  const src = `$KV.${bucket}.>`
+  return { ...spec, config: { ...spec.config, republish: { src, dest: liveSubject(src) } } }
 }
 
 function bucketStream(account: string, bucket: string): StreamSpec {

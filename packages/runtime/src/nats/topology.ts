@@ -75,7 +75,7 @@ const TENANT_PAYLOAD_MAX_BYTES = 256 * 1024
 const ANSWER = { max: 1, ttlMs: 30_000 } as const
 
 /** Which buckets a plane reads and writes in DATA. */
-const GATEWAY_READS = ['actions', 'tools', 'agents'] as const
+const GATEWAY_READS = ['actions', 'open_actions', 'tools', 'agents'] as const
 const HOST_READS = ['approvals', 'acl', 'sessions', 'actions'] as const
 const HOST_WRITES = ['approvals', 'acl', 'sessions'] as const
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
@@ -85,6 +85,14 @@ const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_cancel,
   SUBJECTS.tools_list,
 ] as const
+
+/**
+ * Where a stream of DATA republishes what it stored. The server never hands on to a stream import
+ * what came in through a service import, and every writer comes in that way.
+ */
+export function liveSubject(subject: string): string {
+  return `live.${subject.replace('$KV.', 'kv.')}`
+}
 
 type Tokens = Readonly<Record<string, string>>
 
@@ -117,6 +125,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
       service('$KV.actions.>'),
+      service('$KV.open_actions.>'),
       ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
@@ -127,9 +136,9 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       ...auditReads(),
       ...consumer('AUDIT', 'log'),
       ...consumer('RESULTS', 'gateway'),
-      stream('$KV.agents.>'),
-      stream('$KV.tools.>'),
-      stream(subjectPattern(SUBJECTS.ui_events)),
+      stream(liveSubject('$KV.agents.>')),
+      stream(liveSubject('$KV.tools.>')),
+      stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
   }
@@ -148,11 +157,12 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
       data(service(subjectPattern(SUBJECTS.ui_events))),
       data(service('$KV.actions.>')),
+      data(service('$KV.open_actions.>')),
       ...GATEWAY_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...auditReads().map(data),
       ...consumer('RESULTS', 'gateway').map(data),
-      data(stream('$KV.agents.>')),
-      data(stream('$KV.tools.>')),
+      live('$KV.agents.>'),
+      live('$KV.tools.>'),
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.map((profile) =>
         serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
@@ -173,7 +183,7 @@ function hostAccount(): AccountSpec {
       ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...auditReads().map(data),
-      data(stream(subjectPattern(SUBJECTS.ui_events))),
+      live(subjectPattern(SUBJECTS.ui_events)),
     ],
   }
 }
@@ -253,7 +263,7 @@ function peopleSpec(tenant: string): AccountSpec {
   return {
     name: peopleAccount(tenant),
     exports: [],
-    imports: [{ kind: 'stream', from: DATA_ACCOUNT, subject: events }],
+    imports: [live(events)],
     scope: {
       role: 'person',
       permissions: { pub: NOTHING, sub: { allow: [OWN_INBOX, events] } },
@@ -299,6 +309,16 @@ function manyAnswers(subject: string): ExportSpec {
 
 function stream(subject: string): ExportSpec {
   return { kind: 'stream', subject }
+}
+
+/** What a stream of DATA stored, as it happens, under the name that the writer used. */
+function live(subject: string): ImportSpec {
+  let count = 0
+  const local = subject.replaceAll(/(?<=\.)\*(?=\.|$)/g, () => {
+    count += 1
+    return `$${count}`
+  })
+  return { kind: 'stream', from: DATA_ACCOUNT, subject: liveSubject(subject), local }
 }
 
 function serviceOf(from: string, subject: string): ImportSpec {
@@ -357,9 +377,11 @@ function importer(from: string, prefix: string): (item: ExportSpec) => ImportSpe
 export function servicePermissions(spec: AccountSpec, inboxPrefix: string): UserPermissions {
   const publish = spec.imports
     .filter((item) => item.kind === 'service')
-    .map((item) => publishable(item.local ?? item.subject))
+    .map((item) => openTokens(item.local ?? item.subject))
   const answers = spec.exports.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
-  const streams = spec.imports.filter((item) => item.kind === 'stream').map((item) => item.subject)
+  const streams = spec.imports
+    .filter((item) => item.kind === 'stream')
+    .map((item) => openTokens(item.local ?? item.subject))
   const [first, ...rest] = publish
   return {
     pub: first === undefined ? NOTHING : { allow: [first, ...rest] },
@@ -369,6 +391,6 @@ export function servicePermissions(spec: AccountSpec, inboxPrefix: string): User
 }
 
 /** `$1` in a local name stands for a token of the imported subject. */
-function publishable(local: string): string {
+function openTokens(local: string): string {
   return local.replaceAll(/(?<=\.)\$\d+(?=\.|$)/g, '*')
 }

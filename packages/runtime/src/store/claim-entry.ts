@@ -9,7 +9,10 @@ const NOTE_MAX_CHARS = 4096
 export function encodeClaim(claim: Claim): Uint8Array {
   if (!ATTEMPT.test(claim.attempt)) throw new TypeError('attempt: 16 to 64 of [A-Za-z0-9_-]')
   if ((claim.note?.length ?? 0) > NOTE_MAX_CHARS) throw new TypeError('note too long')
-  const entry = { attempt: claim.attempt, ...(claim.note === undefined ? {} : { note: claim.note }) }
+  const entry = {
+    attempt: claim.attempt,
+    ...(claim.note === undefined ? {} : { note: claim.note }),
+  }
   return new Uint8Array(Buffer.from(JSON.stringify(entry)))
 }
 

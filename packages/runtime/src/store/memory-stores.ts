@@ -47,17 +47,20 @@ async function turn(bus: Bus): Promise<void> {
 
 export class MemoryPublisher implements StoredPublisher {
   readonly #context: MemoryStoreContext
+  readonly #cross: (subject: string) => string
 
-  constructor(context: MemoryStoreContext) {
+  constructor(context: MemoryStoreContext, cross: (subject: string) => string) {
     this.#context = context
+    this.#cross = cross
   }
 
   async publishStored(
-    subject: string,
+    local: string,
     data: Uint8Array,
     options: PublishStoredOptions,
   ): Promise<Stored> {
     const { stream, bus } = this.#context
+    const subject = this.#cross(local)
     await turn(bus)
     if (!stream.takes(subject)) throw new BusFault('store_unreachable', subject)
     const outcome = stream.append({ subject, data, ...options })

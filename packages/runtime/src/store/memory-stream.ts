@@ -1,4 +1,5 @@
 import { subjectMatches } from '../bus/subject.ts'
+import type { StreamSettings } from '../nats/streams.ts'
 import { type ApiRefusal, STREAM_LIMIT, WRONG_LAST_SEQUENCE } from './js-api.ts'
 import type { Stored } from './stored-publisher.ts'
 import type { StoredMessage } from './stored-reader.ts'
@@ -20,6 +21,15 @@ export interface MemoryWrite {
 export type MemoryOutcome =
   | { readonly kind: 'stored'; readonly stored: Stored }
   | { readonly kind: 'refused'; readonly refusal: ApiRefusal }
+
+/** The memory form of a stream's settings. */
+export function memoryStreamOf(settings: StreamSettings): MemoryStream {
+  const { name, subjects } = settings
+  const latest = settings.max_msgs_per_subject === 1
+  if (!latest) return new MemoryStream({ name, subjects, kind: 'log' })
+  const kind = settings.discard_new_per_subject ? 'insert_only' : 'latest'
+  return new MemoryStream({ name, subjects, kind })
+}
 
 /** A stream in memory: the same refusals as the real one, nothing durable, no limits of size. */
 export class MemoryStream {

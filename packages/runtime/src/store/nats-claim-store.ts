@@ -1,5 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { BusFault } from '../bus/bus.ts'
+import { insertOnlyProblems } from '../nats/streams.ts'
 import { type AckedOutcome, ackedWrite } from './acked-write.ts'
 import { decodeClaim, encodeClaim } from './claim-entry.ts'
 import type {
@@ -73,37 +74,23 @@ export class NatsClaimStore implements ClaimStore {
   }
 }
 
-/** What each setting of an insert-only stream must be; `undefined` stands for "absent or this". */
-const INSERT_ONLY: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ['max_msgs_per_subject', 1],
-  ['discard', 'new'],
-  ['discard_new_per_subject', true],
-  ['deny_delete', true],
-  ['deny_purge', true],
-  ['retention', 'limits'],
-  ['storage', 'file'],
-])
-const MUST_BE_OFF = ['allow_rollup_hdrs', 'allow_msg_ttl', 'allow_msg_counter', 'sealed'] as const
-const MUST_BE_ABSENT = ['subject_transform', 'mirror', 'sources', 'republish'] as const
+/** Settings by which an entry could be missed or come from elsewhere; none may be set. */
+const MUST_BE_ABSENT = [
+  'subject_transform',
+  'mirror',
+  'sources',
+  'republish',
+  'sealed',
+  'allow_msg_counter',
+] as const
 
-/** Names the first setting by which an entry could vanish, be replaced or be missed. */
-export function judgeInsertOnly(config: ApiAnswer, bucket: string): InsertOnlyOutcome {
-  for (const [setting, wanted] of INSERT_ONLY) {
-    if (config[setting] !== wanted) return { ok: false, reason: 'not_insert_only', setting }
-  }
-  for (const setting of MUST_BE_OFF) {
-    if (config[setting] === true) return { ok: false, reason: 'not_insert_only', setting }
-  }
-  for (const setting of MUST_BE_ABSENT) {
-    const value = config[setting]
-    if (value !== undefined && value !== null) {
-      return { ok: false, reason: 'not_insert_only', setting }
-    }
-  }
-  const subjects: unknown = config['subjects']
-  const whole = Array.isArray(subjects) && subjects.length === 1
-  if (!whole || subjects[0] !== `$KV.${bucket}.>`) {
-    return { ok: false, reason: 'not_insert_only', setting: 'subjects' }
-  }
-  return { ok: true }
+function judgeInsertOnly(config: ApiAnswer, bucket: string): InsertOnlyOutcome {
+  const [setting] = insertOnlyProblems(bucket, config)
+  if (setting !== undefined) return { ok: false, reason: 'not_insert_only', setting }
+  const set = MUST_BE_ABSENT.find((name) => isSet(config[name]))
+  return set === undefined ? { ok: true } : { ok: false, reason: 'not_insert_only', setting: set }
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false
 }

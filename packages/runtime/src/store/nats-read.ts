@@ -34,7 +34,10 @@ export interface RawMessage extends StoredMessage {
 type DirectQuery = { readonly seq: number } | { readonly last_by_subj: string }
 
 /** Reads one message from whichever replica answers. */
-export async function directGet(ref: StreamRef, query: DirectQuery): Promise<RawMessage | undefined> {
+export async function directGet(
+  ref: StreamRef,
+  query: DirectQuery,
+): Promise<RawMessage | undefined> {
   return directAnswer(await ask(ref, `DIRECT.GET.${ref.stream}`, query))
 }
 
@@ -58,7 +61,8 @@ export async function leaderGetSubject(
   )
   const refusal = apiRefusal(answer)
   if (refusal?.code === NO_MESSAGE_FOUND) return undefined
-  if (refusal !== undefined) throw new BusFault('store_unreachable', `${ref.stream} ${refusal.code}`)
+  if (refusal !== undefined)
+    throw new BusFault('store_unreachable', `${ref.stream} ${refusal.code}`)
   const message = asRecord(answer['message'])
   if (message === undefined || message['subject'] !== subject) throw malformed('message')
   const operation = Buffer.from(textOf(message['hdrs']), 'base64').toString('latin1')
@@ -74,7 +78,8 @@ export async function leaderGetSubject(
 export async function streamConfig(ref: StreamRef): Promise<ApiAnswer> {
   const answer = parseApiAnswer((await ask(ref, `STREAM.INFO.${ref.stream}`, undefined)).data)
   const refusal = apiRefusal(answer)
-  if (refusal !== undefined) throw new BusFault('store_unreachable', `${ref.stream} ${refusal.code}`)
+  if (refusal !== undefined)
+    throw new BusFault('store_unreachable', `${ref.stream} ${refusal.code}`)
   const config = asRecord(answer['config'])
   if (config === undefined || config['name'] !== ref.stream) throw malformed('stream configuration')
   return config

@@ -1,0 +1,221 @@
+import {
+  APPROVAL_STATEMENT_MAX_BYTES,
+  APPROVAL_STATEMENT_TYP,
+  type ApprovalEvidence,
+  type ApprovalStatement,
+  approvalStatementJson,
+  base64urlDecode,
+  canonicalize,
+  evidenceHash,
+  type Hash,
+  type JwsVerifier,
+  type Sha256,
+  statementHash,
+  type Tier,
+  type Verdict,
+  verifyJws,
+} from '@trustgw/protocol'
+import type { Pin } from '../pins/pin.ts'
+import type { PinSource } from '../pins/pin-registry.ts'
+import type { BoundActionValue } from './bind-action.ts'
+import { openRecordedAction, type RecordedAction } from './check-decision-event.ts'
+import { CoseKey } from './cose-key.ts'
+import { type Admission, type AdmissionReason, type Refused, refused } from './reasons.ts'
+import { makeStage, type StageToken } from './stage.ts'
+import { checkAssertion } from './webauthn.ts'
+
+/** Everything but single use holds. */
+export type ClearedAction = StageToken<'cleared_action'>
+
+export interface ApprovalDeps {
+  /** The lowest tier for a tool, whatever the gateway says. */
+  readonly floorOf: (tool: string) => Tier
+  readonly pins: PinSource
+  /** The host's keys of role `host`. */
+  readonly hostKeyFor: (kid: string) => JwsVerifier | undefined
+  readonly sha256: Sha256
+}
+
+/** How long after the deadline for deciding an approved action may still run, at most. */
+export const RUN_AFTER_DECIDE_MAX_MS = 86_400_000
+
+const stage = makeStage<'cleared_action', BoundActionValue>('cleared_action')
+export const openClearedAction: (token: ClearedAction) => BoundActionValue = stage.open
+
+/**
+ * Steps 3 and 4 of spec/protocol.md §4. NOT checked yet: the policy re-run over a pinned bundle
+ * (only the floor is), proofs of tier 3 (refused before). At tier 1 the approver and their roles
+ * are the host's word.
+ */
+export async function checkApprovals(
+  recorded: RecordedAction,
+  deps: ApprovalDeps,
+  nowMs: number,
+): Promise<Admission<ClearedAction>> {
+  const value = openRecordedAction(recorded)
+  const { decision, approvals } = value.action
+  if (decision.tier < deps.floorOf(value.claims.tool_name)) return refused('below_floor')
+  const hashes = approvals.map((evidence) => evidenceHash(deps.sha256, evidence))
+  if (!sameList(hashes, value.claims.approvals)) return refused('approvals_differ')
+  const problem =
+    decision.tier === 0
+      ? approvals.length === 0
+        ? undefined
+        : refused('evidence_unexpected')
+      : (checkPeople(value, nowMs) ?? (await checkSignatures(value, deps)))
+  return problem ?? { ok: true, value: stage.mint(value) }
+}
+
+function sameList(a: readonly Hash[], b: readonly Hash[]): boolean {
+  return a.length === b.length && a.every((hash, index) => hash === b[index])
+}
+
+/** What can be said of the evidence without looking at a signature. */
+function checkPeople(value: BoundActionValue, nowMs: number): Refused | undefined {
+  const { decision, approvals } = value.action
+  const wanted = decision.tier === 1 ? 'host' : 'passkey'
+  const people = new Set<string>()
+  for (const evidence of approvals) {
+    if (evidence.kind !== wanted) return refused('evidence_wrong_kind')
+    if (people.has(evidence.approver)) return refused('approver_twice')
+    people.add(evidence.approver)
+    const { approver } = evidence
+    if (approver === decision.on_behalf_of || approver === decision.principal.subject) {
+      return refused('approver_is_initiator')
+    }
+    const timing = timeProblem(evidence, value, nowMs)
+    if (timing !== undefined) return refused(timing)
+  }
+  const { quorum } = decision.obligations.approvers
+  if (people.size < quorum) return refused('quorum_not_met')
+  return people.size > quorum ? refused('evidence_unexpected', 'more than the quorum') : undefined
+}
+
+/** When the person decided cannot be proved here; that the deadlines are the decision's can. */
+function timeProblem(
+  evidence: ApprovalEvidence,
+  value: BoundActionValue,
+  nowMs: number,
+): AdmissionReason | undefined {
+  const { decided_at, obligations } = value.action.decision
+  const { decide_by, run_by } = evidence
+  const extended =
+    decide_by > decided_at + obligations.approval_ttl_ms ||
+    run_by < decide_by ||
+    run_by > decide_by + RUN_AFTER_DECIDE_MAX_MS
+  if (extended) return 'deadline_extended'
+  return run_by < nowMs ? 'run_by_passed' : undefined
+}
+
+async function checkSignatures(
+  value: BoundActionValue,
+  deps: ApprovalDeps,
+): Promise<Refused | undefined> {
+  const { decision, approvals } = value.action
+  if (decision.tier === 1) {
+    for (const evidence of approvals) {
+      const problem = checkHostStatement(evidence, value, deps)
+      if (problem !== undefined) return refused(problem)
+    }
+    return undefined
+  }
+  const pins = await deps.pins.current()
+  if (!pins.ok) return refused('pins_unreadable', pins.reason)
+  for (const evidence of approvals) {
+    const problem = checkPasskey(evidence, value, { pins: pins.value, sha256: deps.sha256 })
+    if (problem !== undefined) return refused(problem)
+  }
+  return undefined
+}
+
+function checkHostStatement(
+  evidence: ApprovalEvidence,
+  value: BoundActionValue,
+  deps: ApprovalDeps,
+): AdmissionReason | undefined {
+  if (evidence.kind !== 'host') return 'evidence_wrong_kind'
+  const verified = verifyJws(evidence.statement, {
+    typ: APPROVAL_STATEMENT_TYP,
+    maxBytes: APPROVAL_STATEMENT_MAX_BYTES,
+    keyFor: deps.hostKeyFor,
+  })
+  if (!verified.ok) return 'host_statement_signature'
+  const said = canonicalize(verified.value.payload)
+  const text = (verdict: Verdict): string =>
+    canonicalize(approvalStatementJson(ownStatement(value, evidence, verdict)))
+  if (said === text('approve')) return undefined
+  return said === text('deny') ? 'host_statement_is_a_deny' : 'host_statement_other_action'
+}
+
+function checkPasskey(
+  evidence: ApprovalEvidence,
+  value: BoundActionValue,
+  trust: { readonly pins: readonly Pin[]; readonly sha256: Sha256 },
+): AdmissionReason | undefined {
+  if (evidence.kind !== 'passkey') return 'evidence_wrong_kind'
+  const { assertion } = evidence
+  const pin = trust.pins.find(
+    (candidate) =>
+      candidate.tenant === value.claims.tenant_id &&
+      candidate.person === evidence.approver &&
+      candidate.credential_id === assertion.credential_id,
+  )
+  if (pin === undefined) return 'credential_not_pinned'
+  const { roles } = value.action.decision.obligations.approvers
+  if (roles.length > 0 && !roles.some((role) => pin.roles.includes(role))) {
+    return 'approver_lacks_role'
+  }
+  const key = CoseKey.parse(base64urlDecode(pin.public_key) ?? new Uint8Array())
+  if (key === undefined) return 'pins_unreadable'
+  const client_data_json = base64urlDecode(assertion.client_data_json)
+  const authenticator_data = base64urlDecode(assertion.authenticator_data)
+  const signature = base64urlDecode(assertion.signature)
+  if (client_data_json === undefined) return 'assertion_malformed'
+  if (authenticator_data === undefined || signature === undefined) return 'assertion_malformed'
+  const challenge = (verdict: Verdict): Uint8Array =>
+    hashBytes(statementHash(trust.sha256, ownStatement(value, evidence, verdict)))
+  return checkAssertion(
+    { client_data_json, authenticator_data, signature },
+    {
+      key,
+      rp_id: pin.rp_id,
+      origins: pin.origins,
+      challenge: challenge('approve'),
+      deny_challenge: challenge('deny'),
+    },
+  )
+}
+
+/** From grant, own registry and decision; the evidence gives only who, nonce and deadlines. */
+function ownStatement(
+  value: BoundActionValue,
+  evidence: ApprovalEvidence,
+  verdict: Verdict,
+): ApprovalStatement {
+  const { claims, tool, action } = value
+  return {
+    typ: 'trustgw/approval/1',
+    action_id: claims.action_id,
+    tenant: claims.tenant_id,
+    workspace: claims.workspace_id,
+    principal: action.decision.principal,
+    on_behalf_of: action.decision.on_behalf_of,
+    credential_ref: tool.contract.credential_ref,
+    tool_id: tool.contract.id,
+    contract_hash: tool.contract_hash,
+    input_hash: claims.input_hash,
+    precondition_hash: claims.precondition_hash,
+    rule_id: claims.rule_id,
+    policy_fingerprint: claims.policy_fingerprint,
+    tier: action.decision.tier,
+    verdict,
+    approver: evidence.approver,
+    decide_by: evidence.decide_by,
+    run_by: evidence.run_by,
+    nonce: evidence.nonce,
+  }
+}
+
+function hashBytes(hash: Hash): Uint8Array {
+  return Buffer.from(hash.slice('sha256:'.length), 'hex')
+}

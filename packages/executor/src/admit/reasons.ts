@@ -1,0 +1,92 @@
+import { ASSERTION_REASONS } from './webauthn.ts'
+
+/** Why a granted action was not admitted, in the order of the checks (spec/protocol.md §4). */
+export const ADMISSION_REASONS = [
+  // 1: shape, signature, audience, times
+  'message_malformed',
+  'grant_too_large',
+  'grant_format',
+  'grant_header_member',
+  'grant_alg',
+  'grant_typ',
+  'grant_key_unknown',
+  'grant_signature',
+  'grant_claims',
+  'grant_issuer',
+  'grant_audience',
+  'grant_lifetime',
+  'grant_not_yet_valid',
+  'grant_expired',
+  // 2: tenant, tool, arguments, decision
+  'tenant_not_served',
+  'tool_unknown',
+  'contract_changed',
+  'decision_hash_differs',
+  'decision_disagrees',
+  'decision_forbids',
+  'tier_not_supported',
+  'clearance_differs',
+  'precondition_differs',
+  'idempotency_key_differs',
+  'credential_differs',
+  'credential_not_allowed',
+  'arguments_malformed',
+  'arguments_not_canonical',
+  'input_hash_differs',
+  'arguments_invalid',
+  'decision_event_missing',
+  'decision_event_malformed',
+  'decision_event_signature',
+  'decision_event_differs',
+  // 3: this executor's own floor
+  'below_floor',
+  // 4: approvals
+  'approvals_differ',
+  'evidence_unexpected',
+  'evidence_wrong_kind',
+  'quorum_not_met',
+  'approver_twice',
+  'approver_is_initiator',
+  'deadline_extended',
+  'run_by_passed',
+  'host_statement_signature',
+  'host_statement_is_a_deny',
+  'host_statement_other_action',
+  'pins_unreadable',
+  'credential_not_pinned',
+  'approver_lacks_role',
+  ...ASSERTION_REASONS,
+  // 6: single use
+  'grant_used',
+  'action_claimed',
+  'store_unreachable',
+  'journal_unwritable',
+  'audit_unreachable',
+  // before 1: this process cannot take more
+  'executor_busy',
+  'executor_stopping',
+] as const
+
+export type AdmissionReason = (typeof ADMISSION_REASONS)[number]
+
+/** Nothing was entered and the same grant may come again. All other refusals are final. */
+export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
+  'store_unreachable',
+  'journal_unwritable',
+  'audit_unreachable',
+  'executor_busy',
+  'executor_stopping',
+]
+
+export interface Refused {
+  readonly ok: false
+  readonly reason: AdmissionReason
+  /** A member's name or place for this side's audit and log; never a value. */
+  readonly detail?: string
+}
+
+export type Admission<T> = { readonly ok: true; readonly value: T } | Refused
+
+export function refused(reason: AdmissionReason, detail?: string): Refused {
+  return detail === undefined ? { ok: false, reason } : { ok: false, reason, detail }
+}

@@ -1,0 +1,280 @@
+import { extractAmount, isFinal } from '@trustgw/core'
+import {
+  type ActionId,
+  type ActionView,
+  ARGUMENTS_MAX_BYTES,
+  actionId,
+  type Bundle,
+  canonicalize,
+  type DecisionRecord,
+  formatMoney,
+  hashText,
+  hexEncode,
+  ID_RANDOM_BYTES,
+  type Json,
+  type Proposal,
+  principalText,
+  type Sha256,
+  utf8Length,
+} from '@trustgw/protocol'
+import {
+  AuditFault,
+  type AuditWriter,
+  type Bus,
+  BusFault,
+  type Clock,
+  type Logger,
+  type Random,
+} from '@trustgw/runtime'
+import type { ActionRecord } from './action/action-record.ts'
+import type { ActionStore, Reference, StoredAction } from './action/action-store.ts'
+import type { Orchestrator } from './action/orchestrator.ts'
+import { actionView } from './action/view.ts'
+import type { AgentDirectory } from './agents/agent-directory.ts'
+import { assertCaller, type Caller } from './agents/caller.ts'
+import type {
+  CallOutcome,
+  CallRefusal,
+  GatewayApi,
+  Hold,
+  ProposeCall,
+  VisibleTool,
+} from './gateway-api.ts'
+import type { RegisteredTool, ToolDirectory } from './registry/tool-directory.ts'
+
+/** How often a waiting caller is told of the state, and stored state is looked at again. */
+const WAIT_TURN_MS = 2_000
+/** Rounds of looking and pointing before a contended key is given up. */
+const POINT_TRIES = 8
+
+export interface GatewayDeps {
+  readonly store: ActionStore
+  readonly orchestrator: Orchestrator
+  readonly tools: ToolDirectory
+  readonly agents: AgentDirectory
+  readonly audit: (tenant: Caller['principal']['tenant']) => AuditWriter
+  readonly bus: Bus
+  readonly sha256: Sha256
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+/** The control plane as its faces see it (spec/protocol.md §8). */
+export class Gateway implements GatewayApi {
+  readonly #deps: GatewayDeps
+
+  constructor(deps: GatewayDeps) {
+    this.#deps = deps
+  }
+
+  authenticate(apiKey: string, source: 'mcp' | 'rest'): Caller | undefined {
+    return this.#deps.agents.byApiKey(apiKey, source)
+  }
+
+  bundles(caller: Caller): readonly Bundle[] {
+    assertCaller(caller)
+    return this.#deps.tools.bundles(caller.principal.tenant)
+  }
+
+  tools(caller: Caller): readonly VisibleTool[] {
+    assertCaller(caller)
+    return this.#deps.tools.list(caller.principal.tenant)
+  }
+
+  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] } {
+    const reasons = this.#deps.bus.status === 'connected' ? [] : ['bus_not_connected']
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  async propose(caller: Caller, call: ProposeCall, hold: Hold): Promise<CallOutcome> {
+    assertCaller(caller)
+    const { tenant } = caller.principal
+    const tool = this.#deps.tools.find(tenant, call.tool)
+    if (tool === undefined) return this.#refused(caller, call.tool, 'unknown_tool')
+    const text = canonicalize(call.arguments)
+    if (utf8Length(text) > ARGUMENTS_MAX_BYTES)
+      return this.#refused(caller, call.tool, 'arguments_too_large')
+    const mismatch = tool.validator.check(call.arguments)
+    if (mismatch !== undefined) {
+      return this.#refused(
+        caller,
+        call.tool,
+        'arguments_invalid',
+        `${mismatch.pointer || '/'}: ${mismatch.keyword}`,
+      )
+    }
+    const proposal = this.#proposal(caller, call, text)
+    return this.#guarded(async () => {
+      const accepted = await this.#accept(proposal, tool, call.arguments)
+      if ('reason' in accepted) return { ok: false, reason: accepted.reason }
+      return { ok: true, value: await this.#wait(accepted.stored, accepted.joined, hold) }
+    })
+  }
+
+  get(caller: Caller, id: ActionId, hold: Hold): Promise<CallOutcome> {
+    return this.#own(caller, id, (stored) => this.#wait(stored, false, hold))
+  }
+
+  cancel(caller: Caller, id: ActionId): Promise<CallOutcome> {
+    return this.#own(caller, id, async (stored) => {
+      const { tenant, subject } = caller.principal
+      const after = await this.#deps.orchestrator.cancel(tenant, id, subject)
+      return actionView((after ?? stored).record, false)
+    })
+  }
+
+  /** An action of somebody else is answered like one that does not exist (spec/protocol.md §5). */
+  async #own(
+    caller: Caller,
+    id: ActionId,
+    task: (stored: StoredAction) => Promise<ActionView>,
+  ): Promise<CallOutcome> {
+    assertCaller(caller)
+    return this.#guarded(async () => {
+      const stored = await this.#deps.orchestrator.current(caller.principal.tenant, id)
+      const owner = stored?.record.proposal.principal
+      if (
+        stored === undefined ||
+        owner === undefined ||
+        principalText(owner) !== principalText(caller.principal)
+      ) {
+        return { ok: false, reason: 'unknown_action' }
+      }
+      return { ok: true, value: await task(stored) }
+    })
+  }
+
+  async #guarded(task: () => Promise<CallOutcome>): Promise<CallOutcome> {
+    try {
+      return await task()
+    } catch (error) {
+      if (!(error instanceof BusFault) && !(error instanceof AuditFault)) throw error
+      this.#deps.log.warn('call_unavailable', { code: error.code })
+      return { ok: false, reason: 'unavailable' }
+    }
+  }
+
+  #proposal(caller: Caller, call: ProposeCall, text: string): Proposal {
+    const { random, sha256, clock } = this.#deps
+    return {
+      action_id: actionId(random.bytes(ID_RANDOM_BYTES)),
+      trace: hexEncode(random.bytes(16)),
+      tenant: caller.principal.tenant,
+      workspace: caller.workspace,
+      source: caller.source,
+      principal: caller.principal,
+      auth_level: caller.auth_level,
+      on_behalf_of: caller.on_behalf_of,
+      tool_id: call.tool,
+      arguments: text,
+      input_hash: hashText(sha256, text),
+      client_key: call.client_key,
+      received_at: clock.now(),
+    }
+  }
+
+  async #accept(
+    proposal: Proposal,
+    tool: RegisteredTool,
+    args: Json,
+  ): Promise<{ stored: StoredAction; joined: boolean } | { reason: CallRefusal }> {
+    const { store, orchestrator } = this.#deps
+    const same = store.sameness(proposal.tool_id, proposal.input_hash)
+    if (proposal.client_key !== null) {
+      const key = store.clientKey(proposal.principal, proposal.client_key)
+      const found = await this.#claim(key, { action_id: proposal.action_id, same }, () => true)
+      if (found !== undefined && found.reference.same !== same) return { reason: 'key_conflict' }
+      if (found?.stored !== undefined) return { stored: found.stored, joined: true }
+    }
+    const decision = orchestrator.decide(proposal, tool)
+    if (proposal.client_key === null && decision.effect !== 'allow' && decision.effect !== 'deny') {
+      const key = store.joinKey(proposal.principal, same)
+      const joinable = (action: StoredAction): boolean =>
+        action.record.state.kind === 'pending_approval'
+      const found = await this.#claim(key, { action_id: proposal.action_id, same }, joinable)
+      if (found?.stored !== undefined) return { stored: found.stored, joined: true }
+    }
+    const stored = await orchestrator.accept(proposal, decision, summary(tool, decision, args))
+    return stored === undefined ? { reason: 'unavailable' } : { stored, joined: false }
+  }
+
+  /**
+   * Points the key at this action; the action that it points at already, where that one is there
+   * and wanted. A key that points at an action which never came to be is taken over.
+   */
+  async #claim(
+    key: string,
+    mine: Reference,
+    wanted: (action: StoredAction) => boolean,
+  ): Promise<{ reference: Reference; stored: StoredAction | undefined } | undefined> {
+    const tenant = key.slice(0, key.indexOf('.'))
+    for (let turn = 0; turn < POINT_TRIES; turn += 1) {
+      const found = await this.#deps.store.reference(key)
+      if (found !== undefined) {
+        if (found.reference.same !== mine.same)
+          return { reference: found.reference, stored: undefined }
+        const stored = await this.#pointedAt(tenant, found.reference.action_id, turn)
+        if (stored === 'coming') continue
+        if (stored !== undefined && wanted(stored)) return { reference: found.reference, stored }
+      }
+      if (await this.#deps.store.point(key, mine, found?.revision)) return undefined
+    }
+    throw new BusFault('store_ambiguous', 'a key is contended')
+  }
+
+  /** An action that was pointed at a moment ago may be about to be stored: look a few times. */
+  async #pointedAt(
+    tenant: string,
+    id: ActionId,
+    turn: number,
+  ): Promise<StoredAction | 'coming' | undefined> {
+    const parsed = this.#deps.tools.tenant(tenant)
+    if (parsed === undefined) return undefined
+    const stored = await this.#deps.orchestrator.current(parsed, id)
+    if (stored !== undefined || turn >= POINT_TRIES / 2) return stored
+    await this.#deps.clock.sleep(20 * (turn + 1))
+    return 'coming'
+  }
+
+  async #wait(start: StoredAction, joined: boolean, hold: Hold): Promise<ActionView> {
+    const { tenant, action_id: id } = start.record.proposal
+    const until = this.#deps.clock.now() + hold.ms
+    let stored = (await this.#deps.orchestrator.current(tenant, id)) ?? start
+    while (!isFinal(stored.record.state) && stored.record.state.kind !== 'needs_human') {
+      const left = until - this.#deps.clock.now()
+      if (left <= 0 || hold.signal?.aborted === true) break
+      const wait = {
+        ms: Math.min(left, WAIT_TURN_MS),
+        ...(hold.signal === undefined ? {} : { signal: hold.signal }),
+      }
+      stored = (await this.#deps.orchestrator.next(tenant, id, wait)) ?? stored
+      if (!isFinal(stored.record.state)) hold.onWaiting?.(actionView(stored.record, joined))
+    }
+    return actionView(stored.record, joined)
+  }
+
+  async #refused(
+    caller: Caller,
+    tool: string,
+    reason: CallRefusal,
+    detail?: string,
+  ): Promise<CallOutcome> {
+    return this.#guarded(async () => {
+      await this.#deps.audit(caller.principal.tenant).append('proposal_refused', {
+        actor: { kind: 'agent', id: caller.principal.subject },
+        payload: { reason, tool_hash: hashText(this.#deps.sha256, tool), source: caller.source },
+      })
+      return { ok: false, reason, ...(detail === undefined ? {} : { detail }) }
+    })
+  }
+}
+
+function summary(tool: RegisteredTool, decision: DecisionRecord, args: Json): ActionRecord['tool'] {
+  const amount = extractAmount(tool.contract.amount, args)
+  return {
+    contract_hash: decision.contract_hash,
+    operation: tool.contract.operation,
+    amount: amount.kind === 'money' ? formatMoney(amount.money) : null,
+  }
+}

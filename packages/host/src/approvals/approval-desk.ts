@@ -1,0 +1,344 @@
+import {
+  APPROVAL_STATEMENT_TYP,
+  type ActionEvent,
+  type ActionId,
+  type ApprovalDecision,
+  type ApprovalEvidence,
+  type ApprovalRequest,
+  type ApprovalStatement,
+  approvalStatement,
+  approvalStatementJson,
+  type JsonObject,
+  ok,
+  refuse,
+  signJws,
+  type TenantId,
+} from '@trustgw/protocol'
+import { CEREMONY_TTL_MS, CeremonyBook } from '../ceremony/ceremony-book.ts'
+import type { AssertionResponse } from '../ceremony/passkey-response.ts'
+import { challengeOf, checkAssertion, type RelyingParty } from '../ceremony/passkeys.ts'
+import { newNonce } from '../crypto.ts'
+import type { HostDeps, HostKey } from '../deps.ts'
+import { type Refused, refused } from '../http/problem.ts'
+import type { PersonRecord } from '../people/person.ts'
+import type { Session } from '../session/session-desk.ts'
+import { type ApprovalRecord, requestJson, withDecision } from './approval-record.ts'
+import type { ApprovalStore } from './approval-store.ts'
+import { type ComputedHashes, checkRequest } from './check-request.ts'
+import type { DecisionCourier, Delivered } from './decision-courier.ts'
+
+/** How long an answer to a person waits for the gateway's; the decision is stored anyway. */
+export const VERDICT_WAIT_MS = 4_000
+/** From this tier up an approval is a passkey's signature (spec/protocol.md §1 rule 2). */
+export const PASSKEY_TIER = 2
+/** An undecided approval is put away this long after its deadline. */
+export const EXPIRED_AFTER_MS = 60_000
+const CHANNEL = 'portal'
+
+export interface ApprovalDeskDeps {
+  readonly tenant: TenantId
+  readonly party: RelyingParty
+  readonly store: ApprovalStore
+  readonly courier: DecisionCourier
+  readonly hostKey: HostKey
+  readonly clock: HostDeps['clock']
+  readonly random: HostDeps['random']
+  readonly audit: HostDeps['audit']
+  readonly log: HostDeps['log']
+}
+
+/** A nonce that was given out: for one action as it was asked for, to one person, in one session. */
+interface OpenApproval {
+  readonly actionId: ActionId
+  readonly requestedAt: number
+  readonly approver: string
+  readonly sid: string
+}
+
+type Answer = { readonly ok: true; readonly json: JsonObject } | Refused
+
+/** What a person sends to approve; `null` where the tier asks for no passkey. */
+export interface ApprovalProof {
+  readonly nonce: string
+  readonly assertion: AssertionResponse | null
+}
+
+/** Where people decide. The one path to a decision: begin, then approve; or deny. */
+export class ApprovalDesk {
+  readonly #deps: ApprovalDeskDeps
+  readonly #open = new CeremonyBook<OpenApproval>()
+
+  constructor(deps: ApprovalDeskDeps) {
+    this.#deps = deps
+  }
+
+  /** Requests that wait for people, the most urgent first. */
+  pending(): readonly ApprovalRequest[] {
+    const now = this.#deps.clock.now()
+    return this.#deps.store
+      .open()
+      .filter(({ state, request }) => state === 'pending' && now < request.decide_by)
+      .map(({ request }) => request)
+      .sort((a, b) => a.decide_by - b.decide_by)
+  }
+
+  async begin(session: Session, actionId: ActionId): Promise<Answer> {
+    const record = await this.#deps.store.find(actionId)
+    if (record === undefined) return refused('unknown_action')
+    const now = this.#deps.clock.now()
+    const blocked = mayDecide(record, session.person, now) ?? mayApprove(record, session.person)
+    if (blocked !== undefined) return blocked
+    const { request } = record
+    const nonce = newNonce(this.#deps.random)
+    const open = {
+      actionId,
+      requestedAt: request.requested_at,
+      approver: session.person.person,
+      sid: session.sid,
+    }
+    this.#open.open(nonce, open, Math.min(now + CEREMONY_TTL_MS, request.decide_by))
+    return {
+      ok: true,
+      json: {
+        approver: session.person.person,
+        nonce,
+        decide_by: request.decide_by,
+        run_by: request.run_by,
+        rp_id: this.#deps.party.rpId,
+        credential_ids: session.person.approval.map(({ id }) => id),
+      },
+    }
+  }
+
+  async approve(session: Session, actionId: ActionId, proof: ApprovalProof): Promise<Answer> {
+    const now = this.#deps.clock.now()
+    const open = this.#open.take(proof.nonce, now)
+    if (open === undefined || !isFor(open, session, actionId)) return refused('ceremony_unknown')
+    const record = await this.#deps.store.find(actionId)
+    if (record === undefined) return refused('unknown_action')
+    const blocked = mayDecide(record, session.person, now) ?? mayApprove(record, session.person)
+    if (blocked !== undefined) return blocked
+    const { request } = record
+    if (request.requested_at !== open.requestedAt) return refused('ceremony_unknown')
+    const hashes = checkRequest(request, this.#deps.tenant, now)
+    if (!hashes.ok) return refused('not_pending', hashes.reason)
+    const statement = this.#statement(request, hashes.value, open.approver, proof.nonce)
+    const evidence = await this.#evidence(statement, session.person, proof.assertion)
+    if (evidence === undefined) return await this.#refuseAssertion(session, actionId)
+    return await this.#decide(request, {
+      v: 1,
+      action_id: actionId,
+      tenant: this.#deps.tenant,
+      verdict: 'approve',
+      approver: open.approver,
+      roles: session.person.roles,
+      reason: '',
+      decided_at: now,
+      evidence,
+    })
+  }
+
+  /** A denial needs no passkey: what restricts is accepted on the host's word (§1 rule 3). */
+  async deny(session: Session, actionId: ActionId, reason: string): Promise<Answer> {
+    const record = await this.#deps.store.find(actionId)
+    if (record === undefined) return refused('unknown_action')
+    const now = this.#deps.clock.now()
+    const blocked = mayDecide(record, session.person, now)
+    if (blocked !== undefined) return blocked
+    return await this.#decide(record.request, {
+      v: 1,
+      action_id: actionId,
+      tenant: this.#deps.tenant,
+      verdict: 'deny',
+      approver: session.person.person,
+      roles: session.person.roles,
+      reason,
+      decided_at: now,
+      evidence: null,
+    })
+  }
+
+  /** One request with the action's state, as far as the host knows it. */
+  async show(actionId: ActionId, event: ActionEvent | undefined): Promise<Answer> {
+    const record = await this.#deps.store.find(actionId)
+    if (record === undefined) return refused('unknown_action')
+    const state = event === undefined ? stateOf(record) : laterOf(record, event)
+    return { ok: true, json: { ...requestJson(record.request), state } }
+  }
+
+  /** An action that went on without us: its approval is put away. */
+  async follow(event: ActionEvent): Promise<void> {
+    if (waitsForPeople(event)) return
+    const open = this.#deps.store
+      .open()
+      .find(({ request }) => request.action_id === event.action_id)
+    if (open?.state !== 'pending' || event.at <= open.request.requested_at) return
+    await this.#close(event.action_id, open.request.requested_at, event.state)
+  }
+
+  /** Puts away what was left undecided after its deadline. */
+  async sweep(): Promise<void> {
+    const now = this.#deps.clock.now()
+    for (const { state, request } of this.#deps.store.open()) {
+      if (state !== 'pending' || now < request.decide_by + EXPIRED_AFTER_MS) continue
+      await this.#close(request.action_id, request.requested_at, 'expired')
+    }
+  }
+
+  async #close(actionId: ActionId, requestedAt: number, state: string): Promise<void> {
+    await this.#deps.store.change(actionId, (record) => {
+      const same = record.state === 'pending' && record.request.requested_at === requestedAt
+      return ok(same ? { ...record, state: 'closed', closed_by: state } : record)
+    })
+  }
+
+  /** Stores the verdict where none was (the first one wins), then brings it to the gateway. */
+  async #decide(request: ApprovalRequest, decision: ApprovalDecision): Promise<Answer> {
+    const { store, courier, clock } = this.#deps
+    const stored = await store.change(request.action_id, (record) =>
+      record.request.requested_at === request.requested_at
+        ? withDecision(record, decision)
+        : refuse('not_pending'),
+    )
+    if (!stored.ok) return refused(stored.reason, stored.detail)
+    const delivering = courier.deliver(request.action_id, decision)
+    const delivered = await soon(delivering, clock)
+    if (delivered?.delivery === 'refused') return refused('not_pending', delivered.answer ?? '')
+    if (delivered?.delivery === 'abandoned') return refused('too_late')
+    const state = delivered?.answer ?? stateOf(stored.value)
+    return { ok: true, json: { state, delivered: delivered !== undefined } }
+  }
+
+  #statement(
+    request: ApprovalRequest,
+    hashes: ComputedHashes,
+    approver: string,
+    nonce: string,
+  ): ApprovalStatement {
+    const { decide_by, run_by } = request
+    return approvalStatement(request, hashes, {
+      approver,
+      verdict: 'approve',
+      nonce,
+      decide_by,
+      run_by,
+    })
+  }
+
+  async #evidence(
+    statement: ApprovalStatement,
+    person: PersonRecord,
+    given: AssertionResponse | null,
+  ): Promise<ApprovalEvidence | undefined> {
+    const { approver, nonce, decide_by, run_by } = statement
+    const common = { approver, nonce, decide_by, run_by }
+    if (statement.tier < PASSKEY_TIER) {
+      return given === null
+        ? { ...common, kind: 'host', statement: this.#vouch(statement) }
+        : undefined
+    }
+    // Only the approval list is looked at: a passkey for signing in approves nothing.
+    const passkey = person.approval.find(({ id }) => id === given?.id)
+    if (given === null || passkey === undefined) return undefined
+    const { party } = this.#deps
+    if (!(await checkAssertion(party, challengeOf(statement), passkey, given))) return undefined
+    const { clientDataJSON, authenticatorData, signature } = given.response
+    const assertion = {
+      credential_id: given.id,
+      client_data_json: clientDataJSON,
+      authenticator_data: authenticatorData,
+      signature,
+    }
+    return { ...common, kind: 'passkey', assertion }
+  }
+
+  /** Tier 1: the host's word over the same statement (spec/protocol.md §4 step 4). */
+  #vouch(statement: ApprovalStatement): string {
+    const { kid, sign } = this.#deps.hostKey
+    const payload = approvalStatementJson(statement)
+    return signJws({ typ: APPROVAL_STATEMENT_TYP, kid, payload }, sign)
+  }
+
+  async #refuseAssertion(session: Session, actionId: ActionId): Promise<Refused> {
+    await this.#deps.audit.append('approval_refused', {
+      actor: { kind: 'human', id: session.person.person },
+      action_id: actionId,
+      payload: { code: 'assertion_refused' },
+    })
+    return refused('assertion_refused')
+  }
+}
+
+function isFor(open: OpenApproval, session: Session, actionId: ActionId): boolean {
+  return (
+    open.actionId === actionId &&
+    open.approver === session.person.person &&
+    open.sid === session.sid
+  )
+}
+
+/** Whether this person may decide at all on what is asked: time, state, channel, role. */
+function mayDecide(record: ApprovalRecord, person: PersonRecord, now: number): Refused | undefined {
+  const { roles, channels } = record.request.decision.obligations.approvers
+  if (record.state !== 'pending') return refused('not_pending')
+  if (now >= record.request.decide_by) return refused('too_late')
+  if (channels.length > 0 && !channels.includes(CHANNEL)) {
+    return refused('role_missing', 'this action is not decided in the portal')
+  }
+  const covered = roles.length === 0 || roles.some((role) => person.roles.includes(role))
+  return covered ? undefined : refused('role_missing')
+}
+
+/** What an approval needs beyond a denial. */
+function mayApprove(record: ApprovalRecord, person: PersonRecord): Refused | undefined {
+  const { decision } = record.request
+  const initiator = decision.on_behalf_of ?? decision.principal.subject
+  if (initiator === person.person) return refused('initiator_cannot_approve')
+  const gave = record.decisions.some((given) => given.decision.approver === person.person)
+  if (gave) return refused('not_pending', 'you approved already')
+  const needsPasskey = decision.tier >= PASSKEY_TIER
+  return needsPasskey && person.approval.length === 0
+    ? refused('no_approval_credential')
+    : undefined
+}
+
+function waitsForPeople({ state }: ActionEvent): boolean {
+  return state === 'proposed' || state === 'preparing' || state === 'pending_approval'
+}
+
+/** The state in the words of an action's life (spec/protocol.md §5). */
+function stateOf(record: ApprovalRecord): string {
+  switch (record.state) {
+    case 'pending':
+      return 'pending_approval'
+    case 'approved':
+      return 'authorized'
+    case 'denied':
+      return 'denied'
+    case 'closed':
+      return record.closed_by ?? 'expired'
+  }
+}
+
+/** While the event still says that people are awaited, the host may know better. */
+function laterOf(record: ApprovalRecord, event: ActionEvent): string {
+  return waitsForPeople(event) ? stateOf(record) : event.state
+}
+
+/** What came of a delivery, or `undefined` when that takes longer than a person should wait. */
+async function soon(
+  delivering: Promise<Delivered | undefined>,
+  clock: HostDeps['clock'],
+): Promise<Delivered | undefined> {
+  let cancel: () => void = () => undefined
+  const late = new Promise<undefined>((resolve) => {
+    cancel = clock.setTimer(VERDICT_WAIT_MS, () => {
+      resolve(undefined)
+    })
+  })
+  try {
+    return await Promise.race([delivering, late])
+  } finally {
+    cancel()
+  }
+}

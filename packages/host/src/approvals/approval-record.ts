@@ -1,0 +1,147 @@
+import {
+  type ApprovalDecision,
+  type ApprovalRequest,
+  approvalDecisionJson,
+  approvalDecisionShape,
+  approvalRequestShape,
+  arrayShape,
+  contractJson,
+  decisionJson,
+  type JsonObject,
+  nullableShape,
+  objectShape,
+  oneOfShape,
+  ok,
+  refuse,
+  type Result,
+  type Shape,
+  stringShape,
+} from '@trustgw/protocol'
+import { timeField } from '../people/person.ts'
+
+/**
+ * `waiting`: stored, and sent until the gateway answers. `accepted`, `refused`: its answer.
+ * `abandoned`: the action's time ran out before there was one.
+ */
+export type Delivery = 'waiting' | 'accepted' | 'refused' | 'abandoned'
+
+/** One person's verdict, and what became of it. */
+export interface GivenDecision {
+  readonly decision: ApprovalDecision
+  readonly delivery: Delivery
+  /** The action's state or the code of refusal in the gateway's answer. */
+  readonly answer: string | null
+}
+
+/**
+ * What the host knows of an approval: the payload of a JWS by the host in the bucket `approvals`.
+ * `pending`: people are missing. `approved`, `denied`: decided here. `closed`: it ended elsewhere
+ * (expired, cancelled, or the gateway refused what was decided).
+ */
+export interface ApprovalRecord {
+  readonly v: 1
+  readonly request: ApprovalRequest
+  readonly state: 'pending' | 'approved' | 'denied' | 'closed'
+  readonly closed_by: string | null
+  readonly decisions: readonly GivenDecision[]
+}
+
+/** Decisions on one action: the largest quorum, and a denial. */
+export const DECISIONS_MAX_COUNT = 17
+
+export const approvalRecordShape: Shape<ApprovalRecord> = objectShape({
+  v: oneOfShape(1),
+  request: approvalRequestShape,
+  state: oneOfShape('pending', 'approved', 'denied', 'closed'),
+  closed_by: nullableShape(stringShape({ min: 1, max: 128, characters: 'token' })),
+  decisions: arrayShape(
+    objectShape({
+      decision: approvalDecisionShape,
+      delivery: oneOfShape('waiting', 'accepted', 'refused', 'abandoned'),
+      answer: nullableShape(stringShape({ min: 1, max: 128, characters: 'token' })),
+    }),
+    { max: DECISIONS_MAX_COUNT },
+  ),
+})
+
+export function requestJson(request: ApprovalRequest): JsonObject {
+  return {
+    ...request,
+    contract: contractJson(request.contract),
+    decision: decisionJson(request.decision),
+  }
+}
+
+export function recordJson(record: ApprovalRecord): JsonObject {
+  return {
+    ...record,
+    request: requestJson(record.request),
+    decisions: record.decisions.map((given) => ({
+      ...given,
+      decision: approvalDecisionJson(given.decision),
+    })),
+  }
+}
+
+export function openRecord(request: ApprovalRequest): ApprovalRecord {
+  return { v: 1, request, state: 'pending', closed_by: null, decisions: [] }
+}
+
+export type DecideRefusal = 'not_pending' | 'too_late'
+
+/**
+ * The record with one verdict more. The first denial ends it; approvals count by person, and the
+ * quorum of them ends it too.
+ */
+export function withDecision(
+  record: ApprovalRecord,
+  decision: ApprovalDecision,
+): Result<ApprovalRecord, DecideRefusal> {
+  if (record.state !== 'pending') return refuse('not_pending')
+  if (decision.decided_at >= record.request.decide_by) return refuse('too_late')
+  const again = record.decisions.some((given) => given.decision.approver === decision.approver)
+  if (again && decision.verdict === 'approve') return refuse('not_pending', 'you approved already')
+  const decisions = [...record.decisions, { decision, delivery: 'waiting', answer: null } as const]
+  const state = decision.verdict === 'deny' ? 'denied' : approvedBy(record, decisions.length)
+  return ok({ ...record, decisions, state })
+}
+
+/** Every stored decision of a pending record is an approval by another person. */
+function approvedBy(record: ApprovalRecord, people: number): 'approved' | 'pending' {
+  return people >= record.request.decision.obligations.approvers.quorum ? 'approved' : 'pending'
+}
+
+/** Which decision: a person gives at most one approval and one denial. */
+export interface DecisionName {
+  readonly approver: string
+  readonly verdict: 'approve' | 'deny'
+  readonly decidedAt: number
+}
+
+export function nameOf(decision: ApprovalDecision): DecisionName {
+  const { approver, verdict, decided_at: decidedAt } = decision
+  return { approver, verdict, decidedAt }
+}
+
+export function isNamed(given: GivenDecision, name: DecisionName): boolean {
+  const { approver, verdict, decided_at: decidedAt } = given.decision
+  return (
+    approver === name.approver && verdict === name.verdict && decidedAt === name.decidedAt
+  )
+}
+
+/** The record after the gateway's answer to one decision, or after giving up on it. */
+export function withDelivery(
+  record: ApprovalRecord,
+  name: DecisionName,
+  end: { readonly delivery: Delivery; readonly answer: string | null },
+): ApprovalRecord {
+  // A later request may have taken this one's place, and its decisions with it.
+  if (!record.decisions.some((given) => isNamed(given, name))) return record
+  const decisions = record.decisions.map((given) =>
+    isNamed(given, name) ? { ...given, ...end } : given,
+  )
+  if (end.delivery === 'accepted') return { ...record, decisions }
+  const closed_by = end.answer ?? 'expired'
+  return { ...record, decisions, state: 'closed', closed_by }
+}

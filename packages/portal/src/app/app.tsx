@@ -1,0 +1,72 @@
+import { type ReactElement, useEffect } from 'react'
+import { pendingRequests } from '../logic/feed.ts'
+import { ActivityPage } from '../pages/activity.tsx'
+import { ApprovalsPage } from '../pages/approvals.tsx'
+import { EnrolPage } from '../pages/enrol.tsx'
+import { InstallationPage } from '../pages/installation.tsx'
+import { SignInPage } from '../pages/sign-in.tsx'
+import { Blank, Waiting } from '../ui/notice.tsx'
+import { usePortalState } from './context.ts'
+import { type Route, useRoute } from './router.ts'
+import { Announcer, Shell } from './shell.tsx'
+
+export function App(): ReactElement {
+  const route = useRoute()
+  const state = usePortalState()
+  const pending = pendingRequests(state.feed).length
+  useTitle(route, state.phase === 'signed_in' ? pending : 0)
+  return (
+    <>
+      <Announcer />
+      <Page route={route} />
+    </>
+  )
+}
+
+function Page({ route }: { readonly route: Route }): ReactElement {
+  const { phase } = usePortalState()
+  if (route.page === 'enrol') return <EnrolPage />
+  if (phase === 'loading') return <Waiting text="Looking for your session…" />
+  if (phase === 'signed_out') return <SignInPage />
+  if (phase === 'unreachable') {
+    return (
+      <Blank title="The server does not answer">
+        <p role="status">
+          This page tries again every few seconds. If it stays like this, look at the terminal in
+          which Trust Gateway runs.
+        </p>
+      </Blank>
+    )
+  }
+  return (
+    <Shell route={route}>
+      {route.page === 'approvals' ? <ApprovalsPage id={route.id} /> : null}
+      {route.page === 'activity' ? <ActivityPage /> : null}
+      {route.page === 'installation' ? <InstallationPage /> : null}
+      {route.page === 'missing' ? (
+        <Blank title="No such page">
+          <p>
+            <a className="link" href="/">
+              Go to the approvals
+            </a>
+          </p>
+        </Blank>
+      ) : null}
+    </Shell>
+  )
+}
+
+const TITLES: Readonly<Record<Route['page'], string>> = {
+  approvals: 'Approvals',
+  activity: 'Activity',
+  installation: 'Installation',
+  enrol: 'Set up your passkeys',
+  missing: 'No such page',
+}
+
+function useTitle(route: Route, pending: number): void {
+  useEffect(() => {
+    const count = pending === 0 ? '' : `(${pending}) `
+    document.title = `${count}${TITLES[route.page]} · Trust Gateway`
+  }, [route.page, pending])
+}

@@ -1,0 +1,113 @@
+import type { ApprovalRequest } from '@trustgw/protocol'
+import { type ReactElement, useCallback, useEffect, useMemo } from 'react'
+import { usePortal, usePortalState } from '../app/context.ts'
+import { NavLink } from '../app/nav-link.tsx'
+import { navigate } from '../app/router.ts'
+import { useShortcuts } from '../app/shortcuts.ts'
+import { pendingRequests } from '../logic/feed.ts'
+import { Blank, Waiting } from '../ui/notice.tsx'
+import { Card } from './card.tsx'
+import { CARD_TITLE_ID } from './card-ids.ts'
+import { RequestItem } from './request-item.tsx'
+
+const WIDE = '(min-width: 64rem)'
+
+/** A list and one card; on a phone one or the other. The choice never moves by itself. */
+export function ApprovalsPage({ id }: { readonly id: string | undefined }): ReactElement {
+  const state = usePortalState()
+  const pending = pendingRequests(state.feed)
+  useFirstChoice(id, pending)
+  useListKeys(id, pending)
+  if (!state.loaded && state.snapshotProblem === undefined) {
+    return <Waiting text="Fetching what waits for you…" />
+  }
+  if (id === undefined && pending.length === 0) return <NothingWaits />
+  return (
+    <div className="lg:grid lg:grid-cols-[21rem_minmax(0,1fr)]">
+      <section
+        aria-labelledby="list-title"
+        className={`border-line lg:sticky lg:top-0 lg:h-dvh lg:overflow-y-auto lg:border-r ${
+          id === undefined ? '' : 'max-lg:hidden'
+        }`}
+      >
+        <h1 id="list-title" className="px-5 pt-6 pb-3 text-xl font-semibold tracking-tight">
+          {pending.length === 0 ? 'Nothing waits' : `${pending.length} waiting for a decision`}
+        </h1>
+        <ul className="flex flex-col px-3 pb-6">
+          {pending.map((request) => (
+            <li key={request.action_id}>
+              <RequestItem request={request} current={request.action_id === id} />
+            </li>
+          ))}
+        </ul>
+      </section>
+      <div className={id === undefined ? 'max-lg:hidden' : ''}>
+        {id === undefined ? null : <Card key={id} id={id} next={nextAfter(pending, id)} />}
+      </div>
+    </div>
+  )
+}
+
+function nextAfter(pending: readonly ApprovalRequest[], id: string): string | undefined {
+  return pending.find(({ action_id }) => action_id !== id)?.action_id
+}
+
+/** On a desk the first card is open on arrival; later arrivals never take its place. */
+function useFirstChoice(id: string | undefined, pending: readonly ApprovalRequest[]): void {
+  const first = pending[0]?.action_id
+  useEffect(() => {
+    if (id === undefined && first !== undefined && matchMedia(WIDE).matches) {
+      navigate(`/approvals/${first}`, 'replace')
+    }
+  }, [id, first])
+}
+
+function useListKeys(id: string | undefined, pending: readonly ApprovalRequest[]): void {
+  const move = useCallback(
+    (step: 1 | -1) => {
+      const at = pending.findIndex(({ action_id }) => action_id === id)
+      const target = pending[at < 0 ? 0 : Math.min(pending.length - 1, Math.max(0, at + step))]
+      if (target === undefined) return
+      if (matchMedia(WIDE).matches) navigate(`/approvals/${target.action_id}`, 'replace')
+      document.getElementById(`item-${target.action_id}`)?.focus()
+    },
+    [id, pending],
+  )
+  const handlers = useMemo(
+    () => ({ j: () => move(1), k: () => move(-1), Escape: () => toList(id) }),
+    [move, id],
+  )
+  useShortcuts(handlers)
+}
+
+function toList(id: string | undefined): void {
+  if (id === undefined) return
+  if (!matchMedia(WIDE).matches) navigate('/')
+  else document.getElementById(`item-${id}`)?.focus()
+}
+
+/** Moves the reader to the card after an explicit choice. */
+export function focusCard(): void {
+  requestAnimationFrame(() => document.getElementById(CARD_TITLE_ID)?.focus())
+}
+
+function NothingWaits(): ReactElement {
+  const portal = usePortal()
+  return (
+    <Blank title="Nothing waits for you">
+      <h1 className="sr-only">Approvals</h1>
+      <p>
+        When an agent proposes something that the policy will not let pass alone, it appears here at
+        once. You need not reload.
+      </p>
+      <p className="mt-5 flex justify-center gap-5">
+        <NavLink className="link" to="/activity">
+          See what ran
+        </NavLink>
+        <button type="button" className="link" onClick={() => void portal.catchUp()}>
+          Look again
+        </button>
+      </p>
+    </Blank>
+  )
+}

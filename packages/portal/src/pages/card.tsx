@@ -1,0 +1,162 @@
+import type { ApprovalRequest } from '@trustgw/protocol'
+import type { ReactElement } from 'react'
+import { usePortal, usePortalState } from '../app/context.ts'
+import { NavLink } from '../app/nav-link.tsx'
+import type { ReviewedRequest, ReviewRefusal } from '../logic/review.ts'
+import { mismatchSentence, operationVerb } from '../logic/words.ts'
+import { Countdown, DeadlineBar } from '../ui/deadline.tsx'
+import { Hardened } from '../ui/hardened.tsx'
+import { Icon } from '../ui/icons.tsx'
+import { Blank, Notice } from '../ui/notice.tsx'
+import { BigAmount } from './amount-line.tsx'
+import { Arguments } from './card-arguments.tsx'
+import { Compare, Consequences, Facts, Hashes, Reason } from './card-facts.tsx'
+import { CARD_TITLE_ID } from './card-ids.ts'
+import { Progress } from './progress.tsx'
+import { VerdictBar } from './verdict-bar.tsx'
+
+/** One proposal, complete. Every word on it is derived from what was hashed in this browser. */
+export function Card(props: {
+  readonly id: string
+  readonly next: string | undefined
+}): ReactElement {
+  const portal = usePortal()
+  const { feed } = usePortalState()
+  const reviewed = portal.review(props.id)
+  if (reviewed === undefined) return <Unknown />
+  const request = feed.requests.get(props.id)
+  if (request === undefined) return <Unknown />
+  const state = feed.events.get(props.id)?.state ?? 'pending_approval'
+  const waits = state === 'pending_approval'
+  return (
+    <article aria-labelledby={CARD_TITLE_ID} className="mx-auto max-w-3xl px-4 py-5 lg:px-8 lg:py-8">
+      <NavLink to="/" className="button button-quiet mb-3 -ml-2.5 lg:hidden">
+        <Icon name="back" />
+        All approvals
+      </NavLink>
+      <div className="sheet overflow-clip">
+        {waits && reviewed.ok ? <TimeStrip request={request} /> : null}
+        {reviewed.ok ? (
+          <Reviewed reviewed={reviewed.value} />
+        ) : (
+          <Mismatch request={request} reason={reviewed.reason} />
+        )}
+        {waits ? (
+          <VerdictBar request={request} reviewed={reviewed.ok ? reviewed.value : undefined} />
+        ) : (
+          <Progress id={props.id} state={state} next={props.next} />
+        )}
+      </div>
+    </article>
+  )
+}
+
+function TimeStrip({ request }: { readonly request: ApprovalRequest }): ReactElement {
+  const span = { startMs: request.requested_at, endMs: request.decide_by }
+  return (
+    <div className="px-5 pt-5 lg:px-8 lg:pt-7">
+      <div className="flex items-baseline justify-between gap-4">
+        <p className="chip bg-brand-wash text-brand">
+          {request.decision.tier === 1 ? 'Tier 1 · a click' : `Tier ${request.decision.tier} · passkey`}
+        </p>
+        <p className="flex items-baseline gap-2">
+          <span className="text-soft">Time left</span>
+          <Countdown span={span} big />
+        </p>
+      </div>
+      <div className="mt-2">
+        <DeadlineBar span={span} />
+      </div>
+    </div>
+  )
+}
+
+function Reviewed({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactElement {
+  return (
+    <div className="flex flex-col gap-7 px-5 py-6 lg:px-8">
+      <header>
+        <h1
+          id={CARD_TITLE_ID}
+          tabIndex={-1}
+          className="text-xl leading-snug font-normal tracking-tight text-balance lg:text-2xl"
+        >
+          <Summary request={reviewed.request} />
+        </h1>
+        <BigAmount amount={reviewed.amount} />
+      </header>
+      <Arguments rows={reviewed.rows} />
+      <Facts request={reviewed.request} />
+      <Reason request={reviewed.request} />
+      <Consequences reviewed={reviewed} />
+      <Compare code={reviewed.code} />
+      <Hashes reviewed={reviewed} />
+    </div>
+  )
+}
+
+function Summary({ request }: { readonly request: ApprovalRequest }): ReactElement {
+  const { contract, decision } = request
+  return (
+    <>
+      <strong className="font-semibold">
+        <Hardened text={decision.principal.subject} />
+      </strong>
+      {decision.on_behalf_of === null ? null : (
+        <>
+          , for{' '}
+          <strong className="font-semibold">
+            <Hardened text={decision.on_behalf_of} />
+          </strong>
+          ,
+        </>
+      )}{' '}
+      wants to {operationVerb(contract.operation)}{' '}
+      <strong className="font-semibold">
+        “<Hardened text={contract.title} />”
+      </strong>
+    </>
+  )
+}
+
+function Mismatch(props: {
+  readonly request: ApprovalRequest
+  readonly reason: ReviewRefusal
+}): ReactElement {
+  return (
+    <div className="flex flex-col gap-6 px-5 py-6 lg:px-8">
+      <h1 id={CARD_TITLE_ID} tabIndex={-1} className="text-2xl font-semibold tracking-tight">
+        Does not match what was proposed
+      </h1>
+      <Notice tone="bad" title={mismatchSentence(props.reason)}>
+        <p>
+          This browser hashed what it was sent and compared it with what the policy decided on. They
+          differ, so there is nothing here to approve. It may be a fault or an attack: tell whoever
+          runs this installation, and name the action below.
+        </p>
+      </Notice>
+      <dl className="grid gap-x-6 gap-y-3 sm:grid-cols-[8rem_1fr]">
+        <dt className="label">Action</dt>
+        <dd className="data">{props.request.action_id}</dd>
+        <dt className="label">Finding</dt>
+        <dd className="data">{props.reason}</dd>
+        <dt className="label">Says it is for</dt>
+        <dd className="data">
+          <Hardened text={props.request.contract.id} />
+        </dd>
+      </dl>
+    </div>
+  )
+}
+
+function Unknown(): ReactElement {
+  return (
+    <Blank title="No such approval">
+      <p>It may have been decided long ago, or the address is not complete.</p>
+      <p className="mt-4">
+        <NavLink className="link" to="/">
+          See what waits
+        </NavLink>
+      </p>
+    </Blank>
+  )
+}

@@ -1,0 +1,91 @@
+import type { ActionState } from '@trustgw/protocol'
+import type { ReactElement } from 'react'
+import { usePortalState } from '../app/context.ts'
+import { NavLink } from '../app/nav-link.tsx'
+import { type ProgressStep, progressOf } from '../logic/states.ts'
+import { Hardened } from '../ui/hardened.tsx'
+import { Icon } from '../ui/icons.tsx'
+import { StateChip } from '../ui/state-chip.tsx'
+import { focusCard } from './approvals.tsx'
+
+/** What became of an action, live. */
+export function Progress(props: {
+  readonly id: string
+  readonly state: ActionState
+  readonly next: string | undefined
+}): ReactElement {
+  const steps = progressOf(props.state)
+  const reason = usePortalState().feed.events.get(props.id)?.reason ?? ''
+  return (
+    <section
+      aria-labelledby="progress-title"
+      className="flex flex-col gap-4 border-t border-line bg-sunken px-5 py-5 lg:px-8"
+    >
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <h2 id="progress-title" className="flex items-center gap-3 font-semibold">
+          {steps === undefined ? 'This has ended' : 'What happens now'}
+          <StateChip state={props.state} />
+        </h2>
+        {props.next === undefined ? null : (
+          <NavLink to={`/approvals/${props.next}`} className="button" onGo={focusCard}>
+            Next approval
+            <Icon name="arrow" />
+          </NavLink>
+        )}
+      </div>
+      {steps === undefined ? (
+        <p className="text-soft">
+          Nothing ran. <Hardened text={reason} />
+        </p>
+      ) : (
+        <Road steps={steps} />
+      )}
+      {props.state === 'unknown_outcome' ? (
+        <p>The tool was entered and nobody saw how it ended. It is not tried again by itself.</p>
+      ) : null}
+    </section>
+  )
+}
+
+const STEP_LOOKS: Readonly<Record<ProgressStep['status'], string>> = {
+  done: 'border-brand text-ink',
+  now: 'border-brand text-brand',
+  ahead: 'border-line text-soft',
+  bad: 'border-red text-red',
+}
+
+const STEP_WORDS: Readonly<Record<ProgressStep['status'], string>> = {
+  done: 'done',
+  now: 'now',
+  ahead: 'not yet',
+  bad: 'stopped here',
+}
+
+function Road({ steps }: { readonly steps: readonly ProgressStep[] }): ReactElement {
+  return (
+    <ol className="grid grid-cols-4 gap-2">
+      {steps.map((step) => (
+        <li
+          key={step.label}
+          className={`border-t-4 pt-2 text-sm font-semibold ${STEP_LOOKS[step.status]} ${
+            step.status === 'now' ? 'border-dashed' : ''
+          }`}
+          {...(step.status === 'now' ? { 'aria-current': 'step' as const } : {})}
+        >
+          <span className="flex items-start gap-1.5">
+            {step.status === 'done' ? <Icon name="check" size={16} className="mt-0.5" /> : null}
+            {step.status === 'bad' ? <Icon name="cross" size={16} className="mt-0.5" /> : null}
+            {step.status === 'now' ? (
+              <span
+                className="spin mt-1 size-3 shrink-0 rounded-full border-2 border-line border-t-brand"
+                aria-hidden="true"
+              />
+            ) : null}
+            {step.label}
+          </span>
+          <span className="sr-only">: {STEP_WORDS[step.status]}</span>
+        </li>
+      ))}
+    </ol>
+  )
+}

@@ -1,0 +1,139 @@
+import type { ApprovalRequest } from '@trustgw/protocol'
+import { type ReactElement, useCallback, useEffect, useMemo, useState } from 'react'
+import { usePortal, usePortalState } from '../app/context.ts'
+import { useShortcuts } from '../app/shortcuts.ts'
+import type { ReviewedRequest } from '../logic/review.ts'
+import type { VerdictStatus } from '../state/portal-state.ts'
+import { useTimeLeft } from '../ui/deadline.tsx'
+import { Icon } from '../ui/icons.tsx'
+import { Notice } from '../ui/notice.tsx'
+import { DenyForm } from './deny-form.tsx'
+
+/** A card that has just taken the place of another cannot be approved by the click meant for it. */
+const ARMED_AFTER_MS = 900
+
+const IDLE: VerdictStatus = { kind: 'idle' }
+
+/** Approve or deny, always in sight. Without a reviewed request there is no approve button. */
+export function VerdictBar(props: {
+  readonly request: ApprovalRequest
+  readonly reviewed: ReviewedRequest | undefined
+}): ReactElement {
+  const { request, reviewed } = props
+  const id = request.action_id
+  const status = usePortalState().verdicts.get(id) ?? IDLE
+  const [mode, setMode] = useState<'choose' | 'deny' | 'confirm'>('choose')
+  const over = useTimeLeft({ startMs: request.requested_at, endMs: request.decide_by }).seconds === 0
+  const choose = useCallback(() => setMode('choose'), [])
+  const denying = useCallback(() => setMode('deny'), [])
+  useShortcuts(useMemo(() => ({ d: denying }), [denying]))
+  const hindrance = useHindrance(request, over)
+  return (
+    <section
+      aria-label="Your decision"
+      className="sticky bottom-[3.55rem] z-10 border-t border-line bg-raised px-5 py-4 lg:bottom-0 lg:px-8"
+    >
+      {status.kind === 'failed' ? (
+        <div className="mb-3">
+          <Notice tone="bad" title={status.sentence} alert />
+        </div>
+      ) : null}
+      {busyWords(status) !== undefined ? (
+        <p className="flex min-h-11 items-center gap-3 font-semibold" role="status">
+          <span className="spin size-4 rounded-full border-2 border-line border-t-brand" aria-hidden="true" />
+          {busyWords(status)}
+        </p>
+      ) : mode === 'deny' ? (
+        <DenyForm id={id} onBack={choose} />
+      ) : (
+        <Choices
+          id={id}
+          reviewed={reviewed}
+          hindrance={hindrance}
+          confirming={mode === 'confirm'}
+          setMode={setMode}
+        />
+      )}
+    </section>
+  )
+}
+
+function busyWords(status: VerdictStatus): string | undefined {
+  if (status.kind === 'passkey') return 'Waiting for your approval passkey…'
+  if (status.kind === 'sending') return 'Sending…'
+  if (status.kind !== 'sent') return undefined
+  return status.verdict === 'approve' ? 'Approved. Waiting for the gateway…' : 'Denied.'
+}
+
+/** Why this person cannot approve; the host and the executor judge again by themselves. */
+function useHindrance(request: ApprovalRequest, over: boolean): string | undefined {
+  const person = usePortalState().session?.person
+  const { decision } = request
+  const { roles } = decision.obligations.approvers
+  if (over) return 'The time to decide is over.'
+  if (decision.on_behalf_of !== null && decision.on_behalf_of === person?.id) {
+    return 'Proposed on your behalf, so somebody else must approve.'
+  }
+  if (roles.length > 0 && !roles.some((role) => person?.roles.includes(role))) {
+    return `The rule asks for the role ${roles.join(' or ')}.`
+  }
+  return decision.tier > 2 ? 'This needs a proof that this page cannot present.' : undefined
+}
+
+function Choices(props: {
+  readonly id: string
+  readonly reviewed: ReviewedRequest | undefined
+  readonly hindrance: string | undefined
+  readonly confirming: boolean
+  readonly setMode: (mode: 'choose' | 'deny' | 'confirm') => void
+}): ReactElement {
+  const portal = usePortal()
+  const armed = useArmed()
+  const { id, reviewed, hindrance, confirming, setMode } = props
+  const click = reviewed?.request.decision.tier === 1
+  const approve = (): void => {
+    if (click && !confirming) setMode('confirm')
+    else void portal.approve(id)
+  }
+  return (
+    <div className="flex flex-wrap items-center justify-end gap-3">
+      {hindrance === undefined ? null : <p className="flex-1 basis-56 font-semibold">{hindrance}</p>}
+      <button
+        type="button"
+        className="button button-deny max-sm:flex-1"
+        onClick={() => setMode(confirming ? 'choose' : 'deny')}
+      >
+        {confirming ? 'Back' : 'Deny…'}
+      </button>
+      {reviewed === undefined || hindrance !== undefined ? null : (
+        <button
+          type="button"
+          className="button button-primary max-sm:flex-2"
+          aria-disabled={!armed}
+          onClick={armed ? approve : undefined}
+          onKeyDown={(event) => {
+            // A key held down since before must not carry on into an approval.
+            if (event.repeat) event.preventDefault()
+          }}
+        >
+          <Icon name={click ? 'check' : 'key'} />
+          {approveWords(click, confirming)}
+        </button>
+      )}
+    </div>
+  )
+}
+
+function approveWords(click: boolean, confirming: boolean): string {
+  if (!click) return 'Approve with passkey'
+  return confirming ? 'Yes, run it' : 'Approve…'
+}
+
+function useArmed(): boolean {
+  const [armed, setArmed] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setArmed(true), ARMED_AFTER_MS)
+    return () => clearTimeout(timer)
+  }, [])
+  return armed
+}

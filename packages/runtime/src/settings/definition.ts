@@ -1,0 +1,274 @@
+/** What a setting's text means. Durations are milliseconds once read. */
+export type SettingKind =
+  | 'choice'
+  | 'text'
+  | 'path'
+  | 'slug'
+  | 'port'
+  | 'listen'
+  | 'url'
+  | 'origins'
+  | 'hosts'
+  | 'duration'
+  | 'sync'
+  | 'bytes'
+  | 'flag'
+
+/** One setting, as the table gives it. The parser, the types and the reference derive from it. */
+export interface SettingDefinition {
+  readonly kind: SettingKind
+  /** As written in `trustgw.toml`; an empty text is derived or means "not given". */
+  readonly default: string | number | boolean
+  /** Where development differs. */
+  readonly development?: string | number | boolean
+  readonly env: string
+  readonly usedBy: string
+  readonly text: string
+  readonly choices?: readonly string[]
+  /** Inclusive; milliseconds or bytes. */
+  readonly min?: number
+  readonly max?: number
+  /** Production refuses to start when it is set to anything but its default. */
+  readonly developmentOnly?: boolean
+}
+
+/** Every setting, once. Without a mode, it is production. */
+export const SETTINGS = {
+  mode: {
+    kind: 'choice',
+    choices: ['production', 'development'],
+    default: 'production',
+    env: 'TRUSTGW_MODE',
+    usedBy: 'all',
+    text: 'Development makes keys on first run and allows conveniences that production refuses.',
+  },
+  state_dir: {
+    kind: 'path',
+    default: '.trustgw',
+    env: 'TRUSTGW_STATE_DIR',
+    usedBy: 'all',
+    text: 'Folder of keys, credentials and stored data; relative to the working directory.',
+  },
+  tenant: {
+    kind: 'slug',
+    default: 'main',
+    env: 'TRUSTGW_TENANT',
+    usedBy: 'all',
+    text: 'Slug of the first tenant: a-z, 0-9 and -, at most 31 characters.',
+  },
+  log_level: {
+    kind: 'choice',
+    choices: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    env: 'TRUSTGW_LOG_LEVEL',
+    usedBy: 'all',
+    text: 'Least important lines of the diagnostic log. The audit is apart from it.',
+  },
+  'nats.server_bin': {
+    kind: 'text',
+    default: '',
+    env: 'NATS_SERVER',
+    usedBy: 'supervisor',
+    text: 'The nats-server to start (2.11 or later). Empty: the one on PATH, or in the cache.',
+  },
+  'nats.port': {
+    kind: 'port',
+    default: 4222,
+    env: 'TRUSTGW_NATS_PORT',
+    usedBy: 'all',
+    text: 'Loopback port of the bus.',
+  },
+  'nats.websocket_port': {
+    kind: 'port',
+    default: 9222,
+    env: 'TRUSTGW_NATS_WEBSOCKET_PORT',
+    usedBy: 'supervisor, host',
+    text: 'Loopback port on which the portal listens for live events.',
+  },
+  'nats.sync_interval': {
+    kind: 'sync',
+    default: 'always',
+    development: '10s',
+    env: 'TRUSTGW_NATS_SYNC_INTERVAL',
+    usedBy: 'supervisor',
+    text: 'When stored messages are forced to disk: `always`, or every so often. Production: `always`.',
+  },
+  'gateway.listen': {
+    kind: 'listen',
+    default: '127.0.0.1:3060',
+    env: 'TRUSTGW_GATEWAY_LISTEN',
+    usedBy: 'gateway',
+    text: 'Address of MCP and REST.',
+  },
+  'gateway.public_url': {
+    kind: 'url',
+    default: '',
+    env: 'TRUSTGW_GATEWAY_PUBLIC_URL',
+    usedBy: 'gateway, supervisor',
+    text: 'Address that clients use; https unless loopback. Empty: derived from `gateway.listen`.',
+  },
+  'gateway.allowed_hosts': {
+    kind: 'hosts',
+    default: '',
+    env: 'TRUSTGW_GATEWAY_ALLOWED_HOSTS',
+    usedBy: 'gateway',
+    text: 'Values of the Host header that are answered. Empty: those of public and listen address.',
+  },
+  'gateway.allowed_origins': {
+    kind: 'origins',
+    default: '',
+    env: 'TRUSTGW_GATEWAY_ALLOWED_ORIGINS',
+    usedBy: 'gateway',
+    text: 'Origins of web pages that may call MCP and REST. Empty: none; other clients send none.',
+  },
+  'gateway.hold': {
+    kind: 'duration',
+    default: '25s',
+    min: 0,
+    max: 25_000,
+    env: 'TRUSTGW_GATEWAY_HOLD',
+    usedBy: 'gateway',
+    text: 'How long a call that waits for approval is held before it answers `pending_approval`.',
+  },
+  'gateway.legacy_sse': {
+    kind: 'flag',
+    default: false,
+    env: 'TRUSTGW_GATEWAY_LEGACY_SSE',
+    usedBy: 'gateway',
+    text: 'Also serve the deprecated HTTP+SSE transport of MCP.',
+  },
+  'host.listen': {
+    kind: 'listen',
+    default: '127.0.0.1:8080',
+    env: 'TRUSTGW_HOST_LISTEN',
+    usedBy: 'host',
+    text: 'Address of the portal.',
+  },
+  'host.origin': {
+    kind: 'url',
+    default: 'http://localhost:8080',
+    env: 'TRUSTGW_HOST_ORIGIN',
+    usedBy: 'host, executor, supervisor',
+    text: 'Origin of the portal as browsers see it; passkeys are bound to it. https unless localhost.',
+  },
+  'host.rp_id': {
+    kind: 'text',
+    default: 'localhost',
+    env: 'TRUSTGW_HOST_RP_ID',
+    usedBy: 'host, executor',
+    text: 'Domain of the passkeys: the host of the origin, or a parent domain of it.',
+  },
+  'policy.file': {
+    kind: 'path',
+    default: 'policy.toml',
+    env: 'TRUSTGW_POLICY_FILE',
+    usedBy: 'gateway',
+    text: 'The platform policy; relative to the state folder.',
+  },
+  'policy.allow_by_default': {
+    kind: 'flag',
+    default: false,
+    developmentOnly: true,
+    env: 'TRUSTGW_POLICY_ALLOW_BY_DEFAULT',
+    usedBy: 'gateway',
+    text: 'Permit what no rule decides, instead of denying it.',
+  },
+  'executor.profile': {
+    kind: 'slug',
+    default: 'connector',
+    env: 'TRUSTGW_EXECUTOR_PROFILE',
+    usedBy: 'executor, supervisor',
+    text: 'Profile of the executor.',
+  },
+  'executor.connectors_dir': {
+    kind: 'path',
+    default: 'connectors',
+    env: 'TRUSTGW_EXECUTOR_CONNECTORS_DIR',
+    usedBy: 'executor',
+    text: 'Folder of the manifests; relative to the state folder.',
+  },
+  'executor.result_max_bytes': {
+    kind: 'bytes',
+    default: 131_072,
+    min: 1_024,
+    max: 196_608,
+    env: 'TRUSTGW_EXECUTOR_RESULT_MAX_BYTES',
+    usedBy: 'executor',
+    text: 'Longest result of a tool; a longer one is cut and marked.',
+  },
+  'executor.tool_timeout': {
+    kind: 'duration',
+    default: '60s',
+    min: 1_000,
+    max: 900_000,
+    env: 'TRUSTGW_EXECUTOR_TOOL_TIMEOUT',
+    usedBy: 'executor',
+    text: 'How long a tool may run unless its manifest says less.',
+  },
+  'log.checkpoint_interval': {
+    kind: 'duration',
+    default: '1s',
+    min: 100,
+    max: 3_600_000,
+    env: 'TRUSTGW_LOG_CHECKPOINT_INTERVAL',
+    usedBy: 'log',
+    text: 'At least how often new entries get a signed checkpoint.',
+  },
+} as const
+
+/** Names the settings file; relative to the working directory. Not a setting of the file itself. */
+export const SETTINGS_FILE_VARIABLE = 'TRUSTGW_CONFIG'
+export const SETTINGS_FILE_MAX_BYTES: number = 64 * 1024
+
+export type SettingKey = keyof typeof SETTINGS
+
+export interface Listen {
+  readonly host: string
+  readonly port: number
+}
+
+interface ValueOfKind {
+  readonly choice: string
+  readonly text: string
+  readonly path: string
+  readonly slug: string
+  readonly port: number
+  readonly listen: Listen
+  readonly url: string
+  readonly origins: readonly string[]
+  readonly hosts: readonly string[]
+  readonly duration: number
+  readonly sync: string
+  readonly bytes: number
+  readonly flag: boolean
+}
+
+export type SettingValue = ValueOfKind[SettingKind]
+
+type ValueOf<K extends SettingKey> = (typeof SETTINGS)[K] extends {
+  readonly kind: 'choice'
+  readonly choices: readonly (infer C)[]
+}
+  ? C
+  : ValueOfKind[(typeof SETTINGS)[K]['kind']]
+
+type SectionOf<K> = K extends `${infer S}.${string}` ? S : never
+type TopKey = Exclude<SettingKey, `${string}.${string}`>
+type InSection<S extends string> = Extract<SettingKey, `${S}.${string}`>
+
+/** The settings as code reads them: `settings.gateway.listen`. Durations in ms, paths absolute. */
+export type Settings = { readonly [K in TopKey]: ValueOf<K> } & {
+  readonly [S in SectionOf<SettingKey>]: {
+    readonly [K in InSection<S> as K extends `${S}.${infer N}` ? N : never]: ValueOf<K>
+  }
+}
+
+export function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(SETTINGS, key)
+}
+
+export function definitionOf(key: SettingKey): SettingDefinition {
+  return SETTINGS[key]
+}
+
+export const SETTING_KEYS: readonly SettingKey[] = Object.keys(SETTINGS).filter(isSettingKey)
