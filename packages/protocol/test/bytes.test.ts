@@ -45,6 +45,21 @@ describe('UTF-8', () => {
     )
   })
 
+  test('surrogates, overlong forms, cut sequences and points too high have an offset', () => {
+    for (const hex of [
+      'eda080',
+      'edbfbf',
+      'c080',
+      'e08080',
+      'f0808080',
+      'c3',
+      'e282',
+      'f4908080',
+    ]) {
+      assert.deepEqual(utf8Decode(Buffer.from(`6161${hex}`, 'hex')), { ok: false, at: 2 }, hex)
+    }
+  })
+
   test('a long text of every size class survives', () => {
     const text = 'aé€😀'.repeat(5000)
     assert.deepEqual(utf8Decode(utf8Encode(text)), { ok: true, value: text })

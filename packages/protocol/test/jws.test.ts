@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, test } from 'node:test'
 import * as protocol from '@trustgw/protocol'
-import { type JwsExpectation, type JsonObject, signJws, verifyJws } from '@trustgw/protocol'
+import { type JsonObject, type JwsExpectation, signJws, verifyJws } from '@trustgw/protocol'
 import fc from 'fast-check'
 import { ed25519PublicKey, nodeEd25519Sign, nodeEd25519Verify, vectorJson } from './support.ts'
 

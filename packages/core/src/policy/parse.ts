@@ -1,5 +1,5 @@
 /** `policy.toml` to a policy, or to everything that is wrong with it (spec/policy.md "File"). */
-import { type ApproversClause, EFFECTS, type Effect, ok, type Result, type Tier } from '@trustgw/protocol'
+import { type ApproversClause, EFFECTS, type Effect, type Ok, ok, type Tier } from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
   APPROVAL_TTL_MIN_MS,
@@ -237,7 +237,7 @@ const whole = (file: string, message: string): PolicyRefusal => ({
 export function parsePolicy(
   text: string,
   options: ParseOptions,
-): Result<Policy, never> | PolicyRefusal {
+): Ok<Policy> | PolicyRefusal {
   const { file, development = false } = options
   if (text.length > POLICY_MAX_CHARS) return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
   const table = parseToml(text)

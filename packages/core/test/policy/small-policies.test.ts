@@ -54,12 +54,7 @@ function* policiesUpTo(size: number): Generator<readonly AbstractRule[]> {
   yield []
   if (size === 0) return
   for (const rest of policiesUpTo(size - 1)) {
-    if (rest.length !== size - 1) {
-      if (rest.length > 0) yield rest
-      continue
-    }
-    for (const rule of RULES) yield [...rest, rule]
-    if (rest.length > 0) yield rest
+    for (const rule of RULES) yield [rule, ...rest]
   }
 }
 

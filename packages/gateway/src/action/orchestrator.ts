@@ -171,8 +171,7 @@ export class Orchestrator {
       grant: null,
       result: null,
     }
-    const { tenant, action_id } = proposal
-    return this.#locks.run(action_id, async () => {
+    return this.#locks.run(proposal.action_id, async () => {
       const created = await this.#deps.store.create(record)
       if (created === undefined) return undefined
       this.#remember(created)

@@ -296,10 +296,8 @@ function mayApprove(record: ApprovalRecord, person: PersonRecord): Refused | und
   if (initiator === person.person) return refused('initiator_cannot_approve')
   const gave = record.decisions.some((given) => given.decision.approver === person.person)
   if (gave) return refused('not_pending', 'you approved already')
-  const needsPasskey = decision.tier >= PASSKEY_TIER
-  return needsPasskey && person.approval.length === 0
-    ? refused('no_approval_credential')
-    : undefined
+  // Whoever holds no passkey for approvals is no approver, at tier 1 neither.
+  return person.approval.length === 0 ? refused('no_approval_credential') : undefined
 }
 
 function waitsForPeople({ state }: ActionEvent): boolean {

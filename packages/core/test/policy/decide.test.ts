@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { compilePolicy, decide, type PolicyDecision } from '@trustgw/core'
+import type { Json } from '@trustgw/protocol'
+import fc from 'fast-check'
+import { repositoryFile, sha256 } from '../hashing.ts'
+import { decideText, factsOf, type Given, mustParse } from './world.ts'
+
+interface DecisionCase extends Given {
+  readonly name: string
+  readonly policy: string
+  readonly effect: string
+  readonly tier: number
+  readonly rule_id: string
+  readonly unknown?: readonly string[]
+}
+
+const VECTORS = JSON.parse(repositoryFile('vectors/policy/decisions.json')) as {
+  readonly policies: Readonly<Record<string, string>>
+  readonly cases: readonly DecisionCase[]
+}
+
+for (const given of VECTORS.cases) {
+  test(`${given.policy}: ${given.name}`, () => {
+    const decision = decideText(VECTORS.policies[given.policy] ?? '', given)
+    const { effect, tier, rule_id, unknown } = decision
+    assert.deepEqual(
+      { effect, tier, rule_id, unknown },
+      {
+        effect: given.effect,
+        tier: given.tier,
+        rule_id: given.rule_id,
+        unknown: given.unknown ?? [],
+      },
+    )
+    for (const name of given.unknown ?? []) assert.ok(decision.reason.includes(name))
+  })
+}
+
+test('the decision vectors are not empty', () => {
+  assert.ok(VECTORS.cases.length >= 50)
+})
+
+const QUICK_START = repositoryFile('examples/policies/quick-start.toml')
+
+test('the quick start does what its comments say', () => {
+  const of = (given: Given): string => {
+    const { effect, tier, rule_id } = decideText(QUICK_START, given)
+    return `${effect} ${tier} ${rule_id}`
+  }
+  const refund = (amount: Json): Given => ({ args: { amount, currency: 'EUR' } })
+  const none = { amount: { kind: 'none' } }
+  assert.equal(of({ tool: 'shop.get_order', operation: 'read', ...none }), 'allow 0 reads')
+  assert.equal(of(refund('100.00')), 'require_approval 1 refund-small')
+  assert.equal(of(refund('100.01')), 'require_approval 2 refund-large')
+  assert.equal(of(refund('250.00')), 'require_approval 2 refund-large')
+  assert.equal(of({ args: {} }), 'require_approval 2 refund-large')
+  assert.equal(of({ args: { amount: '5', currency: 'USD' } }), 'require_approval 2 refund-large')
+  const write = { tool: 'files.write_file', operation: 'update', ...none }
+  assert.equal(of(write), 'require_approval 2 file-writes')
+  assert.equal(of({ ...write, operation: 'delete' }), 'deny 0 default')
+  assert.equal(of({ tool: 'memory.create_entities', operation: 'create' }), 'deny 0 default')
+})
+
+test('a decision names every fact that was looked at, and whose word it is', () => {
+  const text = `version = 1
+[[rules]]
+id = "r"
+priority = 1
+effect = "require_approval"
+tier = 1
+reason = "Because"
+[rules.match]
+tool = ["shop.*"]
+operation = ["transfer"]
+source = ["mcp"]
+agent = ["support.*"]
+amount = { gt = "1 EUR" }
+args."/note" = { eq = "x" }
+args."/who/name" = { eq = "y" }
+`
+  const decision = decideText(text, {
+    args: { amount: '2.5', currency: 'EUR', note: 'x', who: { name: ['y'] } },
+  })
+  assert.deepEqual(decision.facts, [
+    { name: 'tool', origin: 'derived', value: 'shop.refund_order' },
+    { name: 'operation', origin: 'derived', value: 'transfer' },
+    { name: 'source', origin: 'asserted', value: 'mcp' },
+    { name: 'agent', origin: 'asserted', value: 'support.bot' },
+    { name: 'amount', origin: 'derived', value: '2.50 EUR' },
+    { name: 'args:/note', origin: 'derived', value: 'x' },
+    { name: 'args:/who/name', origin: 'derived', value: null },
+  ])
+  assert.deepEqual(decision.unknown, ['args:/who/name'])
+  assert.equal(decision.reason, 'Because (unknown: args:/who/name)')
+  assert.deepEqual(decision.obligations, {
+    grant_ttl_ms: 30_000,
+    approval_ttl_ms: 900_000,
+    approvers: { roles: [], quorum: 1, channels: ['portal'] },
+  })
+})
+
+test('long and composite argument values are not repeated in the facts', () => {
+  const text = `version = 1
+[[rules]]
+id = "r"
+priority = 1
+effect = "deny"
+match = { args = { "/s" = { eq = "x" } } }
+`
+  const { facts } = decideText(text, { args: { s: 'y'.repeat(300) } })
+  assert.deepEqual(facts[1]?.value, { type: 'string', length: 300 })
+})
+
+const twoRules = (first: string, second: string): string => `version = 1
+[[rules]]
+id = "first"
+priority = 1
+effect = "require_approval"
+tier = 1
+approvers = { ${first} }
+match = { args = { "/x" = { eq = 1 } } }
+[[rules]]
+id = "second"
+priority = 2
+effect = "require_approval"
+tier = 2
+approvers = { ${second} }
+match = { tool = ["**"] }
+`
+
+test('the approvers of a doubted rule are needed as well as those of the rule that stands', () => {
+  const clause = (first: string, second: string): unknown =>
+    decideText(twoRules(first, second), {}).obligations.approvers
+  assert.deepEqual(clause('roles = ["finance", "ops"], quorum = 2', 'roles = ["ops", "it"]'), {
+    roles: ['ops'],
+    quorum: 2,
+    channels: ['portal'],
+  })
+  assert.deepEqual(clause('roles = ["finance"]', 'quorum = 3'), {
+    roles: ['finance'],
+    quorum: 3,
+    channels: ['portal'],
+  })
+})
+
+test('what no approver could satisfy is denied', () => {
+  const text = twoRules('roles = ["finance"]', 'roles = ["it"]')
+  const decision = decideText(text, {})
+  assert.equal(decision.effect, 'deny')
+  assert.match(decision.reason, /no approver satisfies every rule/)
+  assert.equal(decideText(text, { args: { x: 1 } }).effect, 'require_approval')
+  assert.equal(decideText(text, { args: { x: 2 } }).obligations.approvers.roles[0], 'it')
+})
+
+const ORDER = ['allow0', 'require_approval1', 'require_approval2', 'require_proof3', 'deny0']
+const rank = ({ effect, tier }: PolicyDecision): number => ORDER.indexOf(`${effect}${tier}`)
+
+const line = fc.constantFrom(
+  'operation = ["transfer", "read"]',
+  'operation = ["delete"]',
+  'source = ["mcp"]',
+  'source = ["rest", "nats"]',
+  'agent = ["support.*"]',
+  'agent = ["*"]',
+  'amount = { gt = "10 EUR", lte = "100 EUR" }',
+  'amount = { lt = "50.5 EUR" }',
+  'amount = { gte = "50 USD" }',
+  'args."/s" = { eq = "a" }',
+  'args."/s" = { in = ["b", 3] }',
+  'args."/n" = { gt = 3, lte = 10 }',
+  'args."/p" = { glob = ["/srv/**", "/tmp/*"] }',
+)
+const verdict = fc.constantFrom(
+  'effect = "allow"',
+  'effect = "deny"',
+  'effect = "require_proof"',
+  'effect = "require_approval"\ntier = 1',
+  'effect = "require_approval"\ntier = 2',
+  'effect = "require_approval"\ntier = 1\napprovers = { roles = ["a", "b"], quorum = 2 }',
+  'effect = "require_approval"\ntier = 1\napprovers = { roles = ["b"] }',
+)
+const rule = fc.record({
+  verdict,
+  priority: fc.integer({ min: 1, max: 3 }),
+  lines: fc.uniqueArray(line, {
+    minLength: 1,
+    maxLength: 3,
+    selector: (text) => text.split(' = ')[0],
+  }),
+})
+const policyText = fc.array(rule, { maxLength: 5 }).map((rules) =>
+  [
+    'version = 1',
+    ...rules.map(
+      ({ verdict: effect, priority, lines }, index) =>
+        `[[rules]]\nid = "r${index}"\npriority = ${priority}\n${effect}\n[rules.match]\n${lines.join('\n')}`,
+    ),
+  ].join('\n'),
+)
+const known = fc.record({
+  operation: fc.constantFrom('read', 'transfer', 'delete'),
+  source: fc.constantFrom('mcp', 'rest', 'cron'),
+  agent: fc.constantFrom('support.bot', 'bot'),
+  args: fc.record({
+    amount: fc.constantFrom('5', '10.01', '50', '100.00', 70, 1000),
+    currency: fc.constantFrom('EUR', 'USD'),
+    s: fc.constantFrom('a', 'b', 'c'),
+    n: fc.constantFrom(3, 4, 10, 11),
+    p: fc.constantFrom('/srv/a/b', '/tmp/x', '/tmp/x/y'),
+  }),
+})
+
+/** Each makes one fact unknowable in its own way. */
+const BLURS: readonly ((given: Given & { readonly args: object }) => Given)[] = [
+  (given) => ({ ...given, source: null }),
+  (given) => ({ ...given, agent: null }),
+  (given) => ({ ...given, agent: 'e\u0301' }),
+  (given) => ({ ...given, args: { ...given.args, amount: '-5' } }),
+  (given) => ({ ...given, args: { ...given.args, amount: '1.005' } }),
+  (given) => ({ ...given, args: { ...given.args, amount: null } }),
+  (given) => ({ ...given, args: { ...given.args, currency: 'eur' } }),
+  (given) => ({ ...given, args: { ...given.args, s: 'e\u0301' } }),
+  (given) => ({ ...given, args: { ...given.args, s: ['a'] } }),
+  (given) => ({ ...given, args: { ...given.args, n: '4' } }),
+  (given) => ({ ...given, args: { ...given.args, p: null } }),
+  (given) => ({ ...given, args: {} }),
+]
+
+/** Whoever satisfies the second clause satisfies the first. */
+function atLeast(first: PolicyDecision, second: PolicyDecision): boolean {
+  const a = first.obligations.approvers
+  const b = second.obligations.approvers
+  const narrower =
+    a.roles.length === 0 || (b.roles.length > 0 && b.roles.every((role) => a.roles.includes(role)))
+  return narrower && b.quorum >= a.quorum && b.channels.every((item) => a.channels.includes(item))
+}
+
+test('making a real fact unknown never permits more, nor asks fewer people', () => {
+  fc.assert(
+    fc.property(policyText, known, fc.constantFrom(...BLURS), (text, given, blur) => {
+      const compiled = compilePolicy(mustParse(text), sha256)
+      const before = decide(compiled, factsOf(given))
+      const after = decide(compiled, factsOf(blur(given)))
+      assert.ok(rank(after) >= rank(before), `${rank(before)} ${rank(after)}`)
+      if (before.effect === 'require_approval' && after.effect === 'require_approval') {
+        assert.ok(atLeast(before, after))
+      }
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
+test('a decision does not depend on what was decided before', () => {
+  fc.assert(
+    fc.property(policyText, fc.array(known, { minLength: 1, maxLength: 5 }), (text, all) => {
+      const shared = compilePolicy(mustParse(text), sha256)
+      for (const given of all) {
+        const alone = decide(compilePolicy(mustParse(text), sha256), factsOf(given))
+        assert.deepEqual(decide(shared, factsOf(given)), alone)
+      }
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('the cost of a decision follows the rules that could match, not all of them', () => {
+  const rules = Array.from(
+    { length: 20_000 },
+    (_, index) =>
+      `[[rules]]\nid="r${index}"\npriority=1\neffect="deny"\nmatch={tool=["c${index}.x"],operation=["read"]}\n`,
+  )
+  const compiled = compilePolicy(mustParse(`version=1\n${rules.join('')}`), sha256)
+  assert.deepEqual(
+    compiled.candidates('c17.x').map(({ rule: { id } }) => id),
+    ['r17'],
+  )
+  assert.equal(compiled.candidates('other.x').length, 0)
+})

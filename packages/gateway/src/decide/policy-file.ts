@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises'
+import { compilePolicy, type Finding, parsePolicy } from '@trustgw/core'
+import type { Sha256 } from '@trustgw/protocol'
+import type { PolicyInForce } from './evaluator.ts'
+
+/** A policy that is not taken into force, with everything that is wrong with it. */
+export class PolicyFault extends Error {
+  readonly code = 'policy_refused'
+  readonly findings: readonly string[]
+  constructor(file: string, findings: readonly string[]) {
+    super(`${file} is refused:\n${findings.map((line) => `  ${line}`).join('\n')}`)
+    this.name = 'PolicyFault'
+    this.findings = findings
+  }
+}
+
+/** Loads and compiles the platform policy; `PolicyFault` when anything in it is wrong. */
+export async function loadPolicy(
+  file: string,
+  options: { readonly sha256: Sha256; readonly development: boolean },
+): Promise<PolicyInForce> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new PolicyFault(file, [
+      `it cannot be read (${codeOf(error)}): write one, or run trustgw init`,
+    ])
+  }
+  const parsed = parsePolicy(text, { file, development: options.development })
+  if (!parsed.ok) throw new PolicyFault(file, parsed.findings.map(printFinding))
+  return { compiled: compilePolicy(parsed.value, options.sha256), epoch: 1 }
+}
+
+function printFinding(finding: Finding): string {
+  const nearest = finding.nearest === undefined ? '' : ` (did you mean ${finding.nearest}?)`
+  return `${finding.file}:${finding.line}:${finding.column}: ${finding.message}${nearest}`
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}

@@ -1,0 +1,196 @@
+import { parseActionId } from '@trustgw/protocol'
+import { type Context, Hono } from 'hono'
+import type { ActionFeed } from '../actions/action-feed.ts'
+import { requestJson } from '../approvals/approval-record.ts'
+import type { ApprovalDesk } from '../approvals/approval-desk.ts'
+import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
+import type { LoginDesk } from '../ceremony/login-desk.ts'
+import type { HostDeps } from '../deps.ts'
+import { describeInstallation, type HostView } from '../installation.ts'
+import type { Session, SessionDesk } from '../session/session-desk.ts'
+import {
+  approveBody,
+  denyBody,
+  emptyBody,
+  enrolBeginBody,
+  loginFinishBody,
+  registrationBody,
+} from './api-shapes.ts'
+import type { AttemptLimit } from './attempt-limit.ts'
+import { readBody } from './body.ts'
+import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { type Refused, refused } from './problem.ts'
+import { jsonResponse, problemResponse, type Reply } from './reply.ts'
+import { noCookies, sessionCookie, type SessionCookieDeps, sessionReply } from './session-cookies.ts'
+
+/** Actions listed at once. */
+export const ACTIONS_LISTED_MAX_COUNT = 200
+/** Approvals listed at once: the most urgent ones. */
+export const APPROVALS_LISTED_MAX_COUNT = 200
+
+export interface ApiDeps {
+  readonly sessions: SessionDesk
+  readonly enrolments: EnrolmentDesk
+  readonly logins: LoginDesk
+  readonly approvals: ApprovalDesk
+  readonly actions: ActionFeed
+  readonly attempts: AttemptLimit
+  readonly cookies: SessionCookieDeps
+  readonly audit: HostDeps['audit']
+  readonly clock: HostDeps['clock']
+  readonly installationFile: string
+  readonly view: () => HostView
+}
+
+/** What the listener tells of the connection. */
+export type ApiEnv = { readonly Bindings: { readonly remoteAddress: string } }
+
+type Handler = (c: Context<ApiEnv>) => Promise<Response>
+type Outcome = Reply | Refused
+
+/** All calls of the API. The guard has judged the head of each request before it comes here. */
+export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
+  const api = new Hono<ApiEnv>()
+  sessionRoutes(api, deps)
+  enrolmentRoutes(api, deps)
+  approvalRoutes(api, deps)
+  api.get('/actions', signedIn(deps, () => Promise.resolve(listActions(deps))))
+  api.get(
+    '/installation',
+    signedIn(deps, async () => ({
+      json: await describeInstallation(deps.installationFile, deps.view()),
+    })),
+  )
+  return api
+}
+
+function sessionRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
+  const { cookies, sessions, logins } = deps
+  api.get('/session', async (c) => {
+    const session = await sessions.check(tokenOf(c))
+    if (session === undefined) return problemResponse(refused('no_session'), noCookies(cookies))
+    const { expiresAt, person, renewed } = session
+    return jsonResponse(sessionReply(cookies, person, { token: renewed, expiresAt }))
+  })
+  api.delete('/session', async (c) => {
+    const body = await readBody(c.req.raw, emptyBody)
+    if (!body.ok) return problemResponse(body)
+    const person = await sessions.end(tokenOf(c))
+    if (person !== undefined) {
+      await deps.audit.append('signed_out', { actor: { kind: 'human', id: person } })
+    }
+    return jsonResponse({ json: {}, cookies: noCookies(cookies) })
+  })
+  api.post('/login/begin', attempted(deps, async (c) => {
+    const body = await readBody(c.req.raw, emptyBody)
+    return body.ok ? jsonResponse({ json: await logins.begin() }) : problemResponse(body)
+  }))
+  api.post('/login/finish', attempted(deps, async (c) => {
+    const body = await readBody(c.req.raw, loginFinishBody)
+    if (!body.ok) return problemResponse(body)
+    const outcome = await logins.finish(body.value.ceremony, body.value.response)
+    if (!outcome.ok) return problemResponse(outcome)
+    const session = await sessions.start(outcome.person)
+    return jsonResponse(sessionReply(cookies, outcome.person, session))
+  }))
+}
+
+function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
+  const { cookies, enrolments, sessions } = deps
+  api.post('/enrolment/begin', attempted(deps, async (c) => {
+    const body = await readBody(c.req.raw, enrolBeginBody)
+    if (!body.ok) return problemResponse(body)
+    return respond(await enrolments.begin(body.value.token, body.value.name))
+  }))
+  api.post('/enrolment/login', attempted(deps, async (c) => {
+    const body = await readBody(c.req.raw, registrationBody)
+    if (!body.ok) return problemResponse(body)
+    return respond(await enrolments.login(body.value.ceremony, body.value.response))
+  }))
+  api.post('/enrolment/finish', attempted(deps, async (c) => {
+    const body = await readBody(c.req.raw, registrationBody)
+    if (!body.ok) return problemResponse(body)
+    const outcome = await enrolments.finish(body.value.ceremony, body.value.response)
+    if (!outcome.ok) return problemResponse(outcome)
+    const { person, fingerprint } = outcome
+    const session = await sessions.start(person)
+    const reply = sessionReply(cookies, person, session)
+    return jsonResponse({ ...reply, json: { ...reply.json, fingerprint } })
+  }))
+}
+
+function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
+  const { approvals } = deps
+  api.get('/approvals', signedIn(deps, () => Promise.resolve({
+    json: { approvals: approvals.pending().slice(0, APPROVALS_LISTED_MAX_COUNT).map(requestJson) },
+  })))
+  api.get('/approvals/:id', signedIn(deps, async (c) => {
+    const id = parseActionId(c.req.param('id') ?? '')
+    if (!id.ok) return refused('unknown_action')
+    return outcomeOf(await approvals.show(id.value, deps.actions.find(id.value)))
+  }))
+  api.post('/approvals/:id/begin', signedIn(deps, async (c, session) => {
+    const id = parseActionId(c.req.param('id') ?? '')
+    const body = await readBody(c.req.raw, emptyBody)
+    if (!body.ok) return body
+    return id.ok ? outcomeOf(await approvals.begin(session, id.value)) : refused('unknown_action')
+  }))
+  api.post('/approvals/:id/approve', signedIn(deps, async (c, session) => {
+    const id = parseActionId(c.req.param('id') ?? '')
+    const body = await readBody(c.req.raw, approveBody)
+    if (!body.ok) return body
+    if (!id.ok) return refused('unknown_action')
+    return outcomeOf(await approvals.approve(session, id.value, body.value))
+  }))
+  api.post('/approvals/:id/deny', signedIn(deps, async (c, session) => {
+    const id = parseActionId(c.req.param('id') ?? '')
+    const body = await readBody(c.req.raw, denyBody)
+    if (!body.ok) return body
+    if (!id.ok) return refused('unknown_action')
+    return outcomeOf(await approvals.deny(session, id.value, body.value.reason))
+  }))
+}
+
+function listActions(deps: ApiDeps): Reply {
+  const events = deps.actions.newest(ACTIONS_LISTED_MAX_COUNT)
+  return { json: { actions: events.map((event) => ({ ...event })) } }
+}
+
+/** Only with a session; one that was renewed by this call sends its new cookie along. */
+function signedIn(
+  deps: ApiDeps,
+  handle: (c: Context<ApiEnv>, session: Session) => Promise<Outcome>,
+): Handler {
+  return async (c) => {
+    const session = await deps.sessions.check(tokenOf(c))
+    if (session === undefined) return problemResponse(refused('no_session'))
+    const { renewed } = session
+    const cookies = renewed === undefined ? [] : [sessionCookie(deps.cookies, renewed)]
+    const outcome = await handle(c, session)
+    return 'ok' in outcome
+      ? problemResponse(outcome, cookies)
+      : jsonResponse({ ...outcome, cookies })
+  }
+}
+
+/** Before a session there are few attempts. */
+function attempted(deps: ApiDeps, handle: Handler): Handler {
+  return async (c) =>
+    deps.attempts.take(c.env.remoteAddress, deps.clock.now())
+      ? await handle(c)
+      : problemResponse(refused('too_many_attempts'))
+}
+
+type Answer = { readonly ok: true; readonly json: Reply['json'] } | Refused
+
+function outcomeOf(answer: Answer): Outcome {
+  return answer.ok ? { json: answer.json } : answer
+}
+
+function respond(answer: Answer): Response {
+  return answer.ok ? jsonResponse({ json: answer.json }) : problemResponse(answer)
+}
+
+function tokenOf(c: Context<ApiEnv>): string | undefined {
+  return readCookie(c.req.header('cookie'), SESSION_COOKIE)
+}

@@ -1,0 +1,110 @@
+import { open } from 'node:fs/promises'
+import {
+  arrayShape,
+  booleanShape,
+  integerShape,
+  type JsonObject,
+  nullableShape,
+  objectShape,
+  parseJsonObject,
+  readShape,
+  type Shape,
+  type ShapeOf,
+  stringShape,
+} from '@trustgw/protocol'
+
+const INSTALLATION_MAX_BYTES = 64 * 1024
+const text = stringShape({ max: 2_000 })
+const count = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
+
+const processShape = objectShape({
+  name: text,
+  pid: nullableShape(count),
+  state: text,
+  started_at: nullableShape(count),
+  restarts: count,
+  version: nullableShape(text),
+})
+
+const statusShape = objectShape({
+  processes: arrayShape(processShape, { max: 64 }),
+  bus: objectShape({
+    version: nullableShape(text),
+    connected: booleanShape(),
+    port: nullableShape(count),
+    websocket_port: nullableShape(count),
+  }),
+  isolation: arrayShape(objectShape({ name: text, in_force: booleanShape(), detail: text }), {
+    max: 64,
+  }),
+  mode: text,
+  versions: objectShape({ trustgw: text, node: text }),
+  state_dir: text,
+})
+
+/** What the supervisor writes to `public/installation.json`. */
+export type InstallationStatus = ShapeOf<typeof statusShape>
+export const installationStatusShape: Shape<InstallationStatus> = statusShape
+
+/** What the host adds from its own view. */
+export interface HostView {
+  readonly version: string
+  readonly node: string
+  readonly busConnected: boolean
+  readonly openApprovals: number
+}
+
+/**
+ * The supervisor's status with the host's own view of the bus. Where the file is absent or not as
+ * described, `supervisor` says so and only the host's view is told.
+ */
+export async function describeInstallation(file: string, view: HostView): Promise<JsonObject> {
+  const status = await readStatus(file)
+  const host = { open_approvals: view.openApprovals, bus_connected: view.busConnected }
+  if (status === undefined) {
+    return {
+      supervisor: 'unknown',
+      processes: [],
+      bus: { version: null, connected: view.busConnected, port: null, websocket_port: null },
+      isolation: [],
+      mode: 'unknown',
+      versions: { trustgw: view.version, node: view.node },
+      state_dir: '',
+      host,
+    }
+  }
+  return {
+    supervisor: 'known',
+    ...status,
+    processes: status.processes.map((process) => ({ ...process })),
+    bus: { ...status.bus, connected: view.busConnected },
+    isolation: status.isolation.map((item) => ({ ...item })),
+    versions: { ...status.versions },
+    host,
+  }
+}
+
+async function readStatus(file: string): Promise<InstallationStatus | undefined> {
+  let bytes: Uint8Array
+  try {
+    bytes = await readSmall(file)
+  } catch {
+    // Absent before the supervisor wrote it, or a host that runs without one.
+    return undefined
+  }
+  const parsed = parseJsonObject(bytes, { maxBytes: INSTALLATION_MAX_BYTES })
+  if (!parsed.ok) return undefined
+  const read = readShape(statusShape, parsed.value)
+  return read.ok ? read.value : undefined
+}
+
+async function readSmall(file: string): Promise<Uint8Array> {
+  const handle = await open(file, 'r')
+  try {
+    const buffer = new Uint8Array(INSTALLATION_MAX_BYTES + 1)
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}

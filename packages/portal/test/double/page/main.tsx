@@ -1,0 +1,37 @@
+import '../../../src/styles.css'
+import { actionEventShape, parseJson } from '@trustgw/protocol'
+import { mountPortal } from '../../../src/app/mount.tsx'
+import { httpApi } from '../../../src/ports/api.ts'
+import type { LiveSource } from '../../../src/ports/live.ts'
+import { browserPasskeys } from '../../../src/ports/passkeys.ts'
+
+/** Stands for the bus: the double's server-sent events. The portal itself knows no such source. */
+const doubleLive: LiveSource = {
+  open: (_bus, onEvent) =>
+    new Promise((resolve, reject) => {
+      const source = new EventSource('/double/events')
+      let end = (): void => undefined
+      const ended = new Promise<void>((done) => {
+        end = done
+      })
+      source.addEventListener('message', (message) => {
+        const parsed = parseJson(String(message.data))
+        const event = parsed.ok ? actionEventShape.read(parsed.value) : parsed
+        if (event.ok) onEvent(event.value)
+      })
+      source.addEventListener('open', () => resolve({ ended, close: () => source.close() }))
+      source.addEventListener('error', () => {
+        source.close()
+        end()
+        reject(new Error('the double does not answer'))
+      })
+    }),
+}
+
+mountPortal({
+  api: httpApi(),
+  live: doubleLive,
+  passkeys: browserPasskeys(),
+  now: () => Date.now(),
+  chance: () => Math.random(),
+})

@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto'
+import { createReadStream, existsSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join, normalize } from 'node:path'
+import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
+import { TENANT } from './fixtures.ts'
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+}
+
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+/**
+ * A DOUBLE of the host, for pictures and tests of the page alone: it answers from fixtures and
+ * checks nothing. It speaks the host's HTTP contract and sends the host's content policy.
+ */
+export class PortalDouble {
+  signedIn = true
+  /** False: connections are cut, as by a server that is down. */
+  answers = true
+  /** Extra time before each API answer. */
+  slowMs = 0
+  actions: ActionEvent[] = []
+  approvals: ApprovalRequest[] = []
+  installation: object = {}
+  person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
+  enrolmentRefused = false
+  /** Bodies of what was posted, by path. */
+  readonly posted = new Map<string, unknown>()
+  readonly #root: string
+  readonly #server: Server
+  readonly #streams = new Set<ServerResponse>()
+
+  constructor(root: string) {
+    this.#root = root
+    this.#server = createServer((request, response) => void this.#handle(request, response))
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+    return `http://localhost:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async close(): Promise<void> {
+    this.cutStreams()
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  /** Publishes an event to every page and remembers it for snapshots. */
+  publish(event: ActionEvent): void {
+    this.actions = [event, ...this.actions.filter((known) => known.action_id !== event.action_id)]
+    if (event.state !== 'pending_approval') {
+      this.approvals = this.approvals.filter((known) => known.action_id !== event.action_id)
+    }
+    for (const stream of this.#streams) stream.write(`data: ${JSON.stringify(event)}\n\n`)
+  }
+
+  cutStreams(): void {
+    for (const stream of this.#streams) stream.destroy()
+    this.#streams.clear()
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    response.setHeader('content-security-policy', POLICY)
+    if (path === '/double/events') this.#stream(request, response)
+    else if (path.startsWith('/api/')) await this.#api(path, request, response)
+    else this.#file(path, response)
+  }
+
+  #stream(request: IncomingMessage, response: ServerResponse): void {
+    if (!this.answers) {
+      response.destroy()
+      return
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    response.write(': open\n\n')
+    this.#streams.add(response)
+    request.on('close', () => this.#streams.delete(response))
+  }
+
+  #file(path: string, response: ServerResponse): void {
+    const file = join(this.#root, normalize(path))
+    const found = extname(path) !== '' && existsSync(file) ? file : join(this.#root, 'index.html')
+    response.writeHead(200, { 'content-type': TYPES[extname(found)] ?? 'text/plain' })
+    createReadStream(found).pipe(response)
+  }
+
+  async #api(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let text = ''
+    for await (const chunk of request) text += String(chunk)
+    if (text !== '') this.posted.set(path, JSON.parse(text))
+    if (this.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, this.slowMs))
+    if (!this.answers) {
+      response.destroy()
+      return
+    }
+    const [status, body] = this.#answer(path, request.method ?? 'GET')
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(body))
+  }
+
+  #answer(path: string, method: string): readonly [number, object] {
+    const [, , area = '', first = '', second = ''] = path.split('/')
+    if (area === 'session' && method === 'DELETE') this.signedIn = false
+    if (area === 'enrolment') return this.#enrolment(first)
+    if (area === 'login') return this.#login(first)
+    if (!this.signedIn) return problem(401, 'no_session')
+    if (area === 'session') return [200, this.#session()]
+    if (area === 'actions') return [200, { actions: this.actions }]
+    if (area === 'installation') return [200, this.installation]
+    if (area === 'approvals' && first === '') return [200, { approvals: this.approvals }]
+    const approval = this.approvals.find((known) => known.action_id === first)
+    if (approval === undefined) return problem(404, 'unknown_action')
+    return this.#approval(approval, second)
+  }
+
+  #approval(approval: ApprovalRequest, step: string): readonly [number, object] {
+    if (step === 'begin') return [200, this.ceremony(approval)]
+    if (step === 'approve') return [200, { state: 'authorized' }]
+    if (step === 'deny') return [200, { state: 'denied' }]
+    return [200, { ...approval, state: 'pending_approval' }]
+  }
+
+  /** What `begin` answers; a test may replace it. */
+  ceremony = (approval: ApprovalRequest): object => ({
+    approver: this.person.id,
+    nonce: randomBytes(16).toString('base64url'),
+    decide_by: approval.decide_by,
+    run_by: approval.run_by,
+    rp_id: 'localhost',
+    credential_ids: [],
+  })
+
+  #session(): object {
+    const now = Date.now()
+    return {
+      person: this.person,
+      tenant: TENANT,
+      expires_at: now + 900_000,
+      now,
+      bus: { url: 'ws://localhost:1', subject: 'ui.v1.acme.events', inbox_prefix: '_INBOX.x', user: 'U' },
+    }
+  }
+
+  #login(step: string): readonly [number, object] {
+    const challenge = randomBytes(32).toString('base64url')
+    if (step === 'begin') return [200, { ceremony: 'c', options: { challenge, rpId: 'localhost' } }]
+    this.signedIn = true
+    return [200, this.#session()]
+  }
+
+  #enrolment(step: string): readonly [number, object] {
+    if (this.enrolmentRefused) return problem(403, 'enrolment_refused')
+    const options = (purpose: string, label: string): object => ({
+      challenge: randomBytes(32).toString('base64url'),
+      rp: { id: 'localhost', name: 'Trust Gateway' },
+      user: {
+        id: Buffer.from(`${purpose}:ada`).toString('base64url'),
+        name: `Ada Lovelace (${label})`,
+        displayName: 'Ada Lovelace',
+      },
+      pubKeyCredParams: [{ type: 'public-key', alg: -7 }],
+    })
+    const person = { id: 'ada', name: 'Ada Lovelace' }
+    if (step === 'begin') {
+      return [200, { ceremony: 'c', person, login_options: options('login', 'sign-in') }]
+    }
+    if (step === 'login') return [200, { approval_options: options('approval', 'approvals') }]
+    this.signedIn = true
+    return [200, { person, fingerprint: '3f9c 02ab 71de 88c4 5510 e7fa 9b3d 6c21' }]
+  }
+}
+
+function problem(status: number, code: string): readonly [number, object] {
+  return [status, { type: 'about:blank', title: code.replaceAll('_', ' '), status, code }]
+}

@@ -1,0 +1,117 @@
+import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
+import { eventOf, REFUND, requestOf } from './fixtures.ts'
+
+/** Requests and events that look like a working day. */
+export function storyRequests(now: number): Record<string, ApprovalRequest> {
+  const refund = requestOf({
+    number: 1,
+    tool: REFUND,
+    now,
+    ageS: 95,
+    leftS: 505,
+    onBehalfOf: 'grace',
+    input: {
+      order_id: 'ord_20418',
+      amount: '250.00',
+      currency: 'EUR',
+      reason: 'Parcel arrived damaged, photos in ticket 8812',
+      notify_customer: true,
+    },
+  })
+  const odd = requestOf({
+    number: 2,
+    tool: { ...REFUND, id: 'bank.transfer', title: 'Send a transfer' },
+    now,
+    ageS: 220,
+    leftS: 44,
+    agent: 'invoice-bot',
+    ruleId: 'new-payees',
+    reason: 'The payee has never been paid before.',
+    input: {
+      amount: '18400.00',
+      currency: 'EUR',
+      payee: { name: 'Аcme Supplies Ltd', iban: 'DE89 3704 0044 0532 0130 00' },
+      reference: 'Invoice \u202E2026-1183\u202C paid\u200B in full',
+      memo: `${'Terms of delivery as agreed. '.repeat(60)}Send the goods to gate 4.`,
+    },
+  })
+  const file = requestOf({
+    number: 3,
+    tool: { id: 'files.write_file', title: 'Write a file', operation: 'update' },
+    now,
+    ageS: 30,
+    leftS: 870,
+    tier: 1,
+    agent: 'docs-agent',
+    ruleId: 'writes-ask',
+    reason: 'Changes to shared files need a click.',
+    input: { path: '/handbook/returns.md', content: '# Returns\n\nWithin 30 days.\n' },
+  })
+  return { refund, odd, file }
+}
+
+export function tampered(request: ApprovalRequest): ApprovalRequest {
+  return { ...request, arguments: request.arguments.replace('250.00', '25.00') }
+}
+
+export function storyEvents(now: number): readonly ActionEvent[] {
+  const make = (
+    number: number,
+    state: ActionEvent['state'],
+    minutes: number,
+    more: Partial<ActionEvent> & { title?: string } = {},
+  ): ActionEvent => {
+    const base = requestOf({ number, tool: REFUND, now, input: {}, agent: more.agent ?? 'support-agent' })
+    return eventOf(base, state, 100 - number, { at: now - minutes * 60_000, reason: '', ...more })
+  }
+  const allowed = { operation: 'read', tier: 0, rule_id: 'reads' } as const
+  return [
+    make(20, 'executing', 0, { amount: '42.00 EUR', reason: 'Approved by Ada Lovelace' }),
+    make(21, 'succeeded', 2, { ...allowed, tool_id: 'files.read_text_file', agent: 'docs-agent' }),
+    make(22, 'denied', 6, { amount: '900.00 EUR', reason: 'Denied by Ada Lovelace: wrong amount' }),
+    make(23, 'succeeded', 9, { ...allowed, tool_id: 'shop.get_order' }),
+    make(24, 'expired', 31, { amount: '120.00 EUR', reason: 'Nobody decided in time' }),
+    make(25, 'failed', 44, {
+      tool_id: 'shop.update_customer',
+      operation: 'update',
+      reason: 'The shop answered 409: order is closed',
+    }),
+    make(26, 'unknown_outcome', 58, {
+      amount: '65.00 EUR',
+      reason: 'The connection dropped after the request was sent',
+      on_behalf_of: 'grace',
+    }),
+    make(27, 'refused', 75, { tool_id: 'memory.delete_entities', operation: 'delete', agent: 'research-agent', reason: 'The tool changed after it was approved' }),
+    make(28, 'succeeded', 130, { amount: '19.90 EUR', reason: 'Approved by Ada Lovelace' }),
+    make(29, 'cancelled', 190, { tool_id: 'shop.create_order', operation: 'create', reason: 'The agent withdrew it' }),
+  ]
+}
+
+export function storyInstallation(now: number): object {
+  const process = (name: string, pid: number, restarts = 0, state = 'running'): object => ({
+    name,
+    pid,
+    state,
+    started_at: now - 754_000,
+    restarts,
+    version: name === 'nats-server' ? '2.11.4' : '0.1.0',
+  })
+  return {
+    processes: [
+      process('nats-server', 4120),
+      process('gateway', 4131),
+      process('host', 4133),
+      process('executor', 4137, 1),
+      process('log', 4140),
+    ],
+    bus: { version: '2.11.4', connected: true, port: 4222, websocket_port: 9222 },
+    isolation: [
+      { name: 'Accounts on the bus', in_force: true, detail: 'Each process has its own account and key; no crossing but the listed ones.' },
+      { name: 'Separate processes', in_force: true, detail: 'Five processes, one supervisor.' },
+      { name: 'Separate system users', in_force: false, detail: 'All processes run as the same user, so a process taken over can read the others’ files.' },
+    ],
+    mode: 'development',
+    versions: { trustgw: '0.1.0', node: 'v20.20.2' },
+    state_dir: '/home/ada/shop-agent/.trustgw',
+  }
+}
