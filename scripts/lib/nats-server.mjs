@@ -92,12 +92,13 @@ function onPath(searchPath) {
 
 /**
  * The path of a usable nats-server; fetched once when there is none.
- * @param {{ cacheDir: string, env: Record<string, string | undefined>, say?: (line: string) => void }} options
- *   `cacheDir` is `<project>/.cache/nats`; `env` gives NATS_SERVER and PATH; `say` gets progress lines
+ * @param {{ cacheDir: string, env: Record<string, string | undefined>, say?: (line: string) => void, aptRoot?: string }} options
+ *   `cacheDir` is `<project>/.cache/nats`; `env` gives NATS_SERVER and PATH; `say` gets progress
+ *   lines; `aptRoot` is where the machine's package sources are
  * @returns {{ binary: string, version: string, from: 'env' | 'path' | 'cache' | 'fetched' }}
  * @throws {NatsServerMissing}
  */
-export function ensureNatsServer({ cacheDir, env, say = () => {} }) {
+export function ensureNatsServer({ cacheDir, env, say = () => {}, aptRoot = '/etc/apt' }) {
   const named = env.NATS_SERVER
   if (named) {
     const version = natsVersion(named)
@@ -118,7 +119,7 @@ export function ensureNatsServer({ cacheDir, env, say = () => {} }) {
   if (cachedVersion && isRecent(cachedVersion)) {
     return { binary: cached, version: cachedVersion, from: 'cache' }
   }
-  const version = fetchWithApt(cached, say)
+  const version = fetchWithApt(cached, say, aptRoot)
   return { binary: cached, version, from: 'fetched' }
 }
 
@@ -130,8 +131,9 @@ function tooOld(what, version) {
  * Fetch into `target` by apt, touching nothing of the system's apt state. Needs no root.
  * @param {string} target
  * @param {(line: string) => void} say
+ * @param {string} aptRoot
  */
-function fetchWithApt(target, say) {
+function fetchWithApt(target, say, aptRoot) {
   for (const tool of ['apt-get', 'dpkg-deb']) {
     if (spawnSync(tool, ['--version'], { stdio: 'ignore' }).status !== 0) {
       throw new NatsServerMissing(
@@ -140,11 +142,11 @@ function fetchWithApt(target, say) {
       )
     }
   }
-  const source = debianSource(readAptSources('/etc/apt'))
+  const source = debianSource(readAptSources(aptRoot))
   if (!source) {
     throw new NatsServerMissing(
       'not_found',
-      `No nats-server here, and no Debian package source in /etc/apt to fetch it from.\n${WAYS}`,
+      `No nats-server here, and no Debian package source in ${aptRoot} to fetch it from.\n${WAYS}`,
     )
   }
   mkdirSync(path.dirname(target), { recursive: true })

@@ -1,1 +1,21 @@
-export {}
+export { ADMISSION_REASONS, type AdmissionReason, RETRYABLE_REASONS } from './admit/reasons.ts'
+export { formatProblem } from './connectors/toml-document.ts'
+export { loadManifests, type ManifestsOutcome } from './connectors/load-manifests.ts'
+export type { Pin } from './pins/pin.ts'
+export {
+  addPin,
+  type PinRefusal,
+  pinFingerprint,
+  pinFirst,
+  readPins,
+  revokePin,
+} from './pins/pin-file.ts'
+export { ExecutorFault, type ExecutorFaultCode } from './executor-fault.ts'
+export {
+  type ExecutorRunDeps,
+  type ExecutorSettings,
+  MAX_RUNNING,
+  type RunningExecutor,
+  runExecutor,
+  type ServiceKey,
+} from './run-executor.ts'

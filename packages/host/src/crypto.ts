@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto'
-import { base64urlEncode, type Hash, hexDecode, type Sha256 } from '@trustgw/protocol'
-import type { Random } from '@trustgw/runtime'
-
-export const sha256: Sha256 = (data) => createHash('sha256').update(data).digest('hex')
+import { base64urlEncode, type Hash, hexDecode } from '@trustgw/protocol'
+import { type Random, sha256 } from '@trustgw/runtime'
 
 /** 256 random bits, base64url: nonces, ceremony and session ids, secrets. */
 export function newNonce(random: Random): string {
@@ -20,7 +17,7 @@ export function hashAsChallenge(hash: Hash): string {
  * How people compare a key: SHA-256 of the COSE key's bytes, its first 16 bytes as eight groups of
  * four hex digits.
  */
-export function keyFingerprint(coseKey: Uint8Array): string {
+export function credentialFingerprint(coseKey: Uint8Array): string {
   const groups = sha256(coseKey).slice(0, 32).match(/.{4}/g) ?? []
   return groups.join(' ')
 }

@@ -1,1 +1,19 @@
-export {}
+export type {
+  BusTicket,
+  BusTicketIssuer,
+  EnrolledMessage,
+  HostDeps,
+  HostKey,
+} from './deps.ts'
+export { credentialFingerprint } from './crypto.ts'
+export { type InstallationStatus, installationStatusShape } from './installation.ts'
+export { ListenFault } from './http/listener.ts'
+export {
+  type CreatedEnrolment,
+  type CreateEnrolment,
+  createEnrolment,
+  ENROLMENT_TTL_MS,
+  EnrolmentFault,
+} from './people/enrolment.ts'
+export { type RunningHost, runHost } from './run-host.ts'
+export { type HostSettings, SettingsFault } from './settings.ts'

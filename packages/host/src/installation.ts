@@ -9,15 +9,46 @@ import {
   parseJsonObject,
   readShape,
   type Shape,
-  type ShapeOf,
   stringShape,
 } from '@trustgw/protocol'
 
-const INSTALLATION_MAX_BYTES = 64 * 1024
+const INSTALLATION_MAX_BYTES: number = 64 * 1024
 const text = stringShape({ max: 2_000 })
 const count = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
 
-const processShape = objectShape({
+/** What the supervisor writes to `public/installation.json`. Times in Unix milliseconds. */
+export interface InstallationStatus {
+  readonly processes: readonly ProcessStatus[]
+  readonly bus: BusStatusView
+  readonly isolation: readonly IsolationStatus[]
+  readonly mode: string
+  readonly versions: { readonly trustgw: string; readonly node: string }
+  readonly state_dir: string
+}
+
+export interface ProcessStatus {
+  readonly name: string
+  readonly pid: number | null
+  readonly state: string
+  readonly started_at: number | null
+  readonly restarts: number
+  readonly version: string | null
+}
+
+export interface BusStatusView {
+  readonly version: string | null
+  readonly connected: boolean
+  readonly port: number | null
+  readonly websocket_port: number | null
+}
+
+export interface IsolationStatus {
+  readonly name: string
+  readonly in_force: boolean
+  readonly detail: string
+}
+
+const processShape: Shape<ProcessStatus> = objectShape({
   name: text,
   pid: nullableShape(count),
   state: text,
@@ -26,25 +57,27 @@ const processShape = objectShape({
   version: nullableShape(text),
 })
 
-const statusShape = objectShape({
+const busShape: Shape<BusStatusView> = objectShape({
+  version: nullableShape(text),
+  connected: booleanShape(),
+  port: nullableShape(count),
+  websocket_port: nullableShape(count),
+})
+
+const isolationShape: Shape<IsolationStatus> = objectShape({
+  name: text,
+  in_force: booleanShape(),
+  detail: text,
+})
+
+export const installationStatusShape: Shape<InstallationStatus> = objectShape({
   processes: arrayShape(processShape, { max: 64 }),
-  bus: objectShape({
-    version: nullableShape(text),
-    connected: booleanShape(),
-    port: nullableShape(count),
-    websocket_port: nullableShape(count),
-  }),
-  isolation: arrayShape(objectShape({ name: text, in_force: booleanShape(), detail: text }), {
-    max: 64,
-  }),
+  bus: busShape,
+  isolation: arrayShape(isolationShape, { max: 64 }),
   mode: text,
   versions: objectShape({ trustgw: text, node: text }),
   state_dir: text,
 })
-
-/** What the supervisor writes to `public/installation.json`. */
-export type InstallationStatus = ShapeOf<typeof statusShape>
-export const installationStatusShape: Shape<InstallationStatus> = statusShape
 
 /** What the host adds from its own view. */
 export interface HostView {
@@ -94,7 +127,7 @@ async function readStatus(file: string): Promise<InstallationStatus | undefined>
   }
   const parsed = parseJsonObject(bytes, { maxBytes: INSTALLATION_MAX_BYTES })
   if (!parsed.ok) return undefined
-  const read = readShape(statusShape, parsed.value)
+  const read = readShape(installationStatusShape, parsed.value)
   return read.ok ? read.value : undefined
 }
 

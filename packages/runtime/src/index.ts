@@ -76,9 +76,58 @@ export {
 export { SyncedAppender } from './file/synced-appender.ts'
 export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
+export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
+export {
+  BUS_COOKIE,
+  type BusConfigOptions,
+  buildBusConfig,
+  busAccountJwt,
+  busAccountKeys,
+} from './nats/bus-config.ts'
+export { type BusKeys, createBusKeys, loadBusKeys, revokeBusUser } from './nats/bus-keys.ts'
+export { type BusRole, type IssuedUser, issueUser, portalToken } from './nats/bus-users.ts'
+export {
+  type BusCreds,
+  type BusSignature,
+  parseCreds,
+  readCredsFile,
+  writeCredsFile,
+} from './nats/creds.ts'
+export type { NatsExit } from './nats/nats-child.ts'
+export { NatsError, type NatsErrorCode } from './nats/nats-error.ts'
+export { type NKey, nkeyFromSeed } from './nats/nkeys.ts'
+export {
+  type ProvisionConnections,
+  provisionStreams,
+  pushAccount,
+  pushTenant,
+} from './nats/provision.ts'
+export {
+  type BusPorts,
+  type NatsServer,
+  type NatsServerOptions,
+  startNatsServer,
+} from './nats/server.ts'
+export { insertOnlyProblems } from './nats/streams.ts'
+export {
+  agentsAccount,
+  executorAccount,
+  GATEWAY_ACCOUNT,
+  HOST_ACCOUNT,
+  peopleAccount,
+} from './nats/topology.ts'
 export { nodeRandom } from './random/node-random.ts'
 export type { Random } from './random/random.ts'
 export { SeededRandom } from './random/seeded-random.ts'
+export { AjvSchemaCompiler } from './schema/ajv-schema-compiler.ts'
+export {
+  SCHEMA_MAX_BYTES,
+  SCHEMA_PATTERN_MAX_CHARS,
+  type SchemaCompiler,
+  type SchemaMismatch,
+  type SchemaRefusal,
+  type SchemaValidator,
+} from './schema/schema.ts'
 export {
   type Listen,
   SETTING_KEYS,
@@ -126,52 +175,3 @@ export {
   type StoredPublisher,
 } from './store/stored-publisher.ts'
 export type { StoredMessage, StoredReader } from './store/stored-reader.ts'
-export { AjvSchemaCompiler } from './schema/ajv-schema-compiler.ts'
-export {
-  SCHEMA_MAX_BYTES,
-  SCHEMA_PATTERN_MAX_CHARS,
-  type SchemaCompiler,
-  type SchemaMismatch,
-  type SchemaRefusal,
-  type SchemaValidator,
-} from './schema/schema.ts'
-export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
-export {
-  BUS_COOKIE,
-  type BusConfigOptions,
-  buildBusConfig,
-  busAccountJwt,
-  busAccountKeys,
-} from './nats/bus-config.ts'
-export { type BusKeys, createBusKeys, loadBusKeys, revokeBusUser } from './nats/bus-keys.ts'
-export { type BusRole, type IssuedUser, issueUser, portalToken } from './nats/bus-users.ts'
-export {
-  type BusCreds,
-  type BusSignature,
-  parseCreds,
-  readCredsFile,
-  writeCredsFile,
-} from './nats/creds.ts'
-export type { NatsExit } from './nats/nats-child.ts'
-export { NatsError, type NatsErrorCode } from './nats/nats-error.ts'
-export { type NKey, nkeyFromSeed } from './nats/nkeys.ts'
-export {
-  type ProvisionConnections,
-  provisionStreams,
-  pushAccount,
-  pushTenant,
-} from './nats/provision.ts'
-export {
-  type BusPorts,
-  type NatsServer,
-  type NatsServerOptions,
-  startNatsServer,
-} from './nats/server.ts'
-export { insertOnlyProblems } from './nats/streams.ts'
-export {
-  agentsAccount,
-  executorAccount,
-  GATEWAY_ACCOUNT,
-  HOST_ACCOUNT,
-  peopleAccount,
-} from './nats/topology.ts'

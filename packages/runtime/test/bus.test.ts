@@ -8,13 +8,12 @@ const INVOKE = 'exec.v1.acme.connector.invoke'
 const FAST = { timeoutMs: 2_000 }
 
 async function faultCode(promise: Promise<unknown>): Promise<BusFaultCode> {
-  try {
-    await promise
-  } catch (error) {
-    assert(error instanceof BusFault)
-    return error.code
-  }
-  assert.fail('no fault')
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  assert(error instanceof BusFault, String(error))
+  return error.code
 }
 
 for (const adapter of ADAPTERS) {

@@ -85,8 +85,8 @@ async function drainAll(links: readonly BusLink[]): Promise<void> {
   await Promise.all(links.map((link) => link.bus.drain()))
 }
 
-export function bytes(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text))
+export function bytes(value: string): Uint8Array {
+  return new Uint8Array(Buffer.from(value))
 }
 
 export function text(data: Uint8Array): string {

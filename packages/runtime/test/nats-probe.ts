@@ -9,7 +9,7 @@ import {
 
 const WAIT_MS = 3_000
 const QUIET_MS = 150
-const POLL_MS = 5
+const POLL_MS = 1
 
 /** What the server refused on one connection, in order: `publish subject` or `subscription subject`. */
 export class Refusals {

@@ -35,7 +35,8 @@ const PUBLISHABLE: readonly string[] = [
   ...['$JS.API', '$JS.data.API', '$JS.exd.API', '$JS.core.API'].flatMap((api) => [
     `${api}.INFO`,
     ...['INFO', 'CREATE', 'UPDATE', 'DELETE', 'PURGE', 'MSG.GET', 'MSG.DELETE', 'SNAPSHOT'].flatMap(
-      (verb) => ['AUDIT', 'KV_actions', 'KV_journal'].map((name) => `${api}.STREAM.${verb}.${name}`),
+      (verb) =>
+        ['AUDIT', 'KV_actions', 'KV_journal'].map((name) => `${api}.STREAM.${verb}.${name}`),
     ),
     ...['AUDIT.log', 'RESULTS.gateway'].flatMap((name) => [
       `${api}.CONSUMER.INFO.${name}`,
@@ -163,7 +164,12 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       ...reads('$JS.data.API', ['approvals', 'acl', 'sessions', 'actions']),
       ...AUDIT_READS,
     ],
-    hear: ['approval.v1.*.request host', 'ui.v1.*.events', 'ui.v1.acme.events', 'ui.v1.globex.events'],
+    hear: [
+      'approval.v1.*.request host',
+      'ui.v1.*.events',
+      'ui.v1.acme.events',
+      'ui.v1.globex.events',
+    ],
   },
   log: {
     publish: [
@@ -253,7 +259,9 @@ test('no identity hears the answers of another, of its own tenant neither', asyn
   for (const identity of Object.keys(RIGHTS)) {
     const refusals = new Refusals(await connectAs(identity))
     const others = [victim, world.creds.log, world.creds.gateway, world.executor()]
-    for (const creds of others.filter((one) => one.name.replace('exec-', 'executor_') !== identity)) {
+    for (const creds of others.filter(
+      (one) => one.name.replace('exec-', 'executor_') !== identity,
+    )) {
       await refusals.subscribe(`${creds.inboxPrefix}.>`)
     }
   }

@@ -225,7 +225,7 @@ for (const adapter of ADAPTERS) {
       await eventually(() => seen.includes('r3'))
       await running.stop()
       assert.equal(seen.filter((body) => body === 'r0').length, 1)
-      const before = seen.length
+      const handled = seen.length
       const second = consumer.consume(handle)
       await publisher.publishStored(
         'execout.v1.acme.act_aaaaaaaaaaaaaaaaaaaaaaaaaa.result',
@@ -234,7 +234,7 @@ for (const adapter of ADAPTERS) {
       )
       await eventually(() => seen.includes('r4'))
       await second.stop()
-      assert.deepEqual(seen.slice(before), ['r4'])
+      assert.deepEqual(seen.slice(handled), ['r4'])
     })
   })
 }

@@ -16,3 +16,9 @@ export {
   startBusWorld,
   type WorldCreds,
 } from './bus-world.ts'
+export {
+  type AssertionTwist,
+  type AuthenticatorAlgorithm,
+  SoftwareAuthenticator,
+  type SoftwareAuthenticatorOptions,
+} from './software-authenticator.ts'

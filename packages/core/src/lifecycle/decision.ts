@@ -38,7 +38,7 @@ export function evaluated(
     const preparing: Preparing = { kind: 'preparing', ...live, prepare_by: decision.prepare_by }
     return same(preparing, [
       audit(state, preparing, 'evaluated', { outcome: 'prepare' }),
-      ...outstanding(preparing),
+      ...outstanding(preparing, now),
     ])
   }
   const next: Authorized | PendingApproval =

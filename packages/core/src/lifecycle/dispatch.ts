@@ -132,7 +132,8 @@ export type ResultEvent = EventMap['result_succeeded' | 'result_failed' | 'resul
 
 /** A signed result proves the claim that was not heard of. */
 export function resultProvesClaim(state: Dispatched, event: ResultEvent, now: number): Step {
-  const step = claimed(state, { kind: 'executor_claimed', jti: event.jti, result_by: now }, now)
+  const claim = { kind: 'executor_claimed', jti: event.jti, result_by: now + CLAIM_GRACE_MS } as const
+  const step = claimed(state, claim, now)
   return step.state === state
     ? step
     : { ...step, effects: [...step.effects, { kind: 'feed', event }] }

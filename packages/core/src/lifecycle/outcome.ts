@@ -55,6 +55,6 @@ export function unclear(
   now: number,
 ): Step {
   const next: ActionState = { ...state, kind: 'needs_human', since: now, reason }
-  return same(next, [audit(state, next, 'needs_human', { reason }), ...outstanding(next)])
+  return same(next, [audit(state, next, 'needs_human', { reason }), ...outstanding(next, now)])
 }
 

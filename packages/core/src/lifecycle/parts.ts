@@ -36,15 +36,16 @@ export function audit(from: ActionState, to: ActionState, type: AuditType, detai
   return { kind: 'audit', type, from: from.kind, to: to.kind, detail }
 }
 
-/** What is to be done in a state, whoever takes it up. */
-export function outstanding(state: ActionState): readonly Effect[] {
+/** What is to be done in a state, whoever takes it up. A grant that ended is not sent again. */
+export function outstanding(state: ActionState, now: number): readonly Effect[] {
   if ('cancel' in state && state.cancel !== null && state.kind !== 'proposed') return []
   if (state.kind === 'proposed') return [{ kind: 'evaluate' }]
   if (state.kind === 'preparing') return [{ kind: 'read_precondition' }]
   if (state.kind === 'pending_approval') return [requestApproval(state)]
   if (state.kind === 'authorized') return [issueGrant(state, true)]
   if (state.kind === 'dispatched') {
-    return [{ kind: 'dispatch', jti: state.jti, grant_exp: state.grant_exp }]
+    const { jti, grant_exp } = state
+    return passed(grant_exp, now) ? [] : [{ kind: 'dispatch', jti, grant_exp }]
   }
   if (state.kind === 'unknown_outcome') return [{ kind: 'reconcile', jti: state.jti }]
   if (state.kind === 'needs_human') {

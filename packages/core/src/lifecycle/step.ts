@@ -178,5 +178,5 @@ export function step(state: ActionState, event: ActionEvent, now: number): Step 
   if (isFinal(state)) return ignore(state, 'final_state')
   if (event.kind !== 'recovered') return handle(state, event, now)
   const timely = handle(state, { kind: 'tick' }, now)
-  return timely.state === state ? same(state, outstanding(state)) : timely
+  return timely.state === state ? same(state, outstanding(state, now)) : timely
 }

@@ -22,6 +22,7 @@ import {
   readTable,
   readText,
   wrong,
+  wrongKey,
 } from './raw.ts'
 
 type ReadCondition = (raw: Raw, at: At) => readonly Condition[] | null
@@ -93,7 +94,7 @@ function readArgs(raw: Raw, at: At): readonly Condition[] | null {
   for (const [pointer, written] of table) {
     const here = inside(at, pointer)
     const problem = pointerProblem(pointer)
-    if (problem !== null) wrong(here, problem, pointer.startsWith('/') ? undefined : `/${pointer}`)
+    if (problem !== null) wrongKey(here, problem, pointer.startsWith('/') ? undefined : `/${pointer}`)
     if (pointer.length > POINTER_MAX_CHARS) wrong(here, `longer than ${POINTER_MAX_CHARS} characters`)
     const predicates = readPredicates(written, here)
     if (predicates !== null) conditions.push({ kind: 'args', pointer, predicates })

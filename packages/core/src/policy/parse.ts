@@ -34,6 +34,7 @@ import {
   readTable,
   readText,
   wrong,
+  wrongKey,
 } from './raw.ts'
 
 const TOP_KEYS = { known: ['version', 'defaults', 'rules'], later: ['limits'] }
@@ -64,7 +65,7 @@ export interface PolicyRefusal {
 }
 
 function required(table: RawTable, name: string, at: At): Raw | null {
-  return table.get(name) ?? wrong(inside(at, name), `"${name}" is missing`)
+  return table.get(name) ?? wrongKey(inside(at, name), `"${name}" is missing`)
 }
 
 function readId(raw: Raw, at: At): string | null {
@@ -81,7 +82,7 @@ function readTier(table: RawTable, effect: Effect, at: At): Tier | null {
   const written = table.get('tier')
   const here = inside(at, 'tier')
   if (effect === 'require_approval') {
-    if (written === undefined) return wrong(here, '"tier" is missing: 1 (click) or 2 (passkey)')
+    if (written === undefined) return wrongKey(here, '"tier" is missing: 1 (click) or 2 (passkey)')
     if (written === 1n) return 1
     return written === 2n ? 2 : wrong(here, 'require_approval has tier 1 or 2')
   }
@@ -215,8 +216,8 @@ function display(path: KeyPath): string {
 
 function refusal(text: string, file: string, problems: Problems): PolicyRefusal {
   const find = locate(text)
-  const findings = problems.list.map(({ path, message, nearest }): Finding => {
-    const finding = { file, ...find(path), key: display(path), message }
+  const findings = problems.list.map(({ path, part, message, nearest }): Finding => {
+    const finding = { file, ...find(path, part), key: display(path), message }
     return nearest === undefined ? finding : { ...finding, nearest }
   })
   findings.sort((a, b) => a.line - b.line || a.column - b.column)

@@ -14,8 +14,10 @@ export interface Position {
 interface Walk {
   readonly text: string
   at: number
-  /** Offset of the first mention of each path. */
-  readonly found: Map<string, number>
+  /** Offset of the first mention of each path as a key or header. */
+  readonly keys: Map<string, number>
+  /** Offset of each path's value, but for tables written with a header. */
+  readonly values: Map<string, number>
   /** How many tables each `[[array]]` has so far. */
   readonly tables: Map<string, number>
 }
@@ -33,7 +35,7 @@ const skipSpace = (walk: Walk): void => skip(walk, /[ \t]*/)
 
 function note(walk: Walk, path: KeyPath, offset: number): void {
   const key = pathKey(path)
-  if (!walk.found.has(key)) walk.found.set(key, offset)
+  if (!walk.keys.has(key)) walk.keys.set(key, offset)
 }
 
 function skipString(walk: Walk): void {
@@ -92,7 +94,7 @@ function walkInlineTable(walk: Walk, path: KeyPath): void {
 }
 
 function walkValue(walk: Walk, path: KeyPath): void {
-  note(walk, path, walk.at)
+  walk.values.set(pathKey(path), walk.at)
   const first = walk.text[walk.at]
   if (first === '[') walkArray(walk, path)
   else if (first === '{') walkInlineTable(walk, path)
@@ -121,6 +123,7 @@ function walkHeader(walk: Walk): KeyPath {
   let path: (string | number)[] = []
   names.forEach((name, position) => {
     path = [...path, name]
+    note(walk, path, start)
     const key = pathKey(path)
     const count = walk.tables.get(key)
     const isLast = position === names.length - 1
@@ -135,12 +138,12 @@ function walkHeader(walk: Walk): KeyPath {
   return path
 }
 
-function walkText(text: string): Map<string, number> {
-  const walk: Walk = { text, at: 0, found: new Map(), tables: new Map() }
+function walkText(text: string): Walk {
+  const walk: Walk = { text, at: 0, keys: new Map(), values: new Map(), tables: new Map() }
   let table: KeyPath = []
   for (;;) {
     skipBlank(walk)
-    if (walk.at >= text.length) return walk.found
+    if (walk.at >= text.length) return walk
     if (text[walk.at] === '[') table = walkHeader(walk)
     else walkPair(walk, table)
   }
@@ -155,11 +158,13 @@ function positionAt(text: string, offset: number): Position {
  * Finds paths in a TOML text that parsed. A path that is not there has the position of its nearest
  * parent: what is missing is missed in that table.
  */
-export function locate(text: string): (path: KeyPath) => Position {
-  const found = walkText(text)
-  return (path) => {
+export function locate(text: string): (path: KeyPath, part: 'key' | 'value') => Position {
+  const { keys, values } = walkText(text)
+  return (path, part) => {
+    const value = part === 'value' ? values.get(pathKey(path)) : undefined
+    if (value !== undefined) return positionAt(text, value)
     for (let length = path.length; length > 0; length--) {
-      const offset = found.get(pathKey(path.slice(0, length)))
+      const offset = keys.get(pathKey(path.slice(0, length)))
       if (offset !== undefined) return positionAt(text, offset)
     }
     return { line: 1, column: 1 }

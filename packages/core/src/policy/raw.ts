@@ -21,6 +21,8 @@ interface RawList {
 /** What is wrong with the value at a path. */
 export interface Problem {
   readonly path: KeyPath
+  /** Whether the key itself is wrong, or what it is given. */
+  readonly part: 'key' | 'value'
   readonly message: string
   readonly nearest: string | undefined
 }
@@ -29,10 +31,8 @@ export interface Problem {
 export class Problems {
   readonly list: Problem[] = []
 
-  /** Gives null, so that a reader can end with it. */
-  add(path: KeyPath, message: string, nearest?: string): null {
-    if (this.list.length < FINDINGS_MAX) this.list.push({ path, message, nearest })
-    return null
+  add(problem: Problem): void {
+    if (this.list.length < FINDINGS_MAX) this.list.push(problem)
   }
 }
 
@@ -94,8 +94,17 @@ export const inside = (at: At, step: string | number): At => ({
   path: [...at.path, step],
 })
 
-export const wrong = (at: At, message: string, nearest?: string): null =>
-  at.problems.add(at.path, message, nearest)
+/** Says what is wrong with a value. Gives null, so that a reader can end with it. */
+export function wrong(at: At, message: string, nearest?: string): null {
+  at.problems.add({ path: at.path, part: 'value', message, nearest })
+  return null
+}
+
+/** Says what is wrong with a key, or that it is missing. */
+export function wrongKey(at: At, message: string, nearest?: string): null {
+  at.problems.add({ path: at.path, part: 'key', message, nearest })
+  return null
+}
 
 const expected = (at: At, what: string, raw: Raw): null =>
   wrong(at, `expected ${what}, found ${kindOf(raw)}`)
@@ -119,10 +128,10 @@ export function checkKeys(table: RawTable, keys: KnownKeys, at: At): void {
   for (const name of table.keys()) {
     if (keys.known.includes(name)) continue
     if (keys.later.includes(name)) {
-      wrong(inside(at, name), `"${name}" is not supported yet`)
+      wrongKey(inside(at, name), `"${name}" is not supported yet`)
     } else {
       const nearest = nearestName(name, [...keys.known, ...keys.later])
-      wrong(inside(at, name), `"${name}" is not a key that means anything here`, nearest)
+      wrongKey(inside(at, name), `"${name}" is not a key that means anything here`, nearest)
     }
   }
 }

@@ -54,8 +54,8 @@ test('the quick start does what its comments say', () => {
   assert.equal(of(refund('100.00')), 'require_approval 1 refund-small')
   assert.equal(of(refund('100.01')), 'require_approval 2 refund-large')
   assert.equal(of(refund('250.00')), 'require_approval 2 refund-large')
-  assert.equal(of({ args: {} }), 'require_approval 2 refund-large')
-  assert.equal(of({ args: { amount: '5', currency: 'USD' } }), 'require_approval 2 refund-large')
+  assert.equal(of({ args: {} }), 'deny 0 default')
+  assert.equal(of({ args: { amount: '5', currency: 'USD' } }), 'deny 0 default')
   const write = { tool: 'files.write_file', operation: 'update', ...none }
   assert.equal(of(write), 'require_approval 2 file-writes')
   assert.equal(of({ ...write, operation: 'delete' }), 'deny 0 default')
@@ -78,6 +78,11 @@ agent = ["support.*"]
 amount = { gt = "1 EUR" }
 args."/note" = { eq = "x" }
 args."/who/name" = { eq = "y" }
+[[rules]]
+id = "rest"
+priority = 2
+effect = "allow"
+match = { tool = ["**"] }
 `
   const decision = decideText(text, {
     args: { amount: '2.5', currency: 'EUR', note: 'x', who: { name: ['y'] } },

@@ -1,7 +1,6 @@
-import { ASSERTION_REASONS } from './webauthn.ts'
+import { ASSERTION_REASONS, type AssertionReason } from './webauthn.ts'
 
-/** Why a granted action was not admitted, in the order of the checks (spec/protocol.md §4). */
-export const ADMISSION_REASONS = [
+const OWN_REASONS = [
   // 1: shape, signature, audience, times
   'message_malformed',
   'grant_too_large',
@@ -55,7 +54,7 @@ export const ADMISSION_REASONS = [
   'pins_unreadable',
   'credential_not_pinned',
   'approver_lacks_role',
-  ...ASSERTION_REASONS,
+  // … and those of the assertion itself
   // 6: single use
   'grant_used',
   'action_claimed',
@@ -67,7 +66,10 @@ export const ADMISSION_REASONS = [
   'executor_stopping',
 ] as const
 
-export type AdmissionReason = (typeof ADMISSION_REASONS)[number]
+export type AdmissionReason = (typeof OWN_REASONS)[number] | AssertionReason
+
+/** Every reason why a granted action is not admitted, by step of spec/protocol.md §4. */
+export const ADMISSION_REASONS: readonly AdmissionReason[] = [...OWN_REASONS, ...ASSERTION_REASONS]
 
 /** Nothing was entered and the same grant may come again. All other refusals are final. */
 export const RETRYABLE_REASONS: readonly AdmissionReason[] = [

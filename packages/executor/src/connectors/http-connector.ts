@@ -14,11 +14,13 @@ import type { Connector, RunFailure, RunOutcome, ToolRun } from './connector.ts'
 import { contractProblem, digestOf, httpContract } from './contract.ts'
 import type { Credentials } from './credentials.ts'
 import type { HttpCall, HttpClient, HttpOutcome } from './http-client.ts'
-import { CALL_TIMEOUT_MS, type HttpManifest, type HttpTool } from './manifest.ts'
+import type { HttpManifest, HttpTool } from './manifest.ts'
 
 export interface HttpConnectorOptions {
   readonly manifest: HttpManifest
   readonly profile: Profile
+  /** How long a call may take where the manifest says nothing. */
+  readonly tool_timeout_ms: number
   readonly credentials: Credentials
   readonly schemas: SchemaCompiler
   readonly clock: Clock
@@ -136,7 +138,7 @@ export class HttpConnector implements Connector {
     if (tool.idempotency_header !== undefined) {
       headers[tool.idempotency_header.toLowerCase()] = run.idempotency_key
     }
-    const timeout_ms = this.#options.manifest.limits?.call_timeout_ms ?? CALL_TIMEOUT_MS
+    const timeout_ms = this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms
     return { method: tool.method, url, headers, body, timeout_ms, max_bytes: HTTP_ANSWER_MAX_BYTES }
   }
 

@@ -106,9 +106,9 @@ export interface HttpManifest extends ManifestHead {
 
 export type ConnectorManifest = StdioManifest | HttpManifest
 
-export const CALL_TIMEOUT_MS = 30_000
-export const CALL_TIMEOUT_MAX_MS = 300_000
-export const RESULT_OUTPUT_MAX_BYTES = 131_072
+export const CALL_TIMEOUT_MAX_MS = 900_000
+/** Signed and encoded, a result must fit into one stored value. */
+export const RESULT_OUTPUT_LIMIT_BYTES = 163_840
 export const TOOLS_PER_CONNECTOR_MAX = 256
 
 const idField = matching('slug', 31, /^[a-z0-9][a-z0-9-]{0,30}$/)
@@ -135,7 +135,7 @@ const headMembers = {
   limits: optionalMember(
     objectShape({
       call_timeout_ms: optionalMember(integerShape({ min: 100, max: CALL_TIMEOUT_MAX_MS })),
-      result_max_bytes: optionalMember(integerShape({ min: 256, max: 131_072 })),
+      result_max_bytes: optionalMember(integerShape({ min: 256, max: RESULT_OUTPUT_LIMIT_BYTES })),
     }),
   ),
 } as const

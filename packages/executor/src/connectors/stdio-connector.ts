@@ -11,13 +11,15 @@ import type { ChildCommand } from './child-group.ts'
 import type { Connector, RunOutcome, ToolRun } from './connector.ts'
 import { contractProblem, digestOf, mcpContract } from './contract.ts'
 import type { Credentials } from './credentials.ts'
-import { CALL_TIMEOUT_MS, type StdioManifest } from './manifest.ts'
+import type { StdioManifest } from './manifest.ts'
 import { ConnectorFault, type McpClient, type McpClientEvents, type McpServer } from './mcp-client.ts'
 import { resolvePackage } from './resolve-package.ts'
 
 export interface StdioConnectorOptions {
   readonly manifest: StdioManifest
   readonly profile: Profile
+  /** How long a call may take where the manifest says nothing. */
+  readonly tool_timeout_ms: number
   readonly credentials: Credentials
   /** Absolute; stands for `{state_dir}`. */
   readonly state_dir: string
@@ -103,7 +105,7 @@ export class StdioConnector implements Connector {
     const outcome = await client.call({
       tool: run.tool,
       arguments: run.arguments,
-      timeout_ms: this.#options.manifest.limits?.call_timeout_ms ?? CALL_TIMEOUT_MS,
+      timeout_ms: this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms,
     })
     switch (outcome.kind) {
       case 'answered':

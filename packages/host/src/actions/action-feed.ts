@@ -78,14 +78,18 @@ export class ActionFeed {
   }
 
   #catchUp(): Promise<void> {
-    this.#replay = this.#replay.then(async () => {
-      try {
-        await this.#readBack()
-      } catch {
-        this.#deps.log.warn('ui_replay_failed', { from: this.#seenSeq })
-      }
-    })
+    this.#replay = this.#after(this.#replay)
     return this.#replay
+  }
+
+  async #after(earlier: Promise<void>): Promise<void> {
+    await earlier
+    try {
+      await this.#readBack()
+    } catch {
+      // What is stored is out of reach: what comes live is shown all the same.
+      this.#deps.log.warn('ui_replay_failed', { from: this.#seenSeq })
+    }
   }
 
   async #readBack(): Promise<void> {

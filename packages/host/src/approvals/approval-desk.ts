@@ -306,16 +306,13 @@ function waitsForPeople({ state }: ActionEvent): boolean {
 
 /** The state in the words of an action's life (spec/protocol.md §5). */
 function stateOf(record: ApprovalRecord): string {
-  switch (record.state) {
-    case 'pending':
-      return 'pending_approval'
-    case 'approved':
-      return 'authorized'
-    case 'denied':
-      return 'denied'
-    case 'closed':
-      return record.closed_by ?? 'expired'
-  }
+  const words = {
+    pending: 'pending_approval',
+    approved: 'authorized',
+    denied: 'denied',
+    closed: record.closed_by ?? 'expired',
+  } as const
+  return words[record.state]
 }
 
 /** While the event still says that people are awaited, the host may know better. */
@@ -328,15 +325,13 @@ async function soon(
   delivering: Promise<Delivered | undefined>,
   clock: HostDeps['clock'],
 ): Promise<Delivered | undefined> {
-  let cancel: () => void = () => undefined
+  const cancel: (() => void)[] = []
   const late = new Promise<undefined>((resolve) => {
-    cancel = clock.setTimer(VERDICT_WAIT_MS, () => {
-      resolve(undefined)
-    })
+    cancel.push(clock.setTimer(VERDICT_WAIT_MS, () => resolve(undefined)))
   })
   try {
     return await Promise.race([delivering, late])
   } finally {
-    cancel()
+    for (const stop of cancel) stop()
   }
 }

@@ -17,7 +17,6 @@ import {
   type Shape,
   stringShape,
 } from '@trustgw/protocol'
-import { timeField } from '../people/person.ts'
 
 /**
  * `waiting`: stored, and sent until the gateway answers. `accepted`, `refused`: its answer.

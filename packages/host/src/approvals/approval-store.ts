@@ -13,8 +13,7 @@ import {
   utf8Encode,
   verifyJws,
 } from '@trustgw/protocol'
-import { type Logger, RECORD_VALUE_MAX_BYTES, type RecordStore, type StoredRecord } from '@trustgw/runtime'
-import { sha256 } from '../crypto.ts'
+import { type Logger, RECORD_VALUE_MAX_BYTES, type RecordStore, type StoredRecord, sha256 } from '@trustgw/runtime'
 import type { HostKey } from '../deps.ts'
 import { StoredValueFault } from '../people/people-store.ts'
 import {

@@ -14,7 +14,7 @@ import {
   type TenantId,
   utf8Encode,
 } from '@trustgw/protocol'
-import { sha256 } from '../crypto.ts'
+import { sha256 } from '@trustgw/runtime'
 import type { HostDeps, HostKey } from '../deps.ts'
 import {
   type ApprovalRecord,
@@ -86,7 +86,7 @@ export class DecisionCourier {
   /** Stops sending; what is not settled stays stored. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await Promise.allSettled([...this.#running.values()])
+    await Promise.allSettled(this.#running.values())
   }
 
   async #run(actionId: ActionId, name: DecisionName): Promise<Delivered | undefined> {

@@ -1,7 +1,7 @@
 /** Ceremonies open at once; the oldest is dropped for a new one. */
 export const CEREMONIES_MAX_COUNT = 1_024
 /** How long a person has from the begin of a ceremony to its end. */
-export const CEREMONY_TTL_MS = 5 * 60_000
+export const CEREMONY_TTL_MS: number = 5 * 60_000
 
 interface Entry<T> {
   readonly value: T

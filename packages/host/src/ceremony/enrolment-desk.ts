@@ -1,5 +1,5 @@
 import { base64urlDecode, type EnrolStatement, type JsonObject, type TenantId } from '@trustgw/protocol'
-import { keyFingerprint, newNonce } from '../crypto.ts'
+import { credentialFingerprint, newNonce } from '../crypto.ts'
 import type { HostDeps } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
 import type { Enrolment, EnrolmentFiles } from '../people/enrolment.ts'
@@ -106,7 +106,7 @@ export class EnrolmentDesk {
     const enrolment = await this.#deps.files.find(open.token, now)
     if (enrolment === undefined) return await this.#refuseToken()
     const approval = { ...made, created_at: now }
-    const fingerprint = keyFingerprint(base64urlDecode(approval.public_key) ?? new Uint8Array())
+    const fingerprint = credentialFingerprint(base64urlDecode(approval.public_key) ?? new Uint8Array())
     const person = await this.#store(enrolment, open, { approval, fingerprint })
     if (person === undefined) return await this.#refuseToken()
     await this.#deps.files.remove(enrolment.id)

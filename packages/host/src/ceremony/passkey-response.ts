@@ -14,7 +14,6 @@ import {
   refuse,
   type Result,
   type Shape,
-  type ShapeOf,
   stringShape,
 } from '@trustgw/protocol'
 
@@ -43,7 +42,32 @@ const bytesField = (max: number): Shape<string> =>
 const credentialIdField = bytesField(1_400)
 const clientDataField = bytesField(4_096)
 
-const registrationShape = picked({
+/** What is used of RegistrationResponseJSON; every text but `type` is base64url. */
+export interface RegistrationResponse {
+  readonly id: string
+  readonly rawId: string
+  readonly type: 'public-key'
+  readonly response: {
+    readonly clientDataJSON: string
+    readonly attestationObject: string
+    readonly transports?: readonly string[]
+  }
+}
+
+/** What is used of AuthenticationResponseJSON; every text but `type` is base64url. */
+export interface AssertionResponse {
+  readonly id: string
+  readonly rawId: string
+  readonly type: 'public-key'
+  readonly response: {
+    readonly clientDataJSON: string
+    readonly authenticatorData: string
+    readonly signature: string
+    readonly userHandle?: string | null
+  }
+}
+
+export const registrationResponseShape: Shape<RegistrationResponse> = picked({
   id: credentialIdField,
   rawId: credentialIdField,
   type: oneOfShape('public-key'),
@@ -56,7 +80,7 @@ const registrationShape = picked({
   }),
 })
 
-const assertionShape = picked({
+export const assertionResponseShape: Shape<AssertionResponse> = picked({
   id: credentialIdField,
   rawId: credentialIdField,
   type: oneOfShape('public-key'),
@@ -67,9 +91,3 @@ const assertionShape = picked({
     userHandle: optionalMember(nullableShape(bytesField(128))),
   }),
 })
-
-export type RegistrationResponse = ShapeOf<typeof registrationShape>
-export type AssertionResponse = ShapeOf<typeof assertionShape>
-
-export const registrationResponseShape: Shape<RegistrationResponse> = registrationShape
-export const assertionResponseShape: Shape<AssertionResponse> = assertionShape

@@ -7,7 +7,8 @@ import {
   statementHash,
   utf8Encode,
 } from '@trustgw/protocol'
-import { hashAsChallenge, sha256 } from '../crypto.ts'
+import { sha256 } from '@trustgw/runtime'
+import { hashAsChallenge } from '../crypto.ts'
 import { type PasskeyRecord, type PersonId, userHandle } from '../people/person.ts'
 import { isSameOriginCeremony } from './client-data.ts'
 import type { AssertionResponse, RegistrationResponse } from './passkey-response.ts'

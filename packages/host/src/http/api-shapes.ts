@@ -1,35 +1,60 @@
+import { nullableShape, objectShape, type Shape, stringShape } from '@trustgw/protocol'
 import {
-  nullableShape,
-  objectShape,
-  type Shape,
-  type ShapeOf,
-  stringShape,
-} from '@trustgw/protocol'
-import { assertionResponseShape, registrationResponseShape } from '../ceremony/passkey-response.ts'
+  type AssertionResponse,
+  assertionResponseShape,
+  type RegistrationResponse,
+  registrationResponseShape,
+} from '../ceremony/passkey-response.ts'
 import { personNameField, tokenField } from '../people/person.ts'
 
-const nonEmptyLine = stringShape({ min: 1, max: 500 })
-const ceremonyField = tokenField
+const REASON_MAX_CHARS = 500
 
-const emptyMembers = objectShape({})
-const enrolBeginMembers = objectShape({
+export interface EnrolBegin {
+  readonly token: string
+  readonly name: string
+}
+
+export interface RegistrationStep {
+  readonly ceremony: string
+  readonly response: RegistrationResponse
+}
+
+export interface LoginFinish {
+  readonly ceremony: string
+  readonly response: AssertionResponse
+}
+
+export interface Approve {
+  readonly nonce: string
+  readonly assertion: AssertionResponse | null
+}
+
+export interface Deny {
+  readonly reason: string
+}
+
+export const emptyBody: Shape<object> = objectShape({})
+
+export const enrolBeginBody: Shape<EnrolBegin> = objectShape({
   token: stringShape({ min: 1, max: 256, characters: 'token' }),
   name: personNameField,
 })
-const registrationMembers = objectShape({
-  ceremony: ceremonyField,
+
+export const registrationBody: Shape<RegistrationStep> = objectShape({
+  ceremony: tokenField,
   response: registrationResponseShape,
 })
-const loginFinishMembers = objectShape({ ceremony: ceremonyField, response: assertionResponseShape })
-const approveMembers = objectShape({
+
+export const loginFinishBody: Shape<LoginFinish> = objectShape({
+  ceremony: tokenField,
+  response: assertionResponseShape,
+})
+
+export const approveBody: Shape<Approve> = objectShape({
   nonce: tokenField,
   assertion: nullableShape(assertionResponseShape),
 })
-const denyMembers = objectShape({ reason: nonEmptyLine })
 
-export const emptyBody: Shape<ShapeOf<typeof emptyMembers>> = emptyMembers
-export const enrolBeginBody: Shape<ShapeOf<typeof enrolBeginMembers>> = enrolBeginMembers
-export const registrationBody: Shape<ShapeOf<typeof registrationMembers>> = registrationMembers
-export const loginFinishBody: Shape<ShapeOf<typeof loginFinishMembers>> = loginFinishMembers
-export const approveBody: Shape<ShapeOf<typeof approveMembers>> = approveMembers
-export const denyBody: Shape<ShapeOf<typeof denyMembers>> = denyMembers
+export const denyBody: Shape<Deny> = objectShape({
+  reason: stringShape({ min: 1, max: REASON_MAX_CHARS }),
+})

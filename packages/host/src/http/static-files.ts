@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export const STATIC_FILES_MAX_COUNT = 512
-export const STATIC_TOTAL_MAX_BYTES = 32 * 1024 * 1024
+export const STATIC_TOTAL_MAX_BYTES: number = 32 * 1024 * 1024
 const STATIC_DEPTH_MAX_COUNT = 6
 
 const TYPES: ReadonlyMap<string, string> = new Map([

@@ -19,14 +19,14 @@ import {
   stringShape,
   type TenantId,
 } from '@trustgw/protocol'
-import type { Random } from '@trustgw/runtime'
-import { newNonce, sha256 } from '../crypto.ts'
+import { type Random, sha256 } from '@trustgw/runtime'
+import { newNonce } from '../crypto.ts'
 import { type PersonId, personIdField, rolesField } from './person.ts'
 
 /** How long an enrolment link works, unless told otherwise. */
-export const ENROLMENT_TTL_MS = 24 * 60 * 60_000
+export const ENROLMENT_TTL_MS: number = 24 * 60 * 60_000
 /** Longest life of an enrolment link. */
-export const ENROLMENT_TTL_MAX_MS = 30 * 24 * 60 * 60_000
+export const ENROLMENT_TTL_MAX_MS: number = 30 * 24 * 60 * 60_000
 const ENROLMENT_FILE_MAX_BYTES = 4_096
 const TOKEN_MAX_CHARS = 128
 const ID_RANDOM_BYTES = 16

@@ -17,20 +17,19 @@ import {
   utf8Encode,
   verifyJws,
 } from '@trustgw/protocol'
-import type { RecordStore } from '@trustgw/runtime'
-import { sha256 } from '../crypto.ts'
+import { type RecordStore, sha256 } from '@trustgw/runtime'
 import type { HostDeps, HostKey } from '../deps.ts'
 import type { PeopleStore } from '../people/people-store.ts'
 import { type PersonId, type PersonRecord, personIdField, timeField } from '../people/person.ts'
 
 /** How long a session token holds without use. */
-export const SESSION_TTL_MS = 15 * 60_000
+export const SESSION_TTL_MS: number = 15 * 60_000
 /** How long a session lasts whatever is done. */
-export const SESSION_MAX_MS = 12 * 60 * 60_000
+export const SESSION_MAX_MS: number = 12 * 60 * 60_000
 /** A token of this age is replaced when it is used. */
 export const SESSION_RENEW_AFTER_MS = 60_000
 /** How often ended sessions are removed. */
-export const SESSION_SWEEP_MS = 60 * 60_000
+export const SESSION_SWEEP_MS: number = 60 * 60_000
 
 const SESSION_TYP = 'session+jwt'
 const SESSION_ISS = 'trustgw/host'

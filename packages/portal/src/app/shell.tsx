@@ -19,15 +19,16 @@ export function Shell(props: {
   readonly route: Route
   readonly children: ReactNode
 }): ReactElement {
+  const development = usePortalState().installation?.mode === 'development'
   return (
-    <div className="flex min-h-dvh flex-col">
+    <div className={`flex min-h-dvh flex-col ${development ? '[--banner:2.3rem]' : '[--banner:0px]'}`}>
       <a
         href="#content"
         className="button button-primary sr-only z-50 focus:not-sr-only focus:fixed focus:top-3 focus:left-3"
       >
         Skip to the content
       </a>
-      <ModeBanner />
+      {development ? <DevelopmentBanner /> : null}
       <div className="flex min-w-0 flex-1 flex-col lg:flex-row">
         <TopBar />
         <Rail current={props.route.page} />
@@ -42,17 +43,17 @@ export function Shell(props: {
   )
 }
 
-function ModeBanner(): ReactElement | null {
-  const mode = usePortalState().installation?.mode
-  if (mode !== 'development') return null
+function DevelopmentBanner(): ReactElement {
   return (
-    <aside aria-label="Mode of this installation" className="bg-amber-wash text-amber">
+    <aside
+      aria-label="Mode of this installation"
+      className="sticky top-0 z-30 h-[var(--banner)] overflow-hidden bg-amber-wash text-amber"
+    >
       <div className="hazard h-1" aria-hidden="true" />
-      <p className="px-4 py-1.5 text-center text-sm">
+      <p className="px-4 py-1 text-center text-sm">
         <strong>Development mode.</strong>{' '}
         <span className="max-sm:hidden">
-          Keys were made by themselves and lie on this machine. Do not use it for real money or
-          data.
+          This installation made its own keys. Do not use it for real money or data.
         </span>
         <span className="sm:hidden">Not for real money or data.</span>
       </p>
@@ -72,7 +73,7 @@ function Brand(): ReactElement {
 function Rail({ current }: { readonly current: Route['page'] }): ReactElement {
   const { session } = usePortalState()
   return (
-    <div className="sticky top-0 hidden h-dvh w-56 shrink-0 flex-col self-start border-r border-line px-3 py-5 lg:flex">
+    <div className="sticky top-[var(--banner)] hidden h-[calc(100dvh-var(--banner))] w-56 shrink-0 flex-col self-start border-r border-line px-3 py-5 lg:flex">
       <div className="px-2 text-lg">
         <Brand />
       </div>

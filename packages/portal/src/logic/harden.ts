@@ -66,18 +66,20 @@ const SCRIPTS: readonly (readonly [string, RegExp])[] = [
 
 /**
  * Cuts a text into ink and marks. Total: every code point appears in exactly one segment. Spaces at
- * either end are marks too, since nobody sees them.
+ * either end are marks too, since nobody sees them; those of a `part` are not at an end.
  */
-export function hardenText(text: string): HardenedText {
+export function hardenText(text: string, extent: 'whole' | 'part' = 'whole'): HardenedText {
   const segments: Segment[] = []
-  const edge = { from: text.length - text.trimStart().length, to: text.trimEnd().length }
+  const ends = extent === 'whole'
+  const from = ends ? text.length - text.trimStart().length : 0
+  const to = ends ? text.trimEnd().length : text.length
   let plain = ''
   let marks = 0
   let combining = 0
   let at = 0
   for (const character of text) {
     combining = COMBINING.test(character) ? combining + 1 : 0
-    const outer = character === ' ' && (at < edge.from || at >= edge.to)
+    const outer = character === ' ' && (at < from || at >= to)
     const meaning = outer ? 'space at the edge' : meaningOf(character, combining)
     at += character.length
     if (character !== '\n' && meaning === undefined) {

@@ -2,16 +2,16 @@ import type { Operation } from '@trustgw/protocol'
 import type { ReviewRefusal } from './review.ts'
 
 const VERBS: Readonly<Record<Operation, string>> = {
-  read: 'read data with',
+  read: 'read with',
   create: 'create something with',
   update: 'change something with',
   delete: 'delete something with',
   transfer: 'move money or rights with',
 }
 
-/** `refund-bot wants to change something with “Refund an order”`: the part between the names. */
-export function operationVerb(operation: Operation): string {
-  return VERBS[operation]
+/** `refund-bot wants to move money with “Refund an order”`: the part between the names. */
+export function operationVerb(operation: Operation, movesMoney: boolean): string {
+  return movesMoney ? 'move money with' : VERBS[operation]
 }
 
 const NOUNS: Readonly<Record<Operation, string>> = {

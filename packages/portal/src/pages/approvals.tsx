@@ -26,7 +26,7 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
     <div className="lg:grid lg:grid-cols-[21rem_minmax(0,1fr)]">
       <section
         aria-labelledby="list-title"
-        className={`border-line lg:sticky lg:top-0 lg:h-dvh lg:overflow-y-auto lg:border-r ${
+        className={`border-line lg:sticky lg:top-[var(--banner)] lg:h-[calc(100dvh-var(--banner))] lg:overflow-y-auto lg:border-r ${
           id === undefined ? '' : 'max-lg:hidden'
         }`}
       >

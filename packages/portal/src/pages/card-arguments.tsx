@@ -72,9 +72,9 @@ function Value(props: { readonly row: ArgumentRow; readonly open: boolean }): Re
   if (hidden === 0) return <Hardened text={row.text} />
   return (
     <>
-      <Hardened text={head} />
+      <Hardened text={head} part />
       <span className="chip mx-1 bg-amber-wash text-amber">… {counted(hidden)} hidden …</span>
-      <Hardened text={tail} />
+      <Hardened text={tail} part />
     </>
   )
 }

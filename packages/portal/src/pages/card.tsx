@@ -29,7 +29,7 @@ export function Card(props: {
   const state = feed.events.get(props.id)?.state ?? 'pending_approval'
   const waits = state === 'pending_approval'
   return (
-    <article aria-labelledby={CARD_TITLE_ID} className="mx-auto max-w-3xl px-4 py-5 lg:px-8 lg:py-8">
+    <article aria-labelledby={CARD_TITLE_ID} className="mx-auto max-w-3xl px-3 py-4 lg:px-8 lg:py-8">
       <NavLink to="/" className="button button-quiet mb-3 -ml-2.5 lg:hidden">
         <Icon name="back" />
         All approvals
@@ -80,7 +80,7 @@ function Reviewed({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactEl
           tabIndex={-1}
           className="text-xl leading-snug font-normal tracking-tight text-balance lg:text-2xl"
         >
-          <Summary request={reviewed.request} />
+          <Summary reviewed={reviewed} />
         </h1>
         <BigAmount amount={reviewed.amount} />
       </header>
@@ -94,8 +94,8 @@ function Reviewed({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactEl
   )
 }
 
-function Summary({ request }: { readonly request: ApprovalRequest }): ReactElement {
-  const { contract, decision } = request
+function Summary({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactElement {
+  const { contract, decision } = reviewed.request
   return (
     <>
       <strong className="font-semibold">
@@ -110,7 +110,7 @@ function Summary({ request }: { readonly request: ApprovalRequest }): ReactEleme
           ,
         </>
       )}{' '}
-      wants to {operationVerb(contract.operation)}{' '}
+      wants to {operationVerb(contract.operation, reviewed.amount.kind === 'money')}{' '}
       <strong className="font-semibold">
         “<Hardened text={contract.title} />”
       </strong>

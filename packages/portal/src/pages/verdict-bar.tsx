@@ -31,7 +31,7 @@ export function VerdictBar(props: {
   return (
     <section
       aria-label="Your decision"
-      className="sticky bottom-[3.55rem] z-10 border-t border-line bg-raised px-5 py-4 lg:bottom-0 lg:px-8"
+      className="sticky bottom-14 z-10 border-t border-line bg-raised px-4 py-4 lg:bottom-0 lg:px-8"
     >
       {status.kind === 'failed' ? (
         <div className="mb-3">
@@ -96,11 +96,11 @@ function Choices(props: {
     else void portal.approve(id)
   }
   return (
-    <div className="flex flex-wrap items-center justify-end gap-3">
+    <div className="flex flex-wrap items-center justify-end gap-2 sm:gap-3">
       {hindrance === undefined ? null : <p className="flex-1 basis-56 font-semibold">{hindrance}</p>}
       <button
         type="button"
-        className="button button-deny max-sm:flex-1"
+        className="button button-deny max-sm:px-3"
         onClick={() => setMode(confirming ? 'choose' : 'deny')}
       >
         {confirming ? 'Back' : 'Deny…'}
@@ -108,7 +108,7 @@ function Choices(props: {
       {reviewed === undefined || hindrance !== undefined ? null : (
         <button
           type="button"
-          className="button button-primary max-sm:flex-2"
+          className="button button-primary max-sm:flex-1 max-sm:px-2"
           aria-disabled={!armed}
           onClick={armed ? approve : undefined}
           onKeyDown={(event) => {

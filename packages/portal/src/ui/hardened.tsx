@@ -5,8 +5,12 @@ import { hardenText } from '../logic/harden.ts'
  * Text that came from outside. Text nodes only, isolated from the direction of its neighbours, with
  * whatever has no ink of its own drawn as a mark.
  */
-export function Hardened({ text }: { readonly text: string }): ReactElement {
-  const hard = hardenText(text)
+export function Hardened(props: {
+  readonly text: string
+  /** One end of a folded text. */
+  readonly part?: boolean
+}): ReactElement {
+  const hard = hardenText(props.text, props.part === true ? 'part' : 'whole')
   return (
     <bdi dir="ltr">
       {hard.segments.map((segment, index) => {

@@ -32,6 +32,7 @@ export class PortalDouble {
   installation: object = {}
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
+  approvalCredentials: string[] = []
   /** Bodies of what was posted, by path. */
   readonly posted = new Map<string, unknown>()
   readonly #root: string
@@ -137,7 +138,7 @@ export class PortalDouble {
     decide_by: approval.decide_by,
     run_by: approval.run_by,
     rp_id: 'localhost',
-    credential_ids: [],
+    credential_ids: this.approvalCredentials,
   })
 
   #session(): object {
@@ -176,6 +177,8 @@ export class PortalDouble {
     }
     if (step === 'login') return [200, { approval_options: options('approval', 'approvals') }]
     this.signedIn = true
+    const finish = this.posted.get('/api/enrolment/finish') as { response: { id: string } }
+    this.approvalCredentials = [finish.response.id]
     return [200, { person, fingerprint: '3f9c 02ab 71de 88c4 5510 e7fa 9b3d 6c21' }]
   }
 }

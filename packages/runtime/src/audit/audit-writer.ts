@@ -1,4 +1,4 @@
-import type { Actor, ActionId, AuditEvent, AuditEventType, AuditPayload } from '@trustgw/protocol'
+import type { ActionId, Actor, AuditEvent, AuditEventType, AuditPayload } from '@trustgw/protocol'
 
 /** What a caller says about an event; the writer adds identity, order, time and signature. */
 export interface AuditFields {

@@ -99,7 +99,7 @@ export class ChainWriter implements AuditWriter {
   /** After trouble: stores what is open, in order, before anything else. */
   async #settle(): Promise<void> {
     if (!this.#troubled && !this.#failed) return
-    for (const pending of [...this.#pending]) {
+    for (const pending of this.#pending) {
       try {
         await this.#publish(pending, AUDIT_RESYNC_BUDGET_MS)
         this.#pending.delete(pending)

@@ -7,9 +7,10 @@ import type { Bus } from './bus.ts'
 
 /**
  * Which account's streams: `data` is the control plane's, `exd` is that of an executor profile.
- * Each crosses the account boundary under a prefix of its own (spec/protocol.md §6).
+ * Each crosses the account boundary under a prefix of its own (spec/protocol.md §6). `own`: the
+ * identity's own account, for provisioning only.
  */
-export type StreamHome = 'data' | 'exd'
+export type StreamHome = 'data' | 'exd' | 'own'
 
 export interface BucketOptions {
   readonly home: StreamHome

@@ -36,6 +36,7 @@ const PING_INTERVAL_MS = 15_000
 const API_PREFIX: Readonly<Record<StreamHome, string>> = {
   data: '$JS.data.API',
   exd: '$JS.exd.API',
+  own: '$JS.API',
 }
 
 /**
@@ -58,7 +59,7 @@ export async function connectNats(options: ConnectNatsOptions): Promise<BusLink>
     reader: ({ home, stream }) =>
       new NatsStoredReader({ ...context, api: API_PREFIX[home], stream }),
     consumer: ({ home, stream, durable }) =>
-      new NatsStoredConsumer({ ...context, api: API_PREFIX[home], stream, durable }),
+      new NatsStoredConsumer({ ...context, api: API_PREFIX[home], stream, durable, bus }),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Logger } from '../log/logger.ts'
+import { busStreams } from '../nats/streams.ts'
 import { MemoryConsumer, MemoryDurable } from '../store/memory-consumer.ts'
 import {
   MemoryClaimStore,
@@ -7,7 +8,6 @@ import {
   MemoryRecordStore,
 } from '../store/memory-stores.ts'
 import { MemoryStream, memoryStreamOf } from '../store/memory-stream.ts'
-import { busStreams } from '../nats/streams.ts'
 import type { Requester } from './bus.ts'
 import type { BusLink } from './bus-link.ts'
 import { type Crossing, crossSubject } from './crossing.ts'

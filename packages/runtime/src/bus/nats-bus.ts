@@ -29,9 +29,7 @@ export class NatsBus implements Bus {
     this.#nc = nc
     this.#logger = logger
     void this.#followStatus()
-    void nc.closed().then(() => {
-      this.#setStatus('closed')
-    })
+    void this.#followClose()
   }
 
   get status(): BusStatus {
@@ -163,6 +161,11 @@ export class NatsBus implements Bus {
     const name = error instanceof Error ? error.name : typeof error
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
     this.#logger.error('bus_handler_failed', { subject, error: name, code })
+  }
+
+  async #followClose(): Promise<void> {
+    await this.#nc.closed()
+    this.#setStatus('closed')
   }
 
   async #followStatus(): Promise<void> {

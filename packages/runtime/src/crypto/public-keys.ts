@@ -120,12 +120,17 @@ function parseKey(value: Json): PublicKey | undefined {
   const { kid, role, public: encoded, component, tenant, ...rest } = value
   if (Object.keys(rest).length > 0 || !isName(kid) || !isName(component)) return undefined
   const known = KEY_ROLES.find((name) => name === role)
-  const publicKey = typeof encoded === 'string' ? base64urlDecode(encoded) : undefined
-  if (known === undefined || publicKey?.length !== ED25519_PUBLIC_KEY_BYTES) return undefined
+  const publicKey = rawKeyOf(encoded)
+  if (known === undefined || publicKey === undefined) return undefined
   const key = { kid, role: known, publicKey, component }
   if (tenant === undefined) return key
   const slug = typeof tenant === 'string' ? parseTenantId(tenant) : undefined
   return slug?.ok === true ? { ...key, tenant: slug.value } : undefined
+}
+
+function rawKeyOf(encoded: Json | undefined): Uint8Array | undefined {
+  const bytes = typeof encoded === 'string' ? base64urlDecode(encoded) : undefined
+  return bytes?.length === ED25519_PUBLIC_KEY_BYTES ? bytes : undefined
 }
 
 function isName(value: Json | undefined): value is string {

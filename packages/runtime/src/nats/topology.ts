@@ -133,7 +133,8 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
         service(`$KV.tools.*.${profile}`),
       ]),
       ...[...buckets].flatMap((bucket) => bucketReads(bucket)),
-      ...auditReads(),
+      ...streamReads('AUDIT'),
+      ...streamReads('UI'),
       ...consumer('AUDIT', 'log'),
       ...consumer('RESULTS', 'gateway'),
       stream(liveSubject('$KV.agents.>')),
@@ -159,7 +160,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       data(service('$KV.actions.>')),
       data(service('$KV.open_actions.>')),
       ...GATEWAY_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
-      ...auditReads().map(data),
+      ...streamReads('AUDIT').map(data),
       ...consumer('RESULTS', 'gateway').map(data),
       live('$KV.agents.>'),
       live('$KV.tools.>'),
@@ -182,7 +183,8 @@ function hostAccount(): AccountSpec {
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
       ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
-      ...auditReads().map(data),
+      ...streamReads('AUDIT').map(data),
+      ...streamReads('UI').map(data),
       live(subjectPattern(SUBJECTS.ui_events)),
     ],
   }
@@ -193,7 +195,7 @@ function logAccount(): AccountSpec {
   return {
     name: LOG_ACCOUNT,
     exports: [],
-    imports: [...consumer('AUDIT', 'log'), ...auditReads()].map(data),
+    imports: [...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
   }
 }
 
@@ -219,7 +221,7 @@ function executorSpec(profile: string): AccountSpec {
     exports: [service(subjectPattern(SUBJECTS.exec_invoke, { profile }))],
     imports: [
       ...executorCrossings().map(own),
-      ...auditReads().map(data),
+      ...streamReads('AUDIT').map(data),
       // The boundary stamps the profile: no executor can write in another's name.
       stamp(
         subjectPattern(SUBJECTS.exec_result, { profile }),
@@ -336,8 +338,8 @@ function bucketReads(bucket: string): readonly ExportSpec[] {
 }
 
 /** One stored event by sequence or by subject. */
-function auditReads(): readonly ExportSpec[] {
-  return [service('$JS.API.DIRECT.GET.AUDIT'), service('$JS.API.DIRECT.GET.AUDIT.>')]
+function streamReads(name: 'AUDIT' | 'UI'): readonly ExportSpec[] {
+  return [service(`$JS.API.DIRECT.GET.${name}`), service(`$JS.API.DIRECT.GET.${name}.>`)]
 }
 
 function consumer(name: string, durable: string): readonly ExportSpec[] {

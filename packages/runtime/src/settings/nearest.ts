@@ -18,9 +18,9 @@ const NAME_MAX_CHARS = 64
 function editDistance(left: string, right: string): number {
   if (left.length > NAME_MAX_CHARS || right.length > NAME_MAX_CHARS) return NAME_MAX_CHARS
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (const [i, letter] of [...left].entries()) {
+  for (const [i, letter] of left.split('').entries()) {
     const next = [i + 1]
-    for (const [j, other] of [...right].entries()) {
+    for (const [j, other] of right.split('').entries()) {
       const substitute = (row[j] ?? 0) + (letter === other ? 0 : 1)
       next.push(Math.min(substitute, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
     }

@@ -7,6 +7,7 @@ import {
   SETTING_KEYS,
   SETTINGS_FILE_MAX_BYTES,
   SETTINGS_FILE_VARIABLE,
+  type SettingDefinition,
   type SettingKey,
   type Settings,
   type SettingValue,
@@ -36,7 +37,7 @@ export interface SettingsSources {
  */
 export function readSettings(sources: SettingsSources): SettingsOutcome {
   const problems: SettingsProblem[] = []
-  const raw = new Map<SettingKey, { readonly value: unknown; readonly from: string }>()
+  const raw = new Map<SettingKey, Given>()
   for (const [key, value] of fileEntries(sources.toml ?? '', problems)) {
     if (isSettingKey(key)) raw.set(key, { value, from: key })
     else problems.push(unknown('unknown_key', key, SETTING_KEYS))
@@ -45,21 +46,41 @@ export function readSettings(sources: SettingsSources): SettingsOutcome {
     raw.set(key, { value, from })
   }
   const development = raw.get('mode')?.value === 'development'
+  const values = readValues(raw, development, problems)
+  return finish(values, problems, sources.baseDir)
+}
+
+interface Given {
+  readonly value: unknown
+  /** The setting or variable that said so. */
+  readonly from: string
+}
+
+function readValues(
+  raw: ReadonlyMap<SettingKey, Given>,
+  development: boolean,
+  problems: SettingsProblem[],
+): ReadonlyMap<SettingKey, SettingValue> {
   const values = new Map<SettingKey, SettingValue>()
   for (const key of SETTING_KEYS) {
     const definition = definitionOf(key)
-    const given = raw.get(key)
-    const standard = development
-      ? (definition.development ?? definition.default)
-      : definition.default
-    const value = readValue(definition, given === undefined ? standard : given.value)
-    if (value !== undefined) values.set(key, value)
-    else problems.push(wrongValue(key, given?.from ?? key))
-    if (!development && definition.developmentOnly === true && value !== definition.default) {
-      problems.push(developmentOnly(key, given?.from ?? key))
-    }
+    const from = raw.get(key)?.from ?? key
+    const value = readValue(definition, rawValue(definition, raw.get(key), development))
+    if (value === undefined) problems.push(wrongValue(key, from))
+    else values.set(key, value)
+    const loose = definition.developmentOnly === true && value !== definition.default
+    if (loose && !development) problems.push(developmentOnly(key, from))
   }
-  return finish(values, problems, sources.baseDir)
+  return values
+}
+
+function rawValue(
+  definition: SettingDefinition,
+  given: Given | undefined,
+  development: boolean,
+): unknown {
+  if (given !== undefined) return given.value
+  return development ? (definition.development ?? definition.default) : definition.default
 }
 
 function finish(
@@ -109,15 +130,24 @@ function* fileEntries(
     problems.push({ reason: 'file_too_large', where: 'file', message: 'The file is too large.' })
     return
   }
-  try {
-    for (const [name, value] of Object.entries(parse(toml))) {
-      if (!isTable(value)) yield [name, value]
-      else for (const [inner, leaf] of Object.entries(value)) yield [`${name}.${inner}`, leaf]
+  const tables = parseToml(toml, problems)
+  for (const [name, value] of Object.entries(tables)) {
+    if (isTable(value)) {
+      for (const [inner, leaf] of Object.entries(value)) yield [`${name}.${inner}`, leaf]
+    } else {
+      yield [name, value]
     }
+  }
+}
+
+function parseToml(toml: string, problems: SettingsProblem[]): object {
+  try {
+    return parse(toml)
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
     const message = `Line ${error.line}, column ${error.column}: not valid TOML.`
     problems.push({ reason: 'toml_syntax', where: 'file', message })
+    return {}
   }
 }
 

@@ -51,7 +51,7 @@ export function parseOrigin(text: string): string | undefined {
 
 type Reader = (raw: unknown, definition: SettingDefinition) => SettingValue | undefined
 
-function text(read: (value: string) => SettingValue | undefined): Reader {
+function textOf(read: (value: string) => SettingValue | undefined): Reader {
   return (raw) => (typeof raw === 'string' ? read(raw) : undefined)
 }
 
@@ -81,17 +81,17 @@ function splitList(value: string): readonly string[] {
 
 const READERS: Readonly<Record<SettingKind, Reader>> = {
   choice: (raw, definition) => definition.choices?.find((choice) => choice === raw),
-  text: text((value) => (/\p{Cc}/u.test(value) ? undefined : value)),
-  path: text((value) => (value === '' || /\p{Cc}/u.test(value) ? undefined : value)),
-  slug: text((value) => (parseTenantId(value).ok ? value : undefined)),
+  text: textOf((value) => (/\p{Cc}/u.test(value) ? undefined : value)),
+  path: textOf((value) => (value === '' || /\p{Cc}/u.test(value) ? undefined : value)),
+  slug: textOf((value) => (parseTenantId(value).ok ? value : undefined)),
   port: (raw) => (typeof raw === 'number' ? within(raw, { min: 0, max: PORT_MAX }) : undefined),
-  listen: text(parseListen),
-  url: text((value) => (value === '' ? '' : parseOrigin(value))),
+  listen: textOf(parseListen),
+  url: textOf((value) => (value === '' ? '' : parseOrigin(value))),
   origins: listOf(parseOrigin),
   hosts: listOf((entry) => (HOST.test(entry) ? entry : undefined)),
   duration: (raw, definition) =>
     typeof raw === 'string' ? within(parseDuration(raw), definition) : undefined,
-  sync: text((value) => {
+  sync: textOf((value) => {
     if (value === 'always') return value
     return (parseDuration(value) ?? 0) > 0 ? value : undefined
   }),

@@ -35,6 +35,8 @@ export class MemoryDurable {
 
 const MEMORY_RETRY_PAUSE_MS = 5
 
+type Handler = (delivery: Delivery) => Promise<DeliveryOutcome>
+
 /** Reads a memory stream through its durable place. One reader at a time. */
 export class MemoryConsumer implements StoredConsumer {
   readonly #durable: MemoryDurable
@@ -45,39 +47,55 @@ export class MemoryConsumer implements StoredConsumer {
     this.#logger = logger
   }
 
-  consume(handler: (delivery: Delivery) => Promise<DeliveryOutcome>): { stop(): Promise<void> } {
-    let stopped = false
-    let wake: () => void = () => undefined
-    const forget = this.#durable.stream.onAppend(() => wake())
-    const run = async (): Promise<void> => {
-      while (!stopped) {
-        const delivery = this.#durable.next()
-        if (delivery === undefined) {
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-        } else {
-          await this.#handle(delivery, handler)
-        }
-      }
-    }
-    const running = run()
+  consume(handler: Handler): { stop(): Promise<void> } {
+    const pump = new MemoryPump(this.#durable, this.#logger, handler)
+    const running = pump.run()
     return {
       stop: async () => {
-        stopped = true
-        forget()
-        wake()
+        pump.stop()
         await running
       },
     }
   }
+}
 
-  async #handle(
-    delivery: Delivery,
-    handler: (delivery: Delivery) => Promise<DeliveryOutcome>,
-  ): Promise<void> {
+class MemoryPump {
+  readonly #durable: MemoryDurable
+  readonly #logger: Logger
+  readonly #handler: Handler
+  #stopped = false
+  #wake: (() => void) | undefined
+
+  constructor(durable: MemoryDurable, logger: Logger, handler: Handler) {
+    this.#durable = durable
+    this.#logger = logger
+    this.#handler = handler
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#wake?.()
+  }
+
+  async run(): Promise<void> {
+    const forget = this.#durable.stream.onAppend(() => this.#wake?.())
+    while (!this.#stopped) {
+      const delivery = this.#durable.next()
+      if (delivery === undefined) await this.#wait()
+      else await this.#handle(delivery)
+    }
+    forget()
+  }
+
+  async #wait(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  async #handle(delivery: Delivery): Promise<void> {
     try {
-      if ((await handler(delivery)) === 'ack') {
+      if ((await this.#handler(delivery)) === 'ack') {
         this.#durable.acknowledge(delivery.seq)
         return
       }

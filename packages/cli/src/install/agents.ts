@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto'
+import {
+  AGENT_RECORD_MAX_BYTES,
+  AGENT_RECORD_TYP,
+  type AgentRecord,
+  agentRecordJson,
+  agentRecordShape,
+  formatApiKey,
+  hashText,
+  readShape,
+  signJws,
+  type TenantId,
+  utf8Encode,
+  verifyJws,
+} from '@trustgw/protocol'
+import {
+  atomicWriteFile,
+  type BusLink,
+  connectNats,
+  issueUser,
+  keyIdOf,
+  loadBusKeys,
+  loadPublicKeys,
+  loadSigningKey,
+  nodeRandom,
+  type RecordStore,
+  readCredsFile,
+  SECRET_FILE_MODE,
+  type Settings,
+  sha256,
+  silentLogger,
+} from '@trustgw/runtime'
+import { InstallFault } from './install.ts'
+import { layoutOf } from './layout.ts'
+
+const KEY_ID_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
+const KEY_ID_CHARS = 16
+const SECRET_BYTES = 32
+
+/** What a new agent gets; the key is shown once and stored nowhere. */
+export interface NewAgent {
+  readonly record: AgentRecord
+  readonly api_key: string
+}
+
+export interface AgentWish {
+  readonly agent: string
+  readonly title: string
+  readonly on_behalf_of: string | null
+}
+
+/**
+ * The operator's hand on the bucket `agents`: connects with the provisioning identity for as long
+ * as one command takes. Records are signed by the operator's root key.
+ */
+export class AgentAdmin {
+  readonly #link: BusLink
+  readonly #settings: Settings
+  readonly #tenant: TenantId
+
+  private constructor(link: BusLink, settings: Settings, tenant: TenantId) {
+    this.#link = link
+    this.#settings = settings
+    this.#tenant = tenant
+  }
+
+  static async open(settings: Settings, tenant: TenantId): Promise<AgentAdmin> {
+    const creds = readCredsFile(layoutOf(settings).provisionData)
+    const servers = [`nats://127.0.0.1:${settings.nats.port}`]
+    const link = await connectNats({
+      servers,
+      creds,
+      logger: silentLogger,
+      random: nodeRandom,
+      budgetMs: 3_000,
+    })
+    return new AgentAdmin(link, settings, tenant)
+  }
+
+  async close(): Promise<void> {
+    await this.#link.bus.drain()
+  }
+
+  async list(): Promise<readonly AgentRecord[]> {
+    const keys = await loadPublicKeys(layoutOf(this.#settings).publicKeys)
+    const stored = await this.#records().list(this.#tenant)
+    return stored.flatMap(({ value }) => {
+      const verified = verifyJws(new TextDecoder().decode(value), {
+        typ: AGENT_RECORD_TYP,
+        maxBytes: AGENT_RECORD_MAX_BYTES,
+        keyFor: keys.keyFor({ role: 'operator' }),
+      })
+      const read = verified.ok ? readShape(agentRecordShape, verified.value.payload) : verified
+      return read.ok ? [read.value] : []
+    })
+  }
+
+  /** Registers an agent with an API key. */
+  async addWithKey(wish: AgentWish): Promise<NewAgent> {
+    const key_id = newKeyId()
+    const secret = randomBytes(SECRET_BYTES).toString('base64url')
+    const record = await this.#write(wish, {
+      key_id,
+      secret_hash: hashText(sha256, secret),
+      nkey: null,
+    })
+    return { record, api_key: formatApiKey({ tenant: this.#tenant, key_id, secret }) }
+  }
+
+  /** Registers an agent with an identity of its own on the bus, written to a credentials file. */
+  async addOnBus(wish: AgentWish, file: string): Promise<AgentRecord> {
+    const keys = loadBusKeys(layoutOf(this.#settings).busKeys)
+    const role = { kind: 'agent', tenant: this.#tenant, label: wish.agent } as const
+    const issued = issueUser(keys, role, { issuedAt: Math.floor(Date.now() / 1000) })
+    await atomicWriteFile(file, issued.text, { mode: SECRET_FILE_MODE, fresh: true })
+    return this.#write(wish, { key_id: newKeyId(), secret_hash: null, nkey: issued.creds.user })
+  }
+
+  /** False when there is no such active credential. Gateways refuse it within a second. */
+  async revoke(keyId: string): Promise<boolean> {
+    const record = (await this.list()).find(
+      (one) => one.key_id === keyId && one.status === 'active',
+    )
+    const key = `${this.#tenant}.${keyId}`
+    const stored = record === undefined ? undefined : await this.#records().get(key)
+    if (record === undefined || stored === undefined) return false
+    const revoked: AgentRecord = { ...record, status: 'revoked', changed_at: Date.now() }
+    const replaced = await this.#records().replace(
+      key,
+      await this.#signed(revoked),
+      stored.revision,
+    )
+    return replaced.ok
+  }
+
+  async #write(
+    wish: AgentWish,
+    credential: Pick<AgentRecord, 'key_id' | 'secret_hash' | 'nkey'>,
+  ): Promise<AgentRecord> {
+    const now = Date.now()
+    const record: AgentRecord = {
+      v: 1,
+      tenant: this.#tenant,
+      ...wish,
+      workspace: 'default',
+      ...credential,
+      status: 'active',
+      created_at: now,
+      changed_at: now,
+    }
+    const read = readShape(agentRecordShape, agentRecordJson(record))
+    if (!read.ok)
+      throw new InstallFault(
+        'agent',
+        `not a name for an agent: ${wish.agent} (${read.detail ?? ''})`,
+      )
+    await this.#records().create(`${this.#tenant}.${record.key_id}`, await this.#signed(record))
+    return record
+  }
+
+  async #signed(record: AgentRecord): Promise<Uint8Array> {
+    const key = await loadSigningKey(layoutOf(this.#settings).operatorKey)
+    const kid = keyIdOf('operator', key.publicKey)
+    return utf8Encode(
+      signJws({ typ: AGENT_RECORD_TYP, kid, payload: agentRecordJson(record) }, key.sign),
+    )
+  }
+
+  #records(): RecordStore {
+    return this.#link.records({ home: 'own', bucket: 'agents' })
+  }
+}
+
+function newKeyId(): string {
+  return Array.from(randomBytes(KEY_ID_CHARS), (byte) => KEY_ID_ALPHABET[byte & 31]).join('')
+}

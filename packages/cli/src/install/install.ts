@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto'
+import { cp, mkdir, readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseTenantId, type TenantId } from '@trustgw/protocol'
+import {
+  agentsAccount,
+  atomicWriteFile,
+  type BusRole,
+  busAccountKeys,
+  createBusKeys,
+  createSigningKeyFile,
+  issueUser,
+  type KeyRole,
+  keyIdOf,
+  loadPublicKeys,
+  loadSigningKey,
+  makePrivateDir,
+  type PublicKey,
+  peopleAccount,
+  SECRET_FILE_MODE,
+  type Settings,
+  writePublicKeys,
+} from '@trustgw/runtime'
+import { type Layout, layoutOf } from './layout.ts'
+
+/** What is not there although the installation needs it; `message` says what to do. */
+export class InstallFault extends Error {
+  readonly code: 'not_installed' | 'already_installed' | 'tenant' | 'agent'
+  constructor(code: InstallFault['code'], message: string) {
+    super(message)
+    this.name = 'InstallFault'
+    this.code = code
+  }
+}
+
+const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '../../../../../../examples')
+const PUBLIC_MODE = 0o644
+
+interface KeyFile {
+  readonly role: KeyRole
+  readonly file: string
+  readonly component: string
+}
+
+function keyFiles(layout: Layout, profile: string): readonly KeyFile[] {
+  return [
+    { role: 'operator', file: layout.operatorKey, component: 'operator' },
+    { role: 'grant', file: layout.gateway.grantKey, component: 'gateway' },
+    { role: 'audit', file: layout.gateway.auditKey, component: 'gateway' },
+    { role: 'host', file: layout.host.hostKey, component: 'host' },
+    { role: 'session', file: layout.host.sessionKey, component: 'host' },
+    { role: 'audit', file: layout.host.auditKey, component: 'host' },
+    { role: 'result', file: layout.executor.resultKey, component: `exec-${profile}` },
+    { role: 'audit', file: layout.executor.auditKey, component: `exec-${profile}` },
+    { role: 'log', file: layout.log.logKey, component: 'log' },
+  ]
+}
+
+export function tenantOf(settings: Settings): TenantId {
+  const tenant = parseTenantId(settings.tenant)
+  if (!tenant.ok) throw new InstallFault('tenant', `"${settings.tenant}" is not a tenant's slug`)
+  return tenant.value
+}
+
+/** Every file that must be there before a service starts; those that are missing. */
+export async function missingFiles(settings: Settings): Promise<readonly string[]> {
+  const layout = layoutOf(settings)
+  const needed = [
+    ...keyFiles(layout, settings.executor.profile).map((key) => key.file),
+    layout.gateway.creds,
+    layout.host.creds,
+    layout.host.peopleKey,
+    layout.executor.creds,
+    layout.executor.credentials,
+    layout.log.creds,
+    layout.publicKeys,
+    layout.accounts,
+    layout.policy,
+    layout.connectors,
+  ]
+  const there = await Promise.all(needed.map(exists))
+  return needed.filter((_, index) => there[index] !== true)
+}
+
+/**
+ * Makes keys, identities, policy and connectors for one server. Files that are there are kept, so
+ * that an interrupted run is continued by the next.
+ */
+export async function install(settings: Settings): Promise<Layout> {
+  const layout = layoutOf(settings)
+  const { profile } = settings.executor
+  const tenant = tenantOf(settings)
+  const dirs = [layout.state, layout.operator, layout.bus, layout.gateway.dir, layout.host.dir]
+  for (const dir of [...dirs, layout.executor.dir, layout.log.dir, layout.logs])
+    await makePrivateDir(dir)
+  await mkdir(dirname(layout.publicKeys), { recursive: true })
+  await makeSigningKeys(layout, profile)
+  await makeBusIdentities(layout, tenant, profile)
+  await copyExample(join(EXAMPLES, 'policies/quick-start.toml'), layout.policy)
+  await copyExample(join(EXAMPLES, 'connectors'), layout.connectors)
+  await copyExample(join(EXAMPLES, 'files'), join(layout.state, 'files'))
+  await makeCredentials(layout, tenant)
+  return layout
+}
+
+async function makeSigningKeys(layout: Layout, profile: string): Promise<void> {
+  const keys: PublicKey[] = []
+  for (const { role, file, component } of keyFiles(layout, profile)) {
+    const key = (await exists(file)) ? await loadSigningKey(file) : await createSigningKeyFile(file)
+    keys.push({ kid: keyIdOf(role, key.publicKey), role, publicKey: key.publicKey, component })
+  }
+  // Keys that were replaced stay listed: what they signed must verify for ever.
+  const before = (await exists(layout.publicKeys))
+    ? (await loadPublicKeys(layout.publicKeys)).keys
+    : []
+  const old = before.filter((known) => !keys.some((key) => key.kid === known.kid))
+  await writePublicKeys(layout.publicKeys, [...keys, ...old])
+}
+
+async function makeBusIdentities(layout: Layout, tenant: TenantId, profile: string): Promise<void> {
+  const keys = createBusKeys(layout.busKeys, { tenants: [tenant], profiles: [profile] })
+  const roles: readonly (readonly [string, BusRole])[] = [
+    [layout.gateway.creds, { kind: 'gateway' }],
+    [layout.host.creds, { kind: 'host' }],
+    [layout.executor.creds, { kind: 'executor', profile }],
+    [layout.log.creds, { kind: 'log' }],
+    [layout.provisionData, { kind: 'provision_data' }],
+  ]
+  const issuedAt = Math.floor(Date.now() / 1000)
+  for (const [file, role] of roles) {
+    if (!(await exists(file))) await writeSecret(file, issueUser(keys, role, { issuedAt }).text)
+  }
+  const people = keys.scope(peopleAccount(tenant)).seed()
+  if (!(await exists(layout.host.peopleKey)))
+    await writeSecret(layout.host.peopleKey, `${people}\n`)
+  const accounts = busAccountKeys(keys)
+  const known = {
+    agents: { [tenant]: accounts[agentsAccount(tenant)] },
+    people: { [tenant]: accounts[peopleAccount(tenant)] },
+  }
+  await atomicWriteFile(layout.accounts, `${JSON.stringify(known, null, 2)}\n`, {
+    mode: PUBLIC_MODE,
+  })
+}
+
+/** The example shop's key: the executor gets it as a credential, the shop as its key file. */
+async function makeCredentials(layout: Layout, tenant: TenantId): Promise<void> {
+  if (await exists(layout.executor.credentials)) return
+  const secret = randomBytes(32).toString('base64url')
+  await makePrivateDir(layout.shop.dir)
+  await writeSecret(layout.shop.keyFile, `${secret}\n`)
+  const text = `# What this executor may act with. Only the executor reads this file; keep it at mode 600.
+# \`allow\` lists the principals that may use a credential; "*" stands for any.
+version = 1
+
+[credentials.shop]
+secret = "${secret}"
+allow  = [{ tenant = "${tenant}", issuer = "*", client = "*", subject = "*" }]
+`
+  await writeSecret(layout.executor.credentials, text)
+}
+
+async function copyExample(from: string, to: string): Promise<void> {
+  if (await exists(to)) return
+  await cp(from, to, { recursive: true })
+}
+
+function writeSecret(file: string, text: string): Promise<void> {
+  return atomicWriteFile(file, text, { mode: SECRET_FILE_MODE })
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await stat(file)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Public account keys of a tenant, as the server states them. */
+export interface TenantAccounts {
+  readonly agents: ReadonlyMap<TenantId, string>
+  readonly people: ReadonlyMap<TenantId, string>
+}
+
+export async function loadAccounts(file: string): Promise<TenantAccounts> {
+  const value: unknown = JSON.parse(await readFile(file, 'utf8'))
+  return { agents: accountMap(value, 'agents'), people: accountMap(value, 'people') }
+}
+
+function accountMap(value: unknown, member: string): ReadonlyMap<TenantId, string> {
+  const found = new Map<TenantId, string>()
+  const entries: unknown = isRecord(value) ? value[member] : undefined
+  for (const [slug, key] of Object.entries(isRecord(entries) ? entries : {})) {
+    const tenant = parseTenantId(slug)
+    if (tenant.ok && typeof key === 'string') found.set(tenant.value, key)
+  }
+  return found
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

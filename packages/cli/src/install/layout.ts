@@ -1,0 +1,89 @@
+import { join } from 'node:path'
+import type { Settings } from '@trustgw/runtime'
+
+/** Where everything of an installation lies, under its state folder. Mode 700, files 600. */
+export interface Layout {
+  readonly state: string
+  readonly operator: string
+  readonly operatorKey: string
+  readonly busKeys: string
+  readonly provisionData: string
+  readonly bus: string
+  readonly publicKeys: string
+  readonly accounts: string
+  readonly installation: string
+  readonly policy: string
+  readonly connectors: string
+  readonly gateway: {
+    readonly dir: string
+    readonly creds: string
+    readonly grantKey: string
+    readonly auditKey: string
+  }
+  readonly host: {
+    readonly dir: string
+    readonly creds: string
+    readonly hostKey: string
+    readonly sessionKey: string
+    readonly auditKey: string
+    readonly peopleKey: string
+    readonly enrolments: string
+  }
+  readonly executor: {
+    readonly dir: string
+    readonly creds: string
+    readonly resultKey: string
+    readonly auditKey: string
+    readonly pins: string
+    readonly credentials: string
+    readonly wal: string
+  }
+  readonly log: { readonly dir: string; readonly creds: string; readonly logKey: string }
+  readonly shop: { readonly dir: string; readonly keyFile: string }
+  readonly logs: string
+}
+
+export function layoutOf(settings: Settings): Layout {
+  const state = settings.state_dir
+  const at = (...parts: readonly string[]): string => join(state, ...parts)
+  return {
+    state,
+    operator: at('operator'),
+    operatorKey: at('operator', 'operator.key'),
+    busKeys: at('operator', 'bus'),
+    provisionData: at('operator', 'provision-data.creds'),
+    bus: at('bus'),
+    publicKeys: at('public', 'keys.json'),
+    accounts: at('public', 'accounts.json'),
+    installation: at('public', 'installation.json'),
+    policy: settings.policy.file,
+    connectors: settings.executor.connectors_dir,
+    gateway: {
+      dir: at('gateway'),
+      creds: at('gateway', 'bus.creds'),
+      grantKey: at('gateway', 'grant.key'),
+      auditKey: at('gateway', 'audit.key'),
+    },
+    host: {
+      dir: at('host'),
+      creds: at('host', 'bus.creds'),
+      hostKey: at('host', 'host.key'),
+      sessionKey: at('host', 'session.key'),
+      auditKey: at('host', 'audit.key'),
+      peopleKey: at('host', 'people.nk'),
+      enrolments: at('host', 'enrolments'),
+    },
+    executor: {
+      dir: at('executor'),
+      creds: at('executor', 'bus.creds'),
+      resultKey: at('executor', 'result.key'),
+      auditKey: at('executor', 'audit.key'),
+      pins: at('executor', 'pins.json'),
+      credentials: at('executor', 'credentials.toml'),
+      wal: at('executor', 'wal.ndjson'),
+    },
+    log: { dir: at('log'), creds: at('log', 'bus.creds'), logKey: at('log', 'log.key') },
+    shop: { dir: at('shop'), keyFile: at('shop', 'api.key') },
+    logs: at('logs'),
+  }
+}

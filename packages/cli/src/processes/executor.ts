@@ -1,0 +1,41 @@
+import { MAX_RUNNING, runExecutor } from '@trustgw/executor'
+import { parseProfile } from '@trustgw/protocol'
+import { nodeRandom, type Settings, systemClock } from '@trustgw/runtime'
+import { layoutOf } from '../install/layout.ts'
+import { namedKey, openService, type Running } from './service.ts'
+
+/** The execution plane: the only process that holds credentials of targets. */
+export async function runExecutorProcess(settings: Settings, modulesDir: string): Promise<Running> {
+  const service = await openService(settings, 'executor', layoutOf(settings).executor.creds)
+  const { layout } = service
+  const profile = parseProfile(settings.executor.profile)
+  if (!profile.ok) throw new TypeError('executor.profile')
+  const running = await runExecutor(
+    {
+      profile: profile.value,
+      tenants: [service.tenant],
+      state_dir: layout.state,
+      executor_dir: layout.executor.dir,
+      connectors_dir: layout.connectors,
+      modules_dir: modulesDir,
+      instance: '1',
+      floors: {},
+      max_running: MAX_RUNNING,
+    },
+    {
+      link: service.link,
+      trust: service.keys,
+      resultKey: await namedKey('result', layout.executor.resultKey),
+      auditKey: await namedKey('audit', layout.executor.auditKey),
+      clock: systemClock,
+      random: nodeRandom,
+      logger: service.log,
+    },
+  )
+  return {
+    stop: async () => {
+      await running.stop()
+      await service.link.bus.drain()
+    },
+  }
+}

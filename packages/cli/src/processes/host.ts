@@ -1,0 +1,72 @@
+import { type EnrolledMessage, type HostKey, runHost } from '@trustgw/host'
+import {
+  nkeyFromSeed,
+  nodeRandom,
+  portalToken,
+  readSecretFile,
+  type Settings,
+  systemClock,
+  verifierOf,
+} from '@trustgw/runtime'
+import { loadAccounts } from '../install/install.ts'
+import { layoutOf } from '../install/layout.ts'
+import { VERSION } from '../version.ts'
+import { namedKey, openAudit, openService, type Running } from './service.ts'
+
+/** The human plane: passkeys, sessions, approvals and the portal. */
+export async function runHostProcess(
+  settings: Settings,
+  options: {
+    readonly portalFolder: string
+    readonly onEnrolled: (message: EnrolledMessage) => void
+  },
+): Promise<Running> {
+  const service = await openService(settings, 'host', layoutOf(settings).host.creds)
+  const { layout, link, tenant } = service
+  const scope = nkeyFromSeed(new TextDecoder().decode(await readSecretFile(layout.host.peopleKey)))
+  const account = (await loadAccounts(layout.accounts)).people.get(tenant)
+  if (account === undefined)
+    throw new TypeError(`${layout.accounts} names no account for people of ${tenant}`)
+  const { port, host } = settings.host.listen
+  const running = await runHost(
+    {
+      tenant,
+      listen: { hostname: host, port },
+      origin: settings.host.origin,
+      rpId: settings.host.rp_id,
+      busUrl: `ws://${new URL(settings.host.origin).hostname}:${settings.nats.websocket_port}`,
+      portalFolder: options.portalFolder,
+      enrolmentsFolder: layout.host.enrolments,
+      installationFile: layout.installation,
+      version: VERSION,
+    },
+    {
+      bus: link.bus,
+      acl: link.records({ home: 'data', bucket: 'acl' }),
+      approvals: link.records({ home: 'data', bucket: 'approvals' }),
+      sessions: link.records({ home: 'data', bucket: 'sessions' }),
+      uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+      clock: systemClock,
+      random: nodeRandom,
+      log: service.log,
+      audit: await openAudit(service, { component: 'host', keyFile: layout.host.auditKey }),
+      hostKey: await hostKey('host', layout.host.hostKey),
+      sessionKey: await hostKey('session', layout.host.sessionKey),
+      tickets: { issue: (times) => portalToken(scope, account, times) },
+      onEnrolled: options.onEnrolled,
+    },
+  )
+  return {
+    stop: async () => {
+      await running.stop()
+      await link.bus.drain()
+    },
+  }
+}
+
+async function hostKey(role: string, file: string): Promise<HostKey> {
+  const key = await namedKey(role, file)
+  const verify = verifierOf(key.publicKey)
+  if (verify === undefined) throw new TypeError('not an Ed25519 key')
+  return { kid: key.kid, sign: key.sign, verify }
+}

@@ -1,0 +1,25 @@
+import { startLog } from '@trustgw/log'
+import { type Settings, systemClock } from '@trustgw/runtime'
+import { layoutOf } from '../install/layout.ts'
+import { namedKey, openService, type Running } from './service.ts'
+
+/** The record plane: sequencer of the audit stream. */
+export async function runLogProcess(settings: Settings): Promise<Running> {
+  const service = await openService(settings, 'log', layoutOf(settings).log.creds)
+  const running = await startLog({
+    link: service.link,
+    tenants: [service.tenant],
+    keys: service.keys,
+    logKey: await namedKey('log', service.layout.log.logKey),
+    dir: service.layout.log.dir,
+    clock: systemClock,
+    logger: service.log,
+    checkpointIntervalMs: settings.log.checkpoint_interval,
+  })
+  return {
+    stop: async () => {
+      await running.stop()
+      await service.link.bus.drain()
+    },
+  }
+}

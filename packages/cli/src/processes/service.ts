@@ -1,0 +1,112 @@
+import type { Component, TenantId } from '@trustgw/protocol'
+import { parseComponent } from '@trustgw/protocol'
+import {
+  type AuditWriter,
+  type BusLink,
+  connectNats,
+  jsonLogger,
+  keyIdOf,
+  type Logger,
+  loadPublicKeys,
+  loadSigningKey,
+  nodeRandom,
+  type PublicKeys,
+  readCredsFile,
+  type Settings,
+  type SigningKey,
+  sha256,
+  startAuditWriter,
+  systemClock,
+} from '@trustgw/runtime'
+import { InstallFault, missingFiles, tenantOf } from '../install/install.ts'
+import { type Layout, layoutOf } from '../install/layout.ts'
+
+/** What every service process has in common once it is on the bus. */
+export interface Service {
+  readonly settings: Settings
+  readonly layout: Layout
+  readonly tenant: TenantId
+  readonly link: BusLink
+  readonly keys: PublicKeys
+  readonly log: Logger
+}
+
+/** A signing key and the id under which its public half is listed. */
+export interface NamedKey extends SigningKey {
+  readonly kid: string
+}
+
+/** A service that runs; `stop` ends it without losing anything. */
+export interface Running {
+  readonly stop: () => Promise<void>
+}
+
+/** Diagnostic lines go to stdout, which the supervisor keeps in a file. */
+export function processLogger(settings: Settings, name: string): Logger {
+  return jsonLogger({
+    write: (line) => process.stdout.write(`${line}\n`),
+    clock: systemClock,
+    level: settings.log_level,
+    fields: { process: name },
+  })
+}
+
+/** Connects one identity; refuses by name when the installation is not complete. */
+export async function openService(
+  settings: Settings,
+  name: string,
+  credsFile: string,
+): Promise<Service> {
+  const missing = await missingFiles(settings)
+  if (missing.length > 0) {
+    throw new InstallFault(
+      'not_installed',
+      `${missing[0]} is missing: run "trustgw init" first (or "npm start" to try it out)`,
+    )
+  }
+  const log = processLogger(settings, name)
+  const layout = layoutOf(settings)
+  const link = await connectNats({
+    servers: [`nats://127.0.0.1:${settings.nats.port}`],
+    creds: readCredsFile(credsFile),
+    logger: log,
+    random: nodeRandom,
+  })
+  const keys = await loadPublicKeys(layout.publicKeys)
+  return { settings, layout, tenant: tenantOf(settings), link, keys, log }
+}
+
+export async function namedKey(role: string, file: string): Promise<NamedKey> {
+  const key = await loadSigningKey(file)
+  return { ...key, kid: keyIdOf(role, key.publicKey) }
+}
+
+/** The signed chain of this service in the tenant's log. */
+export async function openAudit(
+  service: Service,
+  options: { readonly component: string; readonly keyFile: string; readonly local?: boolean },
+): Promise<AuditWriter> {
+  const component = componentOf(options.component)
+  const key = await namedKey('audit', options.keyFile)
+  return startAuditWriter({
+    tenant: service.tenant,
+    component,
+    instance: '1',
+    ...(options.local === true ? { local: true } : {}),
+    kid: key.kid,
+    sign: key.sign,
+    sha256,
+    clock: systemClock,
+    random: nodeRandom,
+    bus: service.link.bus,
+    publisher: service.link.publisher({ stream: 'AUDIT' }),
+    reader: service.link.reader({ home: 'data', stream: 'AUDIT' }),
+    keyFor: service.keys.keyFor({ role: 'audit', component }),
+  })
+}
+
+function componentOf(text: string): Component {
+  const component = parseComponent(text)
+  if (!component.ok) throw new TypeError(`not a component: ${text}`)
+  return component.value
+}

@@ -1,0 +1,172 @@
+import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { atomicWriteFile, type NatsServer, type Settings } from '@trustgw/runtime'
+import { layoutOf } from '../install/layout.ts'
+import { VERSION } from '../version.ts'
+import { startBus } from './bus.ts'
+import { Child, type ChildSpec, type ChildStatus } from './child.ts'
+import type { Isolation } from './isolation.ts'
+
+/** In the order in which they start; they stop the other way round. */
+const SERVICES = ['log', 'gateway', 'host', 'executor'] as const
+
+export interface SupervisorOptions {
+  readonly settings: Settings
+  /** The command's own script, started again with the service's name. */
+  readonly script: string
+  readonly cwd: string
+  /** The environment of the services: no more than they need. */
+  readonly env: Readonly<Record<string, string>>
+  readonly searchPath: string | undefined
+  readonly cacheDir: string
+  /** The example shop beside it, for development. */
+  readonly shop: { readonly script: string; readonly port: number } | undefined
+  readonly isolation: readonly Isolation[]
+  readonly progress: (step: string) => void
+  readonly onMessage: (from: string, message: unknown) => void
+}
+
+/** One supervisor over nats-server and every plane, each its own process. */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #children: Child[] = []
+  #server: NatsServer | undefined
+  #busVersion: string | null = null
+  #serverStartedAt = 0
+  #serverRestarts = 0
+  #stopping = false
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+  }
+
+  /** Starts everything; what was started is stopped again when a part of it fails. */
+  async start(): Promise<void> {
+    try {
+      await this.#startServer()
+      const shop = this.#options.shop
+      if (shop !== undefined) {
+        await this.#startChild('shop', shop.script, this.#shopArgs(shop.port), 'line')
+      }
+      this.#options.progress('starting log, gateway, host and executor')
+      await Promise.all(
+        SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),
+      )
+      await this.#publish()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Stops in reverse order: executors end what they run, the bus goes last. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    for (const child of this.#children.toReversed()) await child.stop()
+    await this.#server?.stop()
+    await this.#writing
+  }
+
+  get statuses(): readonly ChildStatus[] {
+    return this.#children.map((child) => child.status)
+  }
+
+  async #startServer(): Promise<void> {
+    const { settings, searchPath, cacheDir, progress } = this.#options
+    progress('starting nats-server')
+    const logFile = join(layoutOf(settings).logs, 'nats-server.log')
+    const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 })
+    const { server, version } = await startBus({
+      settings,
+      searchPath,
+      cacheDir,
+      onLine: (line) => log.write(`${line}\n`),
+    })
+    this.#server = server
+    this.#busVersion = version
+    this.#serverStartedAt = Date.now()
+    this.#watchServer(server)
+  }
+
+  /** A server that dies is started again; services reconnect by themselves. */
+  #watchServer(server: NatsServer): void {
+    void server.exited().then(async () => {
+      if (this.#stopping) return
+      this.#serverRestarts += 1
+      await server.restart()
+      this.#serverStartedAt = Date.now()
+      this.#watchServer(server)
+      await this.#publish()
+    })
+  }
+
+  #shopArgs(port: number): readonly string[] {
+    const { dir, keyFile } = layoutOf(this.#options.settings).shop
+    return ['--port', String(port), '--state', dir, '--key-file', keyFile]
+  }
+
+  async #startChild(
+    name: string,
+    script: string,
+    args: readonly string[],
+    readyBy: ChildSpec['readyBy'],
+  ): Promise<void> {
+    const { settings, cwd, env } = this.#options
+    const child = new Child({
+      name,
+      script,
+      args,
+      readyBy,
+      cwd,
+      env,
+      logFile: join(layoutOf(settings).logs, `${name}.log`),
+      onMessage: (message) => this.#options.onMessage(name, message),
+      onChange: () => {
+        void this.#publish()
+      },
+    })
+    this.#children.push(child)
+    await child.start()
+  }
+
+  /** The status file that the portal's installation page and `doctor` read. */
+  #publish(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write())
+    return this.#writing
+  }
+
+  async #write(): Promise<void> {
+    const { settings, isolation } = this.#options
+    const server = this.#server
+    const processes = [
+      {
+        name: 'nats-server',
+        pid: null,
+        state: server?.isRunning() === true ? 'ready' : 'stopped',
+        started_at: this.#serverStartedAt,
+        restarts: this.#serverRestarts,
+        version: this.#busVersion,
+      },
+      ...this.statuses.map((status) => ({ ...status, version: VERSION })),
+    ]
+    const document = {
+      mode: settings.mode,
+      processes,
+      bus: {
+        version: this.#busVersion,
+        port: settings.nats.port,
+        connected: server?.isRunning() === true,
+        websocket_port: settings.nats.websocket_port,
+      },
+      isolation,
+      versions: { trustgw: VERSION, node: process.versions.node },
+      state_dir: settings.state_dir,
+    }
+    await atomicWriteFile(
+      layoutOf(settings).installation,
+      `${JSON.stringify(document, null, 2)}\n`,
+      { mode: 0o644 },
+    )
+  }
+}

@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  type ActionEvent,
+  type ActionState,
+  EVENT_KINDS,
+  initialState,
+  isFinal,
+  type StateKind,
+  type Step,
+  step,
+  wakeAt,
+} from '@trustgw/core'
+import fc from 'fast-check'
+import { repositoryFile } from '../hashing.ts'
+
+const { arrows } = JSON.parse(repositoryFile('vectors/lifecycle/arrows.json')) as {
+  readonly arrows: Readonly<Record<StateKind, readonly StateKind[]>>
+}
+
+const START = 1_000_000
+const jti = fc.constantFrom('g1', 'g2', 'g3')
+const person = fc.constantFrom('ann', 'bob', 'bot')
+const tier = fc.constantFrom(1 as const, 2 as const)
+const later = fc.integer({ min: START - 5_000, max: START + 60_000 })
+const result = fc.constant({ result_hash: 'sha256:r', reason: null })
+const need = fc.record({ tier, quorum: fc.integer({ min: 1, max: 3 }), initiator: person })
+
+const decision = fc.oneof(
+  fc.record({ outcome: fc.constant('allow' as const), run_by: later }),
+  fc.record({ outcome: fc.constant('prepare' as const), prepare_by: later }),
+  fc.record({ outcome: fc.constant('deny' as const), reason: fc.constant('policy') }),
+  fc.constant({ outcome: 'proof' as const }),
+  fc.record({ outcome: fc.constant('pending' as const), decide_by: later, run_by: later, need }),
+)
+
+const EVENTS: { readonly [K in ActionEvent['kind']]: fc.Arbitrary<ActionEvent & { kind: K }> } = {
+  evaluated: fc.record({ kind: fc.constant('evaluated'), decision }),
+  approval_granted: fc.record({
+    kind: fc.constant('approval_granted'),
+    evidence: fc.record({ ref: fc.constantFrom('e1', 'e2'), approver: person, tier }),
+  }),
+  approval_denied: fc.record({
+    kind: fc.constant('approval_denied'),
+    by: person,
+    reason: fc.constant('no'),
+  }),
+  cancel_requested: fc.record({ kind: fc.constant('cancel_requested'), by: person }),
+  tick: fc.constant({ kind: 'tick' }),
+  recovered: fc.constant({ kind: 'recovered' }),
+  undo_window: fc.record({ kind: fc.constant('undo_window'), not_before: later }),
+  changed: fc.record({ kind: fc.constant('changed'), reason: fc.constant('policy') }),
+  grant_issued: fc.record({ kind: fc.constant('grant_issued'), jti, exp: later }),
+  executor_claimed: fc.record({ kind: fc.constant('executor_claimed'), jti, result_by: later }),
+  executor_refused: fc.record({
+    kind: fc.constant('executor_refused'),
+    jti,
+    reason: fc.constant('input_hash'),
+  }),
+  result_succeeded: fc.record({ kind: fc.constant('result_succeeded'), jti, result }),
+  result_failed: fc.record({ kind: fc.constant('result_failed'), jti, result }),
+  result_unknown: fc.record({
+    kind: fc.constant('result_unknown'),
+    jti,
+    reason: fc.constant('killed'),
+  }),
+  reconciled_ok: fc.record({ kind: fc.constant('reconciled_ok'), result }),
+  reconciled_failed: fc.record({ kind: fc.constant('reconciled_failed'), result }),
+  reconciled_unclear: fc.record({
+    kind: fc.constant('reconciled_unclear'),
+    reason: fc.constant('no answer'),
+  }),
+  human_resolved: fc.record({
+    kind: fc.constant('human_resolved'),
+    by: person,
+    succeeded: fc.boolean(),
+    result,
+  }),
+}
+
+const anyEvent: fc.Arbitrary<ActionEvent> = fc.oneof(...Object.values(EVENTS))
+/** Likely events in a likely order, so that walks come far, with anything else between. */
+const likely: fc.Arbitrary<ActionEvent> = fc.oneof(
+  EVENTS.evaluated,
+  EVENTS.approval_granted,
+  EVENTS.grant_issued,
+  EVENTS.executor_claimed,
+  EVENTS.tick,
+)
+const walk = fc.array(
+  fc.record({ event: fc.oneof(likely, anyEvent), wait: fc.constantFrom(0, 1, 500, 5_000, 30_000) }),
+  { minLength: 1, maxLength: 40 },
+)
+
+interface Taken extends Step {
+  readonly before: ActionState
+  readonly event: ActionEvent
+  readonly now: number
+}
+
+/** Every step of a walk, with what `feed` effects asked for taken in between, as a shell does. */
+function follow(events: readonly { event: ActionEvent; wait: number }[]): readonly Taken[] {
+  const taken: Taken[] = []
+  let state: ActionState = initialState(START)
+  let now = START
+  for (const { event, wait } of events) {
+    now += wait
+    const due = [event]
+    for (let next = due.shift(); next !== undefined; next = due.shift()) {
+      const done = step(state, next, now)
+      taken.push({ ...done, before: state, event: next, now })
+      state = done.state
+      for (const effect of done.effects) if (effect.kind === 'feed') due.push(effect.event)
+    }
+  }
+  return taken
+}
+
+const everywhere = (check: (taken: readonly Taken[]) => void): void => {
+  fc.assert(
+    fc.property(walk, (events) => {
+      check(follow(events))
+    }),
+    { numRuns: 5_000 },
+  )
+}
+
+test('no walk leaves the arrows of the specification', () => {
+  const seen = new Set<string>()
+  everywhere((taken) => {
+    for (const { before, state } of taken) {
+      if (state.kind === before.kind) continue
+      assert.ok(arrows[before.kind].includes(state.kind), `${before.kind} → ${state.kind}`)
+      seen.add(`${before.kind} → ${state.kind}`)
+    }
+  })
+  assert.ok(seen.size >= 24, `walks come far enough to mean something: ${seen.size}`)
+})
+
+test('every state takes every event without a throw, also with times that are none', () => {
+  const states = new Map<StateKind, ActionState>()
+  everywhere((taken) => {
+    for (const { state } of taken) states.set(state.kind, state)
+  })
+  for (const state of states.values()) {
+    for (const kind of EVENT_KINDS) {
+      for (const event of fc.sample<ActionEvent>(EVENTS[kind] as fc.Arbitrary<ActionEvent>, { numRuns: 5, seed: 7 })) {
+        for (const now of [START, Number.NaN, Infinity]) {
+          const done = step(state, event, now)
+          if (done.state !== state) continue
+          assert.ok(done.ignored === null || done.effects.length === 0)
+        }
+      }
+    }
+  }
+})
+
+test('a time that is no number revives nothing', () => {
+  const waiting = step(
+    initialState(START),
+    { kind: 'evaluated', decision: { outcome: 'allow', run_by: START + 1_000 } },
+    START,
+  ).state
+  const late = step(waiting, { kind: 'grant_issued', jti: 'g', exp: START + 500 }, Number.NaN)
+  assert.equal(late.state.kind, 'expired')
+})
+
+test('final states absorb: the same object and nothing to do', () => {
+  everywhere((taken) => {
+    for (const { before, state, effects, ignored } of taken) {
+      if (!isFinal(before)) continue
+      assert.equal(state, before)
+      assert.deepEqual([effects, ignored], [[], 'final_state'])
+    }
+  })
+})
+
+test('nothing gated is dispatched without the whole quorum of other people at its tier', () => {
+  everywhere((taken) => {
+    for (const { state } of taken) {
+      if (state.kind !== 'dispatched' || state.need === null) continue
+      const { need: asked, evidence } = state
+      const people = new Set(evidence.map(({ approver }) => approver))
+      assert.ok(people.size >= asked.quorum && !people.has(asked.initiator))
+      assert.ok(evidence.every((given) => given.tier >= asked.tier))
+    }
+  })
+})
+
+test('whether a dispatch is gated is what the last decision said', () => {
+  everywhere((taken) => {
+    let outcome = ''
+    let granted = 0
+    for (const { before, event, state, ignored } of taken) {
+      if (event.kind === 'evaluated' && ignored === null) {
+        outcome = event.decision.outcome
+        granted = 0
+      }
+      if (event.kind === 'approval_granted' && ignored === null && state !== before) granted++
+      if (state.kind !== 'dispatched') continue
+      assert.ok(outcome === 'allow' || (outcome === 'pending' && granted >= (state.need?.quorum ?? 99)))
+    }
+  })
+})
+
+test('each grant is sent by one step only, within its life and the run-by time', () => {
+  everywhere((taken) => {
+    const sent = new Set<string>()
+    for (const { effects, event, state, now } of taken) {
+      for (const effect of effects) {
+        if (effect.kind !== 'dispatch' || event.kind === 'recovered') continue
+        assert.equal(sent.has(effect.jti), false)
+        sent.add(effect.jti)
+        assert.ok(now < effect.grant_exp && effect.grant_exp - now <= 30_000)
+        assert.ok(state.kind === 'dispatched' && now < state.run_by)
+      }
+    }
+  })
+})
+
+test('a new grant is asked for only when no other can still be claimed', () => {
+  everywhere((taken) => {
+    for (const { before, state, effects, now } of taken) {
+      if (before.kind !== 'dispatched') continue
+      if (!effects.some(({ kind }) => kind === 'issue_grant')) continue
+      assert.equal(state.kind, 'authorized')
+      assert.ok(now >= before.grant_exp + 5_000)
+    }
+  })
+})
+
+test('the audit event stands before every effect that it vouches for', () => {
+  everywhere((taken) => {
+    for (const { before, state, effects } of taken) {
+      if (state.kind !== before.kind) assert.equal(effects[0]?.kind, 'audit')
+    }
+  })
+})
+
+test('at the time that a state asks to be woken, a tick changes it or asks for something', () => {
+  everywhere((taken) => {
+    for (const { state } of taken) {
+      const at = wakeAt(state)
+      if (at === null) continue
+      const woken = step(state, { kind: 'tick' }, at)
+      assert.ok(woken.state !== state || woken.effects.length > 0, state.kind)
+      if ('cancel' in state && state.cancel !== null) continue
+      const early = step(state, { kind: 'tick' }, at - 1)
+      const due = state.kind === 'scheduled' && at - 1 >= state.not_before
+      if (!due) assert.deepEqual([early.state, early.effects], [state, []])
+    }
+  })
+})
+
+test('recovery asks again for what is outstanding, and for nothing after a cancel', () => {
+  const outstanding = (state: ActionState): readonly string[] =>
+    step(state, { kind: 'recovered' }, START).effects.map(({ kind }) => kind)
+  const live = { since: START, round: 1, issued: ['g1'], cancel: null }
+  const cleared = { ...live, run_by: START + 9_000, need: null, evidence: [] }
+  const asked = { tier: 2 as const, quorum: 1, initiator: 'bot' }
+  const dispatched = {
+    ...cleared,
+    kind: 'dispatched' as const,
+    jti: 'g1',
+    grant_exp: START + 9_000,
+  }
+  assert.deepEqual(outstanding(initialState(START)), ['evaluate'])
+  assert.deepEqual(outstanding({ ...live, kind: 'preparing', prepare_by: START + 1 }), [
+    'read_precondition',
+  ])
+  assert.deepEqual(
+    outstanding({
+      ...cleared,
+      kind: 'pending_approval',
+      decide_by: START + 9_000,
+      need: asked,
+    }),
+    ['request_approval'],
+  )
+  assert.deepEqual(outstanding({ ...cleared, kind: 'authorized' }), ['issue_grant'])
+  assert.deepEqual(outstanding(dispatched), ['dispatch'])
+  assert.deepEqual(outstanding({ ...dispatched, grant_exp: START }), [])
+  assert.deepEqual(outstanding({ ...dispatched, cancel: { by: 'bot', at: START } }), [])
+  assert.deepEqual(
+    outstanding({ ...live, kind: 'executing', jti: 'g1', result_by: START + 9_000 }),
+    [],
+  )
+  assert.deepEqual(outstanding({ ...live, kind: 'unknown_outcome', jti: 'g1', reason: 'x' }), [
+    'reconcile',
+  ])
+  assert.deepEqual(outstanding({ ...live, kind: 'needs_human', jti: 'g1', reason: 'x' }), [
+    'ask_human',
+  ])
+})

@@ -1,0 +1,49 @@
+import type { ActionId, GrantClaims } from '@trustgw/protocol'
+import type { Clock } from '@trustgw/runtime'
+import { type BindDeps, bindAction } from './bind-action.ts'
+import {
+  type ApprovalDeps,
+  type ClearedAction,
+  checkApprovals,
+  openClearedAction,
+} from './check-approvals.ts'
+import { checkDecisionEvent, type DecisionEventDeps } from './check-decision-event.ts'
+import type { Admission, Refused } from './reasons.ts'
+import { type GrantCheckDeps, openVerifiedGrant, verifyGrant } from './verify-grant.ts'
+
+export interface AdmissionDeps
+  extends GrantCheckDeps,
+    BindDeps,
+    DecisionEventDeps,
+    Omit<ApprovalDeps, 'sha256'> {
+  readonly clock: Clock
+}
+
+export interface Cleared {
+  readonly token: ClearedAction
+  readonly action_id: ActionId
+}
+
+/** A refusal, with the grant's claims where the grant itself was genuine. */
+export type RefusedGrant = Refused & { readonly claims?: GrantClaims }
+
+/**
+ * Steps 1 to 4 of spec/protocol.md §4, in their order. Nothing is claimed and nothing written; what
+ * each step leaves unchecked stands there.
+ */
+export async function clearAction(
+  bytes: Uint8Array,
+  deps: AdmissionDeps,
+): Promise<Admission<Cleared> | RefusedGrant> {
+  const verified = verifyGrant(bytes, deps, deps.clock.now())
+  if (!verified.ok) return verified
+  const { claims } = openVerifiedGrant(verified.value)
+  const bound = bindAction(verified.value, deps)
+  if (!bound.ok) return { ...bound, claims }
+  const recorded = await checkDecisionEvent(bound.value, deps)
+  if (!recorded.ok) return { ...recorded, claims }
+  const cleared = await checkApprovals(recorded.value, deps, deps.clock.now())
+  if (!cleared.ok) return { ...cleared, claims }
+  const { action_id } = openClearedAction(cleared.value).claims
+  return { ok: true, value: { token: cleared.value, action_id } }
+}

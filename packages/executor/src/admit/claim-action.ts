@@ -1,0 +1,177 @@
+import {
+  type ActionId,
+  base64urlEncode,
+  type JsonObject,
+  type Sha256,
+  storedKey,
+  type TenantId,
+} from '@trustgw/protocol'
+import {
+  AuditFault,
+  type AuditWriter,
+  BusFault,
+  type ClaimStore,
+  type Clock,
+  FileFault,
+  type Random,
+} from '@trustgw/runtime'
+import type { ClaimEntry, Wal } from '../run/wal.ts'
+import type { BoundActionValue } from './bind-action.ts'
+import { type ClearedAction, openClearedAction } from './check-approvals.ts'
+import { type Admission, type AdmissionReason, refused } from './reasons.ts'
+import { makeStage, type StageToken } from './stage.ts'
+
+/** It is claimed by this process and recorded as started; its tool may be entered, once. */
+export type AdmittedAction = StageToken<'admitted_action'>
+
+export interface AdmittedActionValue extends BoundActionValue {
+  readonly claim: ClaimEntry
+  readonly canonical_arguments: string
+  readonly arguments: JsonObject
+}
+
+export interface ClaimDeps {
+  /** `grant_nonces` of the profile. */
+  readonly nonces: ClaimStore
+  /** `journal`, shared by all executors of the profile. */
+  readonly journal: ClaimStore
+  readonly wal: Wal
+  readonly auditOf: (tenant: TenantId) => AuditWriter | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly sha256: Sha256
+}
+
+const stage = makeStage<'admitted_action', AdmittedActionValue>('admitted_action')
+
+const entered = new WeakSet<AdmittedAction>()
+
+/** Opens an admitted action for its one run. `TypeError` for a second time. */
+export function enterAdmitted(token: AdmittedAction): AdmittedActionValue {
+  const value = stage.open(token)
+  if (entered.has(token)) throw new TypeError('an admitted action is entered once')
+  entered.add(token)
+  return value
+}
+
+const ATTEMPT_RANDOM_BYTES = 16
+
+/** Claims that may be ours without the tool having been entered; a redelivery continues them. */
+export class HeldClaims {
+  readonly #held = new Map<ActionId, ClaimEntry>()
+
+  constructor(entries: readonly ClaimEntry[]) {
+    for (const entry of entries) this.#held.set(entry.action_id, entry)
+  }
+
+  get(action: ActionId): ClaimEntry | undefined {
+    return this.#held.get(action)
+  }
+
+  put(entry: ClaimEntry): void {
+    this.#held.set(entry.action_id, entry)
+  }
+
+  drop(action: ActionId): void {
+    this.#held.delete(action)
+  }
+}
+
+/**
+ * Step 6 of spec/protocol.md §4: nonce, journal, own synced entry, `started` stored. The own entry
+ * is written before the claims and not after, so that a crash between the two leaves no claim
+ * whose owner nobody knows. NOT checked yet: preconditions and freeze (step 5).
+ */
+export async function claimAction(
+  cleared: ClearedAction,
+  deps: ClaimDeps,
+  held: HeldClaims,
+): Promise<Admission<AdmittedAction>> {
+  const value = openClearedAction(cleared)
+  const { claims } = value
+  const audit = deps.auditOf(claims.tenant_id)
+  if (audit === undefined) return refused('audit_unreachable')
+  const attempt =
+    held.get(claims.action_id)?.attempt ?? base64urlEncode(deps.random.bytes(ATTEMPT_RANDOM_BYTES))
+  const claim = entryOf(value, attempt, deps.clock.now())
+  const problem = await takeClaims(claim, deps)
+  if (problem !== undefined) return await letGo(problem, claim, { deps, held })
+  try {
+    await audit.append('started', {
+      actor: { kind: 'agent', id: value.action.decision.principal.subject },
+      action_id: claims.action_id,
+      payload: {
+        jti: claims.jti,
+        grant_hash: value.grant_hash,
+        tool_id: claims.tool_name,
+        contract_hash: claims.contract_hash,
+        input_hash: claims.input_hash,
+        decision_hash: claims.decision_hash,
+        clearance: claims.clearance,
+      },
+    })
+  } catch (error) {
+    if (!(error instanceof AuditFault) && !(error instanceof BusFault)) throw error
+    return await letGo('audit_unreachable', claim, { deps, held })
+  }
+  held.drop(claims.action_id)
+  const canonical_arguments = value.action.arguments
+  return { ok: true, value: stage.mint({ ...value, claim, canonical_arguments }) }
+}
+
+function entryOf(value: BoundActionValue, attempt: string, at: number): ClaimEntry {
+  const { claims, grant_hash } = value
+  return {
+    kind: 'claiming',
+    action_id: claims.action_id,
+    tenant: claims.tenant_id,
+    jti: claims.jti,
+    attempt,
+    grant_hash,
+    input_hash: claims.input_hash,
+    tool: claims.tool_name,
+    idempotency_key: claims.idempotency_key,
+    at,
+  }
+}
+
+async function takeClaims(
+  claim: ClaimEntry,
+  deps: ClaimDeps,
+): Promise<AdmissionReason | undefined> {
+  const { tenant, jti, action_id, attempt } = claim
+  try {
+    await deps.wal.claiming(claim)
+    const nonceKey = `${tenant}.${storedKey(deps.sha256, jti)}`
+    const nonce = await deps.nonces.claim(nonceKey, { attempt, note: action_id })
+    if (nonce === 'taken') return 'grant_used'
+    const journalKey = `${tenant}.${storedKey(deps.sha256, action_id)}`
+    const journal = await deps.journal.claim(journalKey, { attempt, note: jti })
+    return journal === 'taken' ? 'action_claimed' : undefined
+  } catch (error) {
+    if (error instanceof BusFault) return 'store_unreachable'
+    if (error instanceof FileFault) return 'journal_unwritable'
+    throw error
+  }
+}
+
+/** Not admitted after something was perhaps claimed: says so on disk, so that it can come again. */
+async function letGo(
+  reason: AdmissionReason,
+  claim: ClaimEntry,
+  context: { readonly deps: ClaimDeps; readonly held: HeldClaims },
+): Promise<Admission<AdmittedAction>> {
+  const { deps, held } = context
+  // A used nonce says nothing about an earlier attempt of ours at the same action.
+  const earlier = reason === 'grant_used' && held.get(claim.action_id) !== undefined
+  const ours = earlier || (reason !== 'grant_used' && reason !== 'action_claimed')
+  if (ours) held.put(claim)
+  else held.drop(claim.action_id)
+  try {
+    await (ours ? deps.wal.held(claim.action_id) : deps.wal.ended(claim.action_id))
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error
+    return refused('journal_unwritable')
+  }
+  return refused(reason)
+}

@@ -1,0 +1,18 @@
+export type ExecutorFaultCode =
+  | 'connectors_refused'
+  | 'credentials_refused'
+  | 'floors_refused'
+  /** The stream of nonces or of the journal would let an entry vanish or be replaced. */
+  | 'stream_not_insert_only'
+
+/** Why an executor does not start; `lines` are for a person. */
+export class ExecutorFault extends Error {
+  readonly code: ExecutorFaultCode
+  readonly lines: readonly string[]
+  constructor(code: ExecutorFaultCode, lines: readonly string[]) {
+    super(`${code}: ${lines.join('; ')}`)
+    this.name = 'ExecutorFault'
+    this.code = code
+    this.lines = lines
+  }
+}

@@ -1,0 +1,316 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  executorComponent,
+  type JwsSigner,
+  type Profile,
+  type TenantId,
+} from '@trustgw/protocol'
+import {
+  AjvSchemaCompiler,
+  type AuditWriter,
+  type BusLink,
+  type ClaimStore,
+  type Clock,
+  type Logger,
+  type PublicKeys,
+  type Random,
+  type SchemaCompiler,
+  sha256,
+  startAuditWriter,
+} from '@trustgw/runtime'
+import type { AdmissionDeps } from './admit/admission.ts'
+import { ToolIndex } from './admit/tool-index.ts'
+import type { Connector } from './connectors/connector.ts'
+import type { Credentials } from './connectors/credentials.ts'
+import { NodeHttpClient } from './connectors/http-client.ts'
+import { HttpConnector } from './connectors/http-connector.ts'
+import { type ConnectorManifest, RESULT_OUTPUT_LIMIT_BYTES } from './connectors/manifest.ts'
+import { StdioConnector } from './connectors/stdio-connector.ts'
+import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
+import { Executor } from './executor.ts'
+import { ExecutorFault } from './executor-fault.ts'
+import { PinRegistry } from './pins/pin-registry.ts'
+import { type OwnFiles, readOwnFiles } from './read-files.ts'
+import { RegistryPublisher } from './run/registry-publisher.ts'
+import { ResultOutbox } from './run/result-outbox.ts'
+import { Runner } from './run/runner.ts'
+import { Wal } from './run/wal.ts'
+
+export interface ExecutorSettings {
+  readonly profile: Profile
+  readonly tenants: readonly TenantId[]
+  /** Absolute; `{state_dir}` of the manifests. */
+  readonly state_dir: string
+  /** Folder of `pins.json`, `credentials.toml`, `wal.ndjson`. */
+  readonly executor_dir: string
+  readonly connectors_dir: string
+  /** Where the search for npm packages of connectors starts. */
+  readonly modules_dir: string
+  /** This process's name in its audit chain; the same at each start. */
+  readonly instance: string
+  /** Longest output of a tool; a longer one is withheld. A manifest may say less. */
+  readonly result_max_bytes: number
+  /** How long a tool may run, unless its manifest says otherwise. */
+  readonly tool_timeout_ms: number
+  readonly max_running: number
+}
+
+export interface ServiceKey {
+  readonly kid: string
+  readonly sign: JwsSigner
+}
+
+export interface ExecutorRunDeps {
+  readonly link: BusLink
+  /** The public keys that this executor trusts. */
+  readonly trust: PublicKeys
+  readonly resultKey: ServiceKey
+  readonly auditKey: ServiceKey
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export interface RunningExecutor {
+  /** Tool ids that are served now. */
+  tools(): readonly string[]
+  /** Ends what runs, kills the connectors' processes, delivers results. Idempotent. */
+  stop(): Promise<void>
+}
+
+export const STOP_GRACE_MS = 5_000
+export const MAX_RUNNING = 64
+
+/**
+ * Starts an executor on an open link. Throws `ExecutorFault`, `BusFault`, `AuditFault`, `FileFault`.
+ * Upstreams that do not start are tried again in the background.
+ */
+export async function runExecutor(
+  settings: ExecutorSettings,
+  deps: ExecutorRunDeps,
+): Promise<RunningExecutor> {
+  await mkdir(settings.executor_dir, { recursive: true, mode: 0o700 })
+  const files = await readOwnFiles(settings.connectors_dir, settings.executor_dir)
+  const claims = await openClaims(deps.link)
+  const audits = await startAudits(settings, deps)
+  const schemas = new AjvSchemaCompiler()
+  const context = { settings, deps, credentials: files.credentials, schemas }
+  const connectors = makeConnectors(files.manifests, context)
+  const tools = new ToolIndex(sha256, schemas)
+  const parts: Parts = { settings, deps, files, claims, audits, connectors, tools }
+  const { executor, outbox, wal } = await assemble(parts)
+  const registry = await serveTools([...connectors.values()], tools, { settings, deps })
+  executor.listen()
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    await registry.stop()
+    await executor.stop(STOP_GRACE_MS)
+    await Promise.all([...connectors.values()].map((connector) => connector.stop()))
+    await executor.settled()
+    await outbox.close(STOP_GRACE_MS)
+    await wal.close()
+  }
+  return {
+    tools: () => tools.list().map(({ contract }) => contract.id),
+    stop: async () => {
+      stopped ??= stop()
+      await stopped
+    },
+  }
+}
+
+interface Claims {
+  readonly nonces: ClaimStore
+  readonly journal: ClaimStore
+}
+
+/** Checked at each start: an entry that could vanish would let a grant be used twice. */
+async function openClaims(link: BusLink): Promise<Claims> {
+  const nonces = link.claims({ home: 'exd', bucket: 'grant_nonces' })
+  const journal = link.claims({ home: 'exd', bucket: 'journal' })
+  for (const store of [nonces, journal]) {
+    const found = await store.verifyInsertOnly()
+    if (!found.ok) throw new ExecutorFault('stream_not_insert_only', [found.setting])
+  }
+  return { nonces, journal }
+}
+
+interface Parts {
+  readonly settings: ExecutorSettings
+  readonly deps: ExecutorRunDeps
+  readonly files: OwnFiles
+  readonly claims: Claims
+  readonly audits: ReadonlyMap<TenantId, AuditWriter>
+  readonly connectors: ReadonlyMap<string, Connector>
+  readonly tools: ToolIndex
+}
+
+interface Assembled {
+  readonly executor: Executor
+  readonly outbox: ResultOutbox
+  readonly wal: Wal
+}
+
+async function assemble(parts: Parts): Promise<Assembled> {
+  const { settings, files, claims, audits } = parts
+  const { link, clock, logger, random, resultKey } = parts.deps
+  const { wal, remains } = await Wal.open(join(settings.executor_dir, 'wal.ndjson'), clock.now())
+  const outbox = new ResultOutbox({
+    results: link.publisher({ stream: 'RESULTS' }),
+    executions: link.records({ home: 'exd', bucket: 'executions' }),
+    ...resultKey,
+    sha256,
+    clock,
+    logger,
+  })
+  const finished = await outbox.recover(settings.tenants)
+  const entered = remains.entered.filter(
+    (entry) => !finished.has(outbox.keyOfAction(entry.tenant, entry.action_id)),
+  )
+  const auditOf = (tenant: TenantId): AuditWriter | undefined => audits.get(tenant)
+  const runner = new Runner({
+    profile: settings.profile,
+    connectors: parts.connectors,
+    journal: claims.journal,
+    outbox,
+    wal,
+    auditOf,
+    secrets: files.credentials.secrets(),
+    resultMaxBytesOf: limitsOf(files.manifests, settings),
+    sha256,
+    clock,
+    logger,
+  })
+  const executor = new Executor({
+    profile: settings.profile,
+    tenants: settings.tenants,
+    bus: link.bus,
+    admission: admissionDeps(parts),
+    claiming: { ...claims, wal, auditOf, clock, random, sha256 },
+    runner,
+    outbox,
+    auditOf,
+    remains: { entered, held: remains.held },
+    max_running: settings.max_running,
+    logger,
+  })
+  return { executor, outbox, wal }
+}
+
+function admissionDeps({ settings, deps, files, tools }: Parts): Omit<AdmissionDeps, 'tenants'> {
+  return {
+    profile: settings.profile,
+    grantKeyFor: deps.trust.keyFor({ role: 'grant', component: 'gateway' }),
+    auditKeyFor: deps.trust.keyFor({ role: 'audit', component: 'gateway' }),
+    hostKeyFor: deps.trust.keyFor({ role: 'host', component: 'host' }),
+    tools,
+    credentials: files.credentials,
+    audit: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
+    floorOf: (tool) => files.floors.get(tool) ?? 0,
+    pins: new PinRegistry(join(settings.executor_dir, 'pins.json')),
+    sha256,
+    clock: deps.clock,
+  }
+}
+
+async function startAudits(
+  settings: ExecutorSettings,
+  deps: ExecutorRunDeps,
+): Promise<ReadonlyMap<TenantId, AuditWriter>> {
+  const component = executorComponent(settings.profile)
+  const writers = new Map<TenantId, AuditWriter>()
+  for (const tenant of settings.tenants) {
+    const writer = await startAuditWriter({
+      tenant,
+      component,
+      instance: settings.instance,
+      local: true,
+      ...deps.auditKey,
+      sha256,
+      clock: deps.clock,
+      random: deps.random,
+      bus: deps.link.bus,
+      publisher: deps.link.publisher({ stream: 'AUDIT' }),
+      reader: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
+      keyFor: deps.trust.keyFor({ role: 'audit', component }),
+    })
+    writers.set(tenant, writer)
+  }
+  return writers
+}
+
+interface ConnectorContext {
+  readonly settings: ExecutorSettings
+  readonly deps: ExecutorRunDeps
+  readonly credentials: Credentials
+  readonly schemas: SchemaCompiler
+}
+
+function makeConnectors(
+  manifests: readonly ConnectorManifest[],
+  context: ConnectorContext,
+): ReadonlyMap<string, Connector> {
+  return new Map(manifests.map((manifest) => [manifest.id, makeConnector(manifest, context)]))
+}
+
+function makeConnector(manifest: ConnectorManifest, context: ConnectorContext): Connector {
+  const { settings, deps, credentials, schemas } = context
+  const logger = deps.logger.with({ connector: manifest.id })
+  const { clock } = deps
+  const { profile, tool_timeout_ms } = settings
+  const shared = { profile, tool_timeout_ms, credentials, schemas, clock, logger }
+  if (manifest.kind === 'http') {
+    return new HttpConnector({ ...shared, manifest, http: new NodeHttpClient() })
+  }
+  return new StdioConnector({
+    ...shared,
+    manifest,
+    state_dir: settings.state_dir,
+    modules_dir: settings.modules_dir,
+    makeClient: (command, events) => new StdioMcpClient(command, events, logger),
+  })
+}
+
+async function serveTools(
+  connectors: readonly Connector[],
+  tools: ToolIndex,
+  context: { readonly settings: ExecutorSettings; readonly deps: ExecutorRunDeps },
+): Promise<RegistryPublisher> {
+  const { settings, deps } = context
+  const registry = new RegistryPublisher({
+    registry: deps.link.publisher({ stream: 'KV_tools' }),
+    tenants: settings.tenants,
+    profile: settings.profile,
+    ...deps.resultKey,
+    sha256,
+    clock: deps.clock,
+    logger: deps.logger,
+  })
+  let ready = false
+  const offer = (): void => {
+    tools.replace(connectors.flatMap((connector) => connector.contracts()))
+    if (!ready) return
+    const contracts = tools.list().map(({ contract }) => contract)
+    const bundles = connectors
+      .filter((connector) => contracts.some((contract) => contract.bundle === connector.bundle.id))
+      .map((connector) => connector.bundle)
+    registry.offer(bundles, contracts)
+  }
+  for (const connector of connectors) connector.onChanged(offer)
+  await Promise.all(connectors.map((connector) => connector.start()))
+  ready = true
+  offer()
+  return registry
+}
+
+function limitsOf(
+  manifests: readonly ConnectorManifest[],
+  settings: ExecutorSettings,
+): (connector: string) => number {
+  const most = Math.min(settings.result_max_bytes, RESULT_OUTPUT_LIMIT_BYTES)
+  const limits = new Map(
+    manifests.map(({ id, limits: own }) => [id, Math.min(own?.result_max_bytes ?? most, most)]),
+  )
+  return (connector) => limits.get(connector) ?? most
+}

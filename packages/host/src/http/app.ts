@@ -1,0 +1,67 @@
+import type { IncomingMessage } from 'node:http'
+import { BusFault } from '@trustgw/runtime'
+import { Hono } from 'hono'
+import type { HostDeps } from '../deps.ts'
+import { type ApiDeps, type ApiEnv, buildApi } from './api.ts'
+import { type Refused, refused } from './problem.ts'
+import { jsonResponse, problemResponse } from './reply.ts'
+import { type GuardSettings, guardRequest } from './request-guard.ts'
+import type { StaticFiles } from './static-files.ts'
+import { staticResponse } from './static-response.ts'
+
+export interface AppDeps {
+  readonly api: ApiDeps
+  readonly files: StaticFiles
+  readonly log: HostDeps['log']
+}
+
+/** Everything behind the guard: health, the API, and the portal's files. */
+export function buildApp(deps: AppDeps): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>()
+  app.get('/health', () => jsonResponse({ json: { status: 'ok' } }))
+  app.route('/api', buildApi(deps.api))
+  app.all('/api/*', () => problemResponse(refused('not_found')))
+  app.get('*', (c) => {
+    const path = new URL(c.req.url).pathname
+    return staticResponse(deps.files, path, c.req.header('if-none-match') ?? null)
+  })
+  app.notFound(() => problemResponse(refused('not_found')))
+  app.onError((error) => {
+    const code = codeOf(error)
+    deps.log.error('request_failed', { code })
+    return problemResponse(refused(isOutage(error) ? 'bus_unavailable' : 'internal'))
+  })
+  return app
+}
+
+/** The bus or the record of events is out of reach: nothing was done, or it can be tried again. */
+function isOutage(error: Error): boolean {
+  return error instanceof BusFault || codeOf(error).startsWith('audit_')
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : 'fault'
+}
+
+/** Judges the head of a request as it came in, before a URL was made of it. */
+export function guardOf(settings: GuardSettings): (incoming: IncomingMessage) => Refused | undefined {
+  return (incoming) => {
+    const hosts = incoming.rawHeaders.filter(
+      (name, index) => index % 2 === 0 && name.toLowerCase() === 'host',
+    )
+    const [path = ''] = (incoming.url ?? '').split('?')
+    return guardRequest(
+      {
+        method: incoming.method ?? '',
+        path,
+        host: hosts.length === 1 ? incoming.headers.host : undefined,
+        header: (name) => oneOf(incoming.headers[name]),
+      },
+      settings,
+    )
+  }
+}
+
+function oneOf(value: string | readonly string[] | undefined): string | null {
+  return typeof value === 'string' ? value : null
+}

@@ -1,0 +1,208 @@
+import { ActionFeed } from './actions/action-feed.ts'
+import { ApprovalDesk } from './approvals/approval-desk.ts'
+import { ApprovalStore } from './approvals/approval-store.ts'
+import { DecisionCourier } from './approvals/decision-courier.ts'
+import { serveRequests } from './approvals/request-service.ts'
+import { EnrolmentDesk } from './ceremony/enrolment-desk.ts'
+import { LoginDesk } from './ceremony/login-desk.ts'
+import type { RelyingParty } from './ceremony/passkeys.ts'
+import type { HostDeps } from './deps.ts'
+import type { ApiDeps } from './http/api.ts'
+import { buildApp, guardOf } from './http/app.ts'
+import { AttemptLimit } from './http/attempt-limit.ts'
+import { buildListener, close, listen } from './http/listener.ts'
+import { securityHeaders } from './http/security-headers.ts'
+import { loadStaticFiles } from './http/static-files.ts'
+import { EnrolmentFiles } from './people/enrolment.ts'
+import { PeopleStore } from './people/people-store.ts'
+import { SESSION_SWEEP_MS, SessionDesk } from './session/session-desk.ts'
+import { type CheckedSettings, checkSettings, type HostSettings } from './settings.ts'
+
+/** How often undecided approvals are looked at. */
+const APPROVAL_SWEEP_MS = 30_000
+
+export interface RunningHost {
+  /** The port that the listener got. */
+  readonly port: number
+  /** Whether everything is in place: the bus is connected and requests are answered. */
+  health(): { readonly status: 'ok' | 'degraded'; readonly bus: string }
+  /** Takes no new request, lets those in hand end, stops sending decisions. Idempotent. */
+  stop(): Promise<void>
+}
+
+interface Desks {
+  readonly store: ApprovalStore
+  readonly courier: DecisionCourier
+  readonly approvals: ApprovalDesk
+  readonly actions: ActionFeed
+  readonly sessions: SessionDesk
+  readonly enrolments: EnrolmentDesk
+  readonly logins: LoginDesk
+}
+
+/**
+ * Starts the human plane: reads what is stored, takes up decisions that a former run left
+ * undelivered, answers the gateway, and opens the portal's listener last. Faults: settings
+ * (`host_settings`), the port (`ListenFault`), a bus out of reach (`BusFault`). The connection
+ * itself belongs to the caller, who drains it after `stop`.
+ */
+export async function runHost(settings: HostSettings, deps: HostDeps): Promise<RunningHost> {
+  const checked = checkSettings(settings)
+  const files = await loadStaticFiles(checked.portalFolder)
+  if (files.size === 0) deps.log.warn('portal_not_built', { folder: checked.portalFolder })
+  const desks = buildDesks(checked, deps)
+  await desks.store.load()
+  await desks.actions.start()
+  const { bus, clock, log } = deps
+  const responder = serveRequests({ tenant: checked.tenant, bus, store: desks.store, clock, log })
+  desks.courier.resume()
+  const app = buildApp({ api: apiDeps(checked, deps, desks), files, log })
+  const server = buildListener({
+    handle: async (request, remoteAddress) => await app.fetch(request, { remoteAddress }),
+    guard: guardOf(checked),
+    headers: securityHeaders({ busUrl: checked.busUrl }),
+    log,
+  })
+  const port = await listen(server, checked.listen)
+  const stopSweeping = sweepOften(desks, deps)
+  await deps.audit.append('service_started', {
+    actor: { kind: 'system', id: 'host' },
+    payload: { version: checked.version },
+  })
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    stopSweeping()
+    await close(server)
+    await responder.stop()
+    await desks.courier.stop()
+    await desks.actions.stop()
+    await recordStop(deps)
+  }
+  return {
+    port,
+    health: () => ({ status: bus.status === 'connected' ? 'ok' : 'degraded', bus: bus.status }),
+    stop: () => (stopped ??= stop()),
+  }
+}
+
+function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
+  const { tenant } = settings
+  const { audit, bus, clock, hostKey, log, onEnrolled, random } = deps
+  const party: RelyingParty = { origin: settings.origin, rpId: settings.rpId }
+  const people = new PeopleStore({ records: deps.acl, key: hostKey, tenant, log })
+  const store = new ApprovalStore({ records: deps.approvals, key: hostKey, tenant, log })
+  const courier = new DecisionCourier({ tenant, store, bus, audit, clock, log, hostKey })
+  const approvals = new ApprovalDesk({
+    tenant,
+    party,
+    store,
+    courier,
+    hostKey,
+    clock,
+    random,
+    audit,
+    log,
+  })
+  const follow = (event: Parameters<ApprovalDesk['follow']>[0]): void => {
+    approvals.follow(event).catch(() => {
+      log.warn('approval_not_followed', { action: event.action_id })
+    })
+  }
+  const files = new EnrolmentFiles(settings.enrolmentsFolder, tenant)
+  return {
+    store,
+    courier,
+    approvals,
+    actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
+    sessions: new SessionDesk({
+      tenant,
+      records: deps.sessions,
+      people,
+      key: deps.sessionKey,
+      clock,
+      random,
+      log,
+    }),
+    enrolments: new EnrolmentDesk({
+      tenant,
+      party,
+      files,
+      people,
+      clock,
+      random,
+      audit,
+      log,
+      onEnrolled,
+    }),
+    logins: new LoginDesk({ tenant, party, people, clock, random, audit }),
+  }
+}
+
+function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDeps {
+  const { audit, bus, clock, tickets } = deps
+  const { sessions, enrolments, logins, approvals, actions } = desks
+  return {
+    sessions,
+    enrolments,
+    logins,
+    approvals,
+    actions,
+    attempts: new AttemptLimit(),
+    cookies: {
+      tenant: settings.tenant,
+      busUrl: settings.busUrl,
+      secure: settings.secureCookies,
+      clock,
+      tickets,
+    },
+    audit,
+    clock,
+    installationFile: settings.installationFile,
+    view: () => ({
+      version: settings.version,
+      node: process.versions.node,
+      busConnected: bus.status === 'connected',
+      openApprovals: desks.store.open().length,
+    }),
+  }
+}
+
+/** Repeats the sweeps; a failed one is tried again at its next time. */
+function sweepOften(desks: Desks, deps: HostDeps): () => void {
+  const approvals = repeat(deps, APPROVAL_SWEEP_MS, () => desks.approvals.sweep())
+  const sessions = repeat(deps, SESSION_SWEEP_MS, () => desks.sessions.sweep())
+  return () => {
+    approvals()
+    sessions()
+  }
+}
+
+function repeat(deps: HostDeps, everyMs: number, sweep: () => Promise<void>): () => void {
+  let cancel: (() => void) | undefined
+  let stopped = false
+  const again = (): void => {
+    if (stopped) return
+    cancel = deps.clock.setTimer(everyMs, () => {
+      sweep()
+        .catch(() => {
+          deps.log.warn('sweep_failed')
+        })
+        .finally(again)
+    })
+  }
+  again()
+  return () => {
+    stopped = true
+    cancel?.()
+  }
+}
+
+/** The last word of this run; a bus that is gone already is no reason not to stop. */
+async function recordStop(deps: HostDeps): Promise<void> {
+  if (deps.bus.status !== 'connected') return
+  try {
+    await deps.audit.append('service_stopped', { actor: { kind: 'system', id: 'host' } })
+  } catch {
+    deps.log.warn('stop_not_recorded')
+  }
+}

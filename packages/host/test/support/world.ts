@@ -1,0 +1,518 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingHttpHeaders, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type ActionEvent,
+  type ActionId,
+  type ApprovalDecision,
+  type ApprovalDecisionAnswer,
+  type ApprovalRequest,
+  actionId,
+  APPROVAL_DECISION_MAX_BYTES,
+  APPROVAL_DECISION_TYP,
+  approvalDecisionShape,
+  canonicalize,
+  contractHash,
+  type DecisionRecord,
+  hashJson,
+  hashText,
+  isJsonObject,
+  type Json,
+  noPreconditionHash,
+  parseJson,
+  parseProfile,
+  parseTenantId,
+  readShape,
+  type TenantId,
+  type ToolContract,
+  utf8Decode,
+  utf8Encode,
+  verifyJws,
+} from '@trustgw/protocol'
+import {
+  type AuditWriter,
+  type BusLink,
+  type Clock,
+  generateSigningKey,
+  keyIdOf,
+  MemoryBroker,
+  nodeRandom,
+  sha256,
+  silentLogger,
+  systemClock,
+  verifierOf,
+} from '@trustgw/runtime'
+import {
+  createEnrolment,
+  type EnrolledMessage,
+  type HostDeps,
+  type HostKey,
+  type HostSettings,
+  type RunningHost,
+  runHost,
+} from '@trustgw/host'
+import { SoftwarePasskey } from './authenticator.ts'
+
+export const RP_ID = 'localhost'
+
+export function tenantOf(text: string): TenantId {
+  const tenant = parseTenantId(text)
+  if (!tenant.ok) throw new Error('tenant')
+  return tenant.value
+}
+
+export const TENANT = tenantOf('acme')
+
+/** A clock that runs, and can be set ahead. */
+export class ShiftedClock implements Clock {
+  #ahead = 0
+  now(): number {
+    return systemClock.now() + this.#ahead
+  }
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return systemClock.sleep(ms, signal)
+  }
+  setTimer(ms: number, callback: () => void): () => void {
+    return systemClock.setTimer(ms, callback)
+  }
+  advance(ms: number): void {
+    this.#ahead += ms
+  }
+}
+
+export interface AuditLine {
+  readonly type: string
+  readonly actor: string
+  readonly action: string | null
+}
+
+/** What the gateway's side of the bus saw, and what it answers. */
+export interface GatewaySide {
+  readonly link: BusLink
+  readonly decisions: ApprovalDecision[]
+  answer: (decision: ApprovalDecision) => Promise<ApprovalDecisionAnswer | undefined>
+}
+
+export interface World {
+  readonly origin: string
+  readonly folder: string
+  readonly clock: ShiftedClock
+  readonly broker: MemoryBroker
+  readonly gateway: GatewaySide
+  readonly audit: AuditLine[]
+  readonly enrolled: EnrolledMessage[]
+  readonly deps: HostDeps
+  readonly settings: HostSettings
+  host: RunningHost
+  /** Makes recording fail while true. */
+  auditDown: boolean
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>
+  enrolmentToken(person?: string, roles?: readonly string[], ttlMs?: number): Promise<string>
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface CallOptions {
+  readonly body?: unknown
+  readonly raw?: string | Buffer
+  readonly cookies?: Record<string, string>
+  readonly headers?: Record<string, string>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  readonly json: { readonly [name: string]: Json }
+  /** Name to value, from Set-Cookie. */
+  readonly cookies: Record<string, string>
+}
+
+export function newKey(role: string): HostKey {
+  const key = generateSigningKey()
+  const verify = verifierOf(key.publicKey)
+  if (verify === undefined) throw new Error('key')
+  return { kid: keyIdOf(role, key.publicKey), sign: key.sign, verify }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+const LATEST = ['acl', 'approvals', 'sessions'] as const
+
+export async function startWorld(): Promise<World> {
+  const folder = await mkdtemp(join(tmpdir(), 'trustgw-host-'))
+  const port = await freePort()
+  const origin = `http://localhost:${port}`
+  await portalFiles(join(folder, 'web'))
+  const broker = new MemoryBroker({
+    logger: silentLogger,
+    streams: [
+      ...LATEST.map((name) => ({
+        name: `KV_${name}`,
+        subjects: [`$KV.${name}.>`],
+        kind: 'latest' as const,
+      })),
+      { name: 'UI', subjects: ['ui.v1.>'], kind: 'log' },
+    ],
+  })
+  const link = broker.link()
+  const clock = new ShiftedClock()
+  const audit: AuditLine[] = []
+  const enrolled: EnrolledMessage[] = []
+  const hostKey = newKey('host')
+  const settings: HostSettings = {
+    tenant: TENANT,
+    listen: { hostname: '127.0.0.1', port },
+    origin,
+    rpId: RP_ID,
+    busUrl: 'ws://localhost:9222',
+    portalFolder: join(folder, 'web'),
+    enrolmentsFolder: join(folder, 'enrolments'),
+    installationFile: join(folder, 'installation.json'),
+    version: '0.1.0',
+  }
+  const state = { auditDown: false }
+  const deps: HostDeps = {
+    bus: link.bus,
+    acl: link.records({ home: 'data', bucket: 'acl' }),
+    approvals: link.records({ home: 'data', bucket: 'approvals' }),
+    sessions: link.records({ home: 'data', bucket: 'sessions' }),
+    uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+    clock,
+    random: nodeRandom,
+    log: silentLogger,
+    audit: auditInto(audit, state),
+    hostKey,
+    sessionKey: newKey('session'),
+    tickets: { issue: () => ({ jwt: 'eyJ.bus.ticket', inboxPrefix: '_INBOX.person-x' }) },
+    onEnrolled: (message) => enrolled.push(message),
+  }
+  const gateway = gatewaySide(broker, hostKey)
+  const world: World = {
+    origin,
+    folder,
+    clock,
+    broker,
+    gateway,
+    audit,
+    enrolled,
+    deps,
+    settings,
+    host: await runHost(settings, deps),
+    get auditDown() {
+      return state.auditDown
+    },
+    set auditDown(down) {
+      state.auditDown = down
+    },
+    call: (method, path, options) => call({ port, origin, method, path }, options ?? {}),
+    enrolmentToken: async (person = 'ann', roles = ['admin', 'approver'], ttlMs = 60_000) => {
+      const { enrolmentsFolder } = settings
+      const now = clock.now()
+      const made = { folder: enrolmentsFolder, tenant: TENANT, person, roles, now, ttlMs }
+      return (await createEnrolment({ ...made, random: nodeRandom })).token
+    },
+    restart: async () => {
+      await world.host.stop()
+      world.host = await runHost(settings, deps)
+    },
+    stop: async () => {
+      await world.host.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  return world
+}
+
+async function portalFiles(folder: string): Promise<void> {
+  await mkdir(join(folder, 'assets'), { recursive: true })
+  await writeFile(join(folder, 'index.html'), '<!doctype html><title>portal</title>')
+  await writeFile(join(folder, 'assets', 'index-Ab12Cd34.js'), 'export {}')
+  await writeFile(join(folder, 'mark.svg'), '<svg/>')
+  await writeFile(join(folder, '.secret'), 'secret')
+  await writeFile(join(folder, '..', 'outside.txt'), 'outside')
+}
+
+function auditInto(lines: AuditLine[], state: { readonly auditDown: boolean }): AuditWriter {
+  return {
+    append: (type, fields) => {
+      if (state.auditDown) {
+        return Promise.reject(Object.assign(new Error('down'), { code: 'audit_not_stored' }))
+      }
+      lines.push({ type, actor: fields.actor.id, action: fields.action_id ?? null })
+      // The host uses nothing of what comes back but that it came.
+      return Promise.resolve({ stored: { stream: 'AUDIT', seq: lines.length } } as never)
+    },
+  }
+}
+
+function gatewaySide(broker: MemoryBroker, hostKey: HostKey): GatewaySide {
+  const link = broker.link()
+  const side: GatewaySide = {
+    link,
+    decisions: [],
+    answer: (decision) =>
+      Promise.resolve({
+        status: 'accepted',
+        state: decision.verdict === 'approve' ? 'authorized' : 'denied',
+      }),
+  }
+  link.bus.respond(`approval.v1.${TENANT}.decision`, {}, async ({ data }) => {
+    const text = utf8Decode(data)
+    const verified = verifyJws(text.ok ? text.value : '', {
+      typ: APPROVAL_DECISION_TYP,
+      maxBytes: APPROVAL_DECISION_MAX_BYTES,
+      keyFor: (kid) => (kid === hostKey.kid ? hostKey.verify : undefined),
+    })
+    if (!verified.ok) throw new Error(verified.reason)
+    const decision = readShape(approvalDecisionShape, verified.value.payload)
+    if (!decision.ok) throw new Error(decision.detail)
+    side.decisions.push(decision.value)
+    const answer = await side.answer(decision.value)
+    return answer === undefined ? undefined : utf8Encode(canonicalize({ ...answer }))
+  })
+  return side
+}
+
+interface CallTarget {
+  readonly port: number
+  readonly origin: string
+  readonly method: string
+  readonly path: string
+}
+
+/** A request on the wire as it is written here: `fetch` would not let Host and path be wrong. */
+function call(target: CallTarget, options: CallOptions): Promise<Answer> {
+  const writing = target.method !== 'GET' && target.method !== 'HEAD'
+  const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
+  const cookie = Object.entries(options.cookies ?? {})
+    .map(([name, value]) => `${name}=${value}`)
+    .join('; ')
+  const headers: Record<string, string> = {
+    host: `localhost:${target.port}`,
+    ...(writing ? { origin: target.origin, 'content-type': 'application/json' } : {}),
+    ...(cookie === '' ? {} : { cookie }),
+    ...options.headers,
+  }
+  return new Promise((resolve, reject) => {
+    const { method, path, port } = target
+    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (got) => {
+      const parts: Buffer[] = []
+      got.on('data', (part: Buffer) => parts.push(part))
+      got.on('error', reject)
+      got.on('end', () => {
+        const text = Buffer.concat(parts).toString()
+        const parsed = parseJson(text, { maxBytes: 8_000_000 })
+        const json = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {}
+        const status = got.statusCode ?? 0
+        resolve({ status, headers: got.headers, text, json, cookies: cookiesOf(got.headers) })
+      })
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+function cookiesOf(headers: IncomingHttpHeaders): Record<string, string> {
+  const pairs = (headers['set-cookie'] ?? []).map((line) => {
+    const [pair = ''] = line.split(';')
+    const at = pair.indexOf('=')
+    return [pair.slice(0, at), pair.slice(at + 1)] as const
+  })
+  return Object.fromEntries(pairs)
+}
+
+/** Follows a path of members; a missing one fails the test. */
+export function at(value: Json, ...path: readonly string[]): Json {
+  let here = value
+  for (const name of path) {
+    const next = isJsonObject(here) ? here[name] : undefined
+    if (next === undefined) throw new Error(`no ${path.join('.')}`)
+    here = next
+  }
+  return here
+}
+
+export function text(value: Json, ...path: readonly string[]): string {
+  const found = at(value, ...path)
+  if (typeof found !== 'string') throw new Error(`${path.join('.')} is no text`)
+  return found
+}
+
+export interface SignedIn {
+  readonly person: string
+  readonly login: SoftwarePasskey
+  readonly approval: SoftwarePasskey
+  readonly cookies: Record<string, string>
+}
+
+/** Goes through the whole enrolment as a browser would. */
+export async function enrol(
+  world: World,
+  person = 'ann',
+  roles: readonly string[] = ['admin', 'approver'],
+): Promise<SignedIn> {
+  const token = await world.enrolmentToken(person, roles)
+  const begun = await world.call('POST', '/api/enrolment/begin', {
+    body: { token, name: 'Ann Example' },
+  })
+  const login = passkeyFor(world, begun.json, 'login_options')
+  const ceremony = text(begun.json, 'ceremony')
+  const second = await world.call('POST', '/api/enrolment/login', {
+    body: { ceremony, response: login.register(text(begun.json, 'login_options', 'challenge')) },
+  })
+  const approval = passkeyFor(world, second.json, 'approval_options')
+  const done = await world.call('POST', '/api/enrolment/finish', {
+    body: {
+      ceremony,
+      response: approval.register(text(second.json, 'approval_options', 'challenge')),
+    },
+  })
+  if (done.status !== 200) throw new Error(`enrolment: ${done.text}`)
+  return { person, login, approval, cookies: done.cookies }
+}
+
+export function passkeyFor(world: World, json: Json, member: string): SoftwarePasskey {
+  const handle = Buffer.from(text(json, member, 'user', 'id'), 'base64url').toString()
+  return new SoftwarePasskey(world.origin, RP_ID, handle)
+}
+
+const profile = parseProfile('connector')
+
+export const CONTRACT: ToolContract = {
+  id: 'shop.refund',
+  version: '1.0.0',
+  title: 'Refund',
+  description: 'Pays money back.',
+  input_schema: { type: 'object' },
+  output_schema: null,
+  operation: 'transfer',
+  category: null,
+  bundle: 'shop',
+  tags: [],
+  skill_level: null,
+  amount: { kind: 'none' },
+  precondition: null,
+  egress: [],
+  profile: profile.ok ? profile.value : ('' as never),
+  credential_ref: 'shop',
+  digest: 'sha256:x',
+}
+
+export interface RequestOptions {
+  readonly tier?: 1 | 2
+  readonly roles?: readonly string[]
+  readonly quorum?: number
+  readonly onBehalfOf?: string | null
+  readonly channels?: readonly string[]
+  readonly decideInMs?: number
+  readonly id?: ActionId
+}
+
+/** A request as a gateway would make it; everything in it fits. */
+export function approvalRequest(world: World, options: RequestOptions = {}): ApprovalRequest {
+  const now = world.clock.now()
+  const id = options.id ?? actionId(nodeRandom.bytes(16))
+  const args = canonicalize({ order: 'o-1', cents: 25_000 })
+  const decision: DecisionRecord = {
+    typ: 'trustgw/decision/1',
+    action_id: id,
+    tenant: TENANT,
+    workspace: 'default',
+    principal: { tenant: TENANT, issuer: 'api-key', client: 'k1', subject: 'agent-1' },
+    on_behalf_of: options.onBehalfOf ?? null,
+    tool_id: CONTRACT.id,
+    contract_hash: contractHash(sha256, CONTRACT),
+    input_hash: hashText(sha256, args),
+    effect: 'require_approval',
+    tier: options.tier ?? 2,
+    rule_id: 'refunds',
+    reason: 'refunds above 100 EUR',
+    obligations: {
+      grant_ttl_ms: 30_000,
+      approval_ttl_ms: 600_000,
+      approvers: {
+        roles: options.roles ?? [],
+        quorum: options.quorum ?? 1,
+        channels: options.channels ?? [],
+      },
+    },
+    policy_fingerprint: hashJson(sha256, 'policy'),
+    policy_epoch: 1,
+    facts: [],
+    unknown: [],
+    decided_at: now,
+  }
+  return {
+    v: 1,
+    action_id: id,
+    tenant: TENANT,
+    source: 'mcp',
+    contract: CONTRACT,
+    arguments: args,
+    precondition_hash: noPreconditionHash(sha256),
+    decision,
+    requested_at: now,
+    decide_by: now + (options.decideInMs ?? 600_000),
+    run_by: now + (options.decideInMs ?? 600_000) + 60_000,
+  }
+}
+
+/** Sends a request as the gateway; gives the host's answer. */
+export async function ask(world: World, request: unknown): Promise<{ readonly [n: string]: Json }> {
+  const data = utf8Encode(JSON.stringify(request))
+  const subject = `approval.v1.${TENANT}.request`
+  const answer = await world.gateway.link.bus.request(subject, data, { timeoutMs: 3_000 })
+  const parsed = parseJson(answer)
+  if (!parsed.ok || !isJsonObject(parsed.value)) throw new Error('answer')
+  return parsed.value
+}
+
+/** An event as the gateway's projector stores it. */
+export async function tell(
+  world: World,
+  request: ApprovalRequest,
+  change: Partial<ActionEvent>,
+): Promise<void> {
+  const event: ActionEvent = {
+    v: 1,
+    action_id: request.action_id,
+    revision: 1,
+    tenant: TENANT,
+    state: 'pending_approval',
+    tool_id: CONTRACT.id,
+    operation: 'transfer',
+    source: 'mcp',
+    agent: 'agent-1',
+    on_behalf_of: null,
+    tier: 2,
+    rule_id: 'refunds',
+    reason: 'refunds above 100 EUR',
+    amount: '250.00 EUR',
+    proposed_at: request.requested_at,
+    at: request.requested_at,
+    decide_by: request.decide_by,
+    ...change,
+  }
+  await world.gateway.link
+    .publisher({ stream: 'UI' })
+    .publishStored(`ui.v1.${TENANT}.events`, utf8Encode(canonicalize({ ...event })), {
+      msgId: `${event.action_id}-${event.revision}`,
+    })
+}
+
+/** Waits until a condition holds; a test that waits in vain fails. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 5_000
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error('waited in vain')
+    await systemClock.sleep(10)
+  }
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import {
+  type AuditEvent,
+  auditEventHash,
+  chainStart,
+  parseComponent,
+  parseTenantId,
+} from '@trustgw/protocol'
+import {
+  AuditFault,
+  type AuditWriter,
+  BusFault,
+  type BusLink,
+  generateSigningKey,
+  nodeRandom,
+  type StartAuditWriterOptions,
+  type StoredPublisher,
+  sha256,
+  startAuditWriter,
+  systemClock,
+  verifierOf,
+} from '@trustgw/runtime'
+import { ADAPTERS, bytes, type Links, text } from './links.ts'
+
+const ACTOR = { kind: 'system', id: 'gateway' } as const
+const key = generateSigningKey()
+
+function options(link: BusLink, tenant: string, component = 'gateway'): StartAuditWriterOptions {
+  const slug = parseTenantId(tenant)
+  const name = parseComponent(component)
+  assert(slug.ok && name.ok)
+  return {
+    tenant: slug.value,
+    component: name.value,
+    instance: '1',
+    local: component.startsWith('exec-'),
+    kid: 'audit-1',
+    sign: key.sign,
+    sha256,
+    clock: systemClock,
+    random: nodeRandom,
+    bus: link.bus,
+    publisher: link.publisher({ stream: 'AUDIT' }),
+    reader: link.reader({ home: 'data', stream: 'AUDIT' }),
+    keyFor: (kid) => (kid === 'audit-1' ? verifierOf(key.publicKey) : undefined),
+  }
+}
+
+function assertChained(events: readonly AuditEvent[], first = chainStart(sha256)): void {
+  let previous: string = first
+  for (const event of events) {
+    assert.equal(event.prev_hash, previous)
+    previous = auditEventHash(sha256, event)
+  }
+}
+
+/** A publisher that fails as it is told, in front of a real one. */
+function faulty(inner: StoredPublisher): StoredPublisher & { failing: boolean } {
+  return {
+    failing: false,
+    async publishStored(subject, data, publish) {
+      if (this.failing) throw new BusFault('store_unreachable', 'told to')
+      return inner.publishStored(subject, data, publish)
+    },
+  }
+}
+
+async function code(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  assert(error instanceof AuditFault)
+  return error.code
+}
+
+for (const adapter of ADAPTERS) {
+  describe(`the audit writer over ${adapter.name}`, { concurrency: 1 }, () => {
+    let links: Links
+    before(async () => {
+      links = await adapter.start()
+    })
+    after(async () => {
+      await links.stop()
+    })
+
+    it('chains what is appended at once in the order of the calls, and goes on after a restart', async () => {
+      const writer = await startAuditWriter(options(links.gateway, 'acme'))
+      const first = await Promise.all(
+        Array.from({ length: 30 }, () => writer.append('proposed', { actor: ACTOR })),
+      )
+      const seqs = first.map(({ event }) => event.seq)
+      assert.deepEqual(
+        seqs,
+        Array.from({ length: 30 }, (_, i) => i + 1),
+      )
+      assert.equal(first[0]?.event.writer, 'gateway/1')
+      const again = await startAuditWriter(options(links.gateway, 'acme'))
+      const next = await again.append('evaluated', { actor: ACTOR, payload: { tier: 2 } })
+      assert.equal(next.event.seq, 31)
+      assertChained([...first.map(({ event }) => event), next.event])
+      const reader = links.gateway.reader({ home: 'data', stream: 'AUDIT' })
+      const stored = await reader.getBySeq(next.stored.seq)
+      assert.deepEqual(JSON.parse(text(stored?.data ?? bytes(''))), { ...next.event })
+    })
+
+    it('writes under the executor profile that the boundary stamps in', async () => {
+      const writer = await startAuditWriter(options(links.executor, 'acme', 'exec-connector'))
+      const { event, stored } = await writer.append('started', { actor: ACTOR })
+      assert.equal(event.writer, 'exec-connector/1')
+      const reader = links.executor.reader({ home: 'data', stream: 'AUDIT' })
+      const found = await reader.getBySeq(stored.seq)
+      assert.equal(found?.subject, 'audit.v1.acme.exec-connector.started')
+      const again = await startAuditWriter(options(links.executor, 'acme', 'exec-connector'))
+      assert.equal((await again.append('finished', { actor: ACTOR })).event.seq, 2)
+    })
+
+    it('makes no later event while an earlier one is not stored, and then loses none', async () => {
+      const setup = options(links.gateway, 'globex')
+      const publisher = faulty(setup.publisher)
+      const writer: AuditWriter = await startAuditWriter({ ...setup, publisher })
+      await writer.append('proposed', { actor: ACTOR })
+      publisher.failing = true
+      assert.equal(await code(writer.append('evaluated', { actor: ACTOR })), 'audit_not_stored')
+      assert.equal(await code(writer.append('grant_issued', { actor: ACTOR })), 'audit_broken')
+      publisher.failing = false
+      const { event } = await writer.append('denied', { actor: ACTOR })
+      assert.equal(event.seq, 3)
+      const reader = links.gateway.reader({ home: 'data', stream: 'AUDIT' })
+      const late = await reader.getLast('audit.v1.globex.gateway.evaluated')
+      assert.equal(JSON.parse(text(late?.data ?? bytes('{}'))).seq, 2)
+      assert.equal(await reader.getLast('audit.v1.globex.gateway.grant_issued'), undefined)
+    })
+
+    it('does not continue a chain whose last event it did not sign', async () => {
+      const mine = await startAuditWriter(options(links.gateway, 'forged'))
+      const { event } = await mine.append('proposed', { actor: ACTOR })
+      const forged = { ...event, seq: 2, prev_hash: auditEventHash(sha256, event) }
+      await links.gateway
+        .publisher({ stream: 'AUDIT' })
+        .publishStored('audit.v1.forged.gateway.denied', bytes(JSON.stringify(forged)), {
+          msgId: 'forged',
+        })
+      assert.equal(await code(startAuditWriter(options(links.gateway, 'forged'))), 'audit_tail')
+    })
+
+    it('refuses an event that is too large without taking a place in the chain', async () => {
+      const writer = await startAuditWriter(options(links.gateway, 'large'))
+      const payload = Object.fromEntries(
+        Array.from({ length: 40 }, (_, i) => [`n${i}`, 'x'.repeat(500)]),
+      )
+      assert.equal(
+        await code(writer.append('proposed', { actor: ACTOR, payload })),
+        'audit_too_large',
+      )
+      assert.equal((await writer.append('proposed', { actor: ACTOR })).event.seq, 1)
+    })
+  })
+}
