@@ -103,7 +103,10 @@ export function ensureNatsServer({ cacheDir, env, say = () => {}, aptRoot = '/et
   if (named) {
     const version = natsVersion(named)
     if (!version) {
-      throw new NatsServerMissing('not_found', `NATS_SERVER=${named} is not a runnable nats-server.`)
+      throw new NatsServerMissing(
+        'not_found',
+        `NATS_SERVER=${named} is not a runnable nats-server.`,
+      )
     }
     if (isRecent(version)) return { binary: named, version, from: 'env' }
     throw new NatsServerMissing('too_old', tooOld(`NATS_SERVER=${named}`, version))
@@ -186,20 +189,21 @@ function fetchSuite(source, suite, target) {
   }
 }
 
-/** Check the version where it was unpacked, then put it in place in one step. */
+/** Check the version beside its place (a temporary folder may forbid running), then one rename. */
 function install(unpacked, target) {
-  const version = natsVersion(unpacked)
-  if (!version) return { failure: 'the package holds no runnable nats-server' }
-  if (!isRecent(version)) return { failure: `its nats-server is ${version}, older than 2.11` }
+  if (!existsSync(unpacked)) return { failure: 'the package holds no nats-server' }
   const staged = `${target}.${randomBytes(8).toString('hex')}.tmp`
   try {
     copyFileSync(unpacked, staged, constants.COPYFILE_EXCL)
     chmodSync(staged, 0o755)
+    const version = natsVersion(staged)
+    if (!version) return { failure: 'its nats-server does not run here' }
+    if (!isRecent(version)) return { failure: `its nats-server is ${version}, older than 2.11` }
     renameSync(staged, target)
+    return { version }
   } finally {
     rmSync(staged, { force: true })
   }
-  return { version }
 }
 
 /** @returns {string | undefined} what went wrong, in one line */
@@ -289,7 +293,11 @@ export function parseDeb822(text) {
     if (!words('types').includes('deb') || /^(?:no|false|0)$/i.test(fields.get('enabled') ?? '')) {
       return []
     }
-    const source = { uris: words('uris'), suites: words('suites'), signedBy: fields.get('signed-by') }
+    const source = {
+      uris: words('uris'),
+      suites: words('suites'),
+      signedBy: fields.get('signed-by'),
+    }
     return usable(source) ? [source] : []
   })
 }
@@ -297,21 +305,28 @@ export function parseDeb822(text) {
 /** One-line sources: `deb [options] uri suite component...`. */
 export function parseOneLine(text) {
   return text.split('\n').flatMap((line) => {
-    const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)(?:\s|$)/.exec(line.replace(/#.*$/, ''))
+    const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)(?:\s|$)/.exec(
+      line.replace(/#.*$/, ''),
+    )
     if (!match) return []
-    const signedBy = /(?:^|\s)signed-by\s*=\s*(\S+)/i.exec(match[1] ?? '')?.[1]?.split(',').join(' ')
+    const signedBy = /(?:^|\s)signed-by\s*=\s*(\S+)/i
+      .exec(match[1] ?? '')?.[1]
+      ?.split(',')
+      .join(' ')
     const source = { uris: [match[2]], suites: [match[3]], signedBy }
     return usable(source) ? [source] : []
   })
 }
 
 function usable({ uris }) {
-  return uris.length > 0 && uris.every((uri) => /^(?:https?|mirror\+\w+|mirror|file|copy):/.test(uri))
+  return (
+    uris.length > 0 && uris.every((uri) => /^(?:https?|mirror\+\w+|mirror|file|copy):/.test(uri))
+  )
 }
 
 /** The same mirror and key with another suite, as a deb822 stanza. */
 export function sourceText({ uris, signedBy }, suite) {
-  const key = signedBy ? `Signed-By: ${signedBy}\n` : ''
+  const key = signedBy ? `Signed-By: ${signedBy.trimEnd()}\n` : ''
   return `Types: deb\nURIs: ${uris.join(' ')}\nSuites: ${suite}\nComponents: main\n${key}`
 }
 

@@ -1,9 +1,13 @@
+import type { JwsSigner, JwsVerifier, TenantId } from '@trustgw/protocol'
 import type {
-  JwsSigner,
-  JwsVerifier,
-  TenantId,
-} from '@trustgw/protocol'
-import type { AuditWriter, Bus, Clock, Logger, Random, RecordStore, StoredReader } from '@trustgw/runtime'
+  AuditWriter,
+  Bus,
+  Clock,
+  Logger,
+  Random,
+  RecordStore,
+  StoredReader,
+} from '@trustgw/runtime'
 
 /** A key of the host for one purpose: signs, and checks what it signed. */
 export interface HostKey {

@@ -1,3 +1,4 @@
+export { credentialFingerprint } from './crypto.ts'
 export type {
   BusTicket,
   BusTicketIssuer,
@@ -5,9 +6,8 @@ export type {
   HostDeps,
   HostKey,
 } from './deps.ts'
-export { credentialFingerprint } from './crypto.ts'
-export { type InstallationStatus, installationStatusShape } from './installation.ts'
 export { ListenFault } from './http/listener.ts'
+export { type InstallationStatus, installationStatusShape } from './installation.ts'
 export {
   type CreatedEnrolment,
   type CreateEnrolment,

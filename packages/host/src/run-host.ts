@@ -72,9 +72,9 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     stopSweeping()
-    await close(server)
+    // Requests in hand may be waiting for a delivery, which is taken up at the next start.
+    await Promise.all([close(server), desks.courier.stop()])
     await responder.stop()
-    await desks.courier.stop()
     await desks.actions.stop()
     await recordStop(deps)
   }

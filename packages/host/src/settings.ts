@@ -44,7 +44,9 @@ export function checkSettings(settings: HostSettings): CheckedSettings {
   if (!under) throw new SettingsFault('host.rp_id does not cover the host of host.origin')
   const secureCookies = origin.protocol === 'https:'
   if (!secureCookies && origin.hostname !== 'localhost') {
-    throw new SettingsFault('host.origin must be https, or http on localhost: no passkeys elsewhere')
+    throw new SettingsFault(
+      'host.origin must be https, or http on localhost: no passkeys elsewhere',
+    )
   }
   return { ...settings, authority: origin.host, secureCookies }
 }

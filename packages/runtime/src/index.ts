@@ -26,6 +26,7 @@ export type {
   BucketOptions,
   BusLink,
   ConsumerOptions,
+  PublisherOptions,
   StreamHome,
   StreamOptions,
 } from './bus/bus-link.ts'

@@ -31,6 +31,10 @@ function requestInfo(message: Msg | undefined): unknown {
   return JSON.parse(message?.headers?.get('Nats-Request-Info') ?? 'null')
 }
 
+async function ask(nc: NatsConnection, subject: string): Promise<string> {
+  return (await nc.request(subject, '{}', ack)).string()
+}
+
 test('audit events of gateway, host and executor are stored and acknowledged, the executor under its profile', async () => {
   const stored = await Promise.all([
     jetstream(gateway, DATA).publish('audit.v1.acme.gateway.decided', '1'),
@@ -158,8 +162,6 @@ test('invocation, approval request and decision cross as requests', async () => 
   answering(host, 'approval.v1.*.request', 'host', 'noted')
   const decisions = answering(gateway, 'approval.v1.*.decision', 'gateway', 'recorded')
   await Promise.all([executor.flush(), host.flush(), gateway.flush()])
-  const ask = async (nc: NatsConnection, subject: string): Promise<string> =>
-    (await nc.request(subject, '{}', ack)).string()
   assert.equal(await ask(gateway, 'exec.v1.acme.connector.invoke'), 'claimed')
   assert.equal(await ask(gateway, 'approval.v1.acme.request'), 'noted')
   assert.equal(await ask(host, 'approval.v1.acme.decision'), 'recorded')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { headers, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import { headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
 import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
 import { busCreds } from '../src/nats/creds.ts'
 import { userJwt } from '../src/nats/jwt.ts'
@@ -382,14 +382,15 @@ test('an executor writes results, audit events and tools under its own profile o
   assert.equal(await last('KV_tools', '$KV.tools.>'), '$KV.tools.acme.ledger')
 })
 
+function withHeader(name: string, value: string): { headers: MsgHdrs } {
+  const made = headers()
+  made.set(name, value)
+  return { headers: made }
+}
+
 test('a claimed nonce or journal entry cannot be claimed, overwritten, removed or aged out again', async () => {
   const executor = await world.connect(world.executor())
   const js = jetstream(executor, EXD)
-  const withHeader = (name: string, value: string) => {
-    const made = headers()
-    made.set(name, value)
-    return { headers: made }
-  }
   for (const bucket of ['grant_nonces', 'journal']) {
     const subject = `$KV.${bucket}.acme.n1`
     const { seq } = await js.publish(subject, 'first', { expect: { lastSubjectSequence: 0 } })
@@ -416,10 +417,9 @@ test('a claimed nonce or journal entry cannot be claimed, overwritten, removed o
   }
   await world.server.kill()
   await world.server.restart()
-  const after = await world.connect(world.executor())
-  const reclaim = jetstream(after, EXD).publish('$KV.journal.acme.n1', 'second', {
+  const again = await world.connect(world.executor())
+  const reclaim = jetstream(again, EXD).publish('$KV.journal.acme.n1', 'second', {
     expect: { lastSubjectSequence: 0 },
   })
   await assert.rejects(reclaim, /wrong last sequence/)
-  exd = after
 })

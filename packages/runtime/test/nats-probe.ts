@@ -9,6 +9,7 @@ import {
 
 const WAIT_MS = 3_000
 const QUIET_MS = 150
+const SETTLE_MS = 20
 const POLL_MS = 1
 
 /** What the server refused on one connection, in order: `publish subject` or `subscription subject`. */
@@ -39,6 +40,13 @@ export class Refusals {
     const options = { callback: () => undefined, ...(queue !== undefined && { queue }) }
     this.#nc.subscribe(subject, options)
     await this.#expect(`subscription ${subject}`)
+  }
+
+  /** Fails when the server refused anything that was not expected. */
+  async none(): Promise<void> {
+    await this.#nc.flush()
+    await sleep(SETTLE_MS)
+    assert.deepEqual(this.seen, [])
   }
 
   async #expect(what: string): Promise<void> {

@@ -87,7 +87,10 @@ test('a port in use is named, with the remedy', async () => {
   const address = taken.address()
   assert.ok(address !== null && typeof address === 'object')
   const { port } = address
-  for (const ports of [{ client: port, websocket: -1 }, { client: -1, websocket: port }]) {
+  for (const ports of [
+    { client: port, websocket: -1 },
+    { client: -1, websocket: port },
+  ]) {
     const start = startNatsServer({
       binary,
       dir: folder(),
@@ -95,7 +98,10 @@ test('a port in use is named, with the remedy', async () => {
       config: plain,
       onLine: () => undefined,
     })
-    await assert.rejects(start, coded('port_in_use', new RegExp(`port ${port} is in use: .*another`)))
+    await assert.rejects(
+      start,
+      coded('port_in_use', new RegExp(`port ${port} is in use: .*another`)),
+    )
   }
   taken.close()
 })
@@ -148,7 +154,14 @@ for (const [way, where] of [
 
 test('a guarded server starts, restarts and stops as any other', async () => {
   const dir = folder()
-  const options = { binary, dir, ports: free, config: plain, onLine: () => undefined, searchPath: '' }
+  const options = {
+    binary,
+    dir,
+    ports: free,
+    config: plain,
+    onLine: () => undefined,
+    searchPath: '',
+  }
   const server = await startNatsServer(options)
   await server.restart()
   assert.ok(await listens(server.ports.client))
@@ -177,7 +190,9 @@ test('an old, a missing and a false nats-server are told apart, each with the re
 test('streams are made once, kept on a second run, and one with another setting is refused and left alone', async () => {
   const world = await startBusWorld()
   try {
-    const exd = await world.connect(world.issue({ kind: 'provision_executor', profile: 'connector' }))
+    const exd = await world.connect(
+      world.issue({ kind: 'provision_executor', profile: 'connector' }),
+    )
     const connections = { data: world.provisionConn, executors: { connector: exd } }
     const gateway = await world.connect(world.creds.gateway)
     await jetstream(gateway, { domain: 'data', checkAPI: false }).publish('$KV.actions.acme.k', 'v')
@@ -186,7 +201,10 @@ test('streams are made once, kept on a second run, and one with another setting 
     await manager.streams.update('KV_journal', { discard_new_per_subject: false })
     await assert.rejects(
       provisionStreams(connections),
-      coded('stream_mismatch', /KV_journal of EXD_connector .*discard_new_per_subject: false, not true/),
+      coded(
+        'stream_mismatch',
+        /KV_journal of EXD_connector .*discard_new_per_subject: false, not true/,
+      ),
     )
     const { config } = await manager.streams.info('KV_journal')
     assert.notEqual(config.discard_new_per_subject, true)
@@ -210,8 +228,8 @@ test('after a crash of the server everything stored is there and clients come ba
     await jetstream(before, data).publish('audit.v1.acme.gateway.decided', 'kept')
     await world.server.kill()
     await world.server.restart()
-    const after = await world.connect(world.creds.gateway)
-    const manager = await jetstreamManager(after, data)
+    const again = await world.connect(world.creds.gateway)
+    const manager = await jetstreamManager(again, data)
     assert.equal((await manager.direct.getMessage('AUDIT', { seq: 1 }))?.string(), 'kept')
   } finally {
     await world.stop()

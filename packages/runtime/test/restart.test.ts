@@ -52,3 +52,33 @@ test('a killed and restarted server loses nothing that was stored, claimed or wa
   await running.stop()
   await links.stop()
 })
+
+test('a reader that stops hands back what it had not handled, so that the next one has it at once', async () => {
+  const links = await natsAdapter.start()
+  const publisher = links.executor.publisher({ stream: 'RESULTS' })
+  const consumer = links.gateway.consumer({ home: 'data', stream: 'RESULTS', durable: 'gateway' })
+  for (let i = 0; i < 10; i += 1) {
+    await publisher.publishStored(RESULT, bytes(`m${i}`), { msgId: `m${i}` })
+  }
+  const first: string[] = []
+  const slow = consumer.consume(async ({ data }) => {
+    first.push(text(data))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    return 'ack'
+  })
+  await eventually(() => first.length === 1)
+  await slow.stop()
+  assert(first.length < 5)
+  const second: string[] = []
+  const quick = consumer.consume(async ({ data }) => {
+    second.push(text(data))
+    return 'ack'
+  })
+  await eventually(() => first.length + second.length === 10)
+  assert.deepEqual(
+    [...first, ...second].sort(),
+    Array.from({ length: 10 }, (_, i) => `m${i}`),
+  )
+  await quick.stop()
+  await links.stop()
+})

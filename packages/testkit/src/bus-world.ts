@@ -165,7 +165,8 @@ async function populate(parts: WorldParts): Promise<BusWorld> {
   }
   let keys = parts.keys
   const issue = (role: BusRole): BusCreds => issueUser(keys, role, { issuedAt: nowS() }).creds
-  const client = (creds: BusCreds): Promise<NatsConnection> => track(plainConnect(server.url, creds))
+  const client = (creds: BusCreds): Promise<NatsConnection> =>
+    track(plainConnect(server.url, creds))
   const creds = issueAll(keys, issue)
   const close = async (): Promise<void> => {
     await Promise.allSettled(open.map((connection) => connection.close()))

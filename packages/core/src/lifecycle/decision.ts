@@ -52,14 +52,20 @@ export function evaluated(
           need: decision.need,
           evidence: [],
         }
-  return same(next, [audit(state, next, 'evaluated', { outcome: decision.outcome }), ...onward(next)])
+  return same(next, [
+    audit(state, next, 'evaluated', { outcome: decision.outcome }),
+    ...onward(next),
+  ])
 }
 
 /** What follows a decision: asking people, running, or honouring a cancel that came before it. */
 export function onward(state: Authorized | PendingApproval): readonly Effect[] {
   if (state.cancel !== null) return [{ kind: 'feed', event: { kind: 'tick' } }]
   if (state.kind === 'authorized') return [issueGrant(state, false)]
-  return [audit(state, state, 'approval_requested', { tier: state.need.tier }), requestApproval(state)]
+  return [
+    audit(state, state, 'approval_requested', { tier: state.need.tier }),
+    requestApproval(state),
+  ]
 }
 
 export function rememberCancel(
@@ -126,4 +132,3 @@ export function approvalDenied(
 ): Step {
   return leave(state, { kind: 'denied', since: now, reason, by }, { by, reason })
 }
-

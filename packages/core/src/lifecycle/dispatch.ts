@@ -51,9 +51,11 @@ export function grantIssued(
   const timely = clearedTick(state, event, now)
   if (timely.state !== state) return timely
   const { jti, exp } = event
-  if (state.kind === 'scheduled' && !passed(state.not_before, now)) return ignore(state, 'too_early')
+  if (state.kind === 'scheduled' && !passed(state.not_before, now))
+    return ignore(state, 'too_early')
   if (state.issued.includes(jti)) return ignore(state, 'grant_reused')
-  if (passed(exp, now) || !(exp - now <= GRANT_LIFETIME_MAX_MS)) return ignore(state, 'grant_lifetime')
+  if (passed(exp, now) || !(exp - now <= GRANT_LIFETIME_MAX_MS))
+    return ignore(state, 'grant_lifetime')
   const next = dispatchedFrom(state, jti, exp, now)
   return same(next, [
     audit(state, next, 'grant_issued', { jti }),
@@ -103,7 +105,10 @@ export function dispatchedTick(state: Dispatched, _event: unknown, now: number):
     need,
     evidence,
   }
-  return same(next, [audit(state, next, 'grant_lapsed', { jti: state.jti }), issueGrant(next, true)])
+  return same(next, [
+    audit(state, next, 'grant_lapsed', { jti: state.jti }),
+    issueGrant(next, true),
+  ])
 }
 
 export function claimed(state: Dispatched, event: EventMap['executor_claimed'], now: number): Step {
@@ -122,7 +127,11 @@ export function claimed(state: Dispatched, event: EventMap['executor_claimed'], 
   return same(next, [audit(state, next, 'claimed', { jti })])
 }
 
-export function refused(state: Dispatched, { jti, reason }: EventMap['executor_refused'], now: number): Step {
+export function refused(
+  state: Dispatched,
+  { jti, reason }: EventMap['executor_refused'],
+  now: number,
+): Step {
   if (jti !== state.jti) return ignore(state, 'unknown_grant')
   const next: ActionState = { kind: 'refused', since: now, jti, reason }
   return same(next, [audit(state, next, 'refused', { jti, reason })])
@@ -132,7 +141,11 @@ export type ResultEvent = EventMap['result_succeeded' | 'result_failed' | 'resul
 
 /** A signed result proves the claim that was not heard of. */
 export function resultProvesClaim(state: Dispatched, event: ResultEvent, now: number): Step {
-  const claim = { kind: 'executor_claimed', jti: event.jti, result_by: now + CLAIM_GRACE_MS } as const
+  const claim = {
+    kind: 'executor_claimed',
+    jti: event.jti,
+    result_by: now + CLAIM_GRACE_MS,
+  } as const
   const step = claimed(state, claim, now)
   return step.state === state
     ? step
@@ -147,6 +160,8 @@ export function lateClaim(
 ): Step {
   if (!state.issued.includes(event.jti)) return ignore(state, 'unknown_grant')
   const next = dispatchedFrom(state, event.jti, now, now)
-  return same(next, [audit(state, next, 'claim_found', { jti: event.jti }), { kind: 'feed', event }])
+  return same(next, [
+    audit(state, next, 'claim_found', { jti: event.jti }),
+    { kind: 'feed', event },
+  ])
 }
-

@@ -25,7 +25,10 @@ export function unseen(state: StateMap['executing'], reason: string, now: number
     jti,
     reason,
   }
-  return same(next, [audit(state, next, 'unknown_outcome', { jti, reason }), { kind: 'reconcile', jti }])
+  return same(next, [
+    audit(state, next, 'unknown_outcome', { jti, reason }),
+    { kind: 'reconcile', jti },
+  ])
 }
 
 export type Open = StateMap['unknown_outcome' | 'needs_human']
@@ -57,4 +60,3 @@ export function unclear(
   const next: ActionState = { ...state, kind: 'needs_human', since: now, reason }
   return same(next, [audit(state, next, 'needs_human', { reason }), ...outstanding(next, now)])
 }
-

@@ -30,9 +30,18 @@ export const same = (state: ActionState, effects: readonly Effect[] = []): Step 
   ignored: null,
 })
 
-export const ignore = (state: ActionState, ignored: Ignored): Step => ({ state, effects: [], ignored })
+export const ignore = (state: ActionState, ignored: Ignored): Step => ({
+  state,
+  effects: [],
+  ignored,
+})
 
-export function audit(from: ActionState, to: ActionState, type: AuditType, detail: Detail = {}): Effect {
+export function audit(
+  from: ActionState,
+  to: ActionState,
+  type: AuditType,
+  detail: Detail = {},
+): Effect {
   return { kind: 'audit', type, from: from.kind, to: to.kind, detail }
 }
 
@@ -69,7 +78,8 @@ export const issueGrant = ({ run_by }: Authorized | Scheduled, recheck: boolean)
 
 /** Leaves a waiting state for good; the approval's card goes away with it. */
 export function leave(from: ActionState, to: Cancelled | Expired | Denied, detail: Detail): Step {
-  const withdrawn: Effect[] = from.kind === 'pending_approval' ? [{ kind: 'withdraw_approval' }] : []
+  const withdrawn: Effect[] =
+    from.kind === 'pending_approval' ? [{ kind: 'withdraw_approval' }] : []
   return same(to, [audit(from, to, to.kind, detail), ...withdrawn])
 }
 
@@ -82,4 +92,3 @@ export const expire = (from: ActionState, reason: Expired['reason'], now: number
 export function deny(from: Proposed | Preparing, reason: string, now: number): Step {
   return leave(from, { kind: 'denied', since: now, reason, by: null }, { reason })
 }
-

@@ -60,7 +60,13 @@ function ended<K extends string>(
 function reconciled<K extends string>(
   kind: K,
 ): Shape<{ kind: K; since: number; jti: string; by: string; result: ResultSummary }> {
-  return objectShape({ kind: oneOfShape(kind), since: ms, jti: name, by: name, result: resultShape })
+  return objectShape({
+    kind: oneOfShape(kind),
+    since: ms,
+    jti: name,
+    by: name,
+    result: resultShape,
+  })
 }
 
 /** The closed shape of every stored state; unknown kinds and members refuse. */

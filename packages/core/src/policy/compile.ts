@@ -1,6 +1,14 @@
 /** A policy made ready to decide: rules in order, their lines as functions, an index over tools. */
 import { formatMoney, type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
-import type { AmountBound, Condition, Policy, PolicyDefaults, Predicate, Rule, Scalar } from './ast.ts'
+import type {
+  AmountBound,
+  Condition,
+  Policy,
+  PolicyDefaults,
+  Predicate,
+  Rule,
+  Scalar,
+} from './ast.ts'
 import { compileCondition, NAME_SEPARATOR, type Test } from './conditions.ts'
 import { compileGlob, type Glob } from './glob.ts'
 

@@ -64,11 +64,7 @@ function amountTest(bounds: readonly AmountBound[]): Test {
         look.see('amount', 'derived', 'none')
         return false
       }
-      look.see(
-        'amount',
-        'derived',
-        amount.kind === 'money' ? formatMoney(amount.money) : undefined,
-      )
+      look.see('amount', 'derived', amount.kind === 'money' ? formatMoney(amount.money) : undefined)
       if (amount.kind === 'unknown') return 'unknown'
       const { money } = amount
       const truth = allOf(

@@ -4,14 +4,15 @@
  * that uses it does not load: a line nobody judges would be a hole.
  */
 import { OPERATIONS, parseMoney, SOURCES } from '@trustgw/protocol'
-import { type AmountBound, type Bound, type Condition, POINTER_MAX_CHARS, type Predicate } from './ast.ts'
-import { pointerProblem } from './pointer.ts'
 import {
-  LATER_PREDICATES,
-  PREDICATE_NAMES,
-  readGlob,
-  readPredicate,
-} from './predicates.ts'
+  type AmountBound,
+  type Bound,
+  type Condition,
+  POINTER_MAX_CHARS,
+  type Predicate,
+} from './ast.ts'
+import { pointerProblem } from './pointer.ts'
+import { LATER_PREDICATES, PREDICATE_NAMES, readGlob, readPredicate } from './predicates.ts'
 import {
   type At,
   checkKeys,
@@ -94,8 +95,10 @@ function readArgs(raw: Raw, at: At): readonly Condition[] | null {
   for (const [pointer, written] of table) {
     const here = inside(at, pointer)
     const problem = pointerProblem(pointer)
-    if (problem !== null) wrongKey(here, problem, pointer.startsWith('/') ? undefined : `/${pointer}`)
-    if (pointer.length > POINTER_MAX_CHARS) wrong(here, `longer than ${POINTER_MAX_CHARS} characters`)
+    if (problem !== null)
+      wrongKey(here, problem, pointer.startsWith('/') ? undefined : `/${pointer}`)
+    if (pointer.length > POINTER_MAX_CHARS)
+      wrong(here, `longer than ${POINTER_MAX_CHARS} characters`)
     const predicates = readPredicates(written, here)
     if (predicates !== null) conditions.push({ kind: 'args', pointer, predicates })
   }

@@ -1,5 +1,12 @@
 /** `policy.toml` to a policy, or to everything that is wrong with it (spec/policy.md "File"). */
-import { type ApproversClause, EFFECTS, type Effect, type Ok, ok, type Tier } from '@trustgw/protocol'
+import {
+  type ApproversClause,
+  EFFECTS,
+  type Effect,
+  type Ok,
+  ok,
+  type Tier,
+} from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
   APPROVAL_TTL_MIN_MS,
@@ -98,7 +105,11 @@ function readApprovers(raw: Raw, at: At): ApproversClause | null {
   if (table === null) return null
   checkKeys(table, APPROVERS_KEYS, at)
   if (table.size === 0) return wrong(at, 'expected roles, quorum or channels')
-  const read = <T>(name: string, fallback: T, reader: (value: Raw, here: At) => T | null): T | null => {
+  const read = <T>(
+    name: string,
+    fallback: T,
+    reader: (value: Raw, here: At) => T | null,
+  ): T | null => {
     const written = table.get(name)
     return written === undefined ? fallback : reader(written, inside(at, name))
   }
@@ -175,12 +186,14 @@ function readRules(raw: Raw | undefined, at: At): readonly Rule[] {
   for (const [index, item] of raw.items.entries()) {
     const rule = readRule(item, inside(at, index))
     if (rule === null) continue
-    if (ids.has(rule.id)) wrong(inside(inside(at, index), 'id'), `a second rule with id "${rule.id}"`)
+    if (ids.has(rule.id))
+      wrong(inside(inside(at, index), 'id'), `a second rule with id "${rule.id}"`)
     ids.add(rule.id)
     rules.push(rule)
     for (const line of rule.match) if (line.kind === 'args') pointers.add(line.pointer)
   }
-  if (pointers.size > POINTERS_MAX) wrong(at, `more than ${POINTERS_MAX} different argument pointers`)
+  if (pointers.size > POINTERS_MAX)
+    wrong(at, `more than ${POINTERS_MAX} different argument pointers`)
   return rules
 }
 
@@ -209,7 +222,8 @@ function display(path: KeyPath): string {
   let text = ''
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`
-    else text += `${text === '' ? '' : '.'}${/^[A-Za-z0-9_-]+$/.test(step) ? step : JSON.stringify(step)}`
+    else
+      text += `${text === '' ? '' : '.'}${/^[A-Za-z0-9_-]+$/.test(step) ? step : JSON.stringify(step)}`
   }
   return text
 }
@@ -235,10 +249,7 @@ const whole = (file: string, message: string): PolicyRefusal => ({
  * thing that is wrong (at most FINDINGS_MAX). NOT checked here: rules that can never fire and
  * overlapping rules of equal priority, which are findings of `policy check`, not refusals.
  */
-export function parsePolicy(
-  text: string,
-  options: ParseOptions,
-): Ok<Policy> | PolicyRefusal {
+export function parsePolicy(text: string, options: ParseOptions): Ok<Policy> | PolicyRefusal {
   const { file, development = false } = options
   if (text.length > POLICY_MAX_CHARS) return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
   const table = parseToml(text)

@@ -4,6 +4,9 @@
  */
 import { parse } from 'smol-toml'
 
+/** Parts of one dotted key that are told apart; nothing in the language is nested deeper. */
+const KEY_MAX_PARTS = 24
+
 export type KeyPath = readonly (string | number)[]
 
 export interface Position {
@@ -60,7 +63,7 @@ function readKey(walk: Walk): string[] {
     if (quoted) skipString(walk)
     else skip(walk, /[A-Za-z0-9_-]+/)
     const raw = walk.text.slice(start, walk.at)
-    names.push(quoted ? unquote(raw) : raw)
+    if (names.length < KEY_MAX_PARTS) names.push(quoted ? unquote(raw) : raw)
     skipSpace(walk)
     if (walk.text[walk.at] !== '.') return names
     walk.at++
@@ -139,7 +142,8 @@ function walkHeader(walk: Walk): KeyPath {
 }
 
 function walkText(text: string): Walk {
-  const walk: Walk = { text, at: 0, keys: new Map(), values: new Map(), tables: new Map() }
+  const start = text.startsWith('\uFEFF') ? 1 : 0
+  const walk: Walk = { text, at: start, keys: new Map(), values: new Map(), tables: new Map() }
   let table: KeyPath = []
   for (;;) {
     skipBlank(walk)

@@ -122,6 +122,5 @@ export function compilePredicate(predicate: Predicate): (value: Json) => Truth {
     return (value) => (isGlobbable(value) ? globs.some((glob) => glob(value)) : 'unknown')
   }
   const { kind, value: limit } = predicate
-  return (value) =>
-    typeof value === 'number' ? withinBound(order(value, limit), kind) : 'unknown'
+  return (value) => (typeof value === 'number' ? withinBound(order(value, limit), kind) : 'unknown')
 }

@@ -6,13 +6,14 @@ import { FINDINGS_MAX, nearestName } from './findings.ts'
 import type { KeyPath, Position } from './positions.ts'
 
 const TOML_MAX_DEPTH = 16
-const DATE: RawDate = { date: true }
+const DATE: RawOdd = { odd: 'a date' }
+const TOO_DEEP: RawOdd = { odd: 'tables nested too deep' }
 
 export type RawTable = ReadonlyMap<string, Raw>
-export type Raw = string | bigint | number | boolean | RawDate | RawList | RawTable
-/** Dates and times stand nowhere in the language: that one was there is all that is kept. */
-interface RawDate {
-  readonly date: true
+export type Raw = string | bigint | number | boolean | RawOdd | RawList | RawTable
+/** What stands nowhere in the language; that it was there is all that is kept. */
+interface RawOdd {
+  readonly odd: string
 }
 interface RawList {
   readonly items: readonly Raw[]
@@ -42,11 +43,13 @@ export interface SyntaxRefusal extends Position {
   readonly detail: string
 }
 
-function toRaw(value: unknown): Raw {
-  if (Array.isArray(value)) return { items: value.map(toRaw) }
+function toRaw(value: unknown, depth: number): Raw {
   if (value instanceof TomlDate) return DATE
   if (typeof value === 'object' && value !== null) {
-    return new Map(Object.entries(value).map(([name, member]) => [name, toRaw(member)]))
+    // Dotted keys nest without the parser's limit.
+    if (depth >= TOML_MAX_DEPTH) return TOO_DEEP
+    if (Array.isArray(value)) return { items: value.map((item) => toRaw(item, depth + 1)) }
+    return tableOf(value, depth + 1)
   }
   if (
     typeof value === 'string' ||
@@ -59,6 +62,10 @@ function toRaw(value: unknown): Raw {
   return DATE
 }
 
+function tableOf(value: object, depth: number): RawTable {
+  return new Map(Object.entries(value).map(([name, member]) => [name, toRaw(member, depth)]))
+}
+
 export function parseToml(text: string): Result<RawTable> | SyntaxRefusal {
   try {
     const table = parse(text, {
@@ -66,7 +73,7 @@ export function parseToml(text: string): Result<RawTable> | SyntaxRefusal {
       maxDepth: TOML_MAX_DEPTH,
       unsafeKeyBehaviour: 'throw',
     })
-    return ok(new Map(Object.entries(table).map(([name, member]) => [name, toRaw(member)])))
+    return ok(tableOf(table, 0))
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
     const detail = error.message.split('\n', 1)[0] ?? 'invalid TOML'
@@ -80,7 +87,7 @@ function kindOf(raw: Raw): string {
   if (typeof raw === 'number') return 'a number'
   if (typeof raw === 'boolean') return 'true or false'
   if (raw instanceof Map) return 'a table'
-  return 'date' in raw ? 'a date' : 'a list'
+  return 'odd' in raw ? raw.odd : 'a list'
 }
 
 /** One value being read: where it stands, and where to say what is wrong with it. */
@@ -175,15 +182,15 @@ export function readNumber(raw: Raw, at: At): number | null {
   return Number.isFinite(raw) && !Object.is(raw, -0) ? raw : wrong(at, 'expected a finite number')
 }
 
-export function readChoice<T extends string>(
-  raw: Raw,
-  at: At,
-  choices: readonly T[],
-): T | null {
+export function readChoice<T extends string>(raw: Raw, at: At, choices: readonly T[]): T | null {
   if (typeof raw !== 'string') return expected(at, 'text', raw)
   const found = choices.find((choice) => choice === raw)
   if (found !== undefined) return found
-  return wrong(at, `"${raw.slice(0, 64)}" is none of ${choices.join(', ')}`, nearestName(raw, choices))
+  return wrong(
+    at,
+    `"${raw.slice(0, 64)}" is none of ${choices.join(', ')}`,
+    nearestName(raw, choices),
+  )
 }
 
 /** A list with something in it. Null when the list or any item is wrong. */

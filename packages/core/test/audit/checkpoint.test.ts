@@ -68,15 +68,16 @@ test('a checkpoint in any other form is refused', () => {
   assert.throws(() => printCheckpoint({ ...checkpoint, origin: 'two words' }), TypeError)
 })
 
+const signers = (note: string, keys: readonly NoteVerifier[]): unknown => {
+  const read = verifyNote(sha256, note, keys)
+  return read.ok ? read.value.signers : read.reason
+}
+
 test('a note names who signed it, and passes over keys that nobody asked about', () => {
   const log = { name: 'gateway.example/acme', ...testKey() }
   const witness = { name: 'witness.example', ...testKey() }
   const one = signNote(sha256, TEXT, log)
   const both = one + signNote(sha256, TEXT, witness).slice(TEXT.length + 1)
-  const signers = (note: string, keys: readonly NoteVerifier[]): unknown => {
-    const read = verifyNote(sha256, note, keys)
-    return read.ok ? read.value.signers : read.reason
-  }
   assert.deepEqual(signers(one, [log]), ['gateway.example/acme'])
   assert.deepEqual(signers(both, [log, witness]), ['gateway.example/acme', 'witness.example'])
   assert.deepEqual(signers(both, [witness]), ['witness.example'])

@@ -139,9 +139,10 @@ test('an event that its writer rewrote and signed again breaks the one after it'
 })
 
 test('a chain that does not begin at its start is found', () => {
-  assert.deepEqual(problems([event('gateway/1', 'acme', 1, auditEventHash(sha256, log(1)[0] ?? assert.fail()))]), [
-    'previous_hash_wrong',
-  ])
+  assert.deepEqual(
+    problems([event('gateway/1', 'acme', 1, auditEventHash(sha256, log(1)[0] ?? assert.fail()))]),
+    ['previous_hash_wrong'],
+  )
 })
 
 test('a writer without a known key is found, and a key of another writer does not do', () => {

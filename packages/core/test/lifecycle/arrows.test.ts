@@ -10,7 +10,7 @@ import {
   type StateKind,
   step,
 } from '@trustgw/core'
-import { type Json, readShape } from '@trustgw/protocol'
+import { isJsonObject, type Json, readShape } from '@trustgw/protocol'
 import { repositoryFile } from '../hashing.ts'
 
 interface Case {
@@ -42,7 +42,10 @@ for (const { from, event, now, to, effects } of VECTORS.cases) {
     assert.equal(done.state.kind, to)
     assert.equal(done.ignored, null)
     assert.equal(done.state.since, now)
-    assert.deepEqual(done.effects.map(({ kind }) => kind), effects)
+    assert.deepEqual(
+      done.effects.map(({ kind }) => kind),
+      effects,
+    )
     const [first] = done.effects
     assert.ok(first?.kind === 'audit' && first.from === state.kind && first.to === to)
     assert.deepEqual(stored(actionStateJson(done.state)), done.state)
@@ -75,10 +78,11 @@ test('final states are exactly those without an arrow', () => {
   }
 })
 
+const refused = (value: Json): boolean => !readShape(actionStateShape, value).ok
+
 test('a stored state with an unknown kind, an unknown member or a missing one is refused', () => {
   const [proposed] = VECTORS.states
-  assert.ok(typeof proposed === 'object' && proposed !== null && !Array.isArray(proposed))
-  const refused = (value: Json): boolean => !readShape(actionStateShape, value).ok
+  assert.ok(proposed !== undefined && isJsonObject(proposed))
   assert.equal(refused(proposed), false)
   assert.equal(refused({ ...proposed, kind: 'done' }), true)
   assert.equal(refused({ ...proposed, more: 1 }), true)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compilePolicy, decide, type PolicyDecision } from '@trustgw/core'
-import type { Json } from '@trustgw/protocol'
+import type { Json, JsonObject } from '@trustgw/protocol'
 import fc from 'fast-check'
 import { repositoryFile, sha256 } from '../hashing.ts'
 import { decideText, factsOf, type Given, mustParse } from './world.ts'
@@ -43,12 +43,14 @@ test('the decision vectors are not empty', () => {
 
 const QUICK_START = repositoryFile('examples/policies/quick-start.toml')
 
+const of = (given: Given): string => {
+  const { effect, tier, rule_id } = decideText(QUICK_START, given)
+  return `${effect} ${tier} ${rule_id}`
+}
+
+const refund = (amount: Json): Given => ({ args: { amount, currency: 'EUR' } })
+
 test('the quick start does what its comments say', () => {
-  const of = (given: Given): string => {
-    const { effect, tier, rule_id } = decideText(QUICK_START, given)
-    return `${effect} ${tier} ${rule_id}`
-  }
-  const refund = (amount: Json): Given => ({ args: { amount, currency: 'EUR' } })
   const none = { amount: { kind: 'none' } }
   assert.equal(of({ tool: 'shop.get_order', operation: 'read', ...none }), 'allow 0 reads')
   assert.equal(of(refund('100.00')), 'require_approval 1 refund-small')
@@ -134,9 +136,10 @@ approvers = { ${second} }
 match = { tool = ["**"] }
 `
 
+const clause = (first: string, second: string): unknown =>
+  decideText(twoRules(first, second), {}).obligations.approvers
+
 test('the approvers of a doubted rule are needed as well as those of the rule that stands', () => {
-  const clause = (first: string, second: string): unknown =>
-    decideText(twoRules(first, second), {}).obligations.approvers
   assert.deepEqual(clause('roles = ["finance", "ops"], quorum = 2', 'roles = ["ops", "it"]'), {
     roles: ['ops'],
     quorum: 2,
@@ -194,15 +197,17 @@ const rule = fc.record({
     selector: (text) => text.split(' = ')[0],
   }),
 })
-const policyText = fc.array(rule, { maxLength: 5 }).map((rules) =>
-  [
-    'version = 1',
-    ...rules.map(
-      ({ verdict: effect, priority, lines }, index) =>
-        `[[rules]]\nid = "r${index}"\npriority = ${priority}\n${effect}\n[rules.match]\n${lines.join('\n')}`,
-    ),
-  ].join('\n'),
-)
+const policyText = fc
+  .array(rule, { maxLength: 5 })
+  .map((rules) =>
+    [
+      'version = 1',
+      ...rules.map(
+        ({ verdict: effect, priority, lines }, index) =>
+          `[[rules]]\nid = "r${index}"\npriority = ${priority}\n${effect}\n[rules.match]\n${lines.join('\n')}`,
+      ),
+    ].join('\n'),
+  )
 const known = fc.record({
   operation: fc.constantFrom('read', 'transfer', 'delete'),
   source: fc.constantFrom('mcp', 'rest', 'cron'),
@@ -216,8 +221,12 @@ const known = fc.record({
   }),
 })
 
+interface Known extends Omit<Given, 'args'> {
+  readonly args: JsonObject
+}
+
 /** Each makes one fact unknowable in its own way. */
-const BLURS: readonly ((given: Given & { readonly args: object }) => Given)[] = [
+const BLURS: readonly ((given: Known) => Given)[] = [
   (given) => ({ ...given, source: null }),
   (given) => ({ ...given, agent: null }),
   (given) => ({ ...given, agent: 'e\u0301' }),

@@ -45,9 +45,9 @@ effect = "allow"
 operation = ["read"]
 `
 
+const fingerprint = (text: string): string => compilePolicy(mustParse(text), sha256).fingerprint
+
 test('the fingerprint is of what the policy says, not of how it is written', () => {
-  const fingerprint = (text: string): string =>
-    compilePolicy(mustParse(text), sha256).fingerprint
   const written = `version = 1
 [[rules]]
 id = "a"
@@ -116,23 +116,27 @@ test('letting through what no rule matches loads in development only', () => {
   assert.deepEqual([finding?.key, finding?.line, finding?.nearest], ['defaults.effect', 9, 'deny'])
 })
 
+const rule = (index: number): string =>
+  `[[rules]]\nid="r${index}"\npriority=1\neffect="deny"\nmatch.tool=["x"]\n`
+
+const manyRules = (count: number): string =>
+  `version=1\n${Array.from({ length: count }, (_, index) => rule(index)).join('')}`
+
 test('a policy of more than 20 000 rules or 2 MiB does not load, one below both does', () => {
-  const rule = (index: number): string =>
-    `[[rules]]\nid="r${index}"\npriority=1\neffect="deny"\nmatch.tool=["x"]\n`
-  const rules = (count: number): string =>
-    `version=1\n${Array.from({ length: count }, (_, index) => rule(index)).join('')}`
-  assert.deepEqual(findingsOf(rules(20_000)), [])
-  assert.match(findingsOf(rules(20_001))[0]?.message ?? '', /more than 20000 rules/)
+  assert.deepEqual(findingsOf(manyRules(20_000)), [])
+  assert.match(findingsOf(manyRules(20_001))[0]?.message ?? '', /more than 20000 rules/)
   assert.match(findingsOf(`#${'x'.repeat(2_097_152)}`)[0]?.message ?? '', /characters/)
 })
 
+const lines = (count: number): string =>
+  Array.from({ length: count }, (_, index) => `match.args."/a${index}".eq = 1\n`).join('')
+
+const manyPointers = (count: number): string =>
+  `version=1\n[[rules]]\nid="r"\npriority=1\neffect="deny"\n${lines(count)}`
+
 test('more than 200 different argument pointers do not load', () => {
-  const lines = (count: number): string =>
-    Array.from({ length: count }, (_, index) => `match.args."/a${index}".eq = 1\n`).join('')
-  const text = (count: number): string =>
-    `version=1\n[[rules]]\nid="r"\npriority=1\neffect="deny"\n${lines(count)}`
-  assert.deepEqual(findingsOf(text(200)), [])
-  assert.equal(findingsOf(text(201)).length, 1)
+  assert.deepEqual(findingsOf(manyPointers(200)), [])
+  assert.equal(findingsOf(manyPointers(201)).length, 1)
 })
 
 test('at most a hundred findings are named, in the order of the file', () => {
@@ -140,10 +144,52 @@ test('at most a hundred findings are named, in the order of the file', () => {
     `version=1\n${Array.from({ length: 150 }, (_, index) => `x${index} = 1\n`).join('')}`,
   )
   assert.equal(found.length, 100)
-  assert.deepEqual(found.map(({ line }) => line), Array.from({ length: 100 }, (_, i) => i + 2))
+  assert.deepEqual(
+    found.map(({ line }) => line),
+    Array.from({ length: 100 }, (_, i) => i + 2),
+  )
 })
 
 test('a policy that names __proto__ is refused and changes nothing', () => {
   assert.equal(findingsOf('version = 1\n[__proto__]\npolluted = true\n').length, 1)
   assert.equal(Object.hasOwn(Object.prototype, 'polluted'), false)
+})
+
+const endsWrong = (filler: string): readonly Finding[] =>
+  findingsOf(`version = 1\n${filler}\nrles = 1\n`)
+
+test('hostile texts are refused in a sentence, wherever they hide the mistake', () => {
+  const big = 2_000_000
+  for (const filler of [
+    '\n'.repeat(big),
+    `#${'x'.repeat(big)}`,
+    '#\n'.repeat(big / 2),
+    `x = """${'a\n'.repeat(big / 2)}"""`,
+    `x = "${'\\\\'.repeat(big / 2)}"`,
+    `x = '${'a'.repeat(big)}'`,
+    `x = [${'1,'.repeat(big / 2)}]`,
+  ]) {
+    const found = endsWrong(filler)
+    assert.equal(found.at(-1)?.nearest, 'rules', filler.slice(0, 10))
+  }
+  for (const text of [
+    `x = ${'['.repeat(100_000)}`,
+    `x = ${'['.repeat(17)}${']'.repeat(17)}`,
+    `x = ${'{a='.repeat(100_000)}`,
+    `${'a.'.repeat(100_000)}b = 1`,
+    '[[[',
+    'x = "\\uD800"',
+    'x = "\u0000"',
+    'x = 99999999999999999999999999',
+    'x = 1979-05-27 07:32:00 # date\ny = 1',
+  ]) {
+    const found = findingsOf(text)
+    assert.ok(found.length > 0, text.slice(0, 10))
+    assert.ok(found.every(({ line, column, message }) => line > 0 && column > 0 && message !== ''))
+  }
+})
+
+test('a byte order mark does not move what is found', () => {
+  const [finding] = findingsOf('\uFEFFversion = 1\nrles = 1\n')
+  assert.deepEqual([finding?.line, finding?.column], [2, 1])
 })

@@ -29,13 +29,15 @@ function concrete(rule: AbstractRule, index: number): Rule {
     ...verdict,
     reason: 'r',
     approvers: rule.strength === 0 || rule.strength === DENY ? null : APPROVERS,
-    match: [
-      { kind: 'args', pointer: `/${index}`, predicates: [{ kind: 'eq', value: true }] },
-    ],
+    match: [{ kind: 'args', pointer: `/${index}`, predicates: [{ kind: 'eq', value: true }] }],
   }
 }
 
-function run(rules: readonly AbstractRule[], fallback: 'deny' | 'allow', reversed = false): PolicyDecision {
+function run(
+  rules: readonly AbstractRule[],
+  fallback: 'deny' | 'allow',
+  reversed = false,
+): PolicyDecision {
   const written = rules.map(concrete)
   if (reversed) written.reverse()
   const policy = {
@@ -86,7 +88,10 @@ test('adding_a_deny_never_permits_more', () => {
   for (const rules of policiesUpTo(2)) {
     const before = strengthOf(run(rules, 'deny'))
     for (const denial of denials) {
-      assert.ok(strengthOf(run([...rules, denial], 'deny')) >= before, JSON.stringify([rules, denial]))
+      assert.ok(
+        strengthOf(run([...rules, denial], 'deny')) >= before,
+        JSON.stringify([rules, denial]),
+      )
     }
   }
 })

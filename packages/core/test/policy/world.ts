@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import type { Json } from '@trustgw/protocol'
 import {
   compilePolicy,
   decide,
@@ -8,6 +7,7 @@ import {
   type PolicyFacts,
   parsePolicy,
 } from '@trustgw/core'
+import type { Json } from '@trustgw/protocol'
 import { sha256 } from '../hashing.ts'
 
 /** What a vector says of a proposal; what it leaves out is as here. */

@@ -1,7 +1,7 @@
 import {
-  APPROVAL_STATEMENT_TYP,
   type ActionEvent,
   type ActionId,
+  APPROVAL_STATEMENT_TYP,
   type ApprovalDecision,
   type ApprovalEvidence,
   type ApprovalRequest,

@@ -10,10 +10,10 @@ import {
   type JsonObject,
   nullableShape,
   objectShape,
-  oneOfShape,
   ok,
-  refuse,
+  oneOfShape,
   type Result,
+  refuse,
   type Shape,
   stringShape,
 } from '@trustgw/protocol'
@@ -124,9 +124,7 @@ export function nameOf(decision: ApprovalDecision): DecisionName {
 
 export function isNamed(given: GivenDecision, name: DecisionName): boolean {
   const { approver, verdict, decided_at: decidedAt } = given.decision
-  return (
-    approver === name.approver && verdict === name.verdict && decidedAt === name.decidedAt
-  )
+  return approver === name.approver && verdict === name.verdict && decidedAt === name.decidedAt
 }
 
 /** The record after the gateway's answer to one decision, or after giving up on it. */

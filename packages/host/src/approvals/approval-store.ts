@@ -3,9 +3,9 @@ import {
   type ApprovalRequest,
   canonicalize,
   ok,
+  type Result,
   readShape,
   refuse,
-  type Result,
   signJws,
   storedKey,
   type TenantId,
@@ -13,7 +13,13 @@ import {
   utf8Encode,
   verifyJws,
 } from '@trustgw/protocol'
-import { type Logger, RECORD_VALUE_MAX_BYTES, type RecordStore, type StoredRecord, sha256 } from '@trustgw/runtime'
+import {
+  type Logger,
+  RECORD_VALUE_MAX_BYTES,
+  type RecordStore,
+  type StoredRecord,
+  sha256,
+} from '@trustgw/runtime'
 import type { HostKey } from '../deps.ts'
 import { StoredValueFault } from '../people/people-store.ts'
 import {

@@ -8,9 +8,9 @@ import {
   noPreconditionHash,
   ok,
   parseJsonObject,
+  type Result,
   readShape,
   refuse,
-  type Result,
   type TenantId,
 } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'

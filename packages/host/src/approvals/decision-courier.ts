@@ -1,6 +1,6 @@
 import {
-  APPROVAL_DECISION_TYP,
   type ActionId,
+  APPROVAL_DECISION_TYP,
   type ApprovalDecision,
   type ApprovalDecisionAnswer,
   approvalDecisionAnswerShape,
@@ -18,8 +18,8 @@ import { sha256 } from '@trustgw/runtime'
 import type { HostDeps, HostKey } from '../deps.ts'
 import {
   type ApprovalRecord,
-  type Delivery,
   type DecisionName,
+  type Delivery,
   isNamed,
   nameOf,
   withDelivery,

@@ -1,4 +1,10 @@
-import { canonicalize, type JsonObject, subject, type TenantId, utf8Encode } from '@trustgw/protocol'
+import {
+  canonicalize,
+  type JsonObject,
+  subject,
+  type TenantId,
+  utf8Encode,
+} from '@trustgw/protocol'
 import type { Bus, BusRequest, BusSubscription } from '@trustgw/runtime'
 import type { HostDeps } from '../deps.ts'
 import type { ApprovalStore } from './approval-store.ts'

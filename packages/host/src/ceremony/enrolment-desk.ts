@@ -1,4 +1,9 @@
-import { base64urlDecode, type EnrolStatement, type JsonObject, type TenantId } from '@trustgw/protocol'
+import {
+  base64urlDecode,
+  type EnrolStatement,
+  type JsonObject,
+  type TenantId,
+} from '@trustgw/protocol'
 import { credentialFingerprint, newNonce } from '../crypto.ts'
 import type { HostDeps } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
@@ -93,7 +98,10 @@ export class EnrolmentDesk {
     return { ok: true, json: { approval_options: creationOptions(this.#deps.party, request) } }
   }
 
-  async finish(ceremony: string, response: RegistrationResponse): Promise<EnrolledPerson | Refused> {
+  async finish(
+    ceremony: string,
+    response: RegistrationResponse,
+  ): Promise<EnrolledPerson | Refused> {
     const now = this.#deps.clock.now()
     const open = this.#open.take(ceremony, now)
     if (open?.step !== 'approval') return refused('ceremony_unknown')
@@ -106,7 +114,9 @@ export class EnrolmentDesk {
     const enrolment = await this.#deps.files.find(open.token, now)
     if (enrolment === undefined) return await this.#refuseToken()
     const approval = { ...made, created_at: now }
-    const fingerprint = credentialFingerprint(base64urlDecode(approval.public_key) ?? new Uint8Array())
+    const fingerprint = credentialFingerprint(
+      base64urlDecode(approval.public_key) ?? new Uint8Array(),
+    )
     const person = await this.#store(enrolment, open, { approval, fingerprint })
     if (person === undefined) return await this.#refuseToken()
     await this.#deps.files.remove(enrolment.id)

@@ -1,4 +1,10 @@
-import { base64urlDecode, type JsonObject, type LoginStatement, type TenantId, utf8Decode } from '@trustgw/protocol'
+import {
+  base64urlDecode,
+  type JsonObject,
+  type LoginStatement,
+  type TenantId,
+  utf8Decode,
+} from '@trustgw/protocol'
 import { newNonce } from '../crypto.ts'
 import type { HostDeps } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'

@@ -3,16 +3,16 @@ import {
   isJsonObject,
   type Json,
   type JsonObject,
+  type Members,
   nullableShape,
+  type ObjectOf,
+  objectShape,
   ok,
   oneOfShape,
   optionalMember,
-  type Members,
-  type ObjectOf,
-  objectShape,
   parsedShape,
-  refuse,
   type Result,
+  refuse,
   type Shape,
   stringShape,
 } from '@trustgw/protocol'
@@ -35,8 +35,10 @@ function pick(value: Json, members: Members): Json {
 }
 
 const bytesField = (max: number): Shape<string> =>
-  parsedShape(stringShape({ min: 1, max, characters: 'token' }), 'base64url', (text): Result<string> =>
-    /^[A-Za-z0-9_-]+$/.test(text) ? ok(text) : refuse('base64url'),
+  parsedShape(
+    stringShape({ min: 1, max, characters: 'token' }),
+    'base64url',
+    (text): Result<string> => (/^[A-Za-z0-9_-]+$/.test(text) ? ok(text) : refuse('base64url')),
   )
 
 const credentialIdField = bytesField(1_400)

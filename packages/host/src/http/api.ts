@@ -1,8 +1,8 @@
 import { parseActionId } from '@trustgw/protocol'
 import { type Context, Hono } from 'hono'
 import type { ActionFeed } from '../actions/action-feed.ts'
-import { requestJson } from '../approvals/approval-record.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
+import { requestJson } from '../approvals/approval-record.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
@@ -21,7 +21,12 @@ import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse, type Reply } from './reply.ts'
-import { noCookies, sessionCookie, type SessionCookieDeps, sessionReply } from './session-cookies.ts'
+import {
+  noCookies,
+  type SessionCookieDeps,
+  sessionCookie,
+  sessionReply,
+} from './session-cookies.ts'
 
 /** Actions listed at once. */
 export const ACTIONS_LISTED_MAX_COUNT = 200
@@ -54,7 +59,10 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   sessionRoutes(api, deps)
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
-  api.get('/actions', signedIn(deps, () => Promise.resolve(listActions(deps))))
+  api.get(
+    '/actions',
+    signedIn(deps, () => Promise.resolve(listActions(deps))),
+  )
   api.get(
     '/installation',
     signedIn(deps, async () => ({
@@ -81,74 +89,108 @@ function sessionRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
     }
     return jsonResponse({ json: {}, cookies: noCookies(cookies) })
   })
-  api.post('/login/begin', attempted(deps, async (c) => {
-    const body = await readBody(c.req.raw, emptyBody)
-    return body.ok ? jsonResponse({ json: await logins.begin() }) : problemResponse(body)
-  }))
-  api.post('/login/finish', attempted(deps, async (c) => {
-    const body = await readBody(c.req.raw, loginFinishBody)
-    if (!body.ok) return problemResponse(body)
-    const outcome = await logins.finish(body.value.ceremony, body.value.response)
-    if (!outcome.ok) return problemResponse(outcome)
-    const session = await sessions.start(outcome.person)
-    return jsonResponse(sessionReply(cookies, outcome.person, session))
-  }))
+  api.post(
+    '/login/begin',
+    attempted(deps, async (c) => {
+      const body = await readBody(c.req.raw, emptyBody)
+      return body.ok ? jsonResponse({ json: await logins.begin() }) : problemResponse(body)
+    }),
+  )
+  api.post(
+    '/login/finish',
+    attempted(deps, async (c) => {
+      const body = await readBody(c.req.raw, loginFinishBody)
+      if (!body.ok) return problemResponse(body)
+      const outcome = await logins.finish(body.value.ceremony, body.value.response)
+      if (!outcome.ok) return problemResponse(outcome)
+      const session = await sessions.start(outcome.person)
+      return jsonResponse(sessionReply(cookies, outcome.person, session))
+    }),
+  )
 }
 
 function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   const { cookies, enrolments, sessions } = deps
-  api.post('/enrolment/begin', attempted(deps, async (c) => {
-    const body = await readBody(c.req.raw, enrolBeginBody)
-    if (!body.ok) return problemResponse(body)
-    return respond(await enrolments.begin(body.value.token, body.value.name))
-  }))
-  api.post('/enrolment/login', attempted(deps, async (c) => {
-    const body = await readBody(c.req.raw, registrationBody)
-    if (!body.ok) return problemResponse(body)
-    return respond(await enrolments.login(body.value.ceremony, body.value.response))
-  }))
-  api.post('/enrolment/finish', attempted(deps, async (c) => {
-    const body = await readBody(c.req.raw, registrationBody)
-    if (!body.ok) return problemResponse(body)
-    const outcome = await enrolments.finish(body.value.ceremony, body.value.response)
-    if (!outcome.ok) return problemResponse(outcome)
-    const { person, fingerprint } = outcome
-    const session = await sessions.start(person)
-    const reply = sessionReply(cookies, person, session)
-    return jsonResponse({ ...reply, json: { ...reply.json, fingerprint } })
-  }))
+  api.post(
+    '/enrolment/begin',
+    attempted(deps, async (c) => {
+      const body = await readBody(c.req.raw, enrolBeginBody)
+      if (!body.ok) return problemResponse(body)
+      return respond(await enrolments.begin(body.value.token, body.value.name))
+    }),
+  )
+  api.post(
+    '/enrolment/login',
+    attempted(deps, async (c) => {
+      const body = await readBody(c.req.raw, registrationBody)
+      if (!body.ok) return problemResponse(body)
+      return respond(await enrolments.login(body.value.ceremony, body.value.response))
+    }),
+  )
+  api.post(
+    '/enrolment/finish',
+    attempted(deps, async (c) => {
+      const body = await readBody(c.req.raw, registrationBody)
+      if (!body.ok) return problemResponse(body)
+      const outcome = await enrolments.finish(body.value.ceremony, body.value.response)
+      if (!outcome.ok) return problemResponse(outcome)
+      const { person, fingerprint } = outcome
+      const session = await sessions.start(person)
+      const reply = sessionReply(cookies, person, session)
+      return jsonResponse({ ...reply, json: { ...reply.json, fingerprint } })
+    }),
+  )
 }
 
 function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   const { approvals } = deps
-  api.get('/approvals', signedIn(deps, () => Promise.resolve({
-    json: { approvals: approvals.pending().slice(0, APPROVALS_LISTED_MAX_COUNT).map(requestJson) },
-  })))
-  api.get('/approvals/:id', signedIn(deps, async (c) => {
-    const id = parseActionId(c.req.param('id') ?? '')
-    if (!id.ok) return refused('unknown_action')
-    return outcomeOf(await approvals.show(id.value, deps.actions.find(id.value)))
-  }))
-  api.post('/approvals/:id/begin', signedIn(deps, async (c, session) => {
-    const id = parseActionId(c.req.param('id') ?? '')
-    const body = await readBody(c.req.raw, emptyBody)
-    if (!body.ok) return body
-    return id.ok ? outcomeOf(await approvals.begin(session, id.value)) : refused('unknown_action')
-  }))
-  api.post('/approvals/:id/approve', signedIn(deps, async (c, session) => {
-    const id = parseActionId(c.req.param('id') ?? '')
-    const body = await readBody(c.req.raw, approveBody)
-    if (!body.ok) return body
-    if (!id.ok) return refused('unknown_action')
-    return outcomeOf(await approvals.approve(session, id.value, body.value))
-  }))
-  api.post('/approvals/:id/deny', signedIn(deps, async (c, session) => {
-    const id = parseActionId(c.req.param('id') ?? '')
-    const body = await readBody(c.req.raw, denyBody)
-    if (!body.ok) return body
-    if (!id.ok) return refused('unknown_action')
-    return outcomeOf(await approvals.deny(session, id.value, body.value.reason))
-  }))
+  api.get(
+    '/approvals',
+    signedIn(deps, () =>
+      Promise.resolve({
+        json: {
+          approvals: approvals.pending().slice(0, APPROVALS_LISTED_MAX_COUNT).map(requestJson),
+        },
+      }),
+    ),
+  )
+  api.get(
+    '/approvals/:id',
+    signedIn(deps, async (c) => {
+      const id = parseActionId(c.req.param('id') ?? '')
+      if (!id.ok) return refused('unknown_action')
+      return outcomeOf(await approvals.show(id.value, deps.actions.find(id.value)))
+    }),
+  )
+  api.post(
+    '/approvals/:id/begin',
+    signedIn(deps, async (c, session) => {
+      const id = parseActionId(c.req.param('id') ?? '')
+      const body = await readBody(c.req.raw, emptyBody)
+      if (!body.ok) return body
+      return id.ok ? outcomeOf(await approvals.begin(session, id.value)) : refused('unknown_action')
+    }),
+  )
+  api.post(
+    '/approvals/:id/approve',
+    signedIn(deps, async (c, session) => {
+      const id = parseActionId(c.req.param('id') ?? '')
+      const body = await readBody(c.req.raw, approveBody)
+      if (!body.ok) return body
+      if (!id.ok) return refused('unknown_action')
+      return outcomeOf(await approvals.approve(session, id.value, body.value))
+    }),
+  )
+  api.post(
+    '/approvals/:id/deny',
+    signedIn(deps, async (c, session) => {
+      const id = parseActionId(c.req.param('id') ?? '')
+      const body = await readBody(c.req.raw, denyBody)
+      if (!body.ok) return body
+      if (!id.ok) return refused('unknown_action')
+      return outcomeOf(await approvals.deny(session, id.value, body.value.reason))
+    }),
+  )
 }
 
 function listActions(deps: ApiDeps): Reply {

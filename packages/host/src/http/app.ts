@@ -44,7 +44,9 @@ function codeOf(error: Error): string {
 }
 
 /** Judges the head of a request as it came in, before a URL was made of it. */
-export function guardOf(settings: GuardSettings): (incoming: IncomingMessage) => Refused | undefined {
+export function guardOf(
+  settings: GuardSettings,
+): (incoming: IncomingMessage) => Refused | undefined {
   return (incoming) => {
     const hosts = incoming.rawHeaders.filter(
       (name, index) => index % 2 === 0 && name.toLowerCase() === 'host',

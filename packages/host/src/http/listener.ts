@@ -88,9 +88,15 @@ export async function listen(
 
 /** Takes no new connection, lets requests in hand end, then cuts what is left. */
 export async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => { resolve() }))
+  const closed = new Promise<void>((resolve) =>
+    server.close(() => {
+      resolve()
+    }),
+  )
   server.closeIdleConnections()
-  const cut = setTimeout(() => { server.closeAllConnections() }, CLOSE_GRACE_MS)
+  const cut = setTimeout(() => {
+    server.closeAllConnections()
+  }, CLOSE_GRACE_MS)
   cut.unref()
   await closed
   clearTimeout(cut)

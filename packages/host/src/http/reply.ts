@@ -16,7 +16,10 @@ export function jsonResponse(reply: Reply): Response {
   return response
 }
 
-export function problemResponse(refusal: Omit<Refused, 'ok'>, cookies: readonly string[] = []): Response {
+export function problemResponse(
+  refusal: Omit<Refused, 'ok'>,
+  cookies: readonly string[] = [],
+): Response {
   const response = new Response(canonicalize(problemBody(refusal.reason, refusal.detail)), {
     status: PROBLEMS[refusal.reason].status,
     headers: { 'Content-Type': 'application/problem+json' },

@@ -1,5 +1,5 @@
-import { type Refused, refused } from './problem.ts'
 import { isJsonType } from './body.ts'
+import { type Refused, refused } from './problem.ts'
 
 const READING = new Set(['GET', 'HEAD'])
 const WRITING = new Set(['POST', 'DELETE'])

@@ -10,7 +10,11 @@ const PAGES: readonly RegExp[] = [
 ]
 
 /** The file at exactly this path, the document for a page of the portal, else a refusal. */
-export function staticResponse(files: StaticFiles, path: string, ifNoneMatch: string | null): Response {
+export function staticResponse(
+  files: StaticFiles,
+  path: string,
+  ifNoneMatch: string | null,
+): Response {
   if (files.size === 0) return problemResponse({ reason: 'portal_not_built' })
   const isPage = PAGES.some((page) => page.test(path))
   const file = files.get(isPage ? DOCUMENT : path)

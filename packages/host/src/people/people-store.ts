@@ -7,7 +7,13 @@ import {
   utf8Encode,
   verifyJws,
 } from '@trustgw/protocol'
-import { type Logger, RECORD_VALUE_MAX_BYTES, type RecordStore, type StoredRecord, sha256 } from '@trustgw/runtime'
+import {
+  type Logger,
+  RECORD_VALUE_MAX_BYTES,
+  type RecordStore,
+  type StoredRecord,
+  sha256,
+} from '@trustgw/runtime'
 import type { HostKey } from '../deps.ts'
 import { type PersonId, type PersonRecord, personJson, personRecordShape } from './person.ts'
 

@@ -3,11 +3,11 @@ import {
   integerShape,
   type JsonObject,
   objectShape,
-  oneOfShape,
   ok,
+  oneOfShape,
   parsedShape,
-  refuse,
   type Result,
+  refuse,
   type Shape,
   stringShape,
   type TenantId,
@@ -56,8 +56,10 @@ const LATEST_MS = 8_640_000_000_000_000
 
 function matching(max: number, pattern: RegExp, format: string): Shape<string> {
   const inner = stringShape({ min: 1, max })
-  return parsedShape(inner, format, (text): Result<string> =>
-    pattern.test(text) ? ok(text) : refuse(format),
+  return parsedShape(
+    inner,
+    format,
+    (text): Result<string> => (pattern.test(text) ? ok(text) : refuse(format)),
   )
 }
 

@@ -5,9 +5,9 @@ import {
   makeId,
   objectShape,
   oneOfShape,
+  parsedShape,
   parseId,
   parseJsonObject,
-  parsedShape,
   readShape,
   type Shape,
   signJws,
@@ -118,7 +118,9 @@ export class SessionDesk {
     this.#deps = deps
   }
 
-  async start(person: PersonRecord): Promise<{ readonly token: string; readonly expiresAt: number }> {
+  async start(
+    person: PersonRecord,
+  ): Promise<{ readonly token: string; readonly expiresAt: number }> {
     const now = this.#deps.clock.now()
     const sid = makeId('session', this.#deps.random.bytes(ID_RANDOM_BYTES))
     const record: SessionRecord = {

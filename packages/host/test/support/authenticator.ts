@@ -101,7 +101,11 @@ export class SoftwarePasskey {
       .update(twist.rpId ?? this.#rpId)
       .digest()
     const verified = twist.userVerified === false ? 0 : USER_VERIFIED
-    return Buffer.concat([rpIdHash, Buffer.from([USER_PRESENT | verified | flags]), Buffer.alloc(4)])
+    return Buffer.concat([
+      rpIdHash,
+      Buffer.from([USER_PRESENT | verified | flags]),
+      Buffer.alloc(4),
+    ])
   }
 
   #clientData(type: string, challenge: string, twist: Twist): Buffer {

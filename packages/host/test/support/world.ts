@@ -1,16 +1,25 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingHttpHeaders, request } from 'node:http'
+import { createServer, type IncomingHttpHeaders, request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  createEnrolment,
+  type EnrolledMessage,
+  type HostDeps,
+  type HostKey,
+  type HostSettings,
+  type RunningHost,
+  runHost,
+} from '@trustgw/host'
+import {
   type ActionEvent,
   type ActionId,
+  APPROVAL_DECISION_MAX_BYTES,
+  APPROVAL_DECISION_TYP,
   type ApprovalDecision,
   type ApprovalDecisionAnswer,
   type ApprovalRequest,
   actionId,
-  APPROVAL_DECISION_MAX_BYTES,
-  APPROVAL_DECISION_TYP,
   approvalDecisionShape,
   canonicalize,
   contractHash,
@@ -33,6 +42,7 @@ import {
 import {
   type AuditWriter,
   type BusLink,
+  type BusSubscription,
   type Clock,
   generateSigningKey,
   keyIdOf,
@@ -43,15 +53,6 @@ import {
   systemClock,
   verifierOf,
 } from '@trustgw/runtime'
-import {
-  createEnrolment,
-  type EnrolledMessage,
-  type HostDeps,
-  type HostKey,
-  type HostSettings,
-  type RunningHost,
-  runHost,
-} from '@trustgw/host'
 import { SoftwarePasskey } from './authenticator.ts'
 
 export const RP_ID = 'localhost'
@@ -92,6 +93,9 @@ export interface GatewaySide {
   readonly link: BusLink
   readonly decisions: ApprovalDecision[]
   answer: (decision: ApprovalDecision) => Promise<ApprovalDecisionAnswer | undefined>
+  /** Nobody answers any more, until `up`. */
+  down(): Promise<void>
+  up(): void
 }
 
 export interface World {
@@ -144,24 +148,12 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-const LATEST = ['acl', 'approvals', 'sessions'] as const
-
 export async function startWorld(): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'trustgw-host-'))
   const port = await freePort()
   const origin = `http://localhost:${port}`
   await portalFiles(join(folder, 'web'))
-  const broker = new MemoryBroker({
-    logger: silentLogger,
-    streams: [
-      ...LATEST.map((name) => ({
-        name: `KV_${name}`,
-        subjects: [`$KV.${name}.>`],
-        kind: 'latest' as const,
-      })),
-      { name: 'UI', subjects: ['ui.v1.>'], kind: 'log' },
-    ],
-  })
+  const broker = new MemoryBroker({ logger: silentLogger })
   const link = broker.link()
   const clock = new ShiftedClock()
   const audit: AuditLine[] = []
@@ -255,16 +247,28 @@ function auditInto(lines: AuditLine[], state: { readonly auditDown: boolean }): 
 
 function gatewaySide(broker: MemoryBroker, hostKey: HostKey): GatewaySide {
   const link = broker.link()
+  let subscription: BusSubscription | undefined
   const side: GatewaySide = {
     link,
     decisions: [],
+    down: async () => {
+      await subscription?.stop()
+    },
+    up: () => {
+      subscription = serve(side, hostKey)
+    },
     answer: (decision) =>
       Promise.resolve({
         status: 'accepted',
         state: decision.verdict === 'approve' ? 'authorized' : 'denied',
       }),
   }
-  link.bus.respond(`approval.v1.${TENANT}.decision`, {}, async ({ data }) => {
+  side.up()
+  return side
+}
+
+function serve(side: GatewaySide, hostKey: HostKey): BusSubscription {
+  return side.link.bus.respond(`approval.v1.${TENANT}.decision`, {}, async ({ data }) => {
     const text = utf8Decode(data)
     const verified = verifyJws(text.ok ? text.value : '', {
       typ: APPROVAL_DECISION_TYP,
@@ -278,7 +282,6 @@ function gatewaySide(broker: MemoryBroker, hostKey: HostKey): GatewaySide {
     const answer = await side.answer(decision.value)
     return answer === undefined ? undefined : utf8Encode(canonicalize({ ...answer }))
   })
-  return side
 }
 
 interface CallTarget {
@@ -291,30 +294,35 @@ interface CallTarget {
 /** A request on the wire as it is written here: `fetch` would not let Host and path be wrong. */
 function call(target: CallTarget, options: CallOptions): Promise<Answer> {
   const writing = target.method !== 'GET' && target.method !== 'HEAD'
-  const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
+  const body =
+    options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
   const cookie = Object.entries(options.cookies ?? {})
     .map(([name, value]) => `${name}=${value}`)
     .join('; ')
   const headers: Record<string, string> = {
     host: `localhost:${target.port}`,
     ...(writing ? { origin: target.origin, 'content-type': 'application/json' } : {}),
+    ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
     ...(cookie === '' ? {} : { cookie }),
     ...options.headers,
   }
   return new Promise((resolve, reject) => {
     const { method, path, port } = target
-    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (got) => {
-      const parts: Buffer[] = []
-      got.on('data', (part: Buffer) => parts.push(part))
-      got.on('error', reject)
-      got.on('end', () => {
-        const text = Buffer.concat(parts).toString()
-        const parsed = parseJson(text, { maxBytes: 8_000_000 })
-        const json = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {}
-        const status = got.statusCode ?? 0
-        resolve({ status, headers: got.headers, text, json, cookies: cookiesOf(got.headers) })
-      })
-    })
+    const sent = httpRequest(
+      { host: '127.0.0.1', port, method, path, headers, agent: false },
+      (got) => {
+        const parts: Buffer[] = []
+        got.on('data', (part: Buffer) => parts.push(part))
+        got.on('error', reject)
+        got.on('end', () => {
+          const text = Buffer.concat(parts).toString()
+          const parsed = parseJson(text, { maxBytes: 8_000_000 })
+          const json = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {}
+          const status = got.statusCode ?? 0
+          resolve({ status, headers: got.headers, text, json, cookies: cookiesOf(got.headers) })
+        })
+      },
+    )
     sent.on('error', reject)
     sent.end(body)
   })

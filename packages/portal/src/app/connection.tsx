@@ -51,9 +51,10 @@ export function LinkBanner(): ReactElement | null {
         <strong>{titleOf(link, snapshotProblem)}</strong>{' '}
         {link.kind === 'reconnecting' ? <Seconds atMs={link.atMs} /> : null}{' '}
         <span className="text-soft">
-          {loaded
-            ? 'What you see may be out of date. Nothing is lost: it is fetched on return.'
-            : 'Nothing could be fetched yet.'}
+          {loaded ? 'What you see may be out of date.' : 'Nothing could be fetched yet.'}
+          {loaded ? (
+            <span className="max-sm:hidden"> Nothing is lost: it is fetched on return.</span>
+          ) : null}
         </span>
       </p>
       <button type="button" className="button" onClick={portal.retryNow}>

@@ -1,8 +1,17 @@
-import { type Context, createContext, useContext, useEffect, useState, useSyncExternalStore } from 'react'
+import {
+  type Context,
+  createContext,
+  useContext,
+  useEffect,
+  useState,
+  useSyncExternalStore,
+} from 'react'
 import type { Portal } from '../state/portal.ts'
 import type { PortalState } from '../state/portal-state.ts'
 
-export const PortalContext: Context<Portal | undefined> = createContext<Portal | undefined>(undefined)
+export const PortalContext: Context<Portal | undefined> = createContext<Portal | undefined>(
+  undefined,
+)
 
 export function usePortal(): Portal {
   const portal = useContext(PortalContext)

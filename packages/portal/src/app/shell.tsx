@@ -21,7 +21,9 @@ export function Shell(props: {
 }): ReactElement {
   const development = usePortalState().installation?.mode === 'development'
   return (
-    <div className={`flex min-h-dvh flex-col ${development ? '[--banner:2.3rem]' : '[--banner:0px]'}`}>
+    <div
+      className={`flex min-h-dvh flex-col ${development ? '[--banner:2.3rem]' : '[--banner:0px]'}`}
+    >
       <a
         href="#content"
         className="button button-primary sr-only z-50 focus:not-sr-only focus:fixed focus:top-3 focus:left-3"

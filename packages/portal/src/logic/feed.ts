@@ -29,9 +29,7 @@ export function mergeEvents(feed: Feed, incoming: readonly ActionEvent[]): Feed 
 
 function withinLimit(events: Map<string, ActionEvent>): Map<string, ActionEvent> {
   if (events.size <= EVENTS_MAX) return events
-  return new Map(
-    [...events].sort(([, a], [, b]) => b.revision - a.revision).slice(0, EVENTS_MAX),
-  )
+  return new Map([...events].sort(([, a], [, b]) => b.revision - a.revision).slice(0, EVENTS_MAX))
 }
 
 /** A request is immutable, so the first one seen of an action stays. */

@@ -17,9 +17,11 @@ export interface HardenedText {
 
 /**
  * Control, format, private, unassigned, line and paragraph separators, every space but U+0020,
- * and all that Unicode says may be drawn as nothing (Hangul fillers, variation selectors, tags).
+ * all that Unicode says may be drawn as nothing (Hangul fillers, variation selectors, tags), and the
+ * two that are drawn as nothing without saying so (blank Braille pattern, null notehead).
  */
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u
+const HIDDEN =
+  /[\u{2800}\u{1d159}\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u
 const SPACE = /\p{Zs}/u
 const COMBINING = /\p{M}/u
 /** Stacks of combining marks beyond this push ink over the lines around them. */
@@ -52,6 +54,7 @@ const MEANINGS: ReadonlyMap<number, string> = new Map([
   [0x2067, 'right-to-left isolate'],
   [0x2068, 'first strong isolate'],
   [0x2069, 'end of isolate'],
+  [0x2800, 'blank Braille pattern'],
   [0x3164, 'Hangul filler, drawn as nothing'],
   [0xfeff, 'zero-width no-break space'],
 ])

@@ -30,7 +30,8 @@ const MISMATCHES: Readonly<Record<ReviewRefusal, string>> = {
   arguments_unreadable: 'The arguments are not strict JSON, so what they mean is not certain.',
   arguments_not_canonical: 'The arguments are not in canonical form, so their hash says nothing.',
   input_hash_differs: 'The arguments on this card are not the ones that the decision was made for.',
-  contract_hash_differs: 'The description of the tool is not the one that the decision was made for.',
+  contract_hash_differs:
+    'The description of the tool is not the one that the decision was made for.',
   tool_differs: 'The decision is for another tool.',
   action_differs: 'The decision is for another action.',
   tenant_differs: 'The action belongs to another tenant.',
@@ -43,14 +44,26 @@ export function mismatchSentence(reason: ReviewRefusal): string {
 }
 
 const PROBLEMS: ReadonlyMap<string, string> = new Map([
-  ['initiator_cannot_approve', 'This action was proposed on your behalf, so somebody else must decide.'],
+  [
+    'initiator_cannot_approve',
+    'This action was proposed on your behalf, so somebody else must decide.',
+  ],
   ['role_missing', 'The rule asks for a role that you do not have.'],
   ['not_pending', 'Somebody else decided first, or the action has ended.'],
   ['too_late', 'The time to decide is over.'],
   ['assertion_refused', 'The passkey’s answer did not fit this action. Nothing was approved.'],
   ['approver_differs', 'The server named somebody else as approver. Nothing was signed.'],
   ['deadline_differs', 'The server moved a deadline shown on this card. Nothing was signed.'],
-  ['enrolment_refused', 'This link is unknown, was used already, or has expired. Ask for a new one.'],
+  [
+    'enrolment_refused',
+    'This link is unknown, was used already, or has expired. Ask for a new one.',
+  ],
+  ['wrong_credential', 'That passkey is for approvals. Choose the one named “(sign-in)”.'],
+  ['login_refused', 'This passkey is not known here, or the sign-in took too long. Try again.'],
+  ['no_approval_credential', 'You have no approval passkey here, so you cannot approve.'],
+  ['ceremony_unknown', 'That took too long. Begin again.'],
+  ['too_many_attempts', 'Too many attempts. Wait a minute, then try again.'],
+  ['bus_unavailable', 'The message bus cannot be reached just now. Try again in a moment.'],
   ['passkey_cancelled', 'The passkey dialog was closed or timed out. Nothing was signed.'],
   ['passkey_unavailable', 'This browser offers no passkeys on this address.'],
   ['passkey_failed', 'The passkey could not be used. Nothing was signed.'],

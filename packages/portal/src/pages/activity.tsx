@@ -20,7 +20,11 @@ export function ActivityPage(): ReactElement {
   return (
     <div className="px-4 py-6 lg:px-8 lg:py-8">
       <h1 className="text-2xl font-semibold tracking-tight">Activity</h1>
-      <div role="group" aria-label="Filter" className="mt-4 grid gap-3 sm:grid-cols-3 lg:max-w-3xl">
+      <div
+        role="group"
+        aria-label="Filter"
+        className="mt-4 grid grid-cols-3 gap-2 sm:gap-3 lg:max-w-3xl"
+      >
         <Choice
           label="State"
           value={filter.state}
@@ -70,7 +74,7 @@ function Choice(props: {
   readonly onChange: (value: string) => void
 }): ReactElement {
   return (
-    <label className="flex flex-col gap-1">
+    <label className="flex min-w-0 flex-col gap-1">
       <span className="label">{props.label}</span>
       <select
         className="field"

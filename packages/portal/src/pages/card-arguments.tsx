@@ -23,7 +23,12 @@ export function Arguments({ rows }: { readonly rows: readonly ArgumentRow[] }): 
             <span className={open ? 'text-soft' : 'font-semibold text-amber'}>
               {open ? 'All unfolded' : foldedWords(folded, beyond)}
             </span>{' '}
-            <button type="button" className="link" aria-expanded={open} onClick={() => setOpen(!open)}>
+            <button
+              type="button"
+              className="link"
+              aria-expanded={open}
+              onClick={() => setOpen(!open)}
+            >
               {open ? 'Fold' : 'Show everything'}
             </button>
           </p>

@@ -26,7 +26,11 @@ export function Facts({ request }: { readonly request: ApprovalRequest }): React
           <Hardened text={decision.principal.subject} />
         </Fact>
         <Fact name="On behalf of">
-          {decision.on_behalf_of === null ? 'nobody named' : <Hardened text={decision.on_behalf_of} />}
+          {decision.on_behalf_of === null ? (
+            'nobody named'
+          ) : (
+            <Hardened text={decision.on_behalf_of} />
+          )}
         </Fact>
         <Fact name="Came over">{source.toUpperCase()}</Fact>
         <Fact name="Tool">

@@ -29,7 +29,10 @@ export function Card(props: {
   const state = feed.events.get(props.id)?.state ?? 'pending_approval'
   const waits = state === 'pending_approval'
   return (
-    <article aria-labelledby={CARD_TITLE_ID} className="mx-auto max-w-3xl px-3 py-4 lg:px-8 lg:py-8">
+    <article
+      aria-labelledby={CARD_TITLE_ID}
+      className="mx-auto max-w-3xl px-3 py-4 lg:px-8 lg:py-8"
+    >
       <NavLink to="/" className="button button-quiet mb-3 -ml-2.5 lg:hidden">
         <Icon name="back" />
         All approvals
@@ -37,7 +40,7 @@ export function Card(props: {
       <div className="sheet overflow-clip">
         {waits && reviewed.ok ? <TimeStrip request={request} /> : null}
         {reviewed.ok ? (
-          <Reviewed reviewed={reviewed.value} />
+          <Reviewed reviewed={reviewed.value} waits={waits} />
         ) : (
           <Mismatch request={request} reason={reviewed.reason} />
         )}
@@ -57,7 +60,9 @@ function TimeStrip({ request }: { readonly request: ApprovalRequest }): ReactEle
     <div className="px-5 pt-5 lg:px-8 lg:pt-7">
       <div className="flex items-baseline justify-between gap-4">
         <p className="chip bg-brand-wash text-brand">
-          {request.decision.tier === 1 ? 'Tier 1 · a click' : `Tier ${request.decision.tier} · passkey`}
+          {request.decision.tier === 1
+            ? 'Tier 1 · a click'
+            : `Tier ${request.decision.tier} · passkey`}
         </p>
         <p className="flex items-baseline gap-2">
           <span className="text-soft">Time left</span>
@@ -71,7 +76,11 @@ function TimeStrip({ request }: { readonly request: ApprovalRequest }): ReactEle
   )
 }
 
-function Reviewed({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactElement {
+function Reviewed(props: {
+  readonly reviewed: ReviewedRequest
+  readonly waits: boolean
+}): ReactElement {
+  const { reviewed, waits } = props
   return (
     <div className="flex flex-col gap-7 px-5 py-6 lg:px-8">
       <header>
@@ -87,7 +96,7 @@ function Reviewed({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactEl
       <Arguments rows={reviewed.rows} />
       <Facts request={reviewed.request} />
       <Reason request={reviewed.request} />
-      <Consequences reviewed={reviewed} />
+      {waits ? <Consequences reviewed={reviewed} /> : null}
       <Compare code={reviewed.code} />
       <Hashes reviewed={reviewed} />
     </div>

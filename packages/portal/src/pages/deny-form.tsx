@@ -60,7 +60,9 @@ export function DenyForm(props: {
         onChange={(event) => setReason(event.target.value)}
       />
       <div className="flex flex-wrap items-center justify-end gap-3">
-        <p className="flex-1 basis-full text-sm sm:basis-40 text-soft">Goes on the record with your name.</p>
+        <p className="flex-1 basis-full text-sm sm:basis-40 text-soft">
+          Goes on the record with your name.
+        </p>
         <button type="button" className="button" onClick={props.onBack}>
           Back
         </button>

@@ -31,9 +31,7 @@ export function EnrolPage(): ReactElement {
   }
   const first = async (): Promise<Step | string> => {
     const made = await portal.enrolLogin(token, name.trim())
-    return made.ok
-      ? { kind: 'approval', next: made.value }
-      : problemSentence(made.code, made.title)
+    return made.ok ? { kind: 'approval', next: made.value } : problemSentence(made.code, made.title)
   }
   const second = async (next: EnrolmentSecondStep): Promise<Step | string> => {
     const made = await next.finish()
@@ -174,7 +172,8 @@ function Done({ result }: { readonly result: EnrolFinish }): ReactElement {
         ))}
       </p>
       <p className="mt-4 text-soft">
-        If they differ, stop: somebody else’s passkey was pinned. Nothing can be approved with yours.
+        If they differ, stop: somebody else’s passkey was pinned. Nothing can be approved with
+        yours.
       </p>
       <a className="button button-primary mt-8 min-h-13 text-lg" href="/">
         They are the same: go to the approvals

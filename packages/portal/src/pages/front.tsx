@@ -35,7 +35,10 @@ function Gate(): ReactElement {
     >
       <path d="M-440 700V-70a440 440 0 0 1 880 0V700z" fill="var(--raised)" />
       {ARCHES.map((radius) => (
-        <path key={radius} d={`M${-radius} 700V-70a${radius} ${radius} 0 0 1 ${2 * radius} 0V700`} />
+        <path
+          key={radius}
+          d={`M${-radius} 700V-70a${radius} ${radius} 0 0 1 ${2 * radius} 0V700`}
+        />
       ))}
     </svg>
   )

@@ -106,7 +106,9 @@ function Processes({ installation }: { readonly installation: Installation }): R
 function ProcessState({ state }: { readonly state: string }): ReactElement {
   const good = state === 'running' || state === 'ready'
   return (
-    <span className={`chip justify-self-start ${good ? 'bg-green-wash text-green' : 'bg-amber-wash text-amber'}`}>
+    <span
+      className={`chip justify-self-start ${good ? 'bg-green-wash text-green' : 'bg-amber-wash text-amber'}`}
+    >
       <Icon name={good ? 'check' : 'warning'} size={14} />
       {state.replaceAll('_', ' ')}
     </span>
@@ -119,12 +121,12 @@ function Isolation({ installation }: { readonly installation: Installation }): R
       {installation.isolation.map((entry) => (
         <li
           key={entry.name}
-          className="grid gap-x-6 gap-y-0.5 border-b border-line py-3 sm:grid-cols-[8rem_minmax(0,14rem)_minmax(0,1fr)]"
+          className="grid gap-x-6 gap-y-0.5 border-b border-line py-3 sm:grid-cols-[9.5rem_minmax(0,13rem)_minmax(0,1fr)]"
         >
           <span
-            className={`flex items-center gap-2 font-semibold ${entry.in_force ? 'text-green' : 'text-amber'}`}
+            className={`flex items-start gap-2 font-semibold ${entry.in_force ? 'text-green' : 'text-amber'}`}
           >
-            <Icon name={entry.in_force ? 'check' : 'warning'} />
+            <Icon name={entry.in_force ? 'check' : 'warning'} className="mt-0.5" />
             {entry.in_force ? 'In force' : 'Not in force'}
           </span>
           <span className="font-semibold">{entry.name}</span>

@@ -19,7 +19,7 @@ export function Progress(props: {
   return (
     <section
       aria-labelledby="progress-title"
-      className="flex flex-col gap-4 border-t border-line bg-sunken px-5 py-5 lg:px-8"
+      className="sticky bottom-14 z-10 flex flex-col gap-4 border-t border-line bg-sunken px-4 py-4 lg:bottom-0 lg:px-8"
     >
       <div className="flex flex-wrap items-center justify-between gap-3">
         <h2 id="progress-title" className="flex items-center gap-3 font-semibold">

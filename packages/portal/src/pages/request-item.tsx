@@ -23,7 +23,9 @@ export function RequestItem(props: {
       current={current}
       onGo={focusCard}
       className={`arrive mb-1.5 block rounded-xl border px-4 py-3 ${
-        current ? 'border-brand bg-raised' : 'border-line bg-raised lg:border-transparent lg:bg-transparent lg:hover:border-line lg:hover:bg-raised'
+        current
+          ? 'border-brand bg-raised'
+          : 'border-line bg-raised lg:border-transparent lg:bg-transparent lg:hover:border-line lg:hover:bg-raised'
       }`}
     >
       <span className="flex items-baseline justify-between gap-3">

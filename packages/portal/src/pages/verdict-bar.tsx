@@ -23,7 +23,8 @@ export function VerdictBar(props: {
   const id = request.action_id
   const status = usePortalState().verdicts.get(id) ?? IDLE
   const [mode, setMode] = useState<'choose' | 'deny' | 'confirm'>('choose')
-  const over = useTimeLeft({ startMs: request.requested_at, endMs: request.decide_by }).seconds === 0
+  const over =
+    useTimeLeft({ startMs: request.requested_at, endMs: request.decide_by }).seconds === 0
   const choose = useCallback(() => setMode('choose'), [])
   const denying = useCallback(() => setMode('deny'), [])
   useShortcuts(useMemo(() => ({ d: denying }), [denying]))
@@ -40,7 +41,10 @@ export function VerdictBar(props: {
       ) : null}
       {busyWords(status) !== undefined ? (
         <p className="flex min-h-11 items-center gap-3 font-semibold" role="status">
-          <span className="spin size-4 rounded-full border-2 border-line border-t-brand" aria-hidden="true" />
+          <span
+            className="spin size-4 rounded-full border-2 border-line border-t-brand"
+            aria-hidden="true"
+          />
           {busyWords(status)}
         </p>
       ) : mode === 'deny' ? (
@@ -97,7 +101,9 @@ function Choices(props: {
   }
   return (
     <div className="flex flex-wrap items-center justify-end gap-2 sm:gap-3">
-      {hindrance === undefined ? null : <p className="flex-1 basis-56 font-semibold">{hindrance}</p>}
+      {hindrance === undefined ? null : (
+        <p className="flex-1 basis-56 font-semibold">{hindrance}</p>
+      )}
       <button
         type="button"
         className="button button-deny max-sm:px-3"

@@ -54,13 +54,13 @@ function sign(options: RequestOptions): Promise<PasskeyResponse> {
   })
 }
 
-function descriptors(list: readonly { readonly id: string }[]): { id: string; type: 'public-key' }[] {
+function descriptors(
+  list: readonly { readonly id: string }[],
+): { id: string; type: 'public-key' }[] {
   return list.map(({ id }) => ({ id, type: 'public-key' }))
 }
 
-async function guarded(
-  ceremony: () => Promise<PasskeyResponse>,
-): Promise<Answer<PasskeyResponse>> {
+async function guarded(ceremony: () => Promise<PasskeyResponse>): Promise<Answer<PasskeyResponse>> {
   if (!browserSupportsWebAuthn()) return refused('passkey_unavailable')
   try {
     return { ok: true, value: await ceremony() }
@@ -72,7 +72,9 @@ async function guarded(
 function codeOf(error: unknown): string {
   const cause = error instanceof WebAuthnError ? error.cause : error
   const name = cause instanceof Error ? cause.name : ''
-  return name === 'NotAllowedError' || name === 'AbortError' ? 'passkey_cancelled' : 'passkey_failed'
+  return name === 'NotAllowedError' || name === 'AbortError'
+    ? 'passkey_cancelled'
+    : 'passkey_failed'
 }
 
 function refused(code: string): Answer<never> {

@@ -1,6 +1,11 @@
 import type { ActionEvent, Result } from '@trustgw/protocol'
 import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
-import { type ReviewedRequest, type ReviewRefusal, reviewRequest, signableApproval } from '../logic/review.ts'
+import {
+  type ReviewedRequest,
+  type ReviewRefusal,
+  reviewRequest,
+  signableApproval,
+} from '../logic/review.ts'
 import { stateView } from '../logic/states.ts'
 import { problemSentence } from '../logic/words.ts'
 import type { Answer, PasskeyResponse } from '../ports/api.ts'

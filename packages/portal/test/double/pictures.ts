@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
 import { eventOf } from './fixtures.ts'
 import { PortalDouble } from './portal-double.ts'
-import { storyEvents, storyInstallation, storyRequests, tampered } from './story.ts'
+import { pendingEvent, storyEvents, storyInstallation, storyRequests, tampered } from './story.ts'
 
 const SIZES = [
   { width: 1280, height: 860 },
@@ -152,7 +152,7 @@ async function take(browser: Browser, root: string, scene: Scene): Promise<void>
     const origin = await double.listen()
     double.approvals = [refund, odd, file]
     double.actions = [
-      ...double.approvals.map((request, index) => eventOf(request, 'pending_approval', 300 + index)),
+      ...double.approvals.map((request, index) => pendingEvent(request, 300 + index)),
       ...storyEvents(now),
     ]
     double.installation = storyInstallation(now)

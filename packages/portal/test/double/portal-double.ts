@@ -148,7 +148,12 @@ export class PortalDouble {
       tenant: TENANT,
       expires_at: now + 900_000,
       now,
-      bus: { url: 'ws://localhost:1', subject: 'ui.v1.acme.events', inbox_prefix: '_INBOX.x', user: 'U' },
+      bus: {
+        url: 'ws://localhost:1',
+        subject: 'ui.v1.acme.events',
+        inbox_prefix: '_INBOX.x',
+        user: 'U',
+      },
     }
   }
 
@@ -169,7 +174,7 @@ export class PortalDouble {
         name: `Ada Lovelace (${label})`,
         displayName: 'Ada Lovelace',
       },
-      pubKeyCredParams: [{ type: 'public-key', alg: -7 }],
+      pubKeyCredParams: [-7, -257].map((alg) => ({ type: 'public-key', alg })),
     })
     const person = { id: 'ada', name: 'Ada Lovelace' }
     if (step === 'begin') {

@@ -1,6 +1,17 @@
 import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
 import { eventOf, REFUND, requestOf } from './fixtures.ts'
 
+const AMOUNTS: Readonly<Record<string, string>> = {
+  [REFUND.id]: '250.00 EUR',
+  'bank.transfer': '18400.00 EUR',
+}
+
+/** What is told of a request that waits. */
+export function pendingEvent(request: ApprovalRequest, revision: number): ActionEvent {
+  const amount = AMOUNTS[request.contract.id] ?? null
+  return eventOf(request, 'pending_approval', revision, { amount })
+}
+
 /** Requests and events that look like a working day. */
 export function storyRequests(now: number): Record<string, ApprovalRequest> {
   const refund = requestOf({
@@ -61,7 +72,13 @@ export function storyEvents(now: number): readonly ActionEvent[] {
     minutes: number,
     more: Partial<ActionEvent> & { title?: string } = {},
   ): ActionEvent => {
-    const base = requestOf({ number, tool: REFUND, now, input: {}, agent: more.agent ?? 'support-agent' })
+    const base = requestOf({
+      number,
+      tool: REFUND,
+      now,
+      input: {},
+      agent: more.agent ?? 'support-agent',
+    })
     return eventOf(base, state, 100 - number, { at: now - minutes * 60_000, reason: '', ...more })
   }
   const allowed = { operation: 'read', tier: 0, rule_id: 'reads' } as const
@@ -81,9 +98,18 @@ export function storyEvents(now: number): readonly ActionEvent[] {
       reason: 'The connection dropped after the request was sent',
       on_behalf_of: 'grace',
     }),
-    make(27, 'refused', 75, { tool_id: 'memory.delete_entities', operation: 'delete', agent: 'research-agent', reason: 'The tool changed after it was approved' }),
+    make(27, 'refused', 75, {
+      tool_id: 'memory.delete_entities',
+      operation: 'delete',
+      agent: 'research-agent',
+      reason: 'The tool changed after it was approved',
+    }),
     make(28, 'succeeded', 130, { amount: '19.90 EUR', reason: 'Approved by Ada Lovelace' }),
-    make(29, 'cancelled', 190, { tool_id: 'shop.create_order', operation: 'create', reason: 'The agent withdrew it' }),
+    make(29, 'cancelled', 190, {
+      tool_id: 'shop.create_order',
+      operation: 'create',
+      reason: 'The agent withdrew it',
+    }),
   ]
 }
 
@@ -106,9 +132,18 @@ export function storyInstallation(now: number): object {
     ],
     bus: { version: '2.11.4', connected: true, port: 4222, websocket_port: 9222 },
     isolation: [
-      { name: 'Accounts on the bus', in_force: true, detail: 'Each process has its own account and key; no crossing but the listed ones.' },
+      {
+        name: 'Accounts on the bus',
+        in_force: true,
+        detail: 'Each process has its own account and key; no crossing but the listed ones.',
+      },
       { name: 'Separate processes', in_force: true, detail: 'Five processes, one supervisor.' },
-      { name: 'Separate system users', in_force: false, detail: 'All processes run as the same user, so a process taken over can read the others’ files.' },
+      {
+        name: 'Separate system users',
+        in_force: false,
+        detail:
+          'All processes run as the same user, so a process taken over can read the others’ files.',
+      },
     ],
     mode: 'development',
     versions: { trustgw: '0.1.0', node: 'v20.20.2' },

@@ -45,7 +45,9 @@ export function findNatsServer(options: FindBinaryOptions): NatsBinary {
       `nats-server ${old.version} at ${old.path} is older than ${NATS_MIN_VERSION}: ${WAYS}`,
     )
   }
-  const where = named ? `NATS_SERVER=${options.named} is not a runnable nats-server` : 'no nats-server'
+  const where = named
+    ? `NATS_SERVER=${options.named} is not a runnable nats-server`
+    : 'no nats-server'
   throw new NatsError('binary_missing', `${where}: ${WAYS}`)
 }
 

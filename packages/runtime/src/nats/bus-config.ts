@@ -128,24 +128,30 @@ function importOf(
 }
 
 function check(options: BusConfigOptions): void {
-  const refuse = (why: string): never => {
-    throw new NatsError('config_refused', why)
-  }
   if (!LOOPBACK.has(options.host)) {
-    refuse(`bus host ${options.host}: only loopback, since the bus is not encrypted`)
+    throw refused(`bus host ${options.host}: only loopback, since the bus is not encrypted`)
   }
-  for (const port of [options.clientPort, options.websocketPort]) {
-    const valid = Number.isInteger(port) && (port === -1 || (port > 0 && port <= PORT_MAX))
-    if (!valid) refuse(`bus port ${port}: a number from 1 to ${PORT_MAX}, or -1 for a free one`)
-  }
+  checkPort(options.clientPort)
+  checkPort(options.websocketPort)
   if (options.clientPort === options.websocketPort && options.clientPort !== -1) {
-    refuse(`bus port ${options.clientPort}: clients and WebSocket need a port each`)
+    throw refused(`bus port ${options.clientPort}: clients and WebSocket need a port each`)
   }
-  if (options.allowedOrigins.length === 0) refuse('bus origins: name at least one')
-  for (const origin of options.allowedOrigins) {
-    if (!isOrigin(origin)) refuse(`bus origin ${origin}: write it as https://host or http://host:port`)
+  if (options.allowedOrigins.length === 0) throw refused('bus origins: name at least one')
+  const odd = options.allowedOrigins.find((origin) => !isOrigin(origin))
+  if (odd !== undefined) {
+    throw refused(`bus origin ${odd}: write it as https://host or http://host:port`)
   }
-  if (!path.isAbsolute(options.dir)) refuse(`bus folder ${options.dir}: an absolute path`)
+  if (!path.isAbsolute(options.dir)) throw refused(`bus folder ${options.dir}: an absolute path`)
+}
+
+function checkPort(port: number): void {
+  const valid = Number.isInteger(port) && (port === -1 || (port > 0 && port <= PORT_MAX))
+  if (valid) return
+  throw refused(`bus port ${port}: a number from 1 to ${PORT_MAX}, or -1 for a free one`)
+}
+
+function refused(why: string): NatsError {
+  return new NatsError('config_refused', why)
 }
 
 function isOrigin(origin: string): boolean {

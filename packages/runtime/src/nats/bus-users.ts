@@ -51,7 +51,8 @@ export function issueUser(
   issued: { readonly issuedAt: number; readonly expiresAt?: number },
 ): IssuedUser {
   const key = createNKey('user')
-  const jwt = role.kind === 'agent' ? agentJwt(keys, role, key, issued) : service(keys, role, key, issued)
+  const jwt =
+    role.kind === 'agent' ? agentJwt(keys, role, key, issued) : service(keys, role, key, issued)
   return { creds: busCreds(jwt, key), text: credsText(jwt, key) }
 }
 
@@ -101,23 +102,18 @@ function service(
   return userJwt({ name, ...issued }, key.publicKey, keys.account(account), { permissions, limits })
 }
 
+const ACCOUNT_OF = {
+  gateway: GATEWAY_ACCOUNT,
+  host: HOST_ACCOUNT,
+  log: LOG_ACCOUNT,
+  provision_system: SYSTEM_ACCOUNT,
+  provision_data: DATA_ACCOUNT,
+} as const
+
 function accountOf(role: Exclude<BusRole, { kind: 'agent' }>): string {
-  switch (role.kind) {
-    case 'gateway':
-      return GATEWAY_ACCOUNT
-    case 'host':
-      return HOST_ACCOUNT
-    case 'log':
-      return LOG_ACCOUNT
-    case 'executor':
-      return executorAccount(role.profile)
-    case 'provision_system':
-      return SYSTEM_ACCOUNT
-    case 'provision_data':
-      return DATA_ACCOUNT
-    case 'provision_executor':
-      return executorDataAccount(role.profile)
-  }
+  if (role.kind === 'executor') return executorAccount(role.profile)
+  if (role.kind === 'provision_executor') return executorDataAccount(role.profile)
+  return ACCOUNT_OF[role.kind]
 }
 
 const PROVISIONING: Readonly<Record<string, SubjectRules>> = {

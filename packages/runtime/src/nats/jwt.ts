@@ -57,7 +57,11 @@ export interface AccountClaims {
   readonly imports: readonly AccountImport[]
   readonly scopes?: readonly UserScope[]
   /** Absent: the account has no JetStream. */
-  readonly jetstream?: { readonly diskBytes: number; readonly streams: number; readonly consumers: number }
+  readonly jetstream?: {
+    readonly diskBytes: number
+    readonly streams: number
+    readonly consumers: number
+  }
   readonly limits?: {
     readonly connections?: number
     readonly subscriptions?: number

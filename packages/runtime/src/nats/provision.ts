@@ -75,7 +75,10 @@ async function provisionStream(manager: JetStreamManager, spec: StreamSpec): Pro
   const { name } = spec.config
   const info = await existing(() => manager.streams.info(name), STREAM_NOT_FOUND)
   const config: StreamInfo['config'] = (info ?? (await manager.streams.add(spec.config))).config
-  refuseProblems(`stream ${name} of ${spec.account}`, settingsProblems({ ...config }, { ...spec.config }))
+  refuseProblems(
+    `stream ${name} of ${spec.account}`,
+    settingsProblems({ ...config }, { ...spec.config }),
+  )
   for (const consumer of spec.consumers) await provisionConsumer(manager, name, consumer)
 }
 

@@ -9,7 +9,11 @@ import type { SubjectRules, UserLimits, UserPermissions } from './jwt.ts'
 export interface AccountSpec {
   readonly name: string
   /** How much this account may store; absent: no JetStream. */
-  readonly jetstream?: { readonly diskBytes: number; readonly streams: number; readonly consumers: number }
+  readonly jetstream?: {
+    readonly diskBytes: number
+    readonly streams: number
+    readonly consumers: number
+  }
   readonly exports: readonly ExportSpec[]
   readonly imports: readonly ImportSpec[]
   /** The queue in which this account's service answers what the account exports. */
@@ -351,10 +355,7 @@ function consumer(name: string, durable: string): readonly ExportSpec[] {
 }
 
 function executorCrossings(): readonly ExportSpec[] {
-  return EXECUTOR_BUCKETS.flatMap((bucket) => [
-    service(`$KV.${bucket}.>`),
-    ...bucketReads(bucket),
-  ])
+  return EXECUTOR_BUCKETS.flatMap((bucket) => [service(`$KV.${bucket}.>`), ...bucketReads(bucket)])
 }
 
 /**

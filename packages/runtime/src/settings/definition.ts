@@ -205,6 +205,13 @@ export const SETTINGS = {
     usedBy: 'executor',
     text: 'How long a tool may run unless its manifest says less.',
   },
+  'example.shop_port': {
+    kind: 'port',
+    default: 3070,
+    env: 'TRUSTGW_EXAMPLE_SHOP_PORT',
+    usedBy: 'supervisor',
+    text: 'Loopback port of the example shop, which development starts beside the system.',
+  },
   'log.checkpoint_interval': {
     kind: 'duration',
     default: '1s',

@@ -1,0 +1,127 @@
+import {
+  type Command,
+  type Context,
+  EXIT_DONE,
+  EXIT_FAILED,
+  flagText,
+  requiredFlag,
+  UsageFault,
+} from '../command.ts'
+import { AgentAdmin } from '../install/agents.ts'
+import { tenantOf } from '../install/install.ts'
+import { table, visible } from '../terminal.ts'
+
+async function withAdmin<T>(context: Context, task: (admin: AgentAdmin) => Promise<T>): Promise<T> {
+  const settings = await context.settings()
+  const admin = await AgentAdmin.open(settings, tenantOf(settings))
+  try {
+    return await task(admin)
+  } finally {
+    await admin.close()
+  }
+}
+
+export const AGENT_COMMANDS: readonly Command[] = [
+  {
+    name: 'agents add',
+    text: 'register an agent and show its key once',
+    usage: 'agents add --name NAME [--title TEXT] [--for PERSON] [--bus-creds FILE]',
+    flags: {
+      name: { type: 'string', value: 'NAME', text: 'how policy and people know it' },
+      title: { type: 'string', value: 'TEXT', text: 'what people read' },
+      for: {
+        type: 'string',
+        value: 'PERSON',
+        text: 'on whose behalf it acts; that person never approves for it',
+      },
+      'bus-creds': {
+        type: 'string',
+        value: 'FILE',
+        text: 'make an identity on the bus instead of an API key',
+      },
+    },
+    examples: [
+      'trustgw agents add --name support-bot --for alice',
+      'trustgw agents add --name worker --bus-creds worker.creds',
+    ],
+    run: addAgent,
+  },
+  {
+    name: 'agents list',
+    text: 'list registered agents',
+    usage: 'agents list',
+    examples: ['trustgw agents list --json'],
+    run: listAgents,
+  },
+  {
+    name: 'agents revoke',
+    text: 'revoke one credential of an agent',
+    usage: 'agents revoke KEY_ID',
+    examples: ['trustgw agents revoke abcdefghijklmnop'],
+    run: revokeAgent,
+  },
+]
+
+async function addAgent(context: Context): Promise<number> {
+  const agent = requiredFlag(context, 'name')
+  const wish = {
+    agent,
+    title: flagText(context, 'title') ?? agent,
+    on_behalf_of: flagText(context, 'for') ?? null,
+  }
+  const file = flagText(context, 'bus-creds')
+  const { out, style } = context.terminal
+  return withAdmin(context, async (admin) => {
+    if (file !== undefined) {
+      const record = await admin.addOnBus(wish, file)
+      out(
+        context.json
+          ? JSON.stringify({ key_id: record.key_id, creds: file })
+          : `${record.agent} (${record.key_id}): identity written to ${file}`,
+      )
+      return EXIT_DONE
+    }
+    const { record, api_key } = await admin.addWithKey(wish)
+    if (context.json) out(JSON.stringify({ key_id: record.key_id, agent: record.agent, api_key }))
+    else
+      out(
+        `${style.bold(api_key)}\n${style.dim(`Key ${record.key_id} of ${record.agent}; shown only now.`)}`,
+      )
+    return EXIT_DONE
+  })
+}
+
+function listAgents(context: Context): Promise<number> {
+  return withAdmin(context, async (admin) => {
+    const records = await admin.list()
+    const shown = records.map(({ secret_hash: _hash, ...rest }) => rest)
+    if (context.json) context.terminal.out(JSON.stringify({ agents: shown }))
+    else if (records.length === 0)
+      context.terminal.out('No agents yet: trustgw agents add --name my-agent')
+    else {
+      const rows = records.map((r) => [
+        r.key_id,
+        visible(r.agent),
+        r.status,
+        r.on_behalf_of ?? '-',
+        new Date(r.created_at).toISOString(),
+      ])
+      context.terminal.out(table([['KEY', 'AGENT', 'STATUS', 'FOR', 'CREATED'], ...rows]))
+    }
+    return EXIT_DONE
+  })
+}
+
+function revokeAgent(context: Context): Promise<number> {
+  const [keyId] = context.positionals
+  if (keyId === undefined) throw new UsageFault('which key? see trustgw agents list')
+  return withAdmin(context, async (admin) => {
+    const done = await admin.revoke(keyId)
+    if (done)
+      context.terminal.out(
+        context.json ? JSON.stringify({ revoked: keyId }) : `${keyId} is revoked.`,
+      )
+    else context.terminal.err(`trustgw agents revoke: there is no active key ${visible(keyId)}`)
+    return done ? EXIT_DONE : EXIT_FAILED
+  })
+}

@@ -1,0 +1,196 @@
+import { join } from 'node:path'
+import type { EnrolledMessage } from '@trustgw/host'
+import type { Settings } from '@trustgw/runtime'
+import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
+import { AgentAdmin } from '../install/agents.ts'
+import { InstallFault, install, missingFiles, tenantOf } from '../install/install.ts'
+import { ChildFault } from '../up/child.ts'
+import { firstEnrolment, pinEnrolled } from '../up/enrolment.ts'
+import { isolationInForce } from '../up/isolation.ts'
+import { portMessage, takenPorts } from '../up/ports.ts'
+import { printSummary } from '../up/summary.ts'
+import { Supervisor } from '../up/supervisor.ts'
+
+const FIRST_AGENT = 'first-agent'
+
+/** Starts the whole system under one supervisor. */
+export const UP: Command = {
+  name: 'up',
+  text: 'start nats-server and every plane under one supervisor',
+  usage: 'up [--json]',
+  examples: [
+    'trustgw up',
+    'TRUSTGW_MODE=development trustgw up',
+    'TRUSTGW_HOST_LISTEN=127.0.0.1:8081 trustgw up',
+  ],
+  run: up,
+}
+
+async function up(context: Context): Promise<number> {
+  const began = Date.now()
+  const { terminal } = context
+  const settings = await context.settings()
+  const shopPort = settings.mode === 'development' ? settings.example.shop_port : undefined
+  const taken = await takenPorts(settings, shopPort)
+  if (taken.length > 0) {
+    for (const wish of taken) terminal.err(`trustgw up: ${portMessage(wish)}`)
+    return EXIT_FAILED
+  }
+  await prepareState(settings, context)
+  const supervisor = new Supervisor({
+    settings,
+    script: context.invocation.script,
+    cwd: context.invocation.cwd,
+    env: serviceEnvironment(context),
+    searchPath: context.invocation.env['PATH'],
+    cacheDir: join(context.root, '.cache/nats'),
+    shop:
+      shopPort === undefined
+        ? undefined
+        : { script: join(context.root, 'examples/shop/dist/src/main.js'), port: shopPort },
+    isolation: await isolationInForce(settings),
+    progress: (step) => terminal.err(terminal.style.dim(`  ${step} …`)),
+    onMessage: (from, message) => {
+      if (from === 'host' && isEnrolled(message)) void pinned(settings, message, context)
+    },
+  })
+  const stopped = untilSignal()
+  try {
+    await supervisor.start()
+  } catch (error) {
+    return startFailed(error, context)
+  }
+  await announce(settings, context, { began, shop: shopPort !== undefined })
+  await stopped
+  terminal.err(terminal.style.dim('  stopping: what runs ends first …'))
+  await supervisor.stop()
+  terminal.err(terminal.style.dim('  stopped; everything is kept.'))
+  return EXIT_DONE
+}
+
+/** Development makes what is missing; production says what is missing and ends. */
+async function prepareState(settings: Settings, context: Context): Promise<void> {
+  const missing = await missingFiles(settings)
+  if (missing.length === 0) return
+  if (settings.mode !== 'development') {
+    throw new InstallFault(
+      'not_installed',
+      `production does not make keys by itself and ${missing[0]} is missing: run "trustgw init" first`,
+    )
+  }
+  context.terminal.err(context.terminal.style.dim('  making keys and identities (first start) …'))
+  await install(settings)
+}
+
+async function announce(
+  settings: Settings,
+  context: Context,
+  start: { readonly began: number; readonly shop: boolean },
+): Promise<void> {
+  const apiKey = settings.mode === 'development' ? await firstAgent(settings) : undefined
+  const enrolment = await firstEnrolment(settings)
+  const gatewayUrl = settings.gateway.public_url
+  const seconds = (Date.now() - start.began) / 1000
+  if (!context.json) {
+    printSummary(
+      { settings, gatewayUrl, enrolment, apiKey, shop: start.shop, seconds },
+      context.terminal,
+    )
+    return
+  }
+  context.terminal.out(
+    JSON.stringify({
+      ready: true,
+      mode: settings.mode,
+      portal: settings.host.origin,
+      enrolment_link: enrolment?.link ?? null,
+      mcp: `${gatewayUrl}/v1/mcp`,
+      gateway: gatewayUrl,
+      api_key: apiKey ?? null,
+      state_dir: settings.state_dir,
+      seconds,
+    }),
+  )
+}
+
+/** A key for the first agent, once: its secret cannot be shown again. */
+async function firstAgent(settings: Settings): Promise<string | undefined> {
+  const admin = await AgentAdmin.open(settings, tenantOf(settings))
+  try {
+    if ((await admin.list()).length > 0) return undefined
+    const made = await admin.addWithKey({
+      agent: FIRST_AGENT,
+      title: 'First agent',
+      on_behalf_of: null,
+    })
+    return made.api_key
+  } finally {
+    await admin.close()
+  }
+}
+
+async function pinned(
+  settings: Settings,
+  message: EnrolledMessage,
+  context: Context,
+): Promise<void> {
+  const { out, err, style } = context.terminal
+  const result = await pinEnrolled(settings, message)
+  if (!result.ok) {
+    err(
+      `trustgw up: ${message.person} enrolled and is not pinned (${result.reason}): pin with "trustgw pins add"`,
+    )
+    return
+  }
+  if (context.json) {
+    out(JSON.stringify({ pinned: { person: message.person, fingerprint: result.fingerprint } }))
+    return
+  }
+  out(`${style.good('Passkey enrolled and pinned at the executor')} for ${message.person}`)
+  out(`  fingerprint ${style.bold(result.fingerprint)}`)
+  out(style.dim('  Compare it with what the portal shows.'))
+}
+
+function startFailed(error: unknown, context: Context): number {
+  if (!(error instanceof ChildFault)) throw error
+  const { err } = context.terminal
+  err(`trustgw up: ${error.message}. Its last lines:`)
+  for (const line of error.lastLines) err(`  ${line}`)
+  return EXIT_FAILED
+}
+
+/** No more than services need: their settings, and where programs are. */
+function serviceEnvironment(context: Context): Record<string, string> {
+  const wanted =
+    /^(TRUSTGW_(?!API_KEY).*|NATS_SERVER|PATH|HOME|LANG|LC_.*|TZ|TMPDIR|NODE_EXTRA_CA_CERTS)$/
+  const entries = Object.entries(context.invocation.env).filter(([name]) => wanted.test(name))
+  return Object.fromEntries(
+    entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0
+    const onSignal = (): void => {
+      signals += 1
+      resolve()
+      // Who asks three times means it: what is left is taken up at the next start.
+      if (signals >= 3) process.exit(1)
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+    process.on('SIGHUP', onSignal)
+  })
+}
+
+function isEnrolled(message: unknown): message is EnrolledMessage {
+  return (
+    typeof message === 'object' &&
+    message !== null &&
+    'kind' in message &&
+    message.kind === 'enrolled' &&
+    'credential_id' in message &&
+    'person' in message
+  )
+}

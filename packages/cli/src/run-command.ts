@@ -1,0 +1,209 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import {
+  readSettings,
+  SETTINGS_FILE_VARIABLE,
+  type Settings,
+  type SettingsProblem,
+} from '@trustgw/runtime'
+import {
+  type Command,
+  type Context,
+  EXIT_DONE,
+  EXIT_FAILED,
+  EXIT_USAGE,
+  type Invocation,
+  UsageFault,
+} from './command.ts'
+import { COMMANDS } from './commands/commands.ts'
+import { openTerminal, type Terminal } from './terminal.ts'
+import { VERSION } from './version.ts'
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../../..')
+const SETTINGS_FILE = 'trustgw.toml'
+
+/** Settings that are wrong, every problem at once. */
+export class SettingsFault extends Error {
+  readonly code = 'settings_refused'
+  readonly problems: readonly SettingsProblem[]
+  constructor(problems: readonly SettingsProblem[]) {
+    super(problems.map((problem) => `${problem.where}: ${problem.message}`).join('\n'))
+    this.name = 'SettingsFault'
+    this.problems = problems
+  }
+}
+
+/** Runs one command line; the exit code. Faults become one clear line each, never a stack trace. */
+export async function runCommand(invocation: Invocation): Promise<number> {
+  const terminal = openTerminal(invocation.env)
+  const { argv } = invocation
+  if (argv[0] === '--version') return say(terminal, VERSION)
+  const command = findCommand(argv)
+  if (command === undefined) {
+    if (argv.length === 0 || argv[0] === '--help' || argv[0] === 'help')
+      return say(terminal, overview(terminal))
+    terminal.err(`trustgw: there is no command "${argv.slice(0, 2).join(' ')}"; see trustgw --help`)
+    return EXIT_USAGE
+  }
+  const words = command.name.split(' ').length
+  const rest = argv.slice(words)
+  if (rest.includes('--help')) return say(terminal, help(command, terminal))
+  try {
+    return await command.run(contextOf(invocation, terminal, command, rest))
+  } catch (error) {
+    return explain(error, terminal, command)
+  }
+}
+
+function say(terminal: Terminal, text: string): number {
+  terminal.out(text)
+  return EXIT_DONE
+}
+
+function findCommand(argv: readonly string[]): Command | undefined {
+  const two = argv.slice(0, 2).join(' ')
+  return (
+    COMMANDS.find((command) => command.name === two) ??
+    COMMANDS.find((command) => command.name === argv[0])
+  )
+}
+
+function contextOf(
+  invocation: Invocation,
+  terminal: Terminal,
+  command: Command,
+  args: readonly string[],
+): Context {
+  const options: Record<string, { type: 'string' | 'boolean' }> = { json: { type: 'boolean' } }
+  for (const [name, flag] of Object.entries(command.flags ?? {}))
+    options[name] = { type: flag.type }
+  const { values, positionals } = parse(args, options)
+  return {
+    invocation,
+    terminal,
+    json: values['json'] === true,
+    positionals,
+    flags: values,
+    settings: () => loadSettings(invocation),
+    root: ROOT,
+  }
+}
+
+function parse(
+  args: readonly string[],
+  options: Record<string, { type: 'string' | 'boolean' }>,
+): { values: { [name: string]: string | boolean | undefined }; positionals: readonly string[] } {
+  try {
+    const parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    const values = Object.fromEntries(
+      Object.entries(parsed.values).map(([name, value]) => [
+        name,
+        Array.isArray(value) ? undefined : value,
+      ]),
+    )
+    return { values, positionals: parsed.positionals }
+  } catch (error) {
+    throw new UsageFault(error instanceof Error ? error.message : 'wrong arguments')
+  }
+}
+
+async function loadSettings(invocation: Invocation): Promise<Settings> {
+  const { env, cwd } = invocation
+  const named = env[SETTINGS_FILE_VARIABLE]
+  const stateDir = resolve(cwd, env['TRUSTGW_STATE_DIR'] ?? '.trustgw')
+  const files =
+    named === undefined
+      ? [join(cwd, SETTINGS_FILE), join(stateDir, SETTINGS_FILE)]
+      : [resolve(cwd, named)]
+  const toml = await firstText(files, named !== undefined)
+  const read = readSettings({ toml, env, baseDir: cwd })
+  if (!read.ok) throw new SettingsFault(read.problems)
+  return read.settings
+}
+
+async function firstText(files: readonly string[], needed: boolean): Promise<string | undefined> {
+  for (const file of files) {
+    try {
+      return await readFile(file, 'utf8')
+    } catch (error) {
+      if (needed)
+        throw new UsageFault(`the settings file ${file} cannot be read (${codeOf(error)})`)
+    }
+  }
+  return undefined
+}
+
+/** One line, what is wrong and what to do; the detail is in the logs. */
+function explain(error: unknown, terminal: Terminal, command: Command): number {
+  if (error instanceof UsageFault) {
+    terminal.err(`trustgw ${command.name}: ${error.message}; see trustgw ${command.name} --help`)
+    return EXIT_USAGE
+  }
+  if (error instanceof SettingsFault) {
+    for (const problem of error.problems)
+      terminal.err(`trustgw: ${problem.where}: ${problem.message}`)
+    return EXIT_USAGE
+  }
+  const code = codeOf(error)
+  if (code === 'unknown') throw error
+  const message = error instanceof Error ? error.message : String(error)
+  terminal.err(`trustgw ${command.name}: ${message}${hint(code)}`)
+  return EXIT_FAILED
+}
+
+function hint(code: string): string {
+  switch (code) {
+    case 'bus_unreachable':
+      return '. Is it running? Start it with "trustgw up" (or npm start), and see "trustgw doctor".'
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return '. Make the folder writable, or choose another with TRUSTGW_STATE_DIR.'
+    case 'ENOSPC':
+      return '. The disk is full.'
+    default:
+      return ''
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return 'unknown'
+}
+
+function overview(terminal: Terminal): string {
+  const { bold, dim } = terminal.style
+  const width = Math.max(...COMMANDS.map((command) => command.name.length))
+  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(width)}  ${dim(command.text)}`)
+  return [
+    `${bold('trustgw')} ${VERSION}: agents propose, the gateway decides, executors verify.`,
+    '',
+    'Usage: trustgw <command> [options]; every command has --help and --json.',
+    '',
+    ...lines,
+    '',
+    'Settings: trustgw.toml in the working or state folder, TRUSTGW_* variables over it.',
+    'Exit: 0 done, 1 failed or findings, 2 wrong usage.',
+  ].join('\n')
+}
+
+function help(command: Command, terminal: Terminal): string {
+  const { bold } = terminal.style
+  const flags = Object.entries(command.flags ?? {}).map(([name, flag]) => {
+    const shown = flag.type === 'string' ? `--${name} ${flag.value ?? 'VALUE'}` : `--${name}`
+    return `  ${shown.padEnd(26)} ${flag.text}`
+  })
+  return [
+    `${bold(`trustgw ${command.name}`)}: ${command.text}`,
+    '',
+    `Usage: trustgw ${command.usage}`,
+    '',
+    ...flags,
+    `  ${'--json'.padEnd(26)} machine-readable output`,
+    '',
+    'Examples:',
+    ...command.examples.map((example) => `  ${example}`),
+  ].join('\n')
+}

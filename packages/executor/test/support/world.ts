@@ -1,0 +1,331 @@
+import {
+  type ApprovalEvidence,
+  type ApprovalStatement,
+  APPROVAL_STATEMENT_TYP,
+  actionId,
+  approvalStatementJson,
+  base64urlEncode,
+  canonicalize,
+  CLEARANCE_OF_TIER,
+  contractHash,
+  type DecisionRecord,
+  decisionHash,
+  EFFECT_OF_TIER,
+  evidenceHash,
+  type GrantClaims,
+  type GrantedAction,
+  grantedActionJson,
+  grantId,
+  hashText,
+  idempotencyKey,
+  type JsonObject,
+  noPreconditionHash,
+  parseProfile,
+  parseTenantId,
+  principalText,
+  type Profile,
+  signGrant,
+  signJws,
+  statementHash,
+  type TenantId,
+  type Tier,
+  type ToolContract,
+} from '@trustgw/protocol'
+import {
+  AjvSchemaCompiler,
+  type AuditWriter,
+  type BusLink,
+  executorCrossings,
+  generateSigningKey,
+  ManualClock,
+  MemoryBroker,
+  nodeRandom,
+  PublicKeys,
+  sha256,
+  silentLogger,
+  startAuditWriter,
+} from '@trustgw/runtime'
+import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
+import type { AdmissionDeps } from '../../src/admit/admission.ts'
+import { ToolIndex } from '../../src/admit/tool-index.ts'
+import { Credentials } from '../../src/connectors/credentials.ts'
+import type { Pin } from '../../src/pins/pin.ts'
+
+function must<T>(outcome: { readonly ok: true; readonly value: T } | { readonly ok: false }): T {
+  if (!outcome.ok) throw new TypeError('test data')
+  return outcome.value
+}
+
+export const TENANT: TenantId = must(parseTenantId('demo'))
+export const PROFILE: Profile = must(parseProfile('connector'))
+export const ORIGIN = 'http://localhost:8080'
+export const RP_ID = 'localhost'
+export const NOW = 1_790_000_000_000
+
+export const REFUND: ToolContract = {
+  id: 'shop.refund',
+  version: '1',
+  title: 'Refund an order',
+  description: 'Pays money back.',
+  input_schema: {
+    type: 'object',
+    properties: { order_id: { type: 'string' }, amount: { type: 'string' } },
+    required: ['order_id', 'amount'],
+    additionalProperties: false,
+  },
+  output_schema: null,
+  operation: 'transfer',
+  category: null,
+  bundle: 'shop',
+  tags: [],
+  skill_level: null,
+  amount: { kind: 'none' },
+  precondition: null,
+  egress: [],
+  profile: PROFILE,
+  credential_ref: 'shop',
+  digest: 'test',
+}
+
+const CREDENTIALS = `
+version = 1
+[credentials.shop]
+secret = "a-secret-of-the-shop"
+allow = [{ tenant = "demo", issuer = "api-key", client = "*", subject = "*" }]
+`
+
+/** Everything that may be changed about one good granted action before it is signed. */
+export interface Change {
+  readonly tier?: Tier
+  readonly claims?: Partial<GrantClaims> & JsonObject
+  readonly decision?: Partial<DecisionRecord>
+  /** After the hash was taken into the grant. */
+  readonly decisionAfter?: Partial<DecisionRecord>
+  readonly arguments?: string
+  readonly argumentsAfter?: string
+  readonly evidence?: readonly ApprovalEvidence[]
+  readonly evidenceAfter?: readonly ApprovalEvidence[]
+  readonly event?: { readonly seq: number; readonly event_id: string }
+  readonly sign?: (claims: GrantClaims) => string
+}
+
+/** Gateway, host and one approver, as an executor sees them. */
+export class World {
+  readonly clock = new ManualClock(NOW)
+  readonly broker = new MemoryBroker({ logger: silentLogger })
+  readonly grantKey = generateSigningKey()
+  readonly auditKey = generateSigningKey()
+  readonly hostKey = generateSigningKey()
+  readonly resultKey = generateSigningKey()
+  readonly execAuditKey = generateSigningKey()
+  readonly gateway: BusLink = this.broker.link()
+  readonly executor: BusLink = this.broker.link({ crossings: executorCrossings(PROFILE) })
+  readonly approver = new SoftwareAuthenticator({ algorithm: 'ES256', rpId: RP_ID, origin: ORIGIN })
+  readonly trust = new PublicKeys([
+    { kid: 'grant-1', role: 'grant', publicKey: this.grantKey.publicKey, component: 'gateway' },
+    { kid: 'audit-1', role: 'audit', publicKey: this.auditKey.publicKey, component: 'gateway' },
+    { kid: 'host-1', role: 'host', publicKey: this.hostKey.publicKey, component: 'host' },
+    {
+      kid: 'exec-audit-1',
+      role: 'audit',
+      publicKey: this.execAuditKey.publicKey,
+      component: 'exec-connector',
+    },
+  ])
+  readonly contract: ToolContract
+  readonly tools = new ToolIndex(sha256, new AjvSchemaCompiler())
+  pins: readonly Pin[] = [this.pin()]
+  floor: Tier = 0
+  #audit: AuditWriter | undefined
+
+  constructor(contract: ToolContract = REFUND) {
+    this.contract = contract
+    this.tools.replace([contract])
+  }
+
+  pin(change: Partial<Pin> = {}): Pin {
+    return {
+      tenant: TENANT,
+      person: 'ana',
+      roles: ['finance'],
+      credential_id: this.approver.credentialId,
+      public_key: this.approver.publicKey,
+      rp_id: RP_ID,
+      origins: [ORIGIN],
+      ...change,
+    }
+  }
+
+  admission(change: Partial<AdmissionDeps> = {}): AdmissionDeps {
+    return {
+      profile: PROFILE,
+      tenants: [TENANT],
+      tools: this.tools,
+      credentials: must(Credentials.parse('credentials.toml', CREDENTIALS)),
+      grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
+      auditKeyFor: this.trust.keyFor({ role: 'audit', component: 'gateway' }),
+      hostKeyFor: this.trust.keyFor({ role: 'host', component: 'host' }),
+      audit: this.executor.reader({ home: 'data', stream: 'AUDIT' }),
+      floorOf: () => this.floor,
+      pins: { current: () => Promise.resolve({ ok: true, value: this.pins }) },
+      sha256,
+      clock: this.clock,
+      ...change,
+    }
+  }
+
+  async gatewayAudit(): Promise<AuditWriter> {
+    this.#audit ??= await startAuditWriter({
+      tenant: TENANT,
+      component: must({ ok: true, value: 'gateway' as never }),
+      instance: 'one',
+      kid: 'audit-1',
+      sign: this.auditKey.sign,
+      sha256,
+      clock: this.clock,
+      random: nodeRandom,
+      bus: this.gateway.bus,
+      publisher: this.gateway.publisher({ stream: 'AUDIT' }),
+      reader: this.gateway.reader({ home: 'data', stream: 'AUDIT' }),
+      keyFor: this.trust.keyFor({ role: 'audit', component: 'gateway' }),
+    })
+    return this.#audit
+  }
+
+  decision(tier: Tier, argumentsText: string, change: Partial<DecisionRecord>): DecisionRecord {
+    return {
+      typ: 'trustgw/decision/1',
+      action_id: actionId(nodeRandom.bytes(16)),
+      tenant: TENANT,
+      workspace: 'main',
+      principal: { tenant: TENANT, issuer: 'api-key', client: 'key-1', subject: 'agent-1' },
+      on_behalf_of: null,
+      tool_id: this.contract.id,
+      contract_hash: contractHash(sha256, this.contract),
+      input_hash: hashText(sha256, argumentsText),
+      effect: EFFECT_OF_TIER[tier],
+      tier,
+      rule_id: 'refund-large',
+      reason: 'a second pair of eyes',
+      obligations: {
+        grant_ttl_ms: 30_000,
+        approval_ttl_ms: 900_000,
+        approvers: { roles: tier === 2 ? ['finance'] : [], quorum: 1, channels: ['portal'] },
+      },
+      policy_fingerprint: hashText(sha256, 'policy'),
+      policy_epoch: 1,
+      facts: [],
+      unknown: [],
+      decided_at: NOW - 1_000,
+      ...change,
+    }
+  }
+
+  /** The statement that an approver of this decision sees. */
+  statement(decision: DecisionRecord, change: Partial<ApprovalStatement> = {}): ApprovalStatement {
+    return {
+      typ: 'trustgw/approval/1',
+      action_id: decision.action_id,
+      tenant: decision.tenant,
+      workspace: decision.workspace,
+      principal: decision.principal,
+      on_behalf_of: decision.on_behalf_of,
+      credential_ref: this.contract.credential_ref,
+      tool_id: decision.tool_id,
+      contract_hash: decision.contract_hash,
+      input_hash: decision.input_hash,
+      precondition_hash: noPreconditionHash(sha256),
+      rule_id: decision.rule_id,
+      policy_fingerprint: decision.policy_fingerprint,
+      tier: decision.tier,
+      verdict: 'approve',
+      approver: 'ana',
+      decide_by: decision.decided_at + decision.obligations.approval_ttl_ms,
+      run_by: decision.decided_at + decision.obligations.approval_ttl_ms + 600_000,
+      nonce: base64urlEncode(nodeRandom.bytes(16)),
+      ...change,
+    }
+  }
+
+  passkeyEvidence(
+    statement: ApprovalStatement,
+    assertion = this.approver.assert(statementHash(sha256, statement)),
+  ): ApprovalEvidence {
+    const { approver, nonce, decide_by, run_by } = statement
+    return { kind: 'passkey', approver, nonce, decide_by, run_by, assertion }
+  }
+
+  hostEvidence(statement: ApprovalStatement, key = this.hostKey, typ = APPROVAL_STATEMENT_TYP): ApprovalEvidence {
+    const { approver, nonce, decide_by, run_by } = statement
+    const payload = approvalStatementJson(statement)
+    const token = signJws({ typ, kid: 'host-1', payload }, key.sign)
+    return { kind: 'host', approver, nonce, decide_by, run_by, statement: token }
+  }
+
+  /** One granted action that is good but for the change. */
+  async granted(change: Change = {}): Promise<GrantedAction> {
+    const tier = change.tier ?? 2
+    const text = change.arguments ?? '{"amount":"250.00","order_id":"ord_1001"}'
+    const decision = this.decision(tier, text, change.decision ?? {})
+    const evidence = change.evidence ?? this.#evidenceFor(tier, decision)
+    const claims = this.claims(decision, evidence, change.claims ?? {})
+    const writer = await this.gatewayAudit()
+    const stored = await writer.append('evaluated', {
+      actor: { kind: 'system', id: 'gateway' },
+      action_id: decision.action_id,
+      payload: { decision_hash: decisionHash(sha256, decision) },
+    })
+    return {
+      v: 1,
+      grant: change.sign?.(claims) ?? signGrant(claims, 'grant-1', this.grantKey.sign),
+      arguments: change.argumentsAfter ?? text,
+      decision: { ...decision, ...change.decisionAfter },
+      decision_event: change.event ?? { seq: stored.stored.seq, event_id: stored.event.event_id },
+      approvals: change.evidenceAfter ?? evidence,
+    }
+  }
+
+  claims(
+    decision: DecisionRecord,
+    evidence: readonly ApprovalEvidence[],
+    change: Partial<GrantClaims>,
+  ): GrantClaims {
+    const iat = Math.floor(this.clock.now() / 1000)
+    return {
+      iss: 'trustgw/gateway',
+      aud: PROFILE,
+      sub: principalText(decision.principal),
+      iat,
+      nbf: iat,
+      exp: iat + 30,
+      jti: grantId(nodeRandom.bytes(16)),
+      action_id: decision.action_id,
+      tenant_id: TENANT,
+      workspace_id: decision.workspace,
+      tool_name: decision.tool_id,
+      contract_hash: decision.contract_hash,
+      input_hash: decision.input_hash,
+      precondition_hash: noPreconditionHash(sha256),
+      credential_ref: this.contract.credential_ref,
+      policy_fingerprint: decision.policy_fingerprint,
+      policy_epoch: decision.policy_epoch,
+      decision_hash: decisionHash(sha256, decision),
+      rule_id: decision.rule_id,
+      clearance: CLEARANCE_OF_TIER[decision.tier],
+      approvals: evidence.map((item) => evidenceHash(sha256, item)),
+      idempotency_key: idempotencyKey(sha256, TENANT, decision.action_id),
+      ...change,
+    }
+  }
+
+  #evidenceFor(tier: Tier, decision: DecisionRecord): readonly ApprovalEvidence[] {
+    if (tier === 0) return []
+    const statement = this.statement(decision)
+    return [tier === 1 ? this.hostEvidence(statement) : this.passkeyEvidence(statement)]
+  }
+}
+
+export function bytesOf(action: GrantedAction): Uint8Array {
+  return new TextEncoder().encode(canonicalize(grantedActionJson(action)))
+}
+

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { approvalStatement, base64urlDecode, statementHash, utf8Decode } from '@trustgw/protocol'
+import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
+import type { BrowserContext, Page } from 'playwright-core'
+import { buildPage, CACHE_DIR } from './double/build-page.ts'
+import { eventOf, REFUND, requestOf, sha256 } from './double/fixtures.ts'
+import { PortalDouble } from './double/portal-double.ts'
+import { pendingEvent, storyInstallation, storyRequests, tampered } from './double/story.ts'
+
+const now = Date.now()
+const story = storyRequests(now)
+const refund = story['refund'] as NonNullable<(typeof story)[string]>
+const odd = story['odd'] as typeof refund
+const file = story['file'] as typeof refund
+
+describe('the page', () => {
+  let browser: TestBrowser
+  let root: string
+  let double: PortalDouble
+  let origin: string
+  let context: BrowserContext
+  let page: Page
+  let complaints: string[]
+
+  before(async () => {
+    root = await buildPage()
+    browser = await openBrowser({ cacheDir: CACHE_DIR })
+  })
+  after(() => browser.close())
+
+  beforeEach(async () => {
+    double = new PortalDouble(root)
+    double.approvals = [refund, odd, file]
+    double.actions = double.approvals.map((request, index) => pendingEvent(request, 10 + index))
+    double.installation = storyInstallation(now)
+    origin = await double.listen()
+    context = await browser.browser.newContext({ viewport: { width: 1280, height: 860 } })
+    page = await context.newPage()
+    complaints = []
+    page.on('console', (message) => complaints.push(message.text()))
+    page.on('pageerror', (error) => complaints.push(error.message))
+    await addVirtualAuthenticator(page)
+  })
+  afterEach(async () => {
+    await context.close()
+    await double.close()
+  })
+
+  const enrol = async (): Promise<void> => {
+    await page.goto(`${origin}/enrol#one-time-token`)
+    await page.getByLabel('Your name').fill('Ada Lovelace')
+    await page.getByRole('button', { name: /sign-in passkey/ }).click()
+    await page.getByRole('button', { name: /approval passkey/ }).click()
+    await page.getByText('3f9c').waitFor()
+  }
+
+  it('enrols two passkeys, shows the fingerprint, and never puts the token in a request line', async () => {
+    const addresses: string[] = []
+    page.on('request', (request) => addresses.push(request.url()))
+    await enrol()
+    const begun = double.posted.get('/api/enrolment/begin')
+    assert.deepEqual(begun, { token: 'one-time-token', name: 'Ada Lovelace' })
+    assert.ok(addresses.every((address) => !new URL(address).pathname.includes('one-time-token')))
+    assert.deepEqual(complaints, [])
+  })
+
+  it('signs exactly the statement of what it shows', async () => {
+    await enrol()
+    await page.goto(`${origin}/approvals/${refund.action_id}`)
+    await page.getByRole('button', { name: 'Approve with passkey', disabled: false }).click()
+    await page.getByText('Waiting for the gateway').waitFor()
+    const posted = double.posted.get(`/api/approvals/${refund.action_id}/approve`) as {
+      nonce: string
+      assertion: { response: { clientDataJSON: string } }
+    }
+    const statement = approvalStatement(refund, refund.decision, {
+      approver: 'ada',
+      verdict: 'approve',
+      nonce: posted.nonce,
+      decide_by: refund.decide_by,
+      run_by: refund.run_by,
+    })
+    const client = utf8Decode(
+      base64urlDecode(posted.assertion.response.clientDataJSON) ?? new Uint8Array(),
+    )
+    assert.ok(client.ok)
+    const { challenge } = JSON.parse(client.value) as { challenge: string }
+    const digest = Buffer.from(statementHash(sha256, statement).slice('sha256:'.length), 'hex')
+    assert.equal(challenge, digest.toString('base64url'))
+    double.publish(eventOf(refund, 'succeeded', 99))
+    await page.getByRole('heading', { name: /What happens now/ }).waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
+  it('offers no approve button for what does not match, and says why', async () => {
+    double.approvals = [tampered(refund)]
+    await page.goto(`${origin}/approvals/${refund.action_id}`)
+    await page.getByText('not the ones that the decision was made for').waitFor()
+    await page.waitForTimeout(1_200)
+    assert.equal(await page.getByRole('button', { name: /Approve/ }).count(), 0)
+    assert.equal(await page.getByRole('button', { name: 'Deny…' }).count(), 1)
+  })
+
+  it('sends nothing when the server names somebody else as approver', async () => {
+    await enrol()
+    const honest = double.ceremony
+    double.ceremony = (request) => ({ ...honest(request), approver: 'eve' })
+    await page.goto(`${origin}/approvals/${refund.action_id}`)
+    await page.getByRole('button', { name: 'Approve with passkey', disabled: false }).click()
+    await page.getByText('named somebody else as approver').first().waitFor()
+    assert.equal(double.posted.has(`/api/approvals/${refund.action_id}/approve`), false)
+  })
+
+  it('shows a new request live, counts it in the title, and leaves the open card alone', async () => {
+    await page.goto(`${origin}/approvals/${file.action_id}`)
+    await page.getByText('3 waiting for a decision').waitFor()
+    assert.equal(await page.title(), '(3) Approvals · Trust Gateway')
+    const fresh = requestOf({ number: 40, tool: REFUND, now, leftS: 5, input: { amount: '7.00' } })
+    double.approvals = [...double.approvals, fresh]
+    double.publish(pendingEvent(fresh, 50))
+    await page.getByText('4 waiting for a decision').waitFor()
+    assert.ok(page.url().endsWith(file.action_id))
+    assert.equal(await page.title(), '(4) Approvals · Trust Gateway')
+  })
+
+  it('is driven by keys, and no single key approves', async () => {
+    await page.goto(`${origin}/approvals/${odd.action_id}`)
+    await page.getByText('3 waiting for a decision').waitFor()
+    await page.waitForTimeout(1_200)
+    await page.keyboard.press('j')
+    await page.waitForURL(`**/approvals/${refund.action_id}`)
+    await page.keyboard.press('Enter')
+    await page.waitForTimeout(1_200)
+    for (const key of ['a', 'y', 'Enter', 'Space']) await page.keyboard.press(key)
+    assert.equal(double.posted.size, 0)
+    await page.keyboard.press('d')
+    await page.keyboard.type('Not ordered')
+    await page.getByRole('button', { name: 'Deny it' }).press('Enter')
+    await page.getByText('Denied.', { exact: true }).waitFor()
+    const denied = double.posted.get(`/api/approvals/${refund.action_id}/deny`)
+    assert.deepEqual(denied, { reason: 'Not ordered' })
+  })
+
+  it('draws invisible characters and never markup', async () => {
+    const input = { note: 'a\u202Eb<img src=x onerror=alert(1)>**bold**' }
+    const hostile = requestOf({ number: 41, tool: REFUND, now, input })
+    double.approvals = [hostile]
+    await page.goto(`${origin}/approvals/${hostile.action_id}`)
+    await page.getByText('U+202E').waitFor()
+    await page.getByText('<img src=x onerror=alert(1)>**bold**').waitFor()
+    assert.equal(await page.locator('article img').count(), 0)
+  })
+
+  it('catches up after the connection was lost', async () => {
+    await page.goto(`${origin}/approvals/${file.action_id}`)
+    await page.getByText('3 waiting for a decision').waitFor()
+    await context.setOffline(true)
+    await page.getByText('This device is offline').waitFor()
+    double.publish(eventOf(refund, 'denied', 60))
+    double.publish(eventOf(odd, 'expired', 61))
+    await context.setOffline(false)
+    await page.getByText('1 waiting for a decision').waitFor()
+  })
+})
