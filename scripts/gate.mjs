@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { prepare, ROOT } from './lib/setup.mjs'
 
-await prepare()
+prepare()
 const bin = (name) => join(ROOT, 'node_modules', '.bin', name)
 const gates = [
   ['format', bin('biome'), ['check', '.']],

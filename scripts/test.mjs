@@ -7,7 +7,7 @@ import { prepare, ROOT } from './lib/setup.mjs'
 const long = process.argv.includes('--long')
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 
-const natsServer = await prepare()
+const natsServer = prepare()
 const testFiles = ['packages', 'examples']
   .flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name, 'dist/test')))
   .filter((folder) => existsSync(folder))

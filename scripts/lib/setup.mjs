@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensureNatsServer } from './nats-server.mjs'
+import { ensureNatsServer, PROJECT_NATS_CACHE } from './nats-server.mjs'
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 export const CACHE_DIR = join(ROOT, '.cache')
@@ -80,7 +80,7 @@ export function ensureBuild() {
   const stamp = join(CACHE_DIR, 'built')
   const sources = ['packages', 'examples', 'tsconfig.json', 'tsconfig.base.json', 'package-lock.json']
   const digest = digestOf(sources.flatMap((path) => filesUnder(join(ROOT, path))))
-  const built = existsSync(join(ROOT, 'packages/portal/dist/index.html')) &&
+  const built = existsSync(join(ROOT, 'packages/portal/dist/web/index.html')) &&
     existsSync(join(ROOT, 'packages/cli/dist/src/main.js'))
   if (built && isStamped(stamp, digest)) return
   say('building …')
@@ -94,7 +94,7 @@ export function ensureBuild() {
 }
 
 /** Everything a command of this project needs; returns the path of nats-server. */
-export async function prepare() {
+export function prepare() {
   checkSystem()
   try {
     mkdirSync(CACHE_DIR, { recursive: true })
@@ -104,7 +104,7 @@ export async function prepare() {
   ensureDependencies()
   ensureBuild()
   try {
-    return await ensureNatsServer({ cacheDir: join(CACHE_DIR, 'nats'), progress: say })
+    return ensureNatsServer({ cacheDir: PROJECT_NATS_CACHE, env: process.env, say }).binary
   } catch (error) {
     return refuse(error.message)
   }

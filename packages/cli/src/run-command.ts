@@ -118,7 +118,8 @@ async function loadSettings(invocation: Invocation): Promise<Settings> {
       ? [join(cwd, SETTINGS_FILE), join(stateDir, SETTINGS_FILE)]
       : [resolve(cwd, named)]
   const toml = await firstText(files, named !== undefined)
-  const read = readSettings({ toml, env, baseDir: cwd })
+  const { TRUSTGW_API_KEY: _key, ...rest } = env
+  const read = readSettings({ toml, env: rest, baseDir: cwd })
   if (!read.ok) throw new SettingsFault(read.problems)
   return read.settings
 }

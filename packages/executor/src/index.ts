@@ -1,7 +1,7 @@
 export { ADMISSION_REASONS, type AdmissionReason, RETRYABLE_REASONS } from './admit/reasons.ts'
 export { formatProblem } from './connectors/toml-document.ts'
 export { loadManifests, type ManifestsOutcome } from './connectors/load-manifests.ts'
-export type { Pin } from './pins/pin.ts'
+export { type Pin, pinShape } from './pins/pin.ts'
 export {
   addPin,
   type PinRefusal,

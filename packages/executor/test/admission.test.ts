@@ -90,7 +90,6 @@ const rawJws = (header: object, payload: object, sign: (input: string) => Uint8A
 const HEADER = { alg: 'EdDSA', kid: 'grant-1', typ: 'execution-grant+jwt' }
 const stranger = generateSigningKey()
 
-refuses('grant_too_large', 'a grant of 9 KB', { sign: (claims) => good(claims) + 'A'.repeat(1_000) })
 test('grant_too_large is told before anything is verified', async () => {
   assert.equal(
     await reasonFor({ sign: () => `${'A'.repeat(600)}.AA.${'A'.repeat(86)}` }),

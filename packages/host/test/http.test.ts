@@ -115,7 +115,8 @@ describe('the listener', () => {
   })
 
   it('refuses bodies that are too large, not strict JSON, or not as described', async () => {
-    const post = (raw: string) => world.call('POST', '/api/login/begin', { raw })
+    const post = (body: string): Promise<Answer> =>
+      world.call('POST', '/api/login/begin', { raw: body })
     const large = await post(`{"a":"${'x'.repeat(300_000)}"}`)
     assert.equal(large.status, 413)
     assert.equal(text(large.json, 'code'), 'body_too_large')

@@ -1,3 +1,4 @@
+// oxlint-disable-next-line import/no-unassigned-import -- the bundler takes the style sheet from here
 import './styles.css'
 import { mountPortal } from './app/mount.tsx'
 import { httpApi } from './ports/api.ts'

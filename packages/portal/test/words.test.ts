@@ -10,6 +10,10 @@ import {
 } from '../src/logic/arguments.ts'
 import { progressOf, stateView } from '../src/logic/states.ts'
 
+function statuses(state: (typeof ACTION_STATES)[number]): readonly string[] | undefined {
+  return progressOf(state)?.map(({ status }) => status)
+}
+
 describe('states', () => {
   it('gives each state a label of its own', () => {
     const labels = ACTION_STATES.map((state) => stateView(state).label)
@@ -17,8 +21,6 @@ describe('states', () => {
   })
 
   it('shows the road of an approved action and where it stopped', () => {
-    const statuses = (state: (typeof ACTION_STATES)[number]): readonly string[] | undefined =>
-      progressOf(state)?.map(({ status }) => status)
     assert.deepEqual(statuses('executing'), ['done', 'done', 'now', 'ahead'])
     assert.deepEqual(statuses('succeeded'), ['done', 'done', 'done', 'done'])
     assert.deepEqual(statuses('failed'), ['done', 'done', 'done', 'bad'])
@@ -33,8 +35,8 @@ describe('long arguments', () => {
     assert.equal(row?.long, true)
     assert.equal(row?.length, LONG_TEXT_CHARS + 3)
     const { head, hidden, tail } = endsOf(text)
-    assert.equal([...head].length, HEAD_CHARS)
-    assert.equal([...tail].length, TAIL_CHARS)
+    assert.equal(Array.from(head).length, HEAD_CHARS)
+    assert.equal(Array.from(tail).length, TAIL_CHARS)
     assert.equal(HEAD_CHARS + hidden + TAIL_CHARS, LONG_TEXT_CHARS + 3)
     assert.ok(tail.endsWith('end'))
   })

@@ -1,8 +1,21 @@
 import type { Command } from '../command.ts'
 import { AGENT_COMMANDS } from './agents.ts'
+import { APPROVALS_LIST } from './approvals.ts'
+import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
+import { PIN_COMMANDS } from './pins.ts'
 import { SERVICE_COMMANDS } from './services.ts'
+import { TOOL_COMMANDS } from './tools.ts'
 import { UP } from './up.ts'
 
 /** Every command, in the order in which `--help` lists them. */
-export const COMMANDS: readonly Command[] = [UP, INIT, ...AGENT_COMMANDS, ...SERVICE_COMMANDS]
+export const COMMANDS: readonly Command[] = [
+  UP,
+  INIT,
+  DOCTOR,
+  ...AGENT_COMMANDS,
+  ...TOOL_COMMANDS,
+  APPROVALS_LIST,
+  ...PIN_COMMANDS,
+  ...SERVICE_COMMANDS,
+]

@@ -19,7 +19,8 @@ export async function runExecutorProcess(settings: Settings, modulesDir: string)
       connectors_dir: layout.connectors,
       modules_dir: modulesDir,
       instance: '1',
-      floors: {},
+      result_max_bytes: settings.executor.result_max_bytes,
+      tool_timeout_ms: settings.executor.tool_timeout,
       max_running: MAX_RUNNING,
     },
     {

@@ -15,9 +15,9 @@ import {
 } from '@trustgw/protocol'
 
 /** Longest note, in characters. */
-export const NOTE_MAX_CHARS = 16_384
+const NOTE_MAX_CHARS = 16_384
 /** Signature lines of one note: the log's and its witnesses'. */
-export const NOTE_MAX_SIGNATURES = 16
+const NOTE_MAX_SIGNATURES = 16
 
 const ED25519_KEY_TYPE = 0x01
 const KEY_ID_BYTES = 4

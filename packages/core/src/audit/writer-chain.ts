@@ -10,7 +10,7 @@ import {
 } from '@trustgw/protocol'
 
 /** Chains one check follows: tenants × writers. */
-export const CHAINS_MAX = 100_000
+const CHAINS_MAX = 100_000
 
 /** True when the Ed25519 signature is the key's over the UTF-8 bytes of the input. */
 export type AuditVerifier = (input: string, signature: Uint8Array) => boolean

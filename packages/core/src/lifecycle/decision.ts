@@ -59,7 +59,7 @@ export function evaluated(
 }
 
 /** What follows a decision: asking people, running, or honouring a cancel that came before it. */
-export function onward(state: Authorized | PendingApproval): readonly Effect[] {
+function onward(state: Authorized | PendingApproval): readonly Effect[] {
   if (state.cancel !== null) return [{ kind: 'feed', event: { kind: 'tick' } }]
   if (state.kind === 'authorized') return [issueGrant(state, false)]
   return [

@@ -63,7 +63,7 @@ export function grantIssued(
   ])
 }
 
-export function dispatchedFrom(
+function dispatchedFrom(
   state: Authorized | Scheduled,
   jti: string,
   grant_exp: number,

@@ -3,7 +3,7 @@ import type { EventMap } from './events.ts'
 import { audit, ignore, outstanding, type Step, same } from './parts.ts'
 import type { ActionState, Reconciled, ResultSummary, StateMap, UnknownOutcome } from './state.ts'
 
-export type EndKind = 'succeeded' | 'failed'
+type EndKind = 'succeeded' | 'failed'
 export type EndEvent = EventMap['result_succeeded' | 'result_failed']
 
 export function finished(state: StateMap['executing'], event: EndEvent, now: number): Step {

@@ -89,7 +89,7 @@ export interface Dispatched extends Cleared {
   readonly jti: string
   readonly grant_exp: number
 }
-export interface Executing extends Claimed {
+interface Executing extends Claimed {
   readonly kind: 'executing'
   /** When the end is taken as unseen. */
   readonly result_by: number
@@ -98,7 +98,7 @@ export interface UnknownOutcome extends Claimed {
   readonly kind: 'unknown_outcome'
   readonly reason: string
 }
-export interface NeedsHuman extends Claimed {
+interface NeedsHuman extends Claimed {
   readonly kind: 'needs_human'
   readonly reason: string
 }
@@ -109,13 +109,13 @@ export interface Denied {
   /** The approver who said no; null when policy did. */
   readonly by: string | null
 }
-export interface Refused {
+interface Refused {
   readonly kind: 'refused'
   readonly since: number
   readonly jti: string
   readonly reason: string
 }
-export interface Ended {
+interface Ended {
   readonly kind: 'succeeded' | 'failed'
   readonly since: number
   readonly jti: string

@@ -5,7 +5,7 @@
 
 /** Values longer than this are not matched: the answer is unknown, not an unbounded wait. */
 export const GLOB_VALUE_MAX_CHARS = 8_192
-export const GLOB_MAX_CHARS = 256
+const GLOB_MAX_CHARS = 256
 
 export type Glob = (value: string) => boolean
 

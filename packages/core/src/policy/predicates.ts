@@ -14,7 +14,7 @@ const ARGS_SEPARATOR = '/'
 
 type ReadPredicate = (raw: Raw, at: At) => Predicate | null
 
-export function readScalar(raw: Raw, at: At): Scalar | null {
+function readScalar(raw: Raw, at: At): Scalar | null {
   if (typeof raw === 'boolean') return raw
   return typeof raw === 'string' ? readText(raw, at) : readNumber(raw, at)
 }

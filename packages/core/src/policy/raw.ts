@@ -116,7 +116,7 @@ export function wrongKey(at: At, message: string, nearest?: string): null {
 const expected = (at: At, what: string, raw: Raw): null =>
   wrong(at, `expected ${what}, found ${kindOf(raw)}`)
 
-export function isTable(raw: Raw): raw is RawTable {
+function isTable(raw: Raw): raw is RawTable {
   return raw instanceof Map
 }
 

@@ -136,6 +136,28 @@ test('every small tree is proved to begin every larger one, and none but its own
   }
 })
 
+test('a proof that is longer or shorter than the way to the root shows nothing', () => {
+  const [, , third = '', fourth = ''] = LEAVES
+  const toFour = inclusionProof(sha256, LEAVES.slice(0, 4), 2)
+  assert.deepEqual(toFour, [fourth, root(2)])
+  const four = { leaf: third, index: 2, size: 4, root: root(4), proof: toFour }
+  assert.ok(verifyInclusion(sha256, four))
+  assert.equal(verifyInclusion(sha256, { ...four, index: 0, size: 2 }), false)
+  const toTwo = inclusionProof(sha256, LEAVES.slice(0, 2), 0)
+  const two = { leaf: LEAVES[0] ?? '', index: 0, size: 2, root: root(2), proof: toTwo }
+  assert.ok(verifyInclusion(sha256, two))
+  assert.equal(verifyInclusion(sha256, { ...two, size: 3 }), false)
+  const grown = {
+    old_size: 1,
+    new_size: 2,
+    old_root: root(1),
+    new_root: root(2),
+    proof: consistencyProof(sha256, LEAVES.slice(0, 2), 1),
+  }
+  assert.ok(verifyConsistency(sha256, grown))
+  assert.equal(verifyConsistency(sha256, { ...grown, new_size: 3 }), false)
+})
+
 test('a proof with one changed digit, one more or one fewer hash shows nothing', () => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 70 }), fc.nat(), fc.nat(), (size, pick, spot) => {

@@ -119,6 +119,18 @@ match = { args = { "/s" = { eq = "x" } } }
   assert.deepEqual(facts[1]?.value, { type: 'string', length: 300 })
 })
 
+test('what every object inherits is no argument', () => {
+  const text = `version = 1
+[[rules]]
+id = "r"
+priority = 1
+effect = "allow"
+match = { args = { "/constructor/name" = { eq = "Object" } } }
+`
+  const decision = decideText(text, { args: {} })
+  assert.deepEqual([decision.effect, decision.unknown], ['deny', ['args:/constructor/name']])
+})
+
 const twoRules = (first: string, second: string): string => `version = 1
 [[rules]]
 id = "first"

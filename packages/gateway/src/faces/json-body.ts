@@ -48,7 +48,7 @@ function readBytes(
   let size = 0
   const done = (outcome: Uint8Array | 'body_too_large' | 'body_timeout'): void => {
     clearTimeout(timer)
-    request.off('data', take).off('end', end).off('close', end)
+    request.off('data', take).off('end', end).off('close', broken)
     request.resume()
     resolve(outcome)
   }
@@ -59,10 +59,10 @@ function readBytes(
     if (size > DISCARD_MAX_BYTES) done('body_too_large')
   }
   const end = (): void => done(size > maxBytes ? 'body_too_large' : Buffer.concat(chunks))
-  const timer = setTimeout(() => {
-    done(size > maxBytes ? 'body_too_large' : 'body_timeout')
-  }, BODY_TIMEOUT_MS)
-  request.on('data', take).on('end', end).on('close', end)
+  // A body that broke off is never taken for a whole one, even if what came is JSON.
+  const broken = (): void => done(size > maxBytes ? 'body_too_large' : 'body_timeout')
+  const timer = setTimeout(broken, BODY_TIMEOUT_MS)
+  request.on('data', take).on('end', end).on('close', broken)
   return promise
 }
 

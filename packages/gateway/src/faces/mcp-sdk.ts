@@ -37,6 +37,9 @@ const BUNDLE_INSTRUCTIONS =
 const PAGE = 'approval'
 /** Open `subscriptions/listen` streams; they tell nothing here, since the surface is constant. */
 const SUBSCRIPTIONS_MAX = 256
+/** How long calls may take to answer once the gateway stops, and their answers to be written. */
+const CLOSE_GRACE_MS = 3_000
+const ANSWERS_LEAVE_MS = 50
 
 /**
  * MCP through the official SDK: 2026-07-28 without sessions, 2025-11-25 and older with them. The SDK
@@ -49,6 +52,7 @@ export class SdkMcpFace implements McpFace {
   readonly #modern: McpHttpHandler
   /** The exchange behind each request that is in the SDK's hands. */
   readonly #exchanges = new WeakMap<Request, McpExchange>()
+  readonly #calls = new Set<Promise<McpAnswer>>()
 
   constructor(deps: SdkMcpFaceDeps) {
     this.#deps = deps
@@ -76,7 +80,11 @@ export class SdkMcpFace implements McpFace {
       : this.#older(exchange, body)
   }
 
+  /** Lets calls that were told to stop waiting answer first; then ends sessions and streams. */
   async close(): Promise<void> {
+    const { clock } = this.#deps
+    await Promise.race([Promise.allSettled(this.#calls), clock.sleep(CLOSE_GRACE_MS)])
+    await clock.sleep(ANSWERS_LEAVE_MS)
     await Promise.all([this.#sessions.closeAll(), this.#modern.close()])
   }
 
@@ -224,9 +232,20 @@ export class SdkMcpFace implements McpFace {
     try {
       const call = { ...how, name, arguments: args, signal: link.signal }
       const onWaiting = progressOf(context)
-      return await this.#deps.surface.call(scope, onWaiting ? { ...call, onWaiting } : call)
+      return await this.#track(
+        this.#deps.surface.call(scope, onWaiting ? { ...call, onWaiting } : call),
+      )
     } finally {
       link.unlink()
+    }
+  }
+
+  async #track(call: Promise<McpAnswer>): Promise<McpAnswer> {
+    this.#calls.add(call)
+    try {
+      return await call
+    } finally {
+      this.#calls.delete(call)
     }
   }
 

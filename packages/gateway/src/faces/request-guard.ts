@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { ProblemCode } from './problem.ts'
 
 export interface GuardSettings {
-  /** Hostnames of the Host header that are answered, without port. */
+  /** `host` or `host:port` of the Host header that are answered; without a port, on every port. */
   readonly allowedHosts: readonly string[]
   /** Origins of web pages that may call; other clients send none. */
   readonly allowedOrigins: readonly string[]
@@ -19,7 +19,8 @@ export function guardProblem(
   settings: GuardSettings,
 ): ProblemCode | undefined {
   const [, host] = AUTHORITY.exec(headers.host ?? '') ?? []
-  if (host === undefined || !settings.allowedHosts.includes(host.toLowerCase())) {
+  const named = [host, headers.host].map((name) => name?.toLowerCase())
+  if (host === undefined || !settings.allowedHosts.some((allowed) => named.includes(allowed))) {
     return 'host_refused'
   }
   const { origin } = headers

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingHttpHeaders, request as httpRequest } from 'node:http'
+import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -57,8 +57,8 @@ import { SoftwarePasskey } from './authenticator.ts'
 
 export const RP_ID = 'localhost'
 
-export function tenantOf(text: string): TenantId {
-  const tenant = parseTenantId(text)
+export function tenantOf(slug: string): TenantId {
+  const tenant = parseTenantId(slug)
   if (!tenant.ok) throw new Error('tenant')
   return tenant.value
 }
@@ -140,7 +140,7 @@ export function newKey(role: string): HostKey {
   return { kid: keyIdOf(role, key.publicKey), sign: key.sign, verify }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -269,8 +269,8 @@ function gatewaySide(broker: MemoryBroker, hostKey: HostKey): GatewaySide {
 
 function serve(side: GatewaySide, hostKey: HostKey): BusSubscription {
   return side.link.bus.respond(`approval.v1.${TENANT}.decision`, {}, async ({ data }) => {
-    const text = utf8Decode(data)
-    const verified = verifyJws(text.ok ? text.value : '', {
+    const token = utf8Decode(data)
+    const verified = verifyJws(token.ok ? token.value : '', {
       typ: APPROVAL_DECISION_TYP,
       maxBytes: APPROVAL_DECISION_MAX_BYTES,
       keyFor: (kid) => (kid === hostKey.kid ? hostKey.verify : undefined),
@@ -284,7 +284,7 @@ function serve(side: GatewaySide, hostKey: HostKey): BusSubscription {
   })
 }
 
-interface CallTarget {
+export interface CallTarget {
   readonly port: number
   readonly origin: string
   readonly method: string
@@ -292,7 +292,7 @@ interface CallTarget {
 }
 
 /** A request on the wire as it is written here: `fetch` would not let Host and path be wrong. */
-function call(target: CallTarget, options: CallOptions): Promise<Answer> {
+export function call(target: CallTarget, options: CallOptions): Promise<Answer> {
   const writing = target.method !== 'GET' && target.method !== 'HEAD'
   const body =
     options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
@@ -315,11 +315,17 @@ function call(target: CallTarget, options: CallOptions): Promise<Answer> {
         got.on('data', (part: Buffer) => parts.push(part))
         got.on('error', reject)
         got.on('end', () => {
-          const text = Buffer.concat(parts).toString()
-          const parsed = parseJson(text, { maxBytes: 8_000_000 })
+          const received = Buffer.concat(parts).toString()
+          const parsed = parseJson(received, { maxBytes: 8_000_000 })
           const json = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {}
           const status = got.statusCode ?? 0
-          resolve({ status, headers: got.headers, text, json, cookies: cookiesOf(got.headers) })
+          resolve({
+            status,
+            headers: got.headers,
+            text: received,
+            json,
+            cookies: cookiesOf(got.headers),
+          })
         })
       },
     )
@@ -331,8 +337,8 @@ function call(target: CallTarget, options: CallOptions): Promise<Answer> {
 function cookiesOf(headers: IncomingHttpHeaders): Record<string, string> {
   const pairs = (headers['set-cookie'] ?? []).map((line) => {
     const [pair = ''] = line.split(';')
-    const at = pair.indexOf('=')
-    return [pair.slice(0, at), pair.slice(at + 1)] as const
+    const equals = pair.indexOf('=')
+    return [pair.slice(0, equals), pair.slice(equals + 1)] as const
   })
   return Object.fromEntries(pairs)
 }
@@ -425,7 +431,10 @@ export interface RequestOptions {
 }
 
 /** A request as a gateway would make it; everything in it fits. */
-export function approvalRequest(world: World, options: RequestOptions = {}): ApprovalRequest {
+export function approvalRequest(
+  world: { readonly clock: Clock },
+  options: RequestOptions = {},
+): ApprovalRequest {
   const now = world.clock.now()
   const id = options.id ?? actionId(nodeRandom.bytes(16))
   const args = canonicalize({ order: 'o-1', cents: 25_000 })
@@ -483,13 +492,8 @@ export async function ask(world: World, request: unknown): Promise<{ readonly [n
   return parsed.value
 }
 
-/** An event as the gateway's projector stores it. */
-export async function tell(
-  world: World,
-  request: ApprovalRequest,
-  change: Partial<ActionEvent>,
-): Promise<void> {
-  const event: ActionEvent = {
+export function actionEvent(request: ApprovalRequest, change: Partial<ActionEvent>): ActionEvent {
+  return {
     v: 1,
     action_id: request.action_id,
     revision: 1,
@@ -509,6 +513,15 @@ export async function tell(
     decide_by: request.decide_by,
     ...change,
   }
+}
+
+/** An event as the gateway's projector stores it. */
+export async function tell(
+  world: World,
+  request: ApprovalRequest,
+  change: Partial<ActionEvent>,
+): Promise<void> {
+  const event = actionEvent(request, change)
   await world.gateway.link
     .publisher({ stream: 'UI' })
     .publishStored(`ui.v1.${TENANT}.events`, utf8Encode(canonicalize({ ...event })), {

@@ -5,6 +5,7 @@
 import { open } from 'node:fs/promises'
 import {
   appendLeaf,
+  type AuditKeyFor,
   ChainCheck,
   type Checkpoint,
   type CompactRange,
@@ -57,7 +58,8 @@ export async function recoverLog(options: RecoverOptions): Promise<Recovered> {
   try {
     const scan = new EntryScan(files.entries, newest?.checkpoint)
     const end = await scan.run(reader)
-    if (end < reader.size) await truncate(files.entries, end)
+    // Also when nothing is cut: whole lines may have been written and not synced.
+    await truncate(files.entries, end)
     return { ...scan.result(), newest }
   } finally {
     await reader.close()
@@ -173,14 +175,14 @@ class EntryScan {
     }
     this.#range = appendLeaf(sha256, this.#range, leafHash(sha256, bytes))
     this.#checkRoot()
-    this.#last = bytes
+    this.#last = Buffer.from(bytes)
     const at = bytes.lastIndexOf(WRITER)
     if (at === -1 || !bytes.subarray(0, 9).equals(EVENT_START) || bytes.includes(OUT_OF_ORDER, at)) {
       return
     }
     const from = at + WRITER.length
     const writer = bytes.toString('latin1', from, bytes.indexOf(QUOTE, from))
-    this.#tails.set(writer, bytes)
+    this.#tails.set(writer, this.#last)
   }
 
   #checkRoot(): void {
@@ -207,7 +209,7 @@ const QUOTE = 0x22
 /** A chain check that stands where the recorded chains end; `keyFor` judges what comes next. */
 export function chainsFrom(
   tails: readonly LogEntry[],
-  keyFor: ConstructorParameters<typeof ChainCheck>[1],
+  keyFor: AuditKeyFor,
 ): ChainCheck {
   let loading = true
   const check = new ChainCheck(sha256, (event) => (loading ? () => true : keyFor(event)))

@@ -40,7 +40,7 @@ function collect(value: Json, pointer: string, rows: ArgumentRow[]): void {
 
 function leaf(value: Json, pointer: string): ArgumentRow {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  const length = [...text].length
+  const length = Array.from(text).length
   const long = length > LONG_TEXT_CHARS || text.split('\n').length > LONG_TEXT_LINES
   return { pointer, type: typeOf(value), text, length, long }
 }
@@ -53,13 +53,13 @@ function typeOf(value: Json): ArgumentRow['type'] {
   return isJsonArray(value) ? 'empty_list' : 'empty_object'
 }
 
-function escapeStep(step: string): string {
-  return step.replaceAll('~', '~0').replaceAll('/', '~1')
+function escapeStep(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 /** The two ends of a long text, cut between code points, and how many lie between. */
 export function endsOf(text: string): { head: string; hidden: number; tail: string } {
-  const points = [...text]
+  const points = Array.from(text)
   const head = Math.min(HEAD_CHARS, points.length)
   const tail = Math.min(TAIL_CHARS, points.length - head)
   return {

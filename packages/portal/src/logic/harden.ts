@@ -26,6 +26,7 @@ const SPACE = /\p{Zs}/u
 const COMBINING = /\p{M}/u
 /** Stacks of combining marks beyond this push ink over the lines around them. */
 const MAX_COMBINING = 2
+const OUTER_SPACE = 'space at the edge'
 const WORD = /[\p{L}\p{M}\p{N}]+/gu
 
 const MEANINGS: ReadonlyMap<number, string> = new Map([
@@ -73,38 +74,46 @@ const SCRIPTS: readonly (readonly [string, RegExp])[] = [
  */
 export function hardenText(text: string, extent: 'whole' | 'part' = 'whole'): HardenedText {
   const segments: Segment[] = []
-  const ends = extent === 'whole'
-  const from = ends ? text.length - text.trimStart().length : 0
-  const to = ends ? text.trimEnd().length : text.length
+  const isOuter = extent === 'whole' ? outerSpaces(text) : () => false
   let plain = ''
-  let marks = 0
   let combining = 0
   let at = 0
   for (const character of text) {
     combining = COMBINING.test(character) ? combining + 1 : 0
-    const outer = character === ' ' && (at < from || at >= to)
-    const meaning = outer ? 'space at the edge' : meaningOf(character, combining)
+    const odd = isOuter(character, at) ? mark(character, OUTER_SPACE) : oddOf(character, combining)
     at += character.length
-    if (character !== '\n' && meaning === undefined) {
+    if (odd === undefined) {
       plain += character
       continue
     }
     if (plain !== '') segments.push({ kind: 'text', text: plain })
     plain = ''
-    if (meaning === undefined) {
-      segments.push({ kind: 'break' })
-    } else {
-      marks++
-      segments.push({ kind: 'mark', label: labelOf(character), meaning })
-    }
+    segments.push(odd)
   }
   if (plain !== '') segments.push({ kind: 'text', text: plain })
+  const marks = segments.filter(({ kind }) => kind === 'mark').length
   return { segments, marks, mixedScripts: mixedScripts(text) }
+}
+
+function outerSpaces(text: string): (character: string, at: number) => boolean {
+  const from = text.length - text.trimStart().length
+  const to = text.trimEnd().length
+  return (character, at) => character === ' ' && (at < from || at >= to)
+}
+
+/** What stands for a character that is not plain ink, or undefined. */
+function oddOf(character: string, combining: number): Segment | undefined {
+  if (character === '\n') return { kind: 'break' }
+  const meaning = meaningOf(character, combining)
+  return meaning === undefined ? undefined : mark(character, meaning)
+}
+
+function mark(character: string, meaning: string): Segment {
+  return { kind: 'mark', label: labelOf(character), meaning }
 }
 
 function meaningOf(character: string, combining: number): string | undefined {
   const point = character.codePointAt(0) ?? 0
-  if (character === '\n') return undefined
   if (HIDDEN.test(character)) return MEANINGS.get(point) ?? 'invisible or control character'
   if (character !== ' ' && SPACE.test(character)) return MEANINGS.get(point) ?? 'unusual space'
   return combining > MAX_COMBINING ? 'stacked combining mark' : undefined

@@ -7,7 +7,6 @@ import { useShortcuts } from '../app/shortcuts.ts'
 import { pendingRequests } from '../logic/feed.ts'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { Card } from './card.tsx'
-import { CARD_TITLE_ID } from './card-ids.ts'
 import { RequestItem } from './request-item.tsx'
 
 const WIDE = '(min-width: 64rem)'
@@ -84,11 +83,6 @@ function toList(id: string | undefined): void {
   if (id === undefined) return
   if (!matchMedia(WIDE).matches) navigate('/')
   else document.getElementById(`item-${id}`)?.focus()
-}
-
-/** Moves the reader to the card after an explicit choice. */
-export function focusCard(): void {
-  requestAnimationFrame(() => document.getElementById(CARD_TITLE_ID)?.focus())
 }
 
 function NothingWaits(): ReactElement {

@@ -11,7 +11,7 @@ import { Blank, Notice } from '../ui/notice.tsx'
 import { BigAmount } from './amount-line.tsx'
 import { Arguments } from './card-arguments.tsx'
 import { Compare, Consequences, Facts, Hashes, Reason } from './card-facts.tsx'
-import { CARD_TITLE_ID } from './card-ids.ts'
+import { CARD_TITLE_ID } from './card-focus.ts'
 import { Progress } from './progress.tsx'
 import { VerdictBar } from './verdict-bar.tsx'
 

@@ -12,6 +12,11 @@ type Step =
   | { readonly kind: 'approval'; readonly next: EnrolmentSecondStep }
   | { readonly kind: 'done'; readonly result: EnrolFinish }
 
+async function makeApprovalPasskey(next: EnrolmentSecondStep): Promise<Step | string> {
+  const made = await next.finish()
+  return made.ok ? { kind: 'done', result: made.value } : problemSentence(made.code, made.title)
+}
+
 /** Enrolment by a one-time link; its token stays in the fragment and out of every log. */
 export function EnrolPage(): ReactElement {
   const portal = usePortal()
@@ -32,10 +37,6 @@ export function EnrolPage(): ReactElement {
   const first = async (): Promise<Step | string> => {
     const made = await portal.enrolLogin(token, name.trim())
     return made.ok ? { kind: 'approval', next: made.value } : problemSentence(made.code, made.title)
-  }
-  const second = async (next: EnrolmentSecondStep): Promise<Step | string> => {
-    const made = await next.finish()
-    return made.ok ? { kind: 'done', result: made.value } : problemSentence(made.code, made.title)
   }
 
   if (token === '') return <NoToken />
@@ -68,7 +69,7 @@ export function EnrolPage(): ReactElement {
             type="button"
             className="button button-primary mt-8 min-h-13 text-lg"
             disabled={busy}
-            onClick={() => void run(() => second(step.next))}
+            onClick={() => void run(() => makeApprovalPasskey(step.next))}
           >
             <Icon name="key" size={20} />
             {busy ? 'Waiting for your device…' : 'Make the approval passkey'}

@@ -6,7 +6,7 @@ import { type ProgressStep, progressOf } from '../logic/states.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 import { StateChip } from '../ui/state-chip.tsx'
-import { focusCard } from './approvals.tsx'
+import { focusCard } from './card-focus.ts'
 
 /** What became of an action, live. */
 export function Progress(props: {

@@ -6,7 +6,7 @@ import { Countdown, DeadlineBar } from '../ui/deadline.tsx'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 import { AmountLine } from './amount-line.tsx'
-import { focusCard } from './approvals.tsx'
+import { focusCard } from './card-focus.ts'
 
 /** One line of the list: how much, what, who, how long. */
 export function RequestItem(props: {

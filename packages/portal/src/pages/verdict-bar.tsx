@@ -78,7 +78,7 @@ function useHindrance(request: ApprovalRequest, over: boolean): string | undefin
   if (decision.on_behalf_of !== null && decision.on_behalf_of === person?.id) {
     return 'Proposed on your behalf, so somebody else must approve.'
   }
-  if (roles.length > 0 && !roles.some((role) => person?.roles.includes(role))) {
+  if (roles.length > 0 && !roles.some((role) => person?.roles.includes(role) === true)) {
     return `The rule asks for the role ${roles.join(' or ')}.`
   }
   return decision.tier > 2 ? 'This needs a proof that this page cannot present.' : undefined

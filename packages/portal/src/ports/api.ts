@@ -70,21 +70,29 @@ interface Call<T> {
 
 const nothing: Shape<null> = { description: {}, read: () => ({ ok: true, value: null }) }
 
+function get<T>(path: string, shape: Shape<T>): Promise<Answer<T>> {
+  return call({ method: 'GET', path, shape })
+}
+
+function post<T>(path: string, body: object, shape: Shape<T>): Promise<Answer<T>> {
+  return call({ method: 'POST', path, body, shape })
+}
+
+function approvalPath(id: string): string {
+  return `/api/approvals/${encodeURIComponent(id)}`
+}
+
 /** The API of the page's own origin. */
 export function httpApi(): Api {
-  const get = <T>(path: string, shape: Shape<T>) => call({ method: 'GET', path, shape })
-  const post = <T>(path: string, body: object, shape: Shape<T>) =>
-    call({ method: 'POST', path, body, shape })
-  const approval = (id: string) => `/api/approvals/${encodeURIComponent(id)}`
   return {
     session: () => get('/api/session', sessionShape),
     signOut: () => call({ method: 'DELETE', path: '/api/session', body: {}, shape: nothing }),
     actions: () => get('/api/actions', actionsShape),
     approvals: () => get('/api/approvals', approvalsShape),
-    approval: (id) => get(approval(id), approvalShape),
-    beginApproval: (id) => post(`${approval(id)}/begin`, {}, ceremonyShape),
-    approve: (id, proof) => post(`${approval(id)}/approve`, proof, stateShape),
-    deny: (id, reason) => post(`${approval(id)}/deny`, { reason }, stateShape),
+    approval: (id) => get(approvalPath(id), approvalShape),
+    beginApproval: (id) => post(`${approvalPath(id)}/begin`, {}, ceremonyShape),
+    approve: (id, proof) => post(`${approvalPath(id)}/approve`, proof, stateShape),
+    deny: (id, reason) => post(`${approvalPath(id)}/deny`, { reason }, stateShape),
     installation: () => get('/api/installation', installationShape),
     enrolBegin: (token, name) => post('/api/enrolment/begin', { token, name }, enrolBeginShape),
     enrolLogin: (ceremony, response) =>

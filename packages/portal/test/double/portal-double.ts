@@ -166,21 +166,12 @@ export class PortalDouble {
 
   #enrolment(step: string): readonly [number, object] {
     if (this.enrolmentRefused) return problem(403, 'enrolment_refused')
-    const options = (purpose: string, label: string): object => ({
-      challenge: randomBytes(32).toString('base64url'),
-      rp: { id: 'localhost', name: 'Trust Gateway' },
-      user: {
-        id: Buffer.from(`${purpose}:ada`).toString('base64url'),
-        name: `Ada Lovelace (${label})`,
-        displayName: 'Ada Lovelace',
-      },
-      pubKeyCredParams: [-7, -257].map((alg) => ({ type: 'public-key', alg })),
-    })
     const person = { id: 'ada', name: 'Ada Lovelace' }
     if (step === 'begin') {
-      return [200, { ceremony: 'c', person, login_options: options('login', 'sign-in') }]
+      return [200, { ceremony: 'c', person, login_options: creationOptions('login', 'sign-in') }]
     }
-    if (step === 'login') return [200, { approval_options: options('approval', 'approvals') }]
+    if (step === 'login')
+      return [200, { approval_options: creationOptions('approval', 'approvals') }]
     this.signedIn = true
     const finish = this.posted.get('/api/enrolment/finish') as { response: { id: string } }
     this.approvalCredentials = [finish.response.id]
@@ -190,4 +181,17 @@ export class PortalDouble {
 
 function problem(status: number, code: string): readonly [number, object] {
   return [status, { type: 'about:blank', title: code.replaceAll('_', ' '), status, code }]
+}
+
+function creationOptions(purpose: string, label: string): object {
+  return {
+    challenge: randomBytes(32).toString('base64url'),
+    rp: { id: 'localhost', name: 'Trust Gateway' },
+    user: {
+      id: Buffer.from(`${purpose}:ada`).toString('base64url'),
+      name: `Ada Lovelace (${label})`,
+      displayName: 'Ada Lovelace',
+    },
+    pubKeyCredParams: [-7, -257].map((alg) => ({ type: 'public-key', alg })),
+  }
 }

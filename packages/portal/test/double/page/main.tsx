@@ -1,3 +1,4 @@
+// oxlint-disable-next-line import/no-unassigned-import -- the bundler takes the style sheet from here
 import '../../../src/styles.css'
 import { actionEventShape, parseJson } from '@trustgw/protocol'
 import { mountPortal } from '../../../src/app/mount.tsx'
@@ -10,9 +11,8 @@ const doubleLive: LiveSource = {
   open: (_bus, onEvent) =>
     new Promise((resolve, reject) => {
       const source = new EventSource('/double/events')
-      let end = (): void => undefined
       const ended = new Promise<void>((done) => {
-        end = done
+        source.addEventListener('error', () => done())
       })
       source.addEventListener('message', (message) => {
         const parsed = parseJson(String(message.data))
@@ -22,7 +22,6 @@ const doubleLive: LiveSource = {
       source.addEventListener('open', () => resolve({ ended, close: () => source.close() }))
       source.addEventListener('error', () => {
         source.close()
-        end()
         reject(new Error('the double does not answer'))
       })
     }),

@@ -1,2 +1,0 @@
-/** Where focus goes when a card is chosen. */
-export const CARD_TITLE_ID = 'card-title'
