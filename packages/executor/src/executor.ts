@@ -60,7 +60,7 @@ export class Executor {
     this.#subscriptions = tenants.map((tenant) =>
       bus.respond(
         subject('exec_invoke', { tenant, profile }),
-        { queue: `executor-${profile}`, concurrency: ADMIT_CONCURRENCY },
+        { queue: profile, concurrency: ADMIT_CONCURRENCY },
         async (request) => utf8Encode(canonicalize({ ...(await this.invoke(tenant, request.data)) })),
       ),
     )

@@ -52,10 +52,11 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
   if (files.size === 0) deps.log.warn('portal_not_built', { folder: checked.portalFolder })
   const desks = buildDesks(checked, deps)
   await desks.store.load()
-  await desks.actions.start()
+  await deps.audit.append('service_started', {
+    actor: { kind: 'system', id: 'host' },
+    payload: { version: checked.version },
+  })
   const { bus, clock, log } = deps
-  const responder = serveRequests({ tenant: checked.tenant, bus, store: desks.store, clock, log })
-  desks.courier.resume()
   const app = buildApp({ api: apiDeps(checked, deps, desks), files, log })
   const server = buildListener({
     handle: async (request, remoteAddress) => await app.fetch(request, { remoteAddress }),
@@ -63,13 +64,9 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
     headers: securityHeaders({ busUrl: checked.busUrl }),
     log,
   })
-  const port = await listen(server, checked.listen)
+  await desks.actions.start()
+  const responder = serveRequests({ tenant: checked.tenant, bus, store: desks.store, clock, log })
   const stopSweeping = sweepOften(desks, deps)
-  await deps.audit.append('service_started', {
-    actor: { kind: 'system', id: 'host' },
-    payload: { version: checked.version },
-  })
-  let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     stopSweeping()
     // Requests in hand may be waiting for a delivery, which is taken up at the next start.
@@ -78,6 +75,12 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
     await desks.actions.stop()
     await recordStop(deps)
   }
+  const port = await listen(server, checked.listen).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
+  desks.courier.resume()
+  let stopped: Promise<void> | undefined
   return {
     port,
     health: () => ({ status: bus.status === 'connected' ? 'ok' : 'degraded', bus: bus.status }),

@@ -363,6 +363,22 @@ describe('approving', () => {
     )
   })
 
+  it('counts one person once, also when both approvals come at the same time', async () => {
+    const request = await asked({ quorum: 2 })
+    const begun = await Promise.all([begin(request), begin(request)])
+    const ends = await Promise.all(
+      begun.map((one) => {
+        const assertion = ann.approval.assert(challengeFor(request, one))
+        return send(request, ann, text(one.json, 'nonce'), assertion)
+      }),
+    )
+    assert.deepEqual(
+      ends.map(({ status }) => status).toSorted((a, b) => a - b),
+      [200, 409],
+    )
+    assert.equal(sentFor(request).length, 1)
+  })
+
   it('says so when the gateway had decided otherwise', async () => {
     const request = await asked()
     world.gateway.answer = () => Promise.resolve({ status: 'refused', code: 'expired' })

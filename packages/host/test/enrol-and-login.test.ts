@@ -69,10 +69,22 @@ describe('enrolment', () => {
   })
 
   it('answers an unknown, a mistaken, a malformed and an expired token alike', async () => {
+    const open = await world.enrolmentToken('cleo')
     const good = await world.enrolmentToken('cleo', [], 1_000)
     const [id = ''] = good.split('.')
+    const [openId = ''] = open.split('.')
     world.clock.advance(1_001)
-    const tokens = [good, `${id}.wrong`, `enr_${'a'.repeat(26)}.x`, 'x', '../../etc/passwd.x']
+    const tokens = [
+      good,
+      `${id}.wrong`,
+      `${openId}.wrong`,
+      `${open}x`,
+      `${open}.x`,
+      openId,
+      `enr_${'a'.repeat(26)}.x`,
+      'x',
+      '../../etc/passwd.x',
+    ]
     for (const token of tokens) {
       const refused = await world.call('POST', '/api/enrolment/begin', {
         body: { token, name: 'C' },

@@ -14,7 +14,7 @@ import {
 } from '../src/http/listener.ts'
 import { PROBLEMS } from '../src/http/problem.ts'
 import { checkSettings } from '../src/settings.ts'
-import { at, enrol, startWorld, text, type World } from './support/world.ts'
+import { type Answer, at, enrol, startWorld, text, type World } from './support/world.ts'
 
 describe('the listener', () => {
   let world: World
@@ -115,8 +115,7 @@ describe('the listener', () => {
   })
 
   it('refuses bodies that are too large, not strict JSON, or not as described', async () => {
-    const post = (body: string): Promise<Answer> =>
-      world.call('POST', '/api/login/begin', { raw: body })
+    const post = postRaw(world)
     const large = await post(`{"a":"${'x'.repeat(300_000)}"}`)
     assert.equal(large.status, 413)
     assert.equal(text(large.json, 'code'), 'body_too_large')
@@ -222,6 +221,10 @@ describe('the listener', () => {
     await assert.rejects(runHost(world.settings, world.deps), { code: 'EADDRINUSE' })
   })
 })
+
+function postRaw(world: World): (body: string) => Promise<Answer> {
+  return (body) => world.call('POST', '/api/login/begin', { raw: body })
+}
 
 function raw(port: number, message: string): Promise<string> {
   return new Promise((resolve) => {

@@ -5,6 +5,7 @@ import { systemClock } from '@trustgw/runtime'
 import {
   approvalRequest,
   ask,
+  at,
   enrol,
   type SignedIn,
   startWorld,
@@ -133,6 +134,8 @@ describe('after a failure', () => {
     await acl.create(`${TENANT}.person_eve`, copied.value)
     await world.restart()
     const begun = await world.call('POST', '/api/login/begin', { body: {} })
+    const listed = JSON.stringify(at(begun.json, 'options', 'allowCredentials'))
+    assert.equal(listed.split(ann.login.id).length, 2, 'a copy elsewhere counts for nothing')
     const response = ann.login.assert(text(begun.json, 'options', 'challenge'))
     const body2 = { ceremony: text(begun.json, 'ceremony'), response }
     assert.equal((await world.call('POST', '/api/login/finish', { body: body2 })).status, 200)

@@ -39,7 +39,7 @@ export interface LogDeps {
 }
 
 export interface LogStatus {
-  /** Every message of the stream up to here is on disk. */
+  /** Every message of the stream at least up to here is on disk. */
   readonly stream_seq: number
   readonly logs: readonly {
     readonly name: LogName
@@ -95,12 +95,8 @@ async function checkStream(log: TenantLog, reader: StoredReader): Promise<void> 
   const { last, name } = log
   if (last === undefined) return
   const message = await reader.getBySeq(last.stream_seq)
-  if (message !== undefined && isRecordOf(last, message, logOf(message, name))) return
+  if (message !== undefined && isRecordOf(last, message, name)) return
   throw new LogFault('log_inconsistent', `${name}: entry ${log.size} is not of this stream`)
-}
-
-function logOf(message: StoredMessage, name: LogName): LogName {
-  return name === UNATTRIBUTED ? UNATTRIBUTED : (tenantOf(message) ?? UNATTRIBUTED)
 }
 
 function tenantOf(message: StoredMessage): TenantId | undefined {

@@ -1,12 +1,5 @@
 export { browserArguments, openBrowser, type TestBrowser } from './browser.ts'
 export { BrowserError, type BrowserErrorCode } from './browser-error.ts'
-export { type BrowserOptions, findBrowser, type FoundBrowser } from './find-browser.ts'
-export { type UnpackedChromium, unpackChromium } from './unpacked-chromium.ts'
-export {
-  addVirtualAuthenticator,
-  type VirtualAuthenticator,
-  type VirtualCredential,
-} from './virtual-authenticator.ts'
 export {
   agentsAccountKey,
   type BusWorld,
@@ -16,9 +9,22 @@ export {
   startBusWorld,
   type WorldCreds,
 } from './bus-world.ts'
+export { type BrowserOptions, type FoundBrowser, findBrowser } from './find-browser.ts'
 export {
   type AssertionTwist,
   type AuthenticatorAlgorithm,
   SoftwareAuthenticator,
   type SoftwareAuthenticatorOptions,
 } from './software-authenticator.ts'
+export {
+  type CommandOutcome,
+  type RunningSystem,
+  type SystemOptions,
+  startSystem,
+} from './system.ts'
+export { type UnpackedChromium, unpackChromium } from './unpacked-chromium.ts'
+export {
+  addVirtualAuthenticator,
+  type VirtualAuthenticator,
+  type VirtualCredential,
+} from './virtual-authenticator.ts'

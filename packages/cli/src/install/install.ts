@@ -34,7 +34,7 @@ export class InstallFault extends Error {
   }
 }
 
-const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '../../../../../../examples')
+const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '../../../../../examples')
 const PUBLIC_MODE = 0o644
 
 interface KeyFile {
@@ -98,7 +98,9 @@ export async function install(settings: Settings): Promise<Layout> {
   await makeSigningKeys(layout, profile)
   await makeBusIdentities(layout, tenant, profile)
   await copyExample(join(EXAMPLES, 'policies/quick-start.toml'), layout.policy)
-  await copyExample(join(EXAMPLES, 'connectors'), layout.connectors)
+  if (await copyExample(join(EXAMPLES, 'connectors'), layout.connectors)) {
+    await pointAtShop(join(layout.connectors, 'shop.toml'), settings.example.shop_port)
+  }
   await copyExample(join(EXAMPLES, 'files'), join(layout.state, 'files'))
   await makeCredentials(layout, tenant)
   return layout
@@ -161,9 +163,18 @@ allow  = [{ tenant = "${tenant}", issuer = "*", client = "*", subject = "*" }]
   await writeSecret(layout.executor.credentials, text)
 }
 
-async function copyExample(from: string, to: string): Promise<void> {
-  if (await exists(to)) return
+/** False when something is there already; that is kept. */
+async function copyExample(from: string, to: string): Promise<boolean> {
+  if (await exists(to)) return false
   await cp(from, to, { recursive: true })
+  return true
+}
+
+/** The example's manifest names the default port of the example shop. */
+async function pointAtShop(manifest: string, port: number): Promise<void> {
+  const text = await readFile(manifest, 'utf8')
+  const pointed = text.replace(/^(base_url\s*=\s*"http:\/\/127\.0\.0\.1:)\d+"/m, `$1${port}"`)
+  await atomicWriteFile(manifest, pointed, { mode: SECRET_FILE_MODE })
 }
 
 function writeSecret(file: string, text: string): Promise<void> {

@@ -73,7 +73,6 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   range: 'is out of range',
   value: 'is not an allowed value',
   missing: 'is missing',
-  unknown_member: 'unknown key',
 }
 
 interface Refused {
@@ -89,20 +88,39 @@ function explain(text: string, json: Json, refused: Refused): Omit<DocumentProbl
     .split('/')
     .filter((step) => step !== '')
     .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-  const problem = PROBLEMS[kind] ?? 'is not valid'
-  if (kind !== 'unknown_member') {
+  // A misspelt name is also a missing one; the misspelling is what a person can see.
+  const parent = kind === 'missing' ? path.slice(0, -1) : path
+  const unknown =
+    kind === 'missing' || kind === 'unknown_member'
+      ? findUnknown(refused.shape, json, parent)
+      : undefined
+  if (unknown === undefined || (kind === 'missing' && unknown.nearest !== path.at(-1))) {
+    const problem = PROBLEMS[kind] ?? 'is not valid'
     return { line: lineOf(text, path), key: path.join('.'), problem }
   }
-  const known = knownNames(describeShape(refused.shape), json, path)
-  const present = Object.keys(asObject(valueAt(json, path)) ?? {})
-  const unknown = present.find((name) => !known.includes(name)) ?? ''
-  const nearest = nearestName(unknown, known)
+  const { name, nearest } = unknown
   return {
-    line: lineOf(text, [...path, unknown]),
-    key: [...path, unknown].join('.'),
-    problem,
+    line: lineOf(text, [...parent, name]),
+    key: [...parent, name].join('.'),
+    problem: 'unknown key',
     ...(nearest === undefined ? {} : { nearest }),
   }
+}
+
+interface UnknownName {
+  readonly name: string
+  readonly nearest: string | undefined
+}
+
+function findUnknown(
+  shape: Shape<unknown>,
+  json: Json,
+  path: readonly string[],
+): UnknownName | undefined {
+  const known = knownNames(describeShape(shape), json, path)
+  const present = Object.keys(asObject(valueAt(json, path)) ?? {})
+  const name = present.find((candidate) => !known.includes(candidate))
+  return name === undefined ? undefined : { name, nearest: nearestName(name, known) }
 }
 
 function valueAt(json: Json, path: readonly string[]): Json {

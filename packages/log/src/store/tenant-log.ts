@@ -1,6 +1,5 @@
 import {
   appendLeaf,
-  type AuditKeyFor,
   type ChainCheck,
   type CompactRange,
   leafHash,
@@ -20,9 +19,10 @@ import {
   SyncedAppender,
 } from '@trustgw/runtime'
 import { utf8Encode } from '@trustgw/protocol'
+import { auditKeyFor } from './audit-keys.ts'
 import { printHistoryLine, readNoteFile } from './checkpoint-files.ts'
-import { componentOf, type EventEntry, type LogEntry, printEntry, readMessage } from './entry.ts'
-import { type LogFiles, type LogName, logFiles, logOrigin, UNATTRIBUTED } from './log-files.ts'
+import { type EventEntry, type LogEntry, printEntry, readMessage } from './entry.ts'
+import { type LogFiles, type LogName, logFiles, logOrigin } from './log-files.ts'
 import { chainsFrom, recoverLog } from './recover.ts'
 
 export interface TenantLogOptions {
@@ -172,14 +172,4 @@ export class TenantLog {
   async #writeCheckpoint(note: string): Promise<void> {
     await atomicWriteFile(this.#files.checkpoint, utf8Encode(note), { mode: SECRET_FILE_MODE })
   }
-}
-
-/** Only a key of the writer's own component, of role `audit`, may sign its events. */
-export function auditKeyFor(
-  keys: PublicKeys,
-  name: LogName,
-): AuditKeyFor {
-  const tenant = name === UNATTRIBUTED ? {} : { tenant: name }
-  return ({ kid, writer }) =>
-    keys.keyFor({ role: 'audit', component: componentOf(writer), ...tenant })(kid)
 }

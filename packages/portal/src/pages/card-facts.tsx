@@ -1,4 +1,4 @@
-import { type ApprovalRequest, formatMoney } from '@trustgw/protocol'
+import { type ApprovalRequest, formatMoney, type Tier } from '@trustgw/protocol'
 import type { ReactElement, ReactNode } from 'react'
 import type { ReviewedRequest } from '../logic/review.ts'
 import { operationNoun } from '../logic/words.ts'
@@ -88,7 +88,7 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
         </h3>
         <p className="mt-0.5 text-soft">
           <span className="data">{request.contract.id}</span> runs once, with exactly these
-          arguments{sum}. Your passkey signs this action and no other.
+          arguments{sum}. {proofSentence(request.decision.tier)}
         </p>
       </div>
       <div>
@@ -103,6 +103,12 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
       </div>
     </section>
   )
+}
+
+function proofSentence(tier: Tier): string {
+  return tier === 1
+    ? 'The host signs for your click; no passkey is asked.'
+    : 'Your passkey signs this action and no other.'
 }
 
 /** The same eight characters on every screen that shows this action. */

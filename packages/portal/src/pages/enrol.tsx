@@ -132,8 +132,8 @@ function Steps({ at }: { readonly at: 0 | 1 }): ReactElement {
           }`}
           {...(index === at ? { 'aria-current': 'step' as const } : {})}
         >
-          {index < at ? <Icon name="check" size={16} className="text-brand" /> : `${index + 1}.`}
-          {label}
+          {index < at ? <Icon name="check" size={16} className="text-brand" /> : <span>{index + 1}.</span>}
+          <span>{label}</span>
           {index < at ? <span className="sr-only"> (made)</span> : null}
         </li>
       ))}

@@ -14,7 +14,7 @@ export function Front(props: { readonly children: ReactNode }): ReactElement {
         </span>
         <ThemeButton />
       </header>
-      <main className="mx-auto flex w-full max-w-lg flex-1 flex-col justify-center px-6 pt-6 pb-24">
+      <main className="mx-auto flex w-full max-w-lg flex-1 flex-col justify-center px-6 pt-6 pb-24 sm:pt-36">
         {props.children}
       </main>
     </div>

@@ -1,9 +1,10 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addVirtualAuthenticator, openBrowser } from '@trustgw/testkit'
 import type { Browser, Page } from 'playwright-core'
 import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
 import { eventOf } from './fixtures.ts'
+import { indexedPng } from './indexed-png.ts'
 import { PortalDouble } from './portal-double.ts'
 import { pendingEvent, storyEvents, storyInstallation, storyRequests, tampered } from './story.ts'
 
@@ -183,7 +184,7 @@ async function take(browser: Browser, root: string, scene: Scene): Promise<void>
       const height = await page.evaluate('document.documentElement.scrollHeight')
       await page.setViewportSize({ width: size.width, height: Number(height) })
     }
-    await page.screenshot({ path })
+    await writeFile(path, indexedPng(await page.screenshot()))
     await context.close()
     await double.close()
   }

@@ -1,0 +1,252 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
+const SCRIPT = join(ROOT, 'packages/cli/dist/src/main.js')
+const READY_TIMEOUT_MS = 40_000
+const STOP_TIMEOUT_MS = 20_000
+
+export interface SystemOptions {
+  /** Variables over the settings; ports and state folder are chosen here. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Keeps the state folder of an earlier system. */
+  readonly stateDir?: string
+}
+
+/** What `trustgw up --json` says, and the ports that were chosen for it. */
+export interface SystemAddresses {
+  readonly portal: string
+  readonly gateway: string
+  readonly mcp: string
+  readonly nats: string
+  readonly websocket: string
+  readonly shop: string
+  readonly stateDir: string
+  readonly apiKey: string | null
+  readonly enrolmentLink: string | null
+}
+
+/** The whole system as `npm start` runs it: every plane its own process, on free ports. */
+export interface RunningSystem extends SystemAddresses {
+  readonly supervisorPid: number
+  /** The environment with which other commands find this system. */
+  readonly env: Readonly<Record<string, string>>
+  /** Waits for a JSON line of the supervisor in which the member is there. */
+  line(member: string, timeoutMs?: number): Promise<Readonly<Record<string, unknown>>>
+  /** Runs another command of `trustgw` against it. */
+  command(args: readonly string[], options?: CommandOptions): Promise<CommandOutcome>
+  /** Stops it as Ctrl-C does; the exit code. The state stays until `remove`. */
+  stop(): Promise<number | null>
+  /** Starts it again on the same state and ports. */
+  restart(): Promise<RunningSystem>
+  remove(): Promise<void>
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly timeoutMs?: number
+}
+
+export interface CommandOutcome {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** Starts a system in a temporary folder in development mode; about three seconds. */
+export async function startSystem(options: SystemOptions = {}): Promise<RunningSystem> {
+  const ports = await freePorts(5)
+  const [nats = 0, websocket = 0, gateway = 0, host = 0, shop = 0] = ports
+  const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'trustgw-')))
+  const stateDir = join(dir, '.trustgw')
+  const env: Record<string, string> = {
+    ...inherited(),
+    TRUSTGW_MODE: 'development',
+    TRUSTGW_STATE_DIR: stateDir,
+    TRUSTGW_NATS_PORT: String(nats),
+    TRUSTGW_NATS_WEBSOCKET_PORT: String(websocket),
+    TRUSTGW_GATEWAY_LISTEN: `127.0.0.1:${gateway}`,
+    TRUSTGW_HOST_LISTEN: `127.0.0.1:${host}`,
+    TRUSTGW_HOST_ORIGIN: `http://localhost:${host}`,
+    TRUSTGW_EXAMPLE_SHOP_PORT: String(shop),
+    ...options.env,
+  }
+  return run({ dir, env, ports: { nats, websocket, shop } })
+}
+
+interface Plan {
+  readonly dir: string
+  readonly env: Readonly<Record<string, string>>
+  readonly ports: { readonly nats: number; readonly websocket: number; readonly shop: number }
+}
+
+async function run(plan: Plan): Promise<RunningSystem> {
+  const child = spawn(process.execPath, [SCRIPT, 'up', '--json'], {
+    cwd: plan.dir,
+    env: plan.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines = new Lines(child)
+  const ready = await lines.next('ready', READY_TIMEOUT_MS)
+  const text = (name: string): string => {
+    const value = ready[name]
+    if (typeof value !== 'string') throw new Error(`the supervisor did not say ${name}`)
+    return value
+  }
+  const optional = (name: string): string | null =>
+    typeof ready[name] === 'string' ? text(name) : null
+  const stop = (): Promise<number | null> => end(child)
+  return {
+    portal: text('portal'),
+    gateway: text('gateway'),
+    mcp: text('mcp'),
+    nats: `nats://127.0.0.1:${plan.ports.nats}`,
+    websocket: `ws://localhost:${plan.ports.websocket}`,
+    shop: `http://127.0.0.1:${plan.ports.shop}`,
+    stateDir: text('state_dir'),
+    apiKey: optional('api_key'),
+    enrolmentLink: optional('enrolment_link'),
+    supervisorPid: child.pid ?? 0,
+    env: plan.env,
+    line: (member, timeoutMs = READY_TIMEOUT_MS) => lines.next(member, timeoutMs),
+    command: (args, options = {}) => command(plan, args, options),
+    stop,
+    restart: async () => {
+      await stop()
+      return run(plan)
+    },
+    remove: async () => {
+      await stop()
+      await rm(plan.dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** JSON lines of a process; each is handed out to whoever waits for a member of it. */
+class Lines {
+  readonly #seen: Readonly<Record<string, unknown>>[] = []
+  readonly #waiting = new Set<() => void>()
+  #errors = ''
+  #ended = false
+
+  constructor(child: ChildProcess) {
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        const value = parse(line)
+        if (value !== undefined) this.#seen.push(value)
+        this.#wake()
+      })
+    }
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#errors = (this.#errors + chunk.toString('utf8')).slice(-8_192)
+    })
+    child.on('exit', () => {
+      this.#ended = true
+      this.#wake()
+    })
+  }
+
+  async next(member: string, timeoutMs: number): Promise<Readonly<Record<string, unknown>>> {
+    const deadline = Date.now() + timeoutMs
+    for (;;) {
+      const found = this.#seen.find((line) => member in line)
+      if (found !== undefined) return found
+      if (this.#ended || Date.now() > deadline) {
+        throw new Error(`the system did not say "${member}":\n${this.#errors}`)
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.max(deadline - Date.now(), 1))
+        this.#waiting.add(() => {
+          clearTimeout(timer)
+          resolve()
+        })
+      })
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake()
+    this.#waiting.clear()
+  }
+}
+
+function command(
+  plan: Plan,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandOutcome> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [SCRIPT, ...args], {
+      cwd: plan.dir,
+      env: { ...plan.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? READY_TIMEOUT_MS)
+    let out = ''
+    let err = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString('utf8')
+    })
+    child.stderr.on('data', (chunk: Buffer) => {
+      err += chunk.toString('utf8')
+    })
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      resolve({ code, out, err })
+    })
+  })
+}
+
+async function end(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  child.kill('SIGINT')
+  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+  const code = await ended
+  clearTimeout(insist)
+  return code
+}
+
+/** Ports that were free a moment ago, all different. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+          const server = createServer()
+          server.once('error', reject)
+          server.listen({ host: '127.0.0.1', port: 0 }, () => resolve(server))
+        }),
+    ),
+  )
+  const ports = servers.map((server) => {
+    const address = server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  })
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+function inherited(): Record<string, string> {
+  const names = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NATS_SERVER', 'NODE_EXTRA_CA_CERTS']
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  )
+}
+
+function parse(line: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? { ...value }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
