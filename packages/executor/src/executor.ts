@@ -61,7 +61,8 @@ export class Executor {
       bus.respond(
         subject('exec_invoke', { tenant, profile }),
         { queue: profile, concurrency: ADMIT_CONCURRENCY },
-        async (request) => utf8Encode(canonicalize({ ...(await this.invoke(tenant, request.data)) })),
+        async (request) =>
+          utf8Encode(canonicalize({ ...(await this.invoke(tenant, request.data)) })),
       ),
     )
   }

@@ -1,12 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  mapShape,
-  objectShape,
-  oneOfShape,
-  type Shape,
-  type Tier,
-} from '@trustgw/protocol'
+import { mapShape, objectShape, oneOfShape, type Shape, type Tier } from '@trustgw/protocol'
 import { Credentials } from './connectors/credentials.ts'
 import { loadManifests } from './connectors/load-manifests.ts'
 import type { ConnectorManifest } from './connectors/manifest.ts'

@@ -1,11 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  executorComponent,
-  type JwsSigner,
-  type Profile,
-  type TenantId,
-} from '@trustgw/protocol'
+import { executorComponent, type JwsSigner, type Profile, type TenantId } from '@trustgw/protocol'
 import {
   AjvSchemaCompiler,
   type AuditWriter,

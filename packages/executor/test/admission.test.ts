@@ -69,21 +69,44 @@ test('message_malformed: not JSON, an unknown member, too large', async () => {
   const text = (edit: (text: string) => string) => (bytes: Uint8Array) =>
     new TextEncoder().encode(edit(new TextDecoder().decode(bytes)))
   const deps = world.admission()
-  assert.equal(await reasonFor({}, deps, text((json) => json.slice(1))), 'message_malformed')
   assert.equal(
-    await reasonFor({}, deps, text((json) => json.replace('"v":1', '"v":1,"x":1'))),
+    await reasonFor(
+      {},
+      deps,
+      text((json) => json.slice(1)),
+    ),
     'message_malformed',
   )
   assert.equal(
-    await reasonFor({}, deps, text((json) => json.replace('"v":1', '"v":1,"v":1'))),
+    await reasonFor(
+      {},
+      deps,
+      text((json) => json.replace('"v":1', '"v":1,"x":1')),
+    ),
     'message_malformed',
   )
-  assert.equal(await reasonFor({}, deps, text((json) => json + ' '.repeat(600_000))), 'message_malformed')
+  assert.equal(
+    await reasonFor(
+      {},
+      deps,
+      text((json) => json.replace('"v":1', '"v":1,"v":1')),
+    ),
+    'message_malformed',
+  )
+  assert.equal(
+    await reasonFor(
+      {},
+      deps,
+      text((json) => json + ' '.repeat(600_000)),
+    ),
+    'message_malformed',
+  )
 })
 
 const good = (claims: GrantClaims): string => signGrant(claims, 'grant-1', world.grantKey.sign)
 const rawJws = (header: object, payload: object, sign: (input: string) => Uint8Array): string => {
-  const part = (value: object): string => base64urlEncode(new TextEncoder().encode(JSON.stringify(value)))
+  const part = (value: object): string =>
+    base64urlEncode(new TextEncoder().encode(JSON.stringify(value)))
   const input = `${part(header)}.${part(payload)}`
   return `${input}.${base64urlEncode(sign(input))}`
 }
@@ -208,7 +231,9 @@ refuses('decision_event_missing', 'a place that the stream has not', {
 test('decision_event_malformed: something else stands there', async () => {
   const stored = await world.gateway
     .publisher({ stream: 'AUDIT' })
-    .publishStored(`audit.v1.${TENANT}.gateway.evaluated`, new Uint8Array([123, 125]), { msgId: 'x' })
+    .publishStored(`audit.v1.${TENANT}.gateway.evaluated`, new Uint8Array([123, 125]), {
+      msgId: 'x',
+    })
   const event = { seq: stored.seq, event_id: 'evt_x' }
   assert.equal(await reasonFor({ event }), 'decision_event_malformed')
 })
@@ -339,14 +364,18 @@ test('pins_unreadable: the file of pins is damaged', async () => {
 test('credential_not_pinned: unknown credential, other person, other tenant', async () => {
   const tries = [[], [world.pin({ person: 'ben' })], [world.pin({ tenant: 'other' as never })]]
   for (const pins of tries) {
-    const deps = world.admission({ pins: { current: () => Promise.resolve({ ok: true, value: pins }) } })
+    const deps = world.admission({
+      pins: { current: () => Promise.resolve({ ok: true, value: pins }) },
+    })
     assert.equal(await reasonFor({}, deps), 'credential_not_pinned')
   }
 })
 
 test('approver_lacks_role: the pinned roles count, not what the host says', async () => {
   const pins = [world.pin({ roles: ['sales'] })]
-  const deps = world.admission({ pins: { current: () => Promise.resolve({ ok: true, value: pins }) } })
+  const deps = world.admission({
+    pins: { current: () => Promise.resolve({ ok: true, value: pins }) },
+  })
   assert.equal(await reasonFor({}, deps), 'approver_lacks_role')
 })
 
@@ -360,13 +389,25 @@ function twisted(twist: AssertionTwist): () => Change {
 }
 
 refuses('assertion_malformed', 'client data that is not JSON', twisted({ clientData: 'x' }))
-refuses('assertion_malformed', 'bytes behind the authenticator data', twisted({ extensions: new Uint8Array(3) }))
+refuses(
+  'assertion_malformed',
+  'bytes behind the authenticator data',
+  twisted({ extensions: new Uint8Array(3) }),
+)
 refuses('assertion_malformed', 'attested data in an assertion', twisted({ flags: 0x45 }))
 refuses('assertion_malformed', 'backed up but not eligible', twisted({ flags: 0x15 }))
 refuses('assertion_type', 'a registration', twisted({ type: 'webauthn.create' }))
 refuses('assertion_cross_origin', 'from inside a frame', twisted({ crossOrigin: true }))
-refuses('assertion_cross_origin', 'with a top origin', twisted({ topOrigin: 'https://evil.example' }))
-refuses('assertion_origin', 'a page of another origin', twisted({ origin: 'http://localhost:8081' }))
+refuses(
+  'assertion_cross_origin',
+  'with a top origin',
+  twisted({ topOrigin: 'https://evil.example' }),
+)
+refuses(
+  'assertion_origin',
+  'a page of another origin',
+  twisted({ origin: 'http://localhost:8081' }),
+)
 refuses('assertion_rp_id', 'another relying party', twisted({ rpId: 'example.com' }))
 refuses('assertion_user_not_present', 'nobody touched it', twisted({ flags: 0x04 }))
 refuses('assertion_user_not_verified', 'nobody proved who they are', twisted({ flags: 0x01 }))
@@ -432,7 +473,9 @@ test('a quorum of two people passes, and both are needed', async () => {
     public_key: ben.publicKey,
   })
   const pins = [world.pin(), benPin]
-  const deps = world.admission({ pins: { current: () => Promise.resolve({ ok: true, value: pins }) } })
+  const deps = world.admission({
+    pins: { current: () => Promise.resolve({ ok: true, value: pins }) },
+  })
   const obligations = {
     grant_ttl_ms: 30_000,
     approval_ttl_ms: 900_000,
@@ -453,13 +496,19 @@ test('a quorum of two people passes, and both are needed', async () => {
 test('the grant of one action does not carry the decision of another', async () => {
   const first = await world.granted({ tier: 0 })
   const second = await world.granted({ tier: 0 })
-  const outcome = await clearAction(bytesOf({ ...first, decision: second.decision }), world.admission())
+  const outcome = await clearAction(
+    bytesOf({ ...first, decision: second.decision }),
+    world.admission(),
+  )
   assert.equal(outcome.ok ? '' : outcome.reason, 'decision_hash_differs')
   assert.notEqual(decisionHash(sha256, first.decision), decisionHash(sha256, second.decision))
 })
 
 test('a document of another type by the gateway key is no grant', async () => {
   const sign = (claims: GrantClaims): string =>
-    signJws({ typ: 'tool-registry+jwt', kid: 'grant-1', payload: { ...claims, approvals: [] } }, world.grantKey.sign)
+    signJws(
+      { typ: 'tool-registry+jwt', kid: 'grant-1', payload: { ...claims, approvals: [] } },
+      world.grantKey.sign,
+    )
   assert.equal(await reasonFor({ sign }), 'grant_typ')
 })

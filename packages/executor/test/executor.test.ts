@@ -93,7 +93,10 @@ function read<T>(shape: Shape<T>, value: Json): T {
   return outcome.value
 }
 
-async function withBench(options: BenchOptions, use: (bench: Bench) => Promise<void>): Promise<void> {
+async function withBench(
+  options: BenchOptions,
+  use: (bench: Bench) => Promise<void>,
+): Promise<void> {
   const temp = await tempDir()
   let paid = 0
   const server = createServer((request, response) => {
@@ -103,7 +106,10 @@ async function withBench(options: BenchOptions, use: (bench: Bench) => Promise<v
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   await mkdir(join(temp.path, 'connectors'))
-  await writeFile(join(temp.path, 'connectors', 'till.toml'), manifestFor(`http://127.0.0.1:${port}`))
+  await writeFile(
+    join(temp.path, 'connectors', 'till.toml'),
+    manifestFor(`http://127.0.0.1:${port}`),
+  )
   const first = new World()
   const base = first.broker.link({ crossings: executorCrossings(PROFILE) })
   const link = options.wrap?.(base) ?? base
@@ -160,7 +166,9 @@ async function withBench(options: BenchOptions, use: (bench: Bench) => Promise<v
       granted: (change = {}) => first.granted({ tier: 0, arguments: ARGUMENTS, ...change }),
       invoke: async (action) => {
         const target = subject('exec_invoke', { tenant: TENANT, profile: PROFILE })
-        const answer = await first.gateway.bus.request(target, bytesOf(action), { timeoutMs: 5_000 })
+        const answer = await first.gateway.bus.request(target, bytesOf(action), {
+          timeoutMs: 5_000,
+        })
         const parsed = parseJson(answer)
         assert.ok(parsed.ok)
         return read(invokeAnswerShape, parsed.value)
@@ -192,7 +200,9 @@ function timer(ms: number, callback: () => void): () => void {
 }
 
 async function publishedContract(world: World): Promise<ToolContract> {
-  const record = await world.gateway.records({ home: 'data', bucket: 'tools' }).get(`${TENANT}.${PROFILE}`)
+  const record = await world.gateway
+    .records({ home: 'data', bucket: 'tools' })
+    .get(`${TENANT}.${PROFILE}`)
   assert.ok(record !== undefined, 'the registry is stored')
   const verified = verifyJws(new TextDecoder().decode(record.value), {
     typ: TOOL_REGISTRY_TYP,
@@ -201,7 +211,10 @@ async function publishedContract(world: World): Promise<ToolContract> {
   })
   assert.ok(verified.ok)
   const registry = read(toolRegistryShape, verified.value.payload)
-  assert.deepEqual(registry.bundles.map(({ id }) => id), ['till'])
+  assert.deepEqual(
+    registry.bundles.map(({ id }) => id),
+    ['till'],
+  )
   const contract = registry.tools[0]
   assert.ok(contract?.id === 'till.pay')
   return contract
@@ -236,7 +249,9 @@ test('an allowed call runs once and its signed result is stored', async () => {
     await until(() => bench.paid() === 1)
     await bench.running().stop()
     assert.deepEqual(await typesOf(bench), ['started', 'finished'])
-    const left = await bench.world.gateway.records({ home: 'exd', bucket: 'executions' }).list(TENANT)
+    const left = await bench.world.gateway
+      .records({ home: 'exd', bucket: 'executions' })
+      .list(TENANT)
     assert.deepEqual(left, [], 'a stored result is taken out of executions')
   })
 })
@@ -244,7 +259,11 @@ test('an allowed call runs once and its signed result is stored', async () => {
 test('an approved call of tier 2 runs only with a pin in the file of this executor', async () => {
   await withBench({}, async (bench) => {
     const refused = await bench.invoke(await bench.granted({ tier: 2 }))
-    assert.deepEqual(refused, { status: 'refused', reason: 'credential_not_pinned', retryable: false })
+    assert.deepEqual(refused, {
+      status: 'refused',
+      reason: 'credential_not_pinned',
+      retryable: false,
+    })
     const { pinFirst } = await import('../src/index.ts')
     const pinned = await pinFirst(join(bench.dir, 'executor', 'pins.json'), bench.world.pin())
     assert.ok(pinned.ok)
@@ -265,7 +284,10 @@ test('a grant that comes again never enters the tool again; its result is publis
     assert.equal(bench.paid(), 1)
     await bench.running().stop()
     const refusals = (await bench.events()).filter(({ type }) => type === 'admission_refused')
-    assert.deepEqual(refusals.map(({ payload }) => payload['reason']), ['grant_used', 'grant_used'])
+    assert.deepEqual(
+      refusals.map(({ payload }) => payload['reason']),
+      ['grant_used', 'grant_used'],
+    )
   })
 })
 
@@ -288,8 +310,15 @@ test('grant_used, action_claimed: what another executor claimed stays refused', 
 test('two deliveries at once enter the tool once', async () => {
   await withBench({}, async (bench) => {
     const action = await bench.granted()
-    const answers = await Promise.all([bench.invoke(action), bench.invoke(action), bench.invoke(action)])
-    assert.deepEqual(answers.map(({ status }) => status), ['claimed', 'claimed', 'claimed'])
+    const answers = await Promise.all([
+      bench.invoke(action),
+      bench.invoke(action),
+      bench.invoke(action),
+    ])
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      ['claimed', 'claimed', 'claimed'],
+    )
     await until(() => bench.results().length >= 1)
     assert.equal(bench.paid(), 1)
   })
@@ -307,7 +336,10 @@ test('store_unreachable: nothing runs, and the same grant is taken up later', as
       return outcome
     },
   })
-  const wrap = (link: BusLink): BusLink => ({ ...link, claims: (options) => flaky(link.claims(options)) })
+  const wrap = (link: BusLink): BusLink => ({
+    ...link,
+    claims: (options) => flaky(link.claims(options)),
+  })
   await withBench({ wrap }, async (bench) => {
     const action = await bench.granted()
     const refused = { status: 'refused', reason: 'store_unreachable', retryable: true }
@@ -351,14 +383,17 @@ test('audit_unreachable: no tool is entered before `started` is stored', async (
 
 test('executor_busy: more than the limit is refused and may come again', async () => {
   const waiting: ServerResponse[] = []
-  await withBench({ handler: (_request, response) => void waiting.push(response), max_running: 1 }, async (bench) => {
-    await bench.invoke(await bench.granted())
-    await until(() => waiting.length === 1)
-    const answer = await bench.invoke(await bench.granted())
-    assert.deepEqual(answer, { status: 'refused', reason: 'executor_busy', retryable: true })
-    waiting[0]?.writeHead(200).end('{}')
-    await until(() => bench.results().length === 1)
-  })
+  await withBench(
+    { handler: (_request, response) => void waiting.push(response), max_running: 1 },
+    async (bench) => {
+      await bench.invoke(await bench.granted())
+      await until(() => waiting.length === 1)
+      const answer = await bench.invoke(await bench.granted())
+      assert.deepEqual(answer, { status: 'refused', reason: 'executor_busy', retryable: true })
+      waiting[0]?.writeHead(200).end('{}')
+      await until(() => bench.results().length === 1)
+    },
+  )
 })
 
 test('an output over the limit is withheld whole, and its hash kept', async () => {
@@ -395,6 +430,7 @@ test('after a crash in a call the upstream is asked by key, and the tool not ent
     await until(() => bench.paid() === 1)
     await crashDuringCall(bench)
     hang = false
+    bench.world.clock.advance(1_000)
     const before = bench.results().length
     await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
     await until(() => bench.results().length === before + 1)
@@ -442,7 +478,8 @@ test('a result that could not be stored is delivered by the next process', async
     await bench.invoke(await bench.granted())
     await until(() => bench.paid() === 1)
     const executions = bench.world.gateway.records({ home: 'exd', bucket: 'executions' })
-    while ((await executions.list(TENANT)).length === 0) await new Promise((go) => setTimeout(go, 10))
+    while ((await executions.list(TENANT)).length === 0)
+      await new Promise((go) => setTimeout(go, 10))
     await bench.running().stop()
     assert.equal(bench.results().length, 0)
     down = false

@@ -157,7 +157,11 @@ test('a redirect is not followed', async () => {
 })
 
 test('a server error and an answer that is no JSON leave it open, and nothing is sent twice', async () => {
-  for (const [status, body] of [[500, '{}'], [200, '{"a":1,"a":2}'], [200, 'x'.repeat(5_000_000)]] as const) {
+  for (const [status, body] of [
+    [500, '{}'],
+    [200, '{"a":1,"a":2}'],
+    [200, 'x'.repeat(5_000_000)],
+  ] as const) {
     await withServer(
       (request, response) => {
         if (request.method === 'GET') response.writeHead(503).end()

@@ -28,7 +28,10 @@ function problemOf(edit: (text: string) => string): string {
 }
 
 test('a manifest is read', () => {
-  assert.equal(problemOf((text) => text), 'fine')
+  assert.equal(
+    problemOf((text) => text),
+    'fine',
+  )
 })
 
 test('a typo names file, line, key and the nearest valid name', () => {
@@ -54,17 +57,40 @@ test('a key that is missing is named', () => {
 })
 
 test('what is not TOML, not a known value or contradictory is refused with its key', () => {
-  assert.match(problemOf((text) => text.replace('"stdio"', 'stdio')), /^connectors\/files\.toml:2: not TOML/)
-  assert.match(problemOf((text) => text.replace('"read"', '"reed"')), /:12: .*operation: is not an allowed value/)
-  assert.match(problemOf((text) => text.replace('"legacy"', '"modern"')), /era: is not an allowed value/)
-  assert.match(problemOf((text) => text.replace('package', '#')), /package: give either package or command/)
-  assert.match(problemOf((text) => text.replace('{state_dir}', '{home}')), /args\.0: is not an allowed value/)
   assert.match(
-    problemOf((text) => text.replace('package = "@modelcontextprotocol/server-filesystem"', 'command = ["node"]')),
+    problemOf((text) => text.replace('"stdio"', 'stdio')),
+    /^connectors\/files\.toml:2: not TOML/,
+  )
+  assert.match(
+    problemOf((text) => text.replace('"read"', '"reed"')),
+    /:12: .*operation: is not an allowed value/,
+  )
+  assert.match(
+    problemOf((text) => text.replace('"legacy"', '"modern"')),
+    /era: is not an allowed value/,
+  )
+  assert.match(
+    problemOf((text) => text.replace('package', '#')),
+    /package: give either package or command/,
+  )
+  assert.match(
+    problemOf((text) => text.replace('{state_dir}', '{home}')),
+    /args\.0: is not an allowed value/,
+  )
+  assert.match(
+    problemOf((text) =>
+      text.replace('package = "@modelcontextprotocol/server-filesystem"', 'command = ["node"]'),
+    ),
     /command: its first part is not an absolute path/,
   )
-  assert.match(problemOf((text) => `${text}[env]\nNODE_OPTIONS = "--x"\n`), /env\.NODE_OPTIONS: is not allowed/)
-  assert.match(problemOf((text) => text.replace('version = 1', 'version = 1979-05-27')), /a value that is not/)
+  assert.match(
+    problemOf((text) => `${text}[env]\nNODE_OPTIONS = "--x"\n`),
+    /env\.NODE_OPTIONS: is not allowed/,
+  )
+  assert.match(
+    problemOf((text) => text.replace('version = 1', 'version = 1979-05-27')),
+    /a value that is not/,
+  )
 })
 
 test('an HTTP connector speaks TLS, or to this machine, and asks only by key', () => {
@@ -93,7 +119,12 @@ input_schema = { type = "object" }
   for (const url of ['https://shop.example', 'http://127.0.0.1:8080', 'http://[::1]:1']) {
     assert.equal(http(url), 'fine', url)
   }
-  for (const url of ['http://shop.example', 'https://a:b@shop.example', 'https://x.example/v1?a', 'ftp://x']) {
+  for (const url of [
+    'http://shop.example',
+    'https://a:b@shop.example',
+    'https://x.example/v1?a',
+    'ftp://x',
+  ]) {
     assert.equal(http(url), 'base_url', url)
   }
   assert.equal(http('https://x.example', '/by/key'), 'tools.pay.reconcile.path')
@@ -102,7 +133,10 @@ input_schema = { type = "object" }
 test('the example manifests load together, and two files of one id do not', async () => {
   const examples = await loadManifests(join(ROOT, 'examples/connectors'))
   assert.ok(examples.ok)
-  assert.deepEqual(examples.manifests.map(({ id }) => id), ['files', 'memory', 'shop'])
+  assert.deepEqual(
+    examples.manifests.map(({ id }) => id),
+    ['files', 'memory', 'shop'],
+  )
   const dir = await tempDir()
   for (const name of ['a', 'b']) {
     await copyFile(join(ROOT, 'examples/connectors/files.toml'), join(dir.path, `${name}.toml`))
@@ -115,7 +149,11 @@ test('the example manifests load together, and two files of one id do not', asyn
 test('credentials that others may read are refused, and never quoted', async () => {
   const dir = await tempDir()
   const path = join(dir.path, 'credentials.toml')
-  await writeFile(path, '[credentials.shop]\nsecret = "very-secret-value"\nallow = [{}]\nversion = 2', { mode: 0o600 })
+  await writeFile(
+    path,
+    '[credentials.shop]\nsecret = "very-secret-value"\nallow = [{}]\nversion = 2',
+    { mode: 0o600 },
+  )
   const wrong = await Credentials.load(path)
   assert.ok(!wrong.ok && !JSON.stringify(wrong).includes('very-secret'))
   await chmod(path, 0o640)

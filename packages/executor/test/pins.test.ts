@@ -62,7 +62,11 @@ test('a pin of a wrong form never gets into the file', async () => {
       { credential_id: 'a' },
     ]
     for (const change of wrong) {
-      assert.equal(reason(await addPin(path, pinOf(change))), 'pin_malformed', JSON.stringify(change))
+      assert.equal(
+        reason(await addPin(path, pinOf(change))),
+        'pin_malformed',
+        JSON.stringify(change),
+      )
     }
     assert.ok((await addPin(path, pinOf())).ok)
     const twin = pinOf()
@@ -86,10 +90,15 @@ test('an exposed, damaged or extended file is refused whole', async () => {
 
 test('two writers at once: both pins or a clear refusal, never a lost one', async () => {
   await withFile(async (path) => {
-    const outcomes = await Promise.all([addPin(path, pinOf()), addPin(path, pinOf()), addPin(path, pinOf())])
+    const outcomes = await Promise.all([
+      addPin(path, pinOf()),
+      addPin(path, pinOf()),
+      addPin(path, pinOf()),
+    ])
     const made = outcomes.filter(({ ok }) => ok).length
     assert.ok(made >= 1)
-    for (const outcome of outcomes) assert.ok(['ok', 'pins_locked'].includes(String(reason(outcome))))
+    for (const outcome of outcomes)
+      assert.ok(['ok', 'pins_locked'].includes(String(reason(outcome))))
     const read = await readPins(path)
     assert.equal(read.ok && read.value.pins.length, made)
   })

@@ -31,8 +31,18 @@ function odd(change: Partial<StdioManifest> = {}): StdioManifest {
     era: 'legacy',
     limits: { call_timeout_ms: 700 },
     tools: Object.fromEntries(
-      ['echo', 'wipe', 'hang', 'orphan', 'garbage', 'twice', 'die', 'flood', 'rename', 'bad_schema']
-        .map((name) => [name, { operation: 'read' as const }]),
+      [
+        'echo',
+        'wipe',
+        'hang',
+        'orphan',
+        'garbage',
+        'twice',
+        'die',
+        'flood',
+        'rename',
+        'bad_schema',
+      ].map((name) => [name, { operation: 'read' as const }]),
     ),
     ...change,
   }
@@ -60,8 +70,15 @@ test('the official filesystem server reads a file through the connector', async 
   assert.equal(manifest.kind, 'stdio')
   const { connector, pids } = await startStdio(manifest, dir.path)
   try {
-    const served = new Map(connector.contracts().map((contract) => [contract.id, contract.operation]))
-    assert.deepEqual([...served.keys()].sort(), Object.keys(manifest.tools).map((name) => `files.${name}`).sort())
+    const served = new Map(
+      connector.contracts().map((contract) => [contract.id, contract.operation]),
+    )
+    assert.deepEqual(
+      [...served.keys()].sort(),
+      Object.keys(manifest.tools)
+        .map((name) => `files.${name}`)
+        .sort(),
+    )
     for (const [name, { operation }] of Object.entries(manifest.tools)) {
       assert.equal(served.get(`files.${name}`), operation, `${name} is as declared`)
     }
@@ -97,23 +114,35 @@ test('the official memory server keeps what it is told', async () => {
 })
 
 test('annotations raise a declared operation and never lower it', async () => {
-  await withOdd(async ({ connector }) => {
-    const operationOf = (id: string): unknown =>
-      connector.contracts().find((contract) => contract.id === id)?.operation
-    assert.equal(operationOf('odd.wipe'), 'delete')
-    assert.equal(operationOf('odd.echo'), 'transfer')
-  }, { tools: { wipe: { operation: 'read' }, echo: {} } })
+  await withOdd(
+    async ({ connector }) => {
+      const operationOf = (id: string): unknown =>
+        connector.contracts().find((contract) => contract.id === id)?.operation
+      assert.equal(operationOf('odd.wipe'), 'delete')
+      assert.equal(operationOf('odd.echo'), 'transfer')
+    },
+    { tools: { wipe: { operation: 'read' }, echo: {} } },
+  )
 })
 
 test('what the manifest does not name is served only when it says so, as a transfer', async () => {
   const tools = { hang: { operation: 'read' as const } }
-  await withOdd(async ({ connector }) => {
-    assert.deepEqual(connector.contracts().map(({ id }) => id), ['odd.hang'])
-  }, { tools })
-  await withOdd(async ({ connector }) => {
-    const echo = connector.contracts().find(({ id }) => id === 'odd.echo')
-    assert.equal(echo?.operation, 'transfer')
-  }, { tools, serve_undeclared: true })
+  await withOdd(
+    async ({ connector }) => {
+      assert.deepEqual(
+        connector.contracts().map(({ id }) => id),
+        ['odd.hang'],
+      )
+    },
+    { tools },
+  )
+  await withOdd(
+    async ({ connector }) => {
+      const echo = connector.contracts().find(({ id }) => id === 'odd.echo')
+      assert.equal(echo?.operation, 'transfer')
+    },
+    { tools, serve_undeclared: true },
+  )
 })
 
 test('a schema with a pattern outside RE2 keeps the tool out', async () => {
@@ -125,13 +154,16 @@ test('a schema with a pattern outside RE2 keeps the tool out', async () => {
 
 test('the upstream gets the environment of the manifest and nothing else', async () => {
   process.env['TRUSTGW_TEST_LEAK'] = 'must not be seen'
-  await withOdd(async ({ connector }) => {
-    const echoed = await connector.run(runOf('echo', {}))
-    assert.ok(echoed.kind === 'succeeded')
-    const { content } = echoed.output as { content: readonly [{ text: string }] }
-    const { env } = JSON.parse(content[0].text) as { env: Record<string, string> }
-    assert.deepEqual(Object.keys(env).sort(), ['KEY', 'LANG'])
-  }, { env: { LANG: 'C' }, credential: 'shop', credential_env: 'KEY' })
+  await withOdd(
+    async ({ connector }) => {
+      const echoed = await connector.run(runOf('echo', {}))
+      assert.ok(echoed.kind === 'succeeded')
+      const { content } = echoed.output as { content: readonly [{ text: string }] }
+      const { env } = JSON.parse(content[0].text) as { env: Record<string, string> }
+      assert.deepEqual(Object.keys(env).sort(), ['KEY', 'LANG'])
+    },
+    { env: { LANG: 'C' }, credential: 'shop', credential_env: 'KEY' },
+  )
 })
 
 test('a call over its time ends as unknown, and its whole process group with it', async () => {
@@ -162,14 +194,17 @@ test('an upstream that dies in a call leaves an unknown outcome, and is started 
 })
 
 test('malformed, ambiguous and endless answers do not hurt the executor', async () => {
-  await withOdd(async ({ connector }) => {
-    for (const tool of ['garbage', 'twice']) {
-      const outcome = await connector.run(runOf(tool, {}))
-      assert.deepEqual(outcome, { kind: 'unknown_outcome', reason: 'malformed_answer' }, tool)
-    }
-    const flood = await connector.run(runOf('flood', {}))
-    assert.equal(flood.kind, 'unknown_outcome')
-  }, { limits: { call_timeout_ms: 5_000 } })
+  await withOdd(
+    async ({ connector }) => {
+      for (const tool of ['garbage', 'twice']) {
+        const outcome = await connector.run(runOf(tool, {}))
+        assert.deepEqual(outcome, { kind: 'unknown_outcome', reason: 'malformed_answer' }, tool)
+      }
+      const flood = await connector.run(runOf('flood', {}))
+      assert.equal(flood.kind, 'unknown_outcome')
+    },
+    { limits: { call_timeout_ms: 5_000 } },
+  )
 })
 
 test('a description that changes later is another contract', async () => {
@@ -215,13 +250,21 @@ test('standard error is logged without the credential', async () => {
   const lines: string[] = []
   const logger = {
     debug: () => undefined,
-    info: (_event: string, fields?: { readonly text?: unknown }) => void lines.push(String(fields?.text)),
+    info: (_event: string, fields?: { readonly text?: unknown }) =>
+      void lines.push(String(fields?.text)),
     warn: () => undefined,
     error: () => undefined,
     with: () => logger,
   }
   const client = new StdioMcpClient(
-    { mode: 'command', file: process.execPath, args: [ODD], env: { KEY: SHOP_KEY }, cwd: '/', secrets: [SHOP_KEY] },
+    {
+      mode: 'command',
+      file: process.execPath,
+      args: [ODD],
+      env: { KEY: SHOP_KEY },
+      cwd: '/',
+      secrets: [SHOP_KEY],
+    },
     { onExit: () => undefined, onToolsChanged: () => undefined },
     logger,
   )

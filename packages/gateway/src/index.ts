@@ -1,4 +1,7 @@
 export type { PolicyInForce } from './decide/evaluator.ts'
 export { loadPolicy, PolicyFault } from './decide/policy-file.ts'
+export { MetricsBook } from './faces/metrics.ts'
+export { NatsFace } from './faces/nats.ts'
+export { type HttpFaces, startHttpFaces } from './faces/start-http-faces.ts'
 export type { GatewayApi } from './gateway-api.ts'
 export { type RunningGateway, type StartGatewayDeps, startGateway } from './start-gateway.ts'

@@ -3,7 +3,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { approvalStatement, base64urlDecode, statementHash, utf8Decode } from '@trustgw/protocol'
 import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
 import type { BrowserContext, Page } from 'playwright-core'
-import { buildPage, CACHE_DIR } from './double/build-page.ts'
+import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
 import { eventOf, REFUND, requestOf, sha256 } from './double/fixtures.ts'
 import { PortalDouble } from './double/portal-double.ts'
 import { pendingEvent, storyInstallation, storyRequests, tampered } from './double/story.ts'
@@ -16,7 +16,7 @@ const file = story['file'] as typeof refund
 
 describe('the page', () => {
   let browser: TestBrowser
-  let root: string
+  let built: BuiltPage
   let double: PortalDouble
   let origin: string
   let context: BrowserContext
@@ -24,13 +24,16 @@ describe('the page', () => {
   let complaints: string[]
 
   before(async () => {
-    root = await buildPage()
+    built = await buildPage()
     browser = await openBrowser({ cacheDir: CACHE_DIR })
   })
-  after(() => browser.close())
+  after(async () => {
+    await browser.close()
+    await built.remove()
+  })
 
   beforeEach(async () => {
-    double = new PortalDouble(root)
+    double = new PortalDouble(built.root)
     double.approvals = [refund, odd, file]
     double.actions = double.approvals.map((request, index) => pendingEvent(request, 10 + index))
     double.installation = storyInstallation(now)

@@ -25,14 +25,14 @@ export {
   type ApprovalEvidence,
   type ApprovalRequest,
   type ApprovalRequestAnswer,
-  approvalRequestAnswerShape,
-  approvalRequestJson,
   type ApproverChoice,
   approvalDecisionAnswerShape,
   approvalDecisionJson,
   approvalDecisionShape,
   approvalEvidenceShape,
   approvalEvidencesShape,
+  approvalRequestAnswerShape,
+  approvalRequestJson,
   approvalRequestShape,
   approvalStatement,
   EVIDENCE_MAX,
@@ -232,7 +232,6 @@ export {
   type ProposeRequest,
   proposeRequestShape,
 } from './proposal.ts'
-export { type KeyRole, type PublicKey, publicKeyShape, publicKeysShape } from './public-key.ts'
 export { Fault, type Ok, ok, type Refusal, type Result, refuse } from './result.ts'
 export {
   arrayShape,

@@ -79,7 +79,11 @@ export class SoftwareAuthenticator {
       .update(twist.rpId ?? this.#options.rpId)
       .digest()
     const flags = twist.flags ?? FLAG_USER_PRESENT | FLAG_USER_VERIFIED
-    return Buffer.concat([rpIdHash, Uint8Array.of(flags, 0, 0, 0, 0), twist.extensions ?? new Uint8Array()])
+    return Buffer.concat([
+      rpIdHash,
+      Uint8Array.of(flags, 0, 0, 0, 0),
+      twist.extensions ?? new Uint8Array(),
+    ])
   }
 }
 

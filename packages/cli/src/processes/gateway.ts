@@ -1,4 +1,4 @@
-import { loadPolicy, startGateway } from '@trustgw/gateway'
+import { loadPolicy, MetricsBook, NatsFace, startGateway, startHttpFaces } from '@trustgw/gateway'
 import { nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
@@ -30,8 +30,36 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     random: nodeRandom,
     log,
   })
+  const metrics = new MetricsBook()
+  const nats = new NatsFace({
+    bus: link.bus,
+    api: running.api,
+    byRequester: (at, requester) => running.agents.byRequester(at, requester),
+    metrics,
+    log,
+  })
+  nats.start()
+  const faces = await startHttpFaces({
+    api: running.api,
+    settings: {
+      listen: settings.gateway.listen,
+      publicUrl: settings.gateway.public_url,
+      allowedHosts: settings.gateway.allowed_hosts,
+      allowedOrigins: settings.gateway.allowed_origins,
+      hostOrigin: settings.host.origin,
+      holdMs: settings.gateway.hold,
+    },
+    grantKeys: () => keys.keys.filter((key) => key.role === 'grant'),
+    version: VERSION,
+    metrics,
+    sha256,
+    clock: systemClock,
+    random: nodeRandom,
+    log,
+  })
   return {
     stop: async () => {
+      await Promise.all([faces.stop(), nats.stop()])
       await running.stop()
       await audit.append('service_stopped', { actor: { kind: 'system', id: 'gateway' } })
       await link.bus.drain()

@@ -3,8 +3,16 @@
  * token that was minted in the stage's own module: a cast object opens nothing.
  */
 export class StageToken<N extends string> {
-  /** For the compiler only: tokens of two stages are two types. */
-  declare readonly stage: N
+  readonly stage: N
+
+  constructor(stage: N) {
+    this.stage = stage
+  }
+
+  /** In a log, the stage and nothing of the action. */
+  toJSON(): N {
+    return this.stage
+  }
 }
 
 export interface Stage<N extends string, T> {
@@ -18,7 +26,7 @@ export function makeStage<N extends string, T>(name: N): Stage<N, T> {
   const values = new WeakMap<StageToken<N>, { readonly value: T }>()
   return {
     mint: (value) => {
-      const token = new StageToken<N>()
+      const token = new StageToken(name)
       values.set(token, { value })
       return Object.freeze(token)
     },

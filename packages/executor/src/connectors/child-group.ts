@@ -44,17 +44,13 @@ export class ChildGroup {
 
   constructor(command: ChildCommand, handlers: ChildHandlers, logger: Logger) {
     this.#handlers = handlers
-    this.#child = spawn(
-      process.execPath,
-      [GUARD, command.mode, command.file, ...command.args],
-      {
-        cwd: command.cwd,
-        env: { ...command.env },
-        detached: true,
-        stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
-        serialization: 'json',
-      },
-    )
+    this.#child = spawn(process.execPath, [GUARD, command.mode, command.file, ...command.args], {
+      cwd: command.cwd,
+      env: { ...command.env },
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
+      serialization: 'json',
+    })
     this.#child.channel?.unref()
     this.#readOutput()
     this.#readErrors(command.secrets, logger)

@@ -138,7 +138,8 @@ export class HttpConnector implements Connector {
     if (tool.idempotency_header !== undefined) {
       headers[tool.idempotency_header.toLowerCase()] = run.idempotency_key
     }
-    const timeout_ms = this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms
+    const timeout_ms =
+      this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms
     return { method: tool.method, url, headers, body, timeout_ms, max_bytes: HTTP_ANSWER_MAX_BYTES }
   }
 

@@ -12,9 +12,7 @@ export function readManifest(file: string, text: string): DocumentOutcome<Connec
   const read = readDocument(file, text, manifestShape)
   if (!read.ok) return read
   const found = findContradiction(read.value)
-  return found === undefined
-    ? read
-    : { ok: false, problem: { file, line: undefined, ...found } }
+  return found === undefined ? read : { ok: false, problem: { file, line: undefined, ...found } }
 }
 
 /** Every `*.toml` of a folder; one bad file refuses all, with every problem found. */

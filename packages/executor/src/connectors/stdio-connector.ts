@@ -12,7 +12,13 @@ import type { Connector, RunOutcome, ToolRun } from './connector.ts'
 import { contractProblem, digestOf, mcpContract } from './contract.ts'
 import type { Credentials } from './credentials.ts'
 import type { StdioManifest } from './manifest.ts'
-import { ConnectorFault, type McpClient, type McpClientEvents, type McpServer } from './mcp-client.ts'
+import {
+  ConnectorFault,
+  type McpCallOutcome,
+  type McpClient,
+  type McpClientEvents,
+  type McpServer,
+} from './mcp-client.ts'
 import { resolvePackage } from './resolve-package.ts'
 
 export interface StdioConnectorOptions {
@@ -107,18 +113,7 @@ export class StdioConnector implements Connector {
       arguments: run.arguments,
       timeout_ms: this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms,
     })
-    switch (outcome.kind) {
-      case 'answered':
-        return outcome.is_error
-          ? { kind: 'failed', reason: 'tool_error', output: outcome.result }
-          : { kind: 'succeeded', output: outcome.result, provider_reference: null }
-      case 'rejected':
-        return failed('upstream_refused')
-      case 'not_sent':
-        return failed('upstream_unreachable')
-      case 'lost':
-        return { kind: 'unknown_outcome', reason: outcome.reason }
-    }
+    return readOutcome(outcome)
   }
 
   /** MCP has no way to ask by key. */
@@ -220,4 +215,13 @@ function failed(reason: 'upstream_unreachable' | 'upstream_refused'): RunOutcome
 
 function textOf(contract: ToolContract): string {
   return canonicalize(contractJson(contract))
+}
+
+function readOutcome(outcome: McpCallOutcome): RunOutcome {
+  if (outcome.kind === 'rejected') return failed('upstream_refused')
+  if (outcome.kind === 'not_sent') return failed('upstream_unreachable')
+  if (outcome.kind === 'lost') return { kind: 'unknown_outcome', reason: outcome.reason }
+  return outcome.is_error
+    ? { kind: 'failed', reason: 'tool_error', output: outcome.result }
+    : { kind: 'succeeded', output: outcome.result, provider_reference: null }
 }

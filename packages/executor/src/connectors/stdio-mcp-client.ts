@@ -71,7 +71,8 @@ export class StdioMcpClient implements McpClient {
       { protocolVersion: LEGACY_PROTOCOL_VERSION, capabilities: {}, clientInfo: CLIENT_INFO },
       START_TIMEOUT_MS,
     )
-    const info = answer.kind === 'result' ? asObject(answer.result['serverInfo'] ?? null) : undefined
+    const info =
+      answer.kind === 'result' ? asObject(answer.result['serverInfo'] ?? null) : undefined
     if (info === undefined) {
       this.#child.kill()
       throw new ConnectorFault('connector_start_failed', answer.kind)

@@ -34,13 +34,15 @@ export function readDocument<T>(file: string, text: string, shape: Shape<T>): Do
     ok: false,
     problem: { file, ...problem },
   })
-  if (text.length > DOCUMENT_MAX_CHARS) return fail({ line: undefined, key: '', problem: 'too long' })
+  if (text.length > DOCUMENT_MAX_CHARS)
+    return fail({ line: undefined, key: '', problem: 'too long' })
   let json: Json
   try {
     json = toJson(parse(text))
   } catch (error) {
     if (error instanceof TomlError) return fail({ line: error.line, key: '', problem: 'not TOML' })
-    if (error instanceof TypeError) return fail({ line: undefined, key: '', problem: error.message })
+    if (error instanceof TypeError)
+      return fail({ line: undefined, key: '', problem: error.message })
     throw error
   }
   const read = readShape(shape, json)
@@ -132,7 +134,11 @@ function valueAt(json: Json, path: readonly string[]): Json {
 }
 
 /** The names that the shape's description allows at a path; variants are told apart by `kind`. */
-function knownNames(description: JsonObject, json: Json, path: readonly string[]): readonly string[] {
+function knownNames(
+  description: JsonObject,
+  json: Json,
+  path: readonly string[],
+): readonly string[] {
   let here = variantFor(description, json)
   for (const [depth, step] of path.entries()) {
     const properties = asObject(here['properties'] ?? null)
@@ -143,37 +149,45 @@ function knownNames(description: JsonObject, json: Json, path: readonly string[]
 }
 
 function variantFor(description: JsonObject, value: Json): JsonObject {
-  const variants = description['oneOf'] ?? description['anyOf']
-  if (variants === undefined || !isJsonArray(variants)) return description
-  const kind = asObject(value)?.['kind']
-  for (const variant of variants) {
-    const object = asObject(variant)
-    const tag = asObject(asObject(object?.['properties'] ?? null)?.['kind'] ?? null)?.['enum']
-    if (object !== undefined && tag !== undefined && isJsonArray(tag) && tag[0] === kind) return object
-  }
-  return description
+  const variants = description['oneOf'] ?? description['anyOf'] ?? null
+  if (variants === null || !isJsonArray(variants)) return description
+  const kind = asObject(value)?.['kind'] ?? null
+  const found = variants.find((variant) => kindOf(variant) === kind) ?? null
+  return asObject(found) ?? description
 }
 
-/** The line where a path's last name is first written, below its table's header if it has one. */
+function kindOf(variant: Json): Json | undefined {
+  const properties = asObject(asObject(variant)?.['properties'] ?? null)
+  const tag = asObject(properties?.['kind'] ?? null)?.['enum'] ?? null
+  return tag !== null && isJsonArray(tag) ? tag[0] : undefined
+}
+
+/** The line where a path's last name is written: in its table if that is found, else the first. */
 function lineOf(text: string, path: readonly string[]): number | undefined {
   const last = path.findLast((step) => !/^[0-9]+$/.test(step))
   if (last === undefined) return undefined
-  const parents = path.slice(0, path.lastIndexOf(last))
+  const wanted = path.slice(0, path.lastIndexOf(last) + 1).join('\n')
+  const lines = text.split('\n')
+  const named = namesByLine(lines)
+  const exact = named.findIndex((names) => names.join('\n') === wanted)
+  if (exact >= 0) return exact + 1
+  const inline = new RegExp(`\\b${escapePattern(last)}\\b\\s*=`)
+  const loose = lines.findIndex((line, at) => named[at]?.at(-1) === last || inline.test(line))
+  return loose < 0 ? undefined : loose + 1
+}
+
+/** The full path that each line begins: a table's for its header, a key's inside its table. */
+function namesByLine(lines: readonly string[]): readonly (readonly string[])[] {
   let table: readonly string[] = []
-  let loose: number | undefined
-  for (const [index, line] of text.split('\n').entries()) {
+  return lines.map((line) => {
     const header = /^\s*\[+\s*([^\]]+?)\s*\]+/.exec(line)?.[1]
-    if (header !== undefined) table = keyParts(header)
-    const key = header ?? /^\s*([^=#]+?)\s*=/.exec(line)?.[1]
-    const full = header === undefined ? [...table, ...keyParts(key ?? '')] : table
-    if (full.at(-1) === last) {
-      if (full.join('\n') === [...parents, last].join('\n')) return index + 1
-      loose ??= index + 1
-    } else if (loose === undefined && new RegExp(`\\b${escapePattern(last)}\\b\\s*=`).test(line)) {
-      loose = index + 1
+    if (header !== undefined) {
+      table = keyParts(header)
+      return table
     }
-  }
-  return loose
+    const key = /^\s*([^=#]+?)\s*=/.exec(line)?.[1]
+    return key === undefined ? [] : [...table, ...keyParts(key)]
+  })
 }
 
 function keyParts(key: string): string[] {

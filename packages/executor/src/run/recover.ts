@@ -36,7 +36,10 @@ export async function recoverRun(entry: ClaimEntry, deps: RecoverDeps): Promise<
   const connector = deps.connectors.get(entry.tool.slice(0, dot))
   const run = { tool: entry.tool.slice(dot + 1), idempotency_key: entry.idempotency_key }
   const outcome = await connector?.reconcile(run)
-  deps.logger.info('run_recovered', { action_id: entry.action_id, outcome: outcome?.kind ?? 'none' })
+  deps.logger.info('run_recovered', {
+    action_id: entry.action_id,
+    outcome: outcome?.kind ?? 'none',
+  })
   return {
     kind: 'found',
     outcome: outcome ?? { kind: 'unknown_outcome', reason: 'executor_stopped' },

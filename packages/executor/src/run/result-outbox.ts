@@ -50,7 +50,7 @@ export const RECENT_RESULTS_MAX = 1_000
 export class ResultOutbox {
   readonly #deps: OutboxDeps
   readonly #recent = new Map<ActionId, Letter>()
-  readonly #open = new Set<Promise<void>>()
+  readonly #open = new Set<Promise<unknown>>()
   readonly #stopping = new AbortController()
 
   constructor(deps: OutboxDeps) {
@@ -67,19 +67,15 @@ export class ResultOutbox {
     const key = this.#keyOf(letter)
     const laid = this.#layDown(key, bytes)
     const delivered = this.#deliver(letter)
-    this.#track(
-      Promise.all([laid, delivered]).then(async ([, stored]) => {
-        if (stored) await this.#takeOut(key)
-      }),
-    )
-    await Promise.any([laid.then((done) => (done ? done : delivered)), delivered])
+    this.#track(this.#clearUp(key, [laid, delivered]))
+    if (!(await Promise.race([laid, delivered]))) await delivered
   }
 
   /** Publishes a finished action's result once more. False when it is not known here. */
   repeat(action: ActionId): boolean {
     const letter = this.#recent.get(action)
     if (letter === undefined) return false
-    this.#track(this.#deliver(letter).then(() => undefined))
+    this.#track(this.#deliver(letter))
     return true
   }
 
@@ -92,11 +88,7 @@ export class ResultOutbox {
         const action = actionOf(record.key)
         if (action === undefined) continue
         const letter = { tenant, action_id: action, bytes: record.value }
-        this.#track(
-          this.#deliver(letter).then(async (stored) => {
-            if (stored) await this.#takeOut(record.key)
-          }),
-        )
+        this.#track(this.#clearUp(record.key, [this.#deliver(letter)]))
       }
     }
     return keys
@@ -114,11 +106,17 @@ export class ResultOutbox {
     cancel()
   }
 
-  #track(work: Promise<void>): void {
-    this.#open.add(work)
-    void work
+  #track(work: Promise<unknown>): void {
+    const tracked = work
       .catch(() => this.#deps.logger.warn('result_delivery_failed'))
-      .finally(() => this.#open.delete(work))
+      .finally(() => this.#open.delete(tracked))
+    this.#open.add(tracked)
+  }
+
+  /** Takes a result out of `executions` when the last of the steps, its delivery, is done. */
+  async #clearUp(key: string, steps: readonly Promise<boolean>[]): Promise<void> {
+    const done = await Promise.all(steps)
+    if (done.at(-1) === true) await this.#takeOut(key)
   }
 
   #keyOf(letter: Pick<Letter, 'tenant' | 'action_id'>): string {

@@ -9,7 +9,11 @@ import { Credentials } from '../../src/connectors/credentials.ts'
 import { NodeHttpClient } from '../../src/connectors/http-client.ts'
 import { HttpConnector } from '../../src/connectors/http-connector.ts'
 import { readManifest } from '../../src/connectors/load-manifests.ts'
-import type { ConnectorManifest, HttpManifest, StdioManifest } from '../../src/connectors/manifest.ts'
+import type {
+  ConnectorManifest,
+  HttpManifest,
+  StdioManifest,
+} from '../../src/connectors/manifest.ts'
 import { StdioConnector } from '../../src/connectors/stdio-connector.ts'
 import { StdioMcpClient } from '../../src/connectors/stdio-mcp-client.ts'
 import { PROFILE } from './world.ts'
@@ -23,7 +27,10 @@ export async function tempDir(): Promise<{ path: string; remove: () => Promise<v
   return { path, remove: () => rm(path, { recursive: true, force: true }) }
 }
 
-export async function exampleManifest(name: string, edit = (text: string) => text): Promise<ConnectorManifest> {
+export async function exampleManifest(
+  name: string,
+  edit = (text: string) => text,
+): Promise<ConnectorManifest> {
   const text = await readFile(join(ROOT, 'examples/connectors', `${name}.toml`), 'utf8')
   const read = readManifest(`${name}.toml`, edit(text))
   if (!read.ok) throw new TypeError(JSON.stringify(read.problem))

@@ -20,19 +20,25 @@ let tools = [
 ]
 const text = (value) => ({ content: [{ type: 'text', text: value }] })
 const CALLS = {
-  echo: (id, args) => say({ jsonrpc: '2.0', id, result: text(JSON.stringify({ args, env: process.env })) }),
+  echo: (id, args) =>
+    say({ jsonrpc: '2.0', id, result: text(JSON.stringify({ args, env: process.env })) }),
   wipe: (id) => say({ jsonrpc: '2.0', id, result: { ...text('no'), isError: true } }),
   hang: () => undefined,
   orphan: (_id, args) => {
-    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+      stdio: 'ignore',
+    })
     writeFileSync(args.file, String(child.pid))
   },
   garbage: (id) => say({ jsonrpc: '2.0', id, result: { content: 'not a list' } }),
-  twice: (id) => process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[],"content":[]}}\n`),
+  twice: (id) =>
+    process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[],"content":[]}}\n`),
   die: () => process.exit(3),
   flood: () => process.stdout.write('x'.repeat(9 * 1024 * 1024)),
   rename: (id) => {
-    tools = tools.map((one) => (one.name === 'echo' ? { ...one, description: 'now something else' } : one))
+    tools = tools.map((one) =>
+      one.name === 'echo' ? { ...one, description: 'now something else' } : one,
+    )
     say({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' })
     say({ jsonrpc: '2.0', id, result: text('done') })
   },
@@ -45,7 +51,11 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params } = JSON.parse(line)
   if (method === 'initialize') {
     const { protocolVersion } = params
-    say({ jsonrpc: '2.0', id, result: { protocolVersion, capabilities: {}, serverInfo: { name: 'odd', version: '9' } } })
+    say({
+      jsonrpc: '2.0',
+      id,
+      result: { protocolVersion, capabilities: {}, serverInfo: { name: 'odd', version: '9' } },
+    })
   } else if (method === 'tools/list') say({ jsonrpc: '2.0', id, result: { tools } })
   else if (method === 'tools/call') CALLS[params.name]?.(id, params.arguments)
 })

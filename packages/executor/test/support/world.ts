@@ -255,7 +255,11 @@ export class World {
     return { kind: 'passkey', approver, nonce, decide_by, run_by, assertion }
   }
 
-  hostEvidence(statement: ApprovalStatement, key = this.hostKey, typ = APPROVAL_STATEMENT_TYP): ApprovalEvidence {
+  hostEvidence(
+    statement: ApprovalStatement,
+    key = this.hostKey,
+    typ = APPROVAL_STATEMENT_TYP,
+  ): ApprovalEvidence {
     const { approver, nonce, decide_by, run_by } = statement
     const payload = approvalStatementJson(statement)
     const token = signJws({ typ, kid: 'host-1', payload }, key.sign)
@@ -328,4 +332,3 @@ export class World {
 export function bytesOf(action: GrantedAction): Uint8Array {
   return new TextEncoder().encode(canonicalize(grantedActionJson(action)))
 }
-

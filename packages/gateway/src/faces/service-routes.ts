@@ -1,4 +1,5 @@
-import type { JsonObject, PublicKey } from '@trustgw/protocol'
+import { base64urlEncode, type JsonObject } from '@trustgw/protocol'
+import type { PublicKey } from '@trustgw/runtime'
 import type { GatewayApi } from '../gateway-api.ts'
 import type { MetricsBook } from './metrics.ts'
 import { openApiDocument } from './openapi.ts'
@@ -56,7 +57,7 @@ function metricsReply(metrics: MetricsBook): Reply {
 
 /** RFC 8037 §2. */
 function jwk(key: PublicKey): JsonObject {
-  return { kty: 'OKP', crv: 'Ed25519', x: key.public, kid: key.kid, use: 'sig', alg: 'EdDSA' }
+  return { kty: 'OKP', crv: 'Ed25519', x: base64urlEncode(key.publicKey), kid: key.kid, use: 'sig', alg: 'EdDSA' }
 }
 
 /** RFC 9728 §2. No authorization server is named: this gateway takes API keys only. */

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
-import type { PublicKey, Sha256 } from '@trustgw/protocol'
-import type { Clock, Logger, Random } from '@trustgw/runtime'
+import type { Sha256 } from '@trustgw/protocol'
+import type { Clock, Logger, PublicKey, Random } from '@trustgw/runtime'
 import type { GatewayApi } from '../gateway-api.ts'
 import { HttpServer } from './http-server.ts'
 import { McpContexts } from './mcp-contexts.ts'

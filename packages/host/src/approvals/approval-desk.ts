@@ -6,6 +6,7 @@ import {
   type ApprovalEvidence,
   type ApprovalRequest,
   type ApprovalStatement,
+  approvalRequestJson,
   approvalStatement,
   approvalStatementJson,
   type JsonObject,
@@ -22,7 +23,7 @@ import type { HostDeps, HostKey } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
 import type { PersonRecord } from '../people/person.ts'
 import type { Session } from '../session/session-desk.ts'
-import { type ApprovalRecord, requestJson, withDecision } from './approval-record.ts'
+import { type ApprovalRecord, withDecision } from './approval-record.ts'
 import type { ApprovalStore } from './approval-store.ts'
 import { type ComputedHashes, checkRequest } from './check-request.ts'
 import type { DecisionCourier, Delivered } from './decision-courier.ts'
@@ -163,7 +164,7 @@ export class ApprovalDesk {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const state = event === undefined ? stateOf(record) : laterOf(record, event)
-    return { ok: true, json: { ...requestJson(record.request), state } }
+    return { ok: true, json: { ...approvalRequestJson(record.request), state } }
   }
 
   /** An action that went on without us: its approval is put away. */

@@ -3,10 +3,9 @@ import {
   type ApprovalRequest,
   approvalDecisionJson,
   approvalDecisionShape,
+  approvalRequestJson,
   approvalRequestShape,
   arrayShape,
-  contractJson,
-  decisionJson,
   type JsonObject,
   nullableShape,
   objectShape,
@@ -63,18 +62,10 @@ export const approvalRecordShape: Shape<ApprovalRecord> = objectShape({
   ),
 })
 
-export function requestJson(request: ApprovalRequest): JsonObject {
-  return {
-    ...request,
-    contract: contractJson(request.contract),
-    decision: decisionJson(request.decision),
-  }
-}
-
 export function recordJson(record: ApprovalRecord): JsonObject {
   return {
     ...record,
-    request: requestJson(record.request),
+    request: approvalRequestJson(record.request),
     decisions: record.decisions.map((given) => ({
       ...given,
       decision: approvalDecisionJson(given.decision),

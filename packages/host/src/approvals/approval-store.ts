@@ -1,6 +1,7 @@
 import {
   type ActionId,
   type ApprovalRequest,
+  approvalRequestJson,
   canonicalize,
   ok,
   type Result,
@@ -27,7 +28,6 @@ import {
   approvalRecordShape,
   openRecord,
   recordJson,
-  requestJson,
 } from './approval-record.ts'
 
 const APPROVAL_RECORD_TYP = 'approval-record+jwt'
@@ -88,7 +88,7 @@ export class ApprovalStore {
    * was decided on it.
    */
   async add(request: ApprovalRequest): Promise<Result<'added' | 'known', AddRefusal>> {
-    const text = canonicalize(requestJson(request))
+    const text = canonicalize(approvalRequestJson(request))
     const room = request.decision.obligations.approvers.quorum + 1
     const value = this.#seal(openRecord(request))
     if (value.length + room * DECISION_ROOM_BYTES > RECORD_VALUE_MAX_BYTES) {
@@ -98,7 +98,7 @@ export class ApprovalStore {
       const found = await this.#find(request.action_id)
       if (found !== undefined) {
         const earlier = found.record.request
-        if (canonicalize(requestJson(earlier)) === text) return ok('known')
+        if (canonicalize(approvalRequestJson(earlier)) === text) return ok('known')
         if (earlier.requested_at > request.requested_at) return refuse('stale_request')
         if (earlier.requested_at === request.requested_at) return refuse('conflict')
       }

@@ -1,6 +1,6 @@
 import {
+  type ApprovalRequestAnswer,
   canonicalize,
-  type JsonObject,
   subject,
   type TenantId,
   utf8Encode,
@@ -31,11 +31,11 @@ export function serveRequests(deps: RequestServiceDeps): BusSubscription {
   return deps.bus.respond(address, { queue: HOST_QUEUE }, async (request) => {
     if (!request.replyExpected) return undefined
     const answer = await take(deps, request)
-    return utf8Encode(canonicalize(answer))
+    return utf8Encode(canonicalize({ ...answer }))
   })
 }
 
-async function take(deps: RequestServiceDeps, message: BusRequest): Promise<JsonObject> {
+async function take(deps: RequestServiceDeps, message: BusRequest): Promise<ApprovalRequestAnswer> {
   const request = readRequest(message.data)
   if (!request.ok) return refusal(deps, request.reason)
   const checked = checkRequest(request.value, deps.tenant, deps.clock.now())
@@ -45,7 +45,7 @@ async function take(deps: RequestServiceDeps, message: BusRequest): Promise<Json
   return { status: 'stored', action_id: request.value.action_id }
 }
 
-function refusal(deps: RequestServiceDeps, code: string, action?: string): JsonObject {
+function refusal(deps: RequestServiceDeps, code: string, action?: string): ApprovalRequestAnswer {
   deps.log.warn('approval_request_refused', { code, action })
   return { status: 'refused', code }
 }

@@ -1,8 +1,7 @@
-import { parseActionId } from '@trustgw/protocol'
+import { approvalRequestJson, parseActionId } from '@trustgw/protocol'
 import { type Context, Hono } from 'hono'
 import type { ActionFeed } from '../actions/action-feed.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
-import { requestJson } from '../approvals/approval-record.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
@@ -149,7 +148,10 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
     signedIn(deps, () =>
       Promise.resolve({
         json: {
-          approvals: approvals.pending().slice(0, APPROVALS_LISTED_MAX_COUNT).map(requestJson),
+          approvals: approvals
+            .pending()
+            .slice(0, APPROVALS_LISTED_MAX_COUNT)
+            .map(approvalRequestJson),
         },
       }),
     ),

@@ -6,6 +6,7 @@ import { EnrolPage } from '../pages/enrol.tsx'
 import { InstallationPage } from '../pages/installation.tsx'
 import { SignInPage } from '../pages/sign-in.tsx'
 import { Blank, Waiting } from '../ui/notice.tsx'
+import type { Phase } from '../state/portal-state.ts'
 import { usePortalState } from './context.ts'
 import { type Route, useRoute } from './router.ts'
 import { Announcer, Shell } from './shell.tsx'
@@ -14,7 +15,7 @@ export function App(): ReactElement {
   const route = useRoute()
   const state = usePortalState()
   const pending = pendingRequests(state.feed).length
-  useTitle(route, state.phase === 'signed_in' ? pending : 0)
+  useTitle(route, state.phase, pending)
   return (
     <>
       <Announcer />
@@ -64,9 +65,11 @@ const TITLES: Readonly<Record<Route['page'], string>> = {
   missing: 'No such page',
 }
 
-function useTitle(route: Route, pending: number): void {
+function useTitle(route: Route, phase: Phase, pending: number): void {
+  const out = phase === 'signed_out' && route.page !== 'enrol'
+  const count = phase !== 'signed_in' || pending === 0 ? '' : `(${pending}) `
+  const title = `${count}${out ? 'Sign in' : TITLES[route.page]} · Trust Gateway`
   useEffect(() => {
-    const count = pending === 0 ? '' : `(${pending}) `
-    document.title = `${count}${TITLES[route.page]} · Trust Gateway`
-  }, [route.page, pending])
+    document.title = title
+  }, [title])
 }

@@ -48,11 +48,9 @@ export function ShortcutHelp(): ReactElement {
         />
         Single-key shortcuts
       </label>
-      <form method="dialog" className="mt-6">
-        <button type="submit" className="button w-full">
-          Close
-        </button>
-      </form>
+      <button type="button" className="button mt-6 w-full" onClick={() => dialog.current?.close()}>
+        Close
+      </button>
     </dialog>
   )
 }

@@ -132,7 +132,11 @@ function Steps({ at }: { readonly at: 0 | 1 }): ReactElement {
           }`}
           {...(index === at ? { 'aria-current': 'step' as const } : {})}
         >
-          {index < at ? <Icon name="check" size={16} className="text-brand" /> : <span>{index + 1}.</span>}
+          {index < at ? (
+            <Icon name="check" size={16} className="text-brand" />
+          ) : (
+            <span>{index + 1}.</span>
+          )}
           <span>{label}</span>
           {index < at ? <span className="sr-only"> (made)</span> : null}
         </li>

@@ -1,5 +1,5 @@
 import type { ActionState } from '@trustgw/protocol'
-import type { ReactElement } from 'react'
+import { type ReactElement, useEffect, useRef } from 'react'
 import { usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
 import { type ProgressStep, progressOf } from '../logic/states.ts'
@@ -15,6 +15,11 @@ export function Progress(props: {
   readonly next: string | undefined
 }): ReactElement {
   const steps = progressOf(props.state)
+  const title = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    // What had the focus may have gone with the decision.
+    if (document.activeElement === document.body) title.current?.focus({ preventScroll: true })
+  }, [])
   const reason = usePortalState().feed.events.get(props.id)?.reason ?? ''
   return (
     <section
@@ -22,7 +27,12 @@ export function Progress(props: {
       className="sticky bottom-14 z-10 flex flex-col gap-4 border-t border-line bg-sunken px-4 py-4 lg:bottom-0 lg:px-8"
     >
       <div className="flex flex-wrap items-center justify-between gap-3">
-        <h2 id="progress-title" className="flex items-center gap-3 font-semibold">
+        <h2
+          id="progress-title"
+          ref={title}
+          tabIndex={-1}
+          className="flex items-center gap-3 font-semibold outline-none"
+        >
           {steps === undefined ? 'This has ended' : 'What happens now'}
           <StateChip state={props.state} />
         </h2>

@@ -1,5 +1,5 @@
 import type { ApprovalRequest } from '@trustgw/protocol'
-import { type ReactElement, useCallback, useEffect, useMemo, useState } from 'react'
+import { type ReactElement, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
 import type { ReviewedRequest } from '../logic/review.ts'
@@ -29,6 +29,7 @@ export function VerdictBar(props: {
   const denying = useCallback(() => setMode('deny'), [])
   useShortcuts(useMemo(() => ({ d: denying }), [denying]))
   const hindrance = useHindrance(request, over)
+  const busy = busyWords(status)
   return (
     <section
       aria-label="Your decision"
@@ -39,14 +40,8 @@ export function VerdictBar(props: {
           <Notice tone="bad" title={status.sentence} alert />
         </div>
       ) : null}
-      {busyWords(status) !== undefined ? (
-        <p className="flex min-h-11 items-center gap-3 font-semibold" role="status">
-          <span
-            className="spin size-4 rounded-full border-2 border-line border-t-brand"
-            aria-hidden="true"
-          />
-          {busyWords(status)}
-        </p>
+      {busy !== undefined ? (
+        <Busy words={busy} />
       ) : mode === 'deny' ? (
         <DenyForm id={id} onBack={choose} />
       ) : (
@@ -59,6 +54,26 @@ export function VerdictBar(props: {
         />
       )}
     </section>
+  )
+}
+
+/** Takes the focus of the button whose place it takes, so that a keyboard keeps its place. */
+function Busy({ words }: { readonly words: string }): ReactElement {
+  const line = useRef<HTMLParagraphElement>(null)
+  useEffect(() => line.current?.focus({ preventScroll: true }), [])
+  return (
+    <p
+      ref={line}
+      tabIndex={-1}
+      className="flex min-h-11 items-center gap-3 font-semibold outline-none"
+      role="status"
+    >
+      <span
+        className="spin size-4 rounded-full border-2 border-line border-t-brand"
+        aria-hidden="true"
+      />
+      {words}
+    </p>
   )
 }
 

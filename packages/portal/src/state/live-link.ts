@@ -10,6 +10,8 @@ const ROTATE_MS = 240_000
 /** Timers stop while a machine sleeps; a longer gap than this between two ticks is a wake. */
 const TICK_MS = 5_000
 const WAKE_GAP_MS = 20_000
+/** Browsers let the timers of a hidden page run once a minute only. */
+const HIDDEN_WAKE_GAP_MS = 150_000
 
 export interface LinkEvents {
   readonly onLink: (link: Link) => void
@@ -134,16 +136,23 @@ export class LiveLink {
     this.#retry = setTimeout(() => void this.#renewAndOpen(), delay)
   }
 
-  readonly #onTick = (): void => {
+  /** Time since the last look at the clock, which this is now. */
+  #sinceTick(): number {
     const now = this.#ports.now()
-    const slept = now - this.#lastTickMs > WAKE_GAP_MS
+    const gap = now - this.#lastTickMs
     this.#lastTickMs = now
+    return gap
+  }
+
+  readonly #onTick = (): void => {
+    const slept = this.#sinceTick() > (document.hidden ? HIDDEN_WAKE_GAP_MS : WAKE_GAP_MS)
     if (slept) this.#wake()
   }
 
   readonly #onVisible = (): void => {
     if (document.visibilityState !== 'visible') return
-    if (this.#connection === undefined) this.retryNow()
+    const slept = this.#sinceTick() > HIDDEN_WAKE_GAP_MS
+    if (slept || this.#connection === undefined) this.#wake()
     else this.#events.onCatchUp()
   }
 

@@ -9,9 +9,11 @@ const LOOKS: Readonly<Record<TimeLeft['urgency'], { text: string; bar: string }>
   over: { text: 'text-soft', bar: 'bg-edge' },
 }
 
+const TICK_MS = 500
+
 export function useTimeLeft(span: Span): TimeLeft {
   const portal = usePortal()
-  return timeLeft(span, useNow(portal.serverNow, 250))
+  return timeLeft(span, useNow(portal.serverNow, TICK_MS))
 }
 
 /** Counts down. Not a live region: a screen reader asks for it, it never interrupts. */

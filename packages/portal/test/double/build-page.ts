@@ -1,3 +1,5 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
@@ -6,9 +8,16 @@ import { build } from 'vite'
 /** The package's folder, from `dist/test/double/`. */
 const PACKAGE = new URL('../../../', import.meta.url)
 
-/** Builds the page of the double into `dist/double` and gives that folder. */
-export async function buildPage(): Promise<string> {
-  const outDir = fileURLToPath(new URL('dist/double', PACKAGE))
+export interface BuiltPage {
+  readonly root: string
+  readonly remove: () => Promise<void>
+}
+
+/** Builds the page of the double into a folder of its own below `dist`. */
+export async function buildPage(): Promise<BuiltPage> {
+  const dist = fileURLToPath(new URL('dist', PACKAGE))
+  await mkdir(dist, { recursive: true })
+  const outDir = await mkdtemp(join(dist, 'double-'))
   await build({
     configFile: false,
     logLevel: 'warn',
@@ -17,7 +26,7 @@ export async function buildPage(): Promise<string> {
     plugins: [react(), tailwindcss()],
     build: { outDir, emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   })
-  return outDir
+  return { root: outDir, remove: () => rm(outDir, { recursive: true, force: true }) }
 }
 
 /** Folder for unpacked browsers and profiles. */

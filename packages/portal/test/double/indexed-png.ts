@@ -68,7 +68,12 @@ function decode(png: Buffer): Pixels {
   }
   const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)]
   const size = header[9] === 6 ? 4 : 3
-  return { width, height, size, data: unfilter(inflateSync(Buffer.concat(parts)), width * size, size) }
+  return {
+    width,
+    height,
+    size,
+    data: unfilter(inflateSync(Buffer.concat(parts)), width * size, size),
+  }
 }
 
 function unfilter(raw: Buffer, stride: number, size: number): Buffer {

@@ -200,15 +200,16 @@ async function main(): Promise<void> {
     ...SCENES.filter(({ name }) => DARK.includes(name)).map((scene) => ({ ...scene, dark: true })),
   ]
   await mkdir(PICTURES_DIR, { recursive: true })
-  const root = await buildPage()
+  const built = await buildPage()
   const opened = await openBrowser({ cacheDir: CACHE_DIR })
   try {
     for (const scene of all) {
       if (chosen.length > 0 && !chosen.includes(scene.name)) continue
-      await take(opened.browser, root, scene)
+      await take(opened.browser, built.root, scene)
     }
   } finally {
     await opened.close()
+    await built.remove()
   }
 }
 

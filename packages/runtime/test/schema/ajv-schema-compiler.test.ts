@@ -81,7 +81,13 @@ test('what is not a schema or too large is refused', () => {
 test('unique items are compared by canonical form, in linear time', () => {
   const schema = compiled({ type: 'array', uniqueItems: true })
   assert.equal(schema.check([{ a: 1, b: 2 }, { a: 1 }]), undefined)
-  assert.equal(schema.check([{ a: 1, b: 2 }, { b: 2, a: 1 }])?.keyword, 'uniqueItems')
+  assert.equal(
+    schema.check([
+      { a: 1, b: 2 },
+      { b: 2, a: 1 },
+    ])?.keyword,
+    'uniqueItems',
+  )
   const many = Array.from({ length: 30_000 }, (_, index) => [index])
   assert.equal(schema.check(many), undefined)
 })
