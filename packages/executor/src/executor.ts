@@ -3,11 +3,18 @@ import {
   canonicalize,
   type InvokeAnswer,
   type Profile,
+  storedKey,
   subject,
   type TenantId,
   utf8Encode,
 } from '@trustgw/protocol'
-import type { AuditWriter, Bus, BusSubscription, Logger } from '@trustgw/runtime'
+import {
+  type AuditWriter,
+  type Bus,
+  BusFault,
+  type BusSubscription,
+  type Logger,
+} from '@trustgw/runtime'
 import { type AdmissionDeps, clearAction, type RefusedGrant } from './admit/admission.ts'
 import type { ClearedAction } from './admit/check-approvals.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
@@ -84,8 +91,9 @@ export class Executor {
   }
 
   /**
-   * Answers one granted action: `claimed` also for one that this process has claimed already, whose
-   * tool is not entered again; its result is published once more when there is one.
+   * Answers one granted action: `claimed` also for one that was claimed before, here or by another
+   * executor: its tool is not entered again, the audit says why, and its result is published once
+   * more when this process has it.
    */
   async invoke(tenant: TenantId, bytes: Uint8Array): Promise<InvokeAnswer> {
     if (this.#stopping.signal.aborted) return answerOf(refused('executor_stopping'))
@@ -102,7 +110,22 @@ export class Executor {
     const underWay = this.#claiming.get(action_id)
     const claim = underWay ?? this.#claimAndRun(action_id, token)
     const problem = await claim
-    return problem === undefined ? { status: 'claimed' } : this.#refuse(tenant, problem, action_id)
+    if (problem === undefined) return { status: 'claimed' }
+    const answer = this.#refuse(tenant, problem, action_id)
+    return (await this.#isClaimed(problem, tenant, action_id)) ? { status: 'claimed' } : answer
+  }
+
+  /** Whether the action is another claim's, whose result will come: then it is not refused. */
+  async #isClaimed(problem: Refused, tenant: TenantId, action: ActionId): Promise<boolean> {
+    if (problem.reason === 'action_claimed') return true
+    if (problem.reason !== 'grant_used') return false
+    const { journal, sha256 } = this.#deps.claiming
+    try {
+      return (await journal.read(`${tenant}.${storedKey(sha256, action)}`)) !== undefined
+    } catch (error) {
+      if (error instanceof BusFault) return true
+      throw error
+    }
   }
 
   #claimAndRun(action: ActionId, token: ClearedAction): Promise<Refused | undefined> {

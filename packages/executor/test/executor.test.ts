@@ -291,18 +291,33 @@ test('a grant that comes again never enters the tool again; its result is publis
   })
 })
 
-test('grant_used, action_claimed: what another executor claimed stays refused', async () => {
+test('grant_used, action_claimed: what another process claimed is not entered again', async () => {
   await withBench({}, async (bench) => {
     const action = await bench.granted()
     await bench.invoke(action)
     await until(() => bench.results().length === 1)
     await bench.running().stop()
     await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
-    const replay = await bench.invoke(action)
-    assert.deepEqual(replay, { status: 'refused', reason: 'grant_used', retryable: false })
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
     const fresh = await bench.granted({ decision: action.decision })
-    const second = await bench.invoke(fresh)
-    assert.deepEqual(second, { status: 'refused', reason: 'action_claimed', retryable: false })
+    assert.deepEqual(await bench.invoke(fresh), { status: 'claimed' })
+    await bench.running().stop()
+    const refusals = (await bench.events()).filter(({ type }) => type === 'admission_refused')
+    const reasons = refusals.map(({ payload }) => payload['reason'])
+    assert.deepEqual(reasons, ['grant_used', 'action_claimed'])
+    assert.equal(bench.paid(), 1)
+  })
+})
+
+test('grant_used: a grant for another action under a used nonce is refused for good', async () => {
+  await withBench({}, async (bench) => {
+    const action = await bench.granted()
+    await bench.invoke(action)
+    await until(() => bench.results().length === 1)
+    const jti = bench.results()[0]?.jti
+    assert.ok(jti !== undefined)
+    const other = await bench.invoke(await bench.granted({ claims: { jti } }))
+    assert.deepEqual(other, { status: 'refused', reason: 'grant_used', retryable: false })
     assert.equal(bench.paid(), 1)
   })
 })

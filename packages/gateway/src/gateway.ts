@@ -15,6 +15,7 @@ import {
   type Proposal,
   principalText,
   type Sha256,
+  type TenantId,
   utf8Length,
 } from '@trustgw/protocol'
 import {
@@ -45,7 +46,15 @@ import type { RegisteredTool, ToolDirectory } from './registry/tool-directory.ts
 /** How often a waiting caller is told of the state, and stored state is looked at again. */
 const WAIT_TURN_MS = 2_000
 /** Rounds of looking and pointing before a contended key is given up. */
-const POINT_TRIES = 8
+const POINT_TRIES = 6
+const POINT_PAUSE_MS = 10
+const MINE = { kind: 'mine' } as const
+
+type Claimed =
+  | typeof MINE
+  | { readonly kind: 'found'; readonly stored: StoredAction }
+  | { readonly kind: 'adopt'; readonly action_id: ActionId }
+  | { readonly kind: 'conflict' }
 
 export interface GatewayDeps {
   readonly store: ActionStore
@@ -181,60 +190,51 @@ export class Gateway implements GatewayApi {
   ): Promise<{ stored: StoredAction; joined: boolean } | { reason: CallRefusal }> {
     const { store, orchestrator } = this.#deps
     const same = store.sameness(proposal.tool_id, proposal.input_hash)
-    if (proposal.client_key !== null) {
-      const key = store.clientKey(proposal.principal, proposal.client_key)
-      const found = await this.#claim(key, { action_id: proposal.action_id, same }, () => true)
-      if (found !== undefined && found.reference.same !== same) return { reason: 'key_conflict' }
-      if (found?.stored !== undefined) return { stored: found.stored, joined: true }
-    }
     const decision = orchestrator.decide(proposal, tool)
-    if (proposal.client_key === null && decision.effect !== 'allow' && decision.effect !== 'deny') {
-      const key = store.joinKey(proposal.principal, same)
-      const joinable = (action: StoredAction): boolean =>
-        action.record.state.kind === 'pending_approval'
-      const found = await this.#claim(key, { action_id: proposal.action_id, same }, joinable)
-      if (found?.stored !== undefined) return { stored: found.stored, joined: true }
-    }
-    const stored = await orchestrator.accept(proposal, decision, summary(tool, decision, args))
-    return stored === undefined ? { reason: 'unavailable' } : { stored, joined: false }
+    const key = indexKey(store, proposal, decision, same)
+    const claim = key === undefined ? MINE : await this.#claim(key, proposal, same)
+    if (claim.kind === 'conflict') return { reason: 'key_conflict' }
+    if (claim.kind === 'found') return { stored: claim.stored, joined: true }
+    // An action that was pointed at and never came to be is taken over under its own id, so that a
+    // slow first try and this one cannot both become actions.
+    const own = claim.kind === 'adopt'
+    const accepted = own ? { ...proposal, action_id: claim.action_id } : proposal
+    const judged = own ? orchestrator.decide(accepted, tool) : decision
+    const stored = await orchestrator.accept(accepted, judged, summary(tool, judged, args))
+    if (stored !== undefined) return { stored, joined: false }
+    const winner = await orchestrator.current(proposal.tenant, accepted.action_id)
+    return winner === undefined ? { reason: 'unavailable' } : { stored: winner, joined: true }
   }
 
   /**
-   * Points the key at this action; the action that it points at already, where that one is there
-   * and wanted. A key that points at an action which never came to be is taken over.
+   * Points the key at this action, unless it points at one already: with a client key at any, else
+   * at one that is still pending.
    */
-  async #claim(
-    key: string,
-    mine: Reference,
-    wanted: (action: StoredAction) => boolean,
-  ): Promise<{ reference: Reference; stored: StoredAction | undefined } | undefined> {
-    const tenant = key.slice(0, key.indexOf('.'))
+  async #claim(key: string, proposal: Proposal, same: Reference['same']): Promise<Claimed> {
+    const mine = { action_id: proposal.action_id, same }
     for (let turn = 0; turn < POINT_TRIES; turn += 1) {
       const found = await this.#deps.store.reference(key)
       if (found !== undefined) {
-        if (found.reference.same !== mine.same)
-          return { reference: found.reference, stored: undefined }
-        const stored = await this.#pointedAt(tenant, found.reference.action_id, turn)
-        if (stored === 'coming') continue
-        if (stored !== undefined && wanted(stored)) return { reference: found.reference, stored }
+        if (found.reference.same !== same) return { kind: 'conflict' }
+        const stored = await this.#pointedAt(proposal.tenant, found.reference.action_id)
+        if (stored === undefined) return { kind: 'adopt', action_id: found.reference.action_id }
+        if (proposal.client_key !== null || stored.record.state.kind === 'pending_approval') {
+          return { kind: 'found', stored }
+        }
       }
-      if (await this.#deps.store.point(key, mine, found?.revision)) return undefined
+      if (await this.#deps.store.point(key, mine, found?.revision)) return MINE
     }
     throw new BusFault('store_ambiguous', 'a key is contended')
   }
 
   /** An action that was pointed at a moment ago may be about to be stored: look a few times. */
-  async #pointedAt(
-    tenant: string,
-    id: ActionId,
-    turn: number,
-  ): Promise<StoredAction | 'coming' | undefined> {
-    const parsed = this.#deps.tools.tenant(tenant)
-    if (parsed === undefined) return undefined
-    const stored = await this.#deps.orchestrator.current(parsed, id)
-    if (stored !== undefined || turn >= POINT_TRIES / 2) return stored
-    await this.#deps.clock.sleep(20 * (turn + 1))
-    return 'coming'
+  async #pointedAt(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
+    for (let turn = 1; turn <= POINT_TRIES; turn += 1) {
+      const stored = await this.#deps.orchestrator.current(tenant, id)
+      if (stored !== undefined || turn === POINT_TRIES) return stored
+      await this.#deps.clock.sleep(POINT_PAUSE_MS * turn)
+    }
+    return undefined
   }
 
   async #wait(start: StoredAction, joined: boolean, hold: Hold): Promise<ActionView> {
@@ -268,6 +268,18 @@ export class Gateway implements GatewayApi {
       return { ok: false, reason, ...(detail === undefined ? {} : { detail }) }
     })
   }
+}
+
+/** By which index a repeat of this proposal finds it; none for what is decided at once. */
+function indexKey(
+  store: ActionStore,
+  proposal: Proposal,
+  decision: DecisionRecord,
+  same: Reference['same'],
+): string | undefined {
+  if (proposal.client_key !== null) return store.clientKey(proposal.principal, proposal.client_key)
+  const gated = decision.effect !== 'allow' && decision.effect !== 'deny'
+  return gated ? store.joinKey(proposal.principal, same) : undefined
 }
 
 function summary(tool: RegisteredTool, decision: DecisionRecord, args: Json): ActionRecord['tool'] {

@@ -243,8 +243,8 @@ test('a message that is no event is recorded with its problem, and verify report
     const publisher = link.publisher({ stream: 'AUDIT' })
     const send = (subject: string, text: string): Promise<unknown> =>
       publisher.publishStored(subject, Buffer.from(text), { msgId: `${subject}${text.length}` })
-    await send('audit.v1.acme.gateway.proposed', 'not json')
-    await send('audit.v1.acme.gateway.proposed', 'x'.repeat(20_000))
+    await send('audit.v1.acme.edge.proposed', 'not json')
+    await send('audit.v1.acme.edge.proposed', 'x'.repeat(20_000))
     await send('audit.v1.nobody.gateway.proposed', '{}')
     await send('audit.v1.odd', '{}')
     await tellStory(world)

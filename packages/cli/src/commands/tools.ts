@@ -122,24 +122,38 @@ async function listTools(context: Context): Promise<number> {
 }
 
 async function runTool(context: Context): Promise<number> {
+  const wait = context.flags['no-wait'] !== true
+  const first = await call(
+    context,
+    'POST',
+    '/v1/actions/propose',
+    proposalOf(context, wait ? WAIT_MS : 0),
+  )
+  const view = viewOf(first)
+  if (view === undefined) return refused(context, first)
+  return show(context, wait ? await ended(context, view) : view)
+}
+
+function proposalOf(context: Context, wait_ms: number): string {
   const [tool, text = '{}'] = context.positionals
   if (tool === undefined) throw new UsageFault('which tool? see trustgw tool list')
   const args = parseJsonObject(text)
-  if (!args.ok)
-    throw new UsageFault(
-      `the arguments are not a JSON object (${args.reason} ${args.detail ?? ''})`,
-    )
-  const hold = context.flags['no-wait'] === true ? 0 : WAIT_MS
-  const body = canonicalize({ tool, arguments: args.value, wait_ms: hold })
-  const first = await call(context, 'POST', '/v1/actions/propose', body)
-  let view = viewOf(first)
-  if (view === undefined) return refused(context, first)
-  if (hold > 0 && view.poll_after_s !== null) waitingNote(context, view)
-  while (hold > 0 && view.poll_after_s !== null && view.status !== 'needs_human') {
+  if (args.ok) return canonicalize({ tool, arguments: args.value, wait_ms })
+  throw new UsageFault(`the arguments are not a JSON object (${args.reason} ${args.detail ?? ''})`)
+}
+
+async function ended(context: Context, first: ActionView): Promise<ActionView> {
+  let view = first
+  if (isWaiting(view)) waitingNote(context, view)
+  while (isWaiting(view)) {
     const next = await call(context, 'GET', `/v1/actions/${view.action_id}?wait=25s`)
     view = viewOf(next) ?? view
   }
-  return show(context, view)
+  return view
+}
+
+function isWaiting(view: ActionView): boolean {
+  return view.poll_after_s !== null && view.status !== 'needs_human'
 }
 
 function viewOf(answer: Answer): ActionView | undefined {
@@ -152,21 +166,35 @@ function waitingNote(context: Context, view: ActionView): void {
   err(style.dim(`${view.action_id} ${view.status}: ${visible(view.reason ?? 'waiting')} …`))
 }
 
+/** Every state of an action as the exit code of `tool run`. */
+const EXIT_OF_STATE: { readonly [S in ActionView['status']]?: number } = {
+  succeeded: EXIT_DONE,
+  reconciled_succeeded: EXIT_DONE,
+  denied: EXIT_REFUSED,
+  refused: EXIT_REFUSED,
+  cancelled: EXIT_CANCELLED,
+  expired: EXIT_CANCELLED,
+  failed: EXIT_FAILED,
+  reconciled_failed: EXIT_FAILED,
+  unknown_outcome: EXIT_FAILED,
+  needs_human: EXIT_FAILED,
+}
+
 function show(context: Context, view: ActionView): number {
+  // What still waits was asked for with --no-wait: the answer is the action id.
+  const code = EXIT_OF_STATE[view.status] ?? EXIT_DONE
+  if (context.json) context.terminal.out(canonicalize({ ...view }))
+  else showText(context, view, code)
+  return code
+}
+
+function showText(context: Context, view: ActionView, code: number): void {
   const { terminal } = context
-  if (context.json) terminal.out(canonicalize({ ...view }))
-  else {
-    const { good, bad, warn } = terminal.style
-    const paint = view.status === 'succeeded' ? good : view.poll_after_s === null ? bad : warn
-    terminal.err(
-      `${paint(view.status)} ${view.action_id}${view.reason === null ? '' : `: ${visible(view.reason)}`}`,
-    )
-    if (view.result !== null) terminal.out(JSON.stringify(view.result, null, 2))
-  }
-  if (view.status === 'succeeded' || view.status === 'reconciled_succeeded') return EXIT_DONE
-  if (view.status === 'denied' || view.status === 'refused') return EXIT_REFUSED
-  if (view.status === 'cancelled' || view.status === 'expired') return EXIT_CANCELLED
-  return view.poll_after_s === null ? EXIT_FAILED : EXIT_DONE
+  const { good, bad, warn } = terminal.style
+  const paint = code !== EXIT_DONE ? bad : view.poll_after_s === null ? good : warn
+  const reason = view.reason === null ? '' : `: ${visible(view.reason)}`
+  terminal.err(`${paint(view.status)} ${view.action_id}${reason}`)
+  if (view.result !== null) terminal.out(JSON.stringify(view.result, null, 2))
 }
 
 function refused(context: Context, answer: Answer): number {

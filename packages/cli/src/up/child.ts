@@ -45,6 +45,8 @@ const RESTART_MAX_MS = 10_000
 const STEADY_MS = 30_000
 const LAST_LINES = 12
 
+const nothing = (): void => undefined
+
 /**
  * One service process. It says `{kind: "ready"}` over its channel when it is; it ends by itself when
  * the channel closes, so it never outlives the supervisor. One that dies is started again.
@@ -167,7 +169,6 @@ export class Child {
     this.#restarts += 1
     this.#change('restarting')
     this.#timer = setTimeout(() => {
-      const nothing = (): void => undefined
       this.#spawn(nothing, nothing)
     }, this.#pause)
   }

@@ -71,8 +71,13 @@ export type AdmissionReason = (typeof OWN_REASONS)[number] | AssertionReason
 /** Every reason why a granted action is not admitted, by step of spec/protocol.md §4. */
 export const ADMISSION_REASONS: readonly AdmissionReason[] = [...OWN_REASONS, ...ASSERTION_REASONS]
 
-/** Nothing was entered and the same grant may come again. All other refusals are final. */
+/**
+ * Nothing was claimed for good, and this action may come again, with this grant or the next one.
+ * All other refusals are final.
+ */
 export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
+  'grant_not_yet_valid',
+  'grant_expired',
   'store_unreachable',
   'journal_unwritable',
   'audit_unreachable',

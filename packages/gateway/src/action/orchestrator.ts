@@ -45,7 +45,7 @@ const DISPATCH_RETRY_MS = 400
 const RECOVER_RETRY_MS = 1_000
 const TIMER_MAX_MS = 2_000_000_000
 /** Actions whose latest form is kept in memory for those who wait. */
-const LATEST_MAX = 4_096
+const LATEST_MAX = 1_024
 
 export interface OrchestratorDeps {
   readonly store: ActionStore

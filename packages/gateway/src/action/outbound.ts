@@ -28,8 +28,8 @@ import { actionEvent } from './view.ts'
 const INVOKE_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 3_000
 const REQUEST_RETRY_MS = 1_000
-/** How long an executor may take for a tool before nobody waits for its result any more. */
-const RESULT_WITHIN_MS = 180_000
+/** Longer than any tool may run: after it nobody waits for a result any more. */
+const RESULT_WITHIN_MS = 960_000
 
 /** What the executor said to a grant; `later`: nothing was claimed, the same grant may be sent again. */
 export type InvokeOutcome =

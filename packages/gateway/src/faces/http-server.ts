@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Clock, Logger } from '@trustgw/runtime'
 import type { Caller } from '../agents/caller.ts'
 import type { GatewayApi } from '../gateway-api.ts'
@@ -40,7 +40,8 @@ export class HttpServer {
   readonly #deps: HttpServerDeps
   readonly #server: Server
   readonly #draining = new AbortController()
-  readonly #open = new Set<ServerResponse>()
+  /** Connections on which no request has begun; Node does not count them as idle. */
+  readonly #unused = new Set<Socket>()
 
   constructor(deps: HttpServerDeps) {
     this.#deps = deps
@@ -55,6 +56,10 @@ export class HttpServer {
       (request, response) => void this.#take(request, response),
     )
     this.#server.maxConnections = CONNECTIONS_MAX
+    this.#server.on('connection', (socket: Socket) => {
+      this.#unused.add(socket)
+      socket.once('close', () => this.#unused.delete(socket))
+    })
     this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
       response.writeContinue()
       void this.#take(request, response)
@@ -81,6 +86,7 @@ export class HttpServer {
       this.#server.close(() => resolve())
     })
     this.#server.closeIdleConnections()
+    for (const socket of this.#unused) socket.destroy()
     const cancel = this.#deps.clock.setTimer(drainMs, () => this.#server.closeAllConnections())
     await closed
     cancel()
@@ -88,14 +94,13 @@ export class HttpServer {
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
-    this.#open.add(response)
+    this.#unused.delete(request.socket)
     response.on('close', () => {
-      this.#open.delete(response)
       gone.abort()
+      if (this.#draining.signal.aborted) setImmediate(() => this.#server.closeIdleConnections())
     })
     request.on('error', () => gone.abort())
     response.on('error', () => gone.abort())
-    if (this.#draining.signal.aborted) response.shouldKeepAlive = false
     let reply: Reply
     try {
       reply = await this.#answer(request, gone.signal)
@@ -103,6 +108,7 @@ export class HttpServer {
       this.#deps.log.error('http_request_failed', { error: nameOf(error) })
       reply = problem('internal')
     }
+    if (this.#draining.signal.aborted) response.shouldKeepAlive = false
     await sendReply(response, reply, gone.signal)
   }
 
@@ -129,7 +135,8 @@ export class HttpServer {
         allow: Object.keys(route.methods).join(', '),
       })
     }
-    if (route.auth === 'none') return (await route.methods[method]?.(exchange)) ?? problem('internal')
+    if (route.auth === 'none')
+      return (await route.methods[method]?.(exchange)) ?? problem('internal')
     const key = bearerKey(exchange.headers)
     const caller = key === undefined ? undefined : this.#deps.api.authenticate(key, route.source)
     if (caller === undefined) return this.#notAuthenticated()

@@ -28,10 +28,15 @@ export async function readJsonBody(
     return { ok: false, reason: 'content_type_refused' }
   }
   if (request.headers['content-encoding'] !== undefined) {
-    return { ok: false, reason: 'content_type_refused', detail: 'Content-Encoding is not supported' }
+    return {
+      ok: false,
+      reason: 'content_type_refused',
+      detail: 'Content-Encoding is not supported',
+    }
   }
   const bytes = await readBytes(request, maxBytes)
-  if (typeof bytes === 'string') return { ok: false, reason: bytes, detail: `at most ${maxBytes} bytes` }
+  if (typeof bytes === 'string')
+    return { ok: false, reason: bytes, detail: `at most ${maxBytes} bytes` }
   const parsed = parseJsonObject(bytes, { maxBytes })
   if (parsed.ok) return parsed
   const at = byteOffset(bytes, parsed.detail)

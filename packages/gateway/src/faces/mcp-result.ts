@@ -1,8 +1,8 @@
 import {
+  type ActionView,
   asObject,
   isJsonArray,
   isJsonObject,
-  type ActionView,
   type Json,
   type JsonObject,
   utf8Length,
@@ -31,7 +31,9 @@ const BLOCKS_MAX = 256
 function unfinished(view: ActionView): McpToolResult {
   const pending = view.status === 'pending_approval'
   const until =
-    view.expires_at === null ? '' : ` They can decide until ${new Date(view.expires_at).toISOString()}.`
+    view.expires_at === null
+      ? ''
+      : ` They can decide until ${new Date(view.expires_at).toISOString()}.`
   const state = pending
     ? `This call waits for the approval of a person.${until}`
     : `This call was accepted and has not ended yet.`
@@ -104,7 +106,8 @@ const REFUSALS: { readonly [R in CallRefusal]: string } = {
   arguments_too_large: 'The arguments are too large.',
   key_conflict: 'The idempotency key was used for another call.',
   unknown_action: 'There is no such action.',
-  unavailable: 'Nothing was accepted: a part that must decide or record is not reachable. Try again later.',
+  unavailable:
+    'Nothing was accepted: a part that must decide or record is not reachable. Try again later.',
 }
 
 export function errorResult(code: string, text: string): McpToolResult {

@@ -1,6 +1,6 @@
 import type { Caller } from '../agents/caller.ts'
-import { jsonRpcError } from './json-rpc.ts'
 import type { BodyOutcome } from './json-body.ts'
+import { jsonRpcError } from './json-rpc.ts'
 import type { McpExchange, McpFace } from './mcp-face.ts'
 import { PROBLEMS, problem, type Reply } from './problem.ts'
 import type { Exchange, KeyRoute } from './route.ts'

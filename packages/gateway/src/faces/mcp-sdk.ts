@@ -12,12 +12,12 @@ import {
 } from '@modelcontextprotocol/server'
 import { asObject, type JsonObject } from '@trustgw/protocol'
 import type { Clock, Logger, Random } from '@trustgw/runtime'
+import { jsonRpcError } from './json-rpc.ts'
 import { linkSignals } from './linked-signal.ts'
 import type { McpExchange, McpFace } from './mcp-face.ts'
 import { type McpSession, toCallToolResult, toTools } from './mcp-sdk-types.ts'
 import { McpSessions } from './mcp-sessions.ts'
 import type { McpAnswer, McpCall, McpScope, McpSurface, OpenPage } from './mcp-surface.ts'
-import { jsonRpcError } from './json-rpc.ts'
 
 export interface SdkMcpFaceDeps {
   readonly surface: McpSurface
@@ -111,7 +111,12 @@ export class SdkMcpFace implements McpFace {
     const { principal } = exchange.caller
     const session = this.#sessions.find(id, principal, place(exchange))
     return session === undefined
-      ? jsonRpcError(404, -32_001, 'The session is unknown or over: initialize again', 'session_unknown')
+      ? jsonRpcError(
+          404,
+          -32_001,
+          'The session is unknown or over: initialize again',
+          'session_unknown',
+        )
       : this.#serve(session, exchange)
   }
 
@@ -226,7 +231,10 @@ export class SdkMcpFace implements McpFace {
     const { name, arguments: given = {} } = params
     const args = asObject(given)
     if (typeof name !== 'string' || args === undefined) {
-      throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'tools/call takes name and arguments')
+      throw new ProtocolError(
+        ProtocolErrorCode.InvalidParams,
+        'tools/call takes name and arguments',
+      )
     }
     const link = linkSignals(context.mcpReq.signal, exchange.gone, exchange.draining)
     try {

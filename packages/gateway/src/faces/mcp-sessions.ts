@@ -1,4 +1,4 @@
-import { base64urlEncode, principalText, type Principal } from '@trustgw/protocol'
+import { base64urlEncode, type Principal, principalText } from '@trustgw/protocol'
 import type { Clock, Random } from '@trustgw/runtime'
 
 /** A session that nobody used for this long is over. */

@@ -11,6 +11,7 @@ import {
 import type { Caller } from '../agents/caller.ts'
 import type { CallOutcome, GatewayApi, Hold } from '../gateway-api.ts'
 import type { McpContexts } from './mcp-contexts.ts'
+import { DISCOVERY_TOOLS, STATUS_TOOL } from './mcp-meta-tools.ts'
 import {
   errorResult,
   type McpToolResult,
@@ -19,7 +20,6 @@ import {
   valueResult,
 } from './mcp-result.ts'
 import { bundleTools, findTool, type McpTool } from './mcp-tools.ts'
-import { DISCOVERY_TOOLS, STATUS_TOOL } from './mcp-meta-tools.ts'
 import { visibleText } from './visible-text.ts'
 
 /** How long a call is held (spec/protocol.md §8); below every known client's own limit. */

@@ -115,7 +115,9 @@ export class NatsFace {
     if (verb === 'action_propose') return this.#propose(caller, body)
     if (verb === 'tools_list') {
       const empty = Object.keys(body).length === 0
-      return empty ? { ok: true, value: toolsJson(api, caller) } : { ok: false, reason: 'body_invalid' }
+      return empty
+        ? { ok: true, value: toolsJson(api, caller) }
+        : { ok: false, reason: 'body_invalid' }
     }
     return asQuery(body, (id, ms) =>
       verb === 'action_cancel' ? api.cancel(caller, id) : api.get(caller, id, { ms, signal }),
@@ -192,4 +194,3 @@ function answerBytes(request: string, handled: Handled): readonly [Uint8Array, s
 function encode(answer: BusAnswer): Uint8Array {
   return utf8Encode(JSON.stringify(answer))
 }
-

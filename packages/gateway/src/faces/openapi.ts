@@ -40,7 +40,10 @@ function paths(): JsonObject {
       post: operation({
         summary: 'Propose a tool call',
         parameters: [IDEMPOTENCY_KEY],
-        requestBody: { required: true, content: { 'application/json': schema(ref('ProposeRequest')) } },
+        requestBody: {
+          required: true,
+          content: { 'application/json': schema(ref('ProposeRequest')) },
+        },
         answers: ACTION_ANSWERS,
         problems: [
           ...['json_refused', 'body_invalid', 'key_mismatch', 'unknown_tool'],

@@ -85,7 +85,12 @@ export function jsonReply(
   body: Json,
   headers: Readonly<Record<string, string>> = {},
 ): Reply {
-  return { status, body, headers: { 'content-type': 'application/json', ...headers }, outcome: 'ok' }
+  return {
+    status,
+    body,
+    headers: { 'content-type': 'application/json', ...headers },
+    outcome: 'ok',
+  }
 }
 
 const CALL_PROBLEMS: { readonly [R in CallRefusal]: ProblemCode } = {

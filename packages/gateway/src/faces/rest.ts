@@ -1,14 +1,14 @@
 import {
   type ActionId,
   type ActionView,
+  CLIENT_KEY_MAX_CHARS,
   contractJson,
   HOLD_MAX_MS,
   type JsonObject,
-  parseActionId,
   type ProposeRequest,
+  parseActionId,
   proposeRequestShape,
   readShape,
-  CLIENT_KEY_MAX_CHARS,
 } from '@trustgw/protocol'
 import type { Caller } from '../agents/caller.ts'
 import type { CallOutcome, GatewayApi } from '../gateway-api.ts'

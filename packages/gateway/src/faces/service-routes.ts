@@ -32,11 +32,16 @@ export function serviceRoutes(deps: ServiceRouteDeps): readonly OpenRoute[] {
       fromLoopback ? metricsReply(deps.metrics) : problem('not_found'),
     ),
     open(/^\/\.well-known\/jwks\.json$/, () =>
-      jsonReply(200, { keys: deps.grantKeys().map(jwk) }, { 'cache-control': 'public, max-age=60' }),
+      jsonReply(
+        200,
+        { keys: deps.grantKeys().map(jwk) },
+        { 'cache-control': 'public, max-age=60' },
+      ),
     ),
     open(
       /^\/\.well-known\/oauth-protected-resource(\/v1\/mcp(?:\/c\/[^/]+)?)?$/,
-      ({ captured: [path = '/v1/mcp'] }) => jsonReply(200, resourceMetadata(deps.publicUrl() + path)),
+      ({ captured: [path = '/v1/mcp'] }) =>
+        jsonReply(200, resourceMetadata(deps.publicUrl() + path)),
     ),
     open(/^\/v1\/openapi\.json$/, () =>
       jsonReply(200, openApiDocument({ publicUrl: deps.publicUrl(), version: deps.version })),
@@ -57,7 +62,14 @@ function metricsReply(metrics: MetricsBook): Reply {
 
 /** RFC 8037 §2. */
 function jwk(key: PublicKey): JsonObject {
-  return { kty: 'OKP', crv: 'Ed25519', x: base64urlEncode(key.publicKey), kid: key.kid, use: 'sig', alg: 'EdDSA' }
+  return {
+    kty: 'OKP',
+    crv: 'Ed25519',
+    x: base64urlEncode(key.publicKey),
+    kid: key.kid,
+    use: 'sig',
+    alg: 'EdDSA',
+  }
 }
 
 /** RFC 9728 §2. No authorization server is named: this gateway takes API keys only. */

@@ -72,11 +72,6 @@ export class ToolDirectory {
     return this.#tenants.get(tenant)?.tools.get(toolId)
   }
 
-  /** A tenant of this installation by its slug. */
-  tenant(slug: string): TenantId | undefined {
-    return this.#deps.tenants.find((tenant) => tenant === slug)
-  }
-
   /** Every tool of a tenant, by id. */
   list(tenant: TenantId): readonly RegisteredTool[] {
     return [...(this.#tenants.get(tenant)?.tools.values() ?? [])].toSorted((a, b) =>

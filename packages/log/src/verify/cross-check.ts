@@ -3,6 +3,7 @@
  * without a grant, no grant without a recorded decision, no approval without a person's word at the
  * host. An event counts only from the component that may say it.
  */
+import { GRANTS_PER_ACTION_MAX } from '@trustgw/core'
 import type { AuditEvent, AuditEventType } from '@trustgw/protocol'
 import { componentOf } from '../store/entry.ts'
 import type { FindingPlace, Findings } from './report.ts'
@@ -159,8 +160,6 @@ function newStory(): Story {
   }
 }
 
-const GRANTS_KEPT_MAX = 16
-
 const LEARN: Partial<Record<AuditEventType, (story: Story, event: AuditEvent) => void>> = {
   evaluated: (story, { payload }) => {
     story.evaluated = true
@@ -174,7 +173,7 @@ const LEARN: Partial<Record<AuditEventType, (story: Story, event: AuditEvent) =>
   },
   grant_issued: (story, event) => {
     const jti = jtiOf(event) ?? ''
-    if (story.issued.length >= GRANTS_KEPT_MAX || story.issued.includes(jti)) return
+    if (story.issued.length >= GRANTS_PER_ACTION_MAX || story.issued.includes(jti)) return
     story.issued.push(jti)
     story.open.push(jti)
   },

@@ -15,9 +15,7 @@ export interface BuiltPage {
 
 /** Builds the page of the double into a folder of its own below `dist`. */
 export async function buildPage(): Promise<BuiltPage> {
-  const dist = fileURLToPath(new URL('dist', PACKAGE))
-  await mkdir(dist, { recursive: true })
-  const outDir = await mkdtemp(join(dist, 'double-'))
+  const outDir = await newFolder()
   await build({
     configFile: false,
     logLevel: 'warn',
@@ -26,7 +24,25 @@ export async function buildPage(): Promise<BuiltPage> {
     plugins: [react(), tailwindcss()],
     build: { outDir, emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   })
-  return { root: outDir, remove: () => rm(outDir, { recursive: true, force: true }) }
+  return built(outDir)
+}
+
+/** Builds the portal as it is served, into a folder of its own below `dist`. */
+export async function buildPortal(): Promise<BuiltPage> {
+  const outDir = await newFolder()
+  const configFile = fileURLToPath(new URL('vite.config.mjs', PACKAGE))
+  await build({ configFile, logLevel: 'warn', build: { outDir } })
+  return built(outDir)
+}
+
+async function newFolder(): Promise<string> {
+  const dist = fileURLToPath(new URL('dist', PACKAGE))
+  await mkdir(dist, { recursive: true })
+  return mkdtemp(join(dist, 'double-'))
+}
+
+function built(root: string): BuiltPage {
+  return { root, remove: () => rm(root, { recursive: true, force: true }) }
 }
 
 /** Folder for unpacked browsers and profiles. */

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
 import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
+import type { PortalLogin } from '@trustgw/testkit/bus-world'
 import { TENANT } from './fixtures.ts'
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -13,9 +14,13 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
-  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+function policyFor(busUrl: string): string {
+  return [
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:",
+    `font-src 'self'; connect-src 'self' ${busUrl}`,
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  ].join('; ')
+}
 
 /**
  * A DOUBLE of the host, for pictures and tests of the page alone: it answers from fixtures and
@@ -33,10 +38,13 @@ export class PortalDouble {
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
   approvalCredentials: string[] = []
+  /** A real bus behind the double: a fresh identity for each session answer. */
+  bus: { readonly url: string; readonly login: () => PortalLogin } | undefined
   /** Bodies of what was posted, by path. */
   readonly posted = new Map<string, unknown>()
   readonly #root: string
   readonly #server: Server
+  #cookie = ''
   readonly #streams = new Set<ServerResponse>()
 
   constructor(root: string) {
@@ -71,7 +79,7 @@ export class PortalDouble {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname
-    response.setHeader('content-security-policy', POLICY)
+    response.setHeader('content-security-policy', policyFor(this.bus?.url ?? ''))
     if (path === '/double/events') this.#stream(request, response)
     else if (path.startsWith('/api/')) await this.#api(path, request, response)
     else this.#file(path, response)
@@ -105,6 +113,8 @@ export class PortalDouble {
       return
     }
     const [status, body] = this.#answer(path, request.method ?? 'GET')
+    if (this.#cookie !== '') response.setHeader('set-cookie', this.#cookie)
+    this.#cookie = ''
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(JSON.stringify(body))
   }
@@ -143,15 +153,19 @@ export class PortalDouble {
 
   #session(): object {
     const now = Date.now()
+    const login = this.bus?.login()
+    if (login !== undefined) {
+      this.#cookie = `tg_bus=${login.jwt}; HttpOnly; SameSite=Strict; Path=/`
+    }
     return {
       person: this.person,
       tenant: TENANT,
       expires_at: now + 900_000,
       now,
       bus: {
-        url: 'ws://localhost:1',
+        url: this.bus?.url ?? 'ws://localhost:1',
         subject: 'ui.v1.acme.events',
-        inbox_prefix: '_INBOX.x',
+        inbox_prefix: login?.inboxPrefix ?? '_INBOX.x',
         user: 'U',
       },
     }

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { base64urlDecode, canonicalize, parseJson, readShape } from '@trustgw/protocol'
+import { PublicKeys } from '@trustgw/runtime'
+import { clearAction } from '../src/admit/admission.ts'
+import { ROOT } from './support/connectors.ts'
+import { type AdmissionVectors, vectorsShape } from './support/vectors.ts'
+import { NOW, PROFILE, TENANT, World } from './support/world.ts'
+
+async function load(name: string): Promise<AdmissionVectors> {
+  const text = await readFile(join(ROOT, 'vectors/admission', name))
+  const parsed = parseJson(text, { maxBytes: 4_000_000, maxDepth: 64 })
+  assert.ok(parsed.ok, 'strict JSON')
+  const read = readShape(vectorsShape, parsed.value)
+  assert.ok(read.ok, read.ok ? '' : read.detail)
+  return read.value
+}
+
+test('every vector of admission has the fate that it names', async () => {
+  const vectors = await load('approval.json')
+  assert.deepEqual([vectors.now_ms, vectors.profile, vectors.tenant], [NOW, PROFILE, TENANT])
+  const trust = new PublicKeys(
+    vectors.keys.map(({ kid, role, component, public: text }) => ({
+      kid,
+      role,
+      component,
+      publicKey: base64urlDecode(text) ?? new Uint8Array(),
+    })),
+  )
+  const encode = (value: Parameters<typeof canonicalize>[0]): Uint8Array =>
+    new TextEncoder().encode(canonicalize(value))
+  const deps = new World(vectors.contract).admission({
+    grantKeyFor: trust.keyFor({ role: 'grant', component: 'gateway' }),
+    auditKeyFor: trust.keyFor({ role: 'audit', component: 'gateway' }),
+    hostKeyFor: trust.keyFor({ role: 'host', component: 'host' }),
+    pins: { current: () => Promise.resolve({ ok: true, value: vectors.pins }) },
+    audit: {
+      getLast: () => Promise.resolve(undefined),
+      getBySeq: (seq) => {
+        const found = vectors.audit.find((entry) => entry.seq === seq)
+        return Promise.resolve(
+          found === undefined
+            ? undefined
+            : { seq, subject: found.subject, data: encode(found.event) },
+        )
+      },
+    },
+  })
+  assert.ok(vectors.cases.length >= 15)
+  for (const { name, message, expected } of vectors.cases) {
+    const outcome = await clearAction(encode(message), deps)
+    assert.equal(outcome.ok ? 'admitted' : outcome.reason, expected, name)
+  }
+})
