@@ -87,7 +87,7 @@ export function ensureBuild() {
   run(process.execPath, [join(ROOT, 'node_modules/@typescript/native/bin/tsc'), '-b'], 'the build')
   run(
     process.execPath,
-    [join(ROOT, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn', join(ROOT, 'packages/portal')],
+    [join(ROOT, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn', '--config', join(ROOT, 'packages/portal/vite.config.mjs')],
     'the build of the portal',
   )
   writeStamp(stamp, digest)

@@ -18,7 +18,7 @@ import {
 import { type AdmissionDeps, clearAction, type RefusedGrant } from './admit/admission.ts'
 import type { ClearedAction } from './admit/check-approvals.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
-import { type AdmissionReason, type Refused, refused, RETRYABLE_REASONS } from './admit/reasons.ts'
+import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
 import type { ResultOutbox } from './run/result-outbox.ts'
 import type { Runner } from './run/runner.ts'
 import type { WalRemains } from './run/wal.ts'

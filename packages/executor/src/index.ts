@@ -1,6 +1,7 @@
 export { ADMISSION_REASONS, type AdmissionReason, RETRYABLE_REASONS } from './admit/reasons.ts'
-export { formatProblem } from './connectors/toml-document.ts'
 export { loadManifests, type ManifestsOutcome } from './connectors/load-manifests.ts'
+export { formatProblem } from './connectors/toml-document.ts'
+export { ExecutorFault, type ExecutorFaultCode } from './executor-fault.ts'
 export { type Pin, pinShape } from './pins/pin.ts'
 export {
   addPin,
@@ -10,7 +11,6 @@ export {
   readPins,
   revokePin,
 } from './pins/pin-file.ts'
-export { ExecutorFault, type ExecutorFaultCode } from './executor-fault.ts'
 export {
   type ExecutorRunDeps,
   type ExecutorSettings,

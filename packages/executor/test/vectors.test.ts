@@ -6,11 +6,11 @@ import { base64urlDecode, canonicalize, parseJson, readShape } from '@trustgw/pr
 import { PublicKeys } from '@trustgw/runtime'
 import { clearAction } from '../src/admit/admission.ts'
 import { ROOT } from './support/connectors.ts'
+import { makeVectors } from './support/make-vectors.ts'
 import { type AdmissionVectors, vectorsShape } from './support/vectors.ts'
 import { NOW, PROFILE, TENANT, World } from './support/world.ts'
 
-async function load(name: string): Promise<AdmissionVectors> {
-  const text = await readFile(join(ROOT, 'vectors/admission', name))
+function readVectors(text: Uint8Array | string): AdmissionVectors {
   const parsed = parseJson(text, { maxBytes: 4_000_000, maxDepth: 64 })
   assert.ok(parsed.ok, 'strict JSON')
   const read = readShape(vectorsShape, parsed.value)
@@ -19,7 +19,14 @@ async function load(name: string): Promise<AdmissionVectors> {
 }
 
 test('every vector of admission has the fate that it names', async () => {
-  const vectors = await load('approval.json')
+  await check(readVectors(await readFile(join(ROOT, 'vectors/admission/approval.json'))))
+})
+
+test('vectors made of fresh keys and ids have the same fates', async () => {
+  await check(readVectors(JSON.stringify(await makeVectors())))
+})
+
+async function check(vectors: AdmissionVectors): Promise<void> {
   assert.deepEqual([vectors.now_ms, vectors.profile, vectors.tenant], [NOW, PROFILE, TENANT])
   const trust = new PublicKeys(
     vectors.keys.map(({ kid, role, component, public: text }) => ({
@@ -53,4 +60,4 @@ test('every vector of admission has the fate that it names', async () => {
     const outcome = await clearAction(encode(message), deps)
     assert.equal(outcome.ok ? 'admitted' : outcome.reason, expected, name)
   }
-})
+}

@@ -76,7 +76,10 @@ test('a body that is not declared as JSON is refused', async (t) => {
     const answer = await raw(faces, { 'content-type': type })
     assert.deepEqual([answer.status, answer.code], [415, 'content_type_refused'], type)
   }
-  assert.equal((await raw(faces, { 'content-type': 'application/json; charset=UTF-8' })).status, 200)
+  assert.equal(
+    (await raw(faces, { 'content-type': 'application/json; charset=UTF-8' })).status,
+    200,
+  )
   const packed = await raw(faces, { 'content-encoding': 'gzip' })
   assert.equal(packed.code, 'content_type_refused')
 })
@@ -142,20 +145,38 @@ test('a missing, a foreign and a revoked key get one and the same 401', async (t
     { authorization: `Basic ${KEY_A}` },
   ]
   for (const each of headers) {
-    const response = await faces.request(PROPOSE, { key: null, method: 'POST', body: READ, headers: each })
+    const response = await faces.request(PROPOSE, {
+      key: null,
+      method: 'POST',
+      body: READ,
+      headers: each,
+    })
     assert.equal(response.status, 401)
     seen.add(`${response.headers.get('www-authenticate')} ${await response.text()}`)
   }
-  const inQuery = await faces.request(`${PROPOSE}?api_key=${KEY_A}`, { key: null, method: 'POST', body: READ })
+  const inQuery = await faces.request(`${PROPOSE}?api_key=${KEY_A}`, {
+    key: null,
+    method: 'POST',
+    body: READ,
+  })
   seen.add(`${inQuery.headers.get('www-authenticate')} ${await inQuery.text()}`)
   assert.equal(seen.size, 1)
   const [only = ''] = seen
-  assert.ok(only.includes(`resource_metadata="${faces.faces.publicUrl}/.well-known/oauth-protected-resource"`))
+  assert.ok(
+    only.includes(
+      `resource_metadata="${faces.faces.publicUrl}/.well-known/oauth-protected-resource"`,
+    ),
+  )
 })
 
 test('there is no route that approves anything', async (t) => {
   const faces = await startFaces(t)
-  const paths = ['/v1/approvals', '/v1/approvals/x/approve', '/v1/actions/act_x/approve', '/approvals/x']
+  const paths = [
+    '/v1/approvals',
+    '/v1/approvals/x/approve',
+    '/v1/actions/act_x/approve',
+    '/approvals/x',
+  ]
   for (const path of [...paths, '/v1/actions/act_x/deny', '/v1/actions/act_x/decision']) {
     for (const method of ['GET', 'POST', 'PUT']) {
       const response = await faces.request(path, { method })

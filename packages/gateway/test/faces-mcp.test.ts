@@ -61,15 +61,23 @@ for (const era of ERAS) {
     const faces = await startFaces(t)
     const client = await connect(t, faces, era)
     const { tools } = await client.listTools()
-    assert.deepEqual(tools.map(({ name }) => name), META)
+    assert.deepEqual(
+      tools.map(({ name }) => name),
+      META,
+    )
     const bundles = await call(client, 'list_bundles')
     assert.deepEqual(
-      (bundles.structuredContent?.['bundles'] as { bundle: string }[]).map(({ bundle }) => bundle),
+      ((bundles.structuredContent?.['bundles'] ?? []) as { bundle: string }[]).map(
+        ({ bundle }) => bundle,
+      ),
       ['files', 'shop'],
     )
     const opened = await call(client, 'switch_context', { bundle: 'files' })
     const listed = opened.structuredContent?.['tools'] as { name: string }[]
-    assert.deepEqual(listed.map(({ name }) => name), ['files.read', 'files.slow'])
+    assert.deepEqual(
+      listed.map(({ name }) => name),
+      ['files.read', 'files.slow'],
+    )
     assert.ok(Number(opened.structuredContent?.['expires_at']) > Date.now())
     const context = String(opened.structuredContent?.['context'])
     const done = await call(client, 'call_tool', {
@@ -169,7 +177,10 @@ for (const era of ERAS) {
       { onprogress: ({ progress }) => seen.push(progress) },
     )
     assert.ok(seen.length >= 2)
-    assert.deepEqual(seen, seen.map((_, i) => i + 1))
+    assert.deepEqual(
+      seen,
+      seen.map((_, i) => i + 1),
+    )
   })
 
   test(`${era} era: a client that gives up detaches, and its action goes on waiting`, async (t) => {
@@ -190,7 +201,10 @@ for (const era of ERAS) {
     const action_id = String(pending.structuredContent?.['action_id'])
     for (const id of [action_id, 'act_x', '']) {
       const answer = await call(theirs, 'get_action_status', { action_id: id })
-      assert.deepEqual([answer.isError, answer.structuredContent], [true, { code: 'unknown_action' }])
+      assert.deepEqual(
+        [answer.isError, answer.structuredContent],
+        [true, { code: 'unknown_action' }],
+      )
     }
   })
 
@@ -202,7 +216,10 @@ for (const era of ERAS) {
     const args = { tool: 'files.read', arguments: {} }
     for (const handle of [context, 'ctx_made_up', '']) {
       const answer = await call(theirs, 'call_tool', { ...args, context: handle })
-      assert.deepEqual([answer.isError, answer.structuredContent], [true, { code: 'unknown_context' }])
+      assert.deepEqual(
+        [answer.isError, answer.structuredContent],
+        [true, { code: 'unknown_context' }],
+      )
     }
     const elsewhere = await call(mine, 'call_tool', { context, tool: 'shop.pay', arguments: {} })
     assert.deepEqual(elsewhere.structuredContent, { code: 'unknown_tool' })
@@ -218,7 +235,10 @@ for (const era of ERAS) {
         description: `Reads.${tag}\u200B Really.`,
         input_schema: {
           type: 'object',
-          properties: { p: { type: 'string', description: `a\u2066b`, 'x-mcp-header': 'P' }, q: true },
+          properties: {
+            p: { type: 'string', description: `a\u2066b`, 'x-mcp-header': 'P' },
+            q: true,
+          },
         },
       }),
     ]
@@ -270,7 +290,10 @@ test('newer era: the list never changes because of an earlier request', async (t
   const client = await connect(t, faces, 'newer')
   await openContext(client, 'shop')
   const { tools } = await client.listTools()
-  assert.deepEqual(tools.map(({ name }) => name), META)
+  assert.deepEqual(
+    tools.map(({ name }) => name),
+    META,
+  )
   await assert.rejects(call(client, 'shop.pay'), /no such tool/)
 })
 
@@ -288,11 +311,17 @@ test('older era: a switch narrows the list of its own session and announces it',
     (await client.listTools()).tools.map(({ name }) => name),
     [...META, 'shop.forbidden', 'shop.pay'],
   )
-  assert.deepEqual((await other.listTools()).tools.map(({ name }) => name), META)
+  assert.deepEqual(
+    (await other.listTools()).tools.map(({ name }) => name),
+    META,
+  )
   assert.equal((await call(client, 'shop.forbidden')).isError, true)
   await openContext(client, 'files')
   const { tools } = await client.listTools()
-  assert.deepEqual(tools.map(({ name }) => name), [...META, 'files.read', 'files.slow'])
+  assert.deepEqual(
+    tools.map(({ name }) => name),
+    [...META, 'files.read', 'files.slow'],
+  )
 })
 
 test('a context handle expires, and a principal has no more than 32', async () => {

@@ -62,7 +62,10 @@ test('an action of another principal is an unknown one, to read and to cancel', 
   for (const path of [id, 'act_00000000000000000000000000', 'act_nonsense']) {
     const read = await faces.request(`/v1/actions/${path}`, { key: KEY_B })
     answers.add(`${read.status} ${await read.text()}`)
-    const cancelled = await faces.request(`/v1/actions/${path}/cancel`, { key: KEY_B, method: 'POST' })
+    const cancelled = await faces.request(`/v1/actions/${path}/cancel`, {
+      key: KEY_B,
+      method: 'POST',
+    })
     answers.add(`${cancelled.status} ${await cancelled.text()}`)
   }
   assert.equal(answers.size, 1)
@@ -120,9 +123,20 @@ test('refusals of the control plane keep their codes', async (t) => {
 test('a query that means nothing is refused', async (t) => {
   const faces = await startFaces(t)
   const id = 'act_00000000000000000000000000'
-  for (const query of ['wait=56s', 'wait=-1s', 'wait=5', 'wait=5s&wait=6s', 'key=x', 'wait=5s&x=1']) {
+  for (const query of [
+    'wait=56s',
+    'wait=-1s',
+    'wait=5',
+    'wait=5s&wait=6s',
+    'key=x',
+    'wait=5s&x=1',
+  ]) {
     const response = await faces.request(`/v1/actions/${id}?${query}`)
-    assert.deepEqual([response.status, (await jsonOf(response))['code']], [400, 'query_invalid'], query)
+    assert.deepEqual(
+      [response.status, (await jsonOf(response))['code']],
+      [400, 'query_invalid'],
+      query,
+    )
   }
 })
 
@@ -147,7 +161,10 @@ test('the service routes answer without a key and say nothing of tenants', async
   assert.equal((await open('/ready')).status, 503)
   const jwks = await jsonOf(await open('/.well-known/jwks.json'))
   const [key] = jwks['keys'] as Record<string, unknown>[]
-  assert.deepEqual([key?.['kty'], key?.['crv'], key?.['kid'], key?.['d']], ['OKP', 'Ed25519', 'grant-1', undefined])
+  assert.deepEqual(
+    [key?.['kty'], key?.['crv'], key?.['kid'], key?.['d']],
+    ['OKP', 'Ed25519', 'grant-1', undefined],
+  )
   const metadata = await jsonOf(await open('/.well-known/oauth-protected-resource'))
   assert.equal(metadata['resource'], `${faces.faces.publicUrl}/v1/mcp`)
   const inBundle = await jsonOf(await open('/.well-known/oauth-protected-resource/v1/mcp/c/shop'))
@@ -219,12 +236,16 @@ async function conforms(document: OpenApi, response: Response, call: string): Pr
   assert.ok(described, `${call} answers ${response.status}, which is not described`)
   const type = response.headers.get('content-type') ?? ''
   const name = described.content[type]?.schema.$ref.split('/').at(-1)
-  assert.ok(name, `${call}: ${type} is not described`)
+  assert.ok(name !== undefined, `${call}: ${type} is not described`)
   const compiled = new AjvSchemaCompiler().compile(schemaOf(document, name))
   assert.ok(compiled.ok, `${name}: ${JSON.stringify(compiled)}`)
   const body = (await response.json()) as Json
   const checked = compiled.value.check(body)
-  assert.deepEqual(checked, undefined, `${call}: ${JSON.stringify(checked)} in ${JSON.stringify(body)}`)
+  assert.deepEqual(
+    checked,
+    undefined,
+    `${call}: ${JSON.stringify(checked)} in ${JSON.stringify(body)}`,
+  )
 }
 
 /** The named schema standing alone, with the others as its definitions. */

@@ -113,7 +113,7 @@ class Sequencer implements RunningLog {
   #ahead = 0
   #idleSince = 0
   #lane: Promise<void> = Promise.resolve()
-  #signedAt = Number.NEGATIVE_INFINITY
+  #signedAt: number
   #cancelTimer: (() => void) | undefined
   #consumption: { stop(): Promise<void> } | undefined
   #stopping: Promise<void> | undefined
@@ -124,6 +124,7 @@ class Sequencer implements RunningLog {
     this.#deps = deps
     this.#logs = logs
     this.#reader = reader
+    this.#signedAt = deps.clock.now()
     // A crash may have synced one tenant's part of a batch and not another's.
     const last = Math.max(0, ...[...logs.values()].map((log) => log.last?.stream_seq ?? 0))
     this.#cursor = Math.max(0, last - BATCH_MAX_MESSAGES)
@@ -220,7 +221,9 @@ class Sequencer implements RunningLog {
       else found.push(this.#reader.getBySeq(seq))
     }
     const messages = await Promise.all(found)
-    const end = messages.findIndex((message, i) => message === undefined && first + i > delivery.seq)
+    const end = messages.findIndex(
+      (message, i) => message === undefined && first + i > delivery.seq,
+    )
     return messages.slice(0, end === -1 ? undefined : end).filter(isMessage)
   }
 
@@ -287,7 +290,9 @@ class Sequencer implements RunningLog {
   }
 
   #warn(error: unknown): void {
-    this.#deps.logger.warn('log_delayed', { error: error instanceof Error ? error.name : 'unknown' })
+    this.#deps.logger.warn('log_delayed', {
+      error: error instanceof Error ? error.name : 'unknown',
+    })
   }
 }
 

@@ -33,6 +33,7 @@ export async function openBrowser(options: BrowserOptions): Promise<TestBrowser>
   const removeProfile = async (): Promise<void> =>
     rm(profileDir, { recursive: true, force: true, maxRetries: REMOVE_RETRIES })
   const args = browserArguments({ profileDir, isRoot: process.getuid?.() === 0 })
+  const endOnSignals = options.endOnSignals ?? true
   let browser: Browser
   try {
     browser = await chromium.launch({
@@ -41,6 +42,9 @@ export async function openBrowser(options: BrowserOptions): Promise<TestBrowser>
       args: [...args],
       env: { HOME: profileDir, PATH: '/usr/local/bin:/usr/bin:/bin', ...found.environment },
       timeout: START_TIMEOUT_MS,
+      handleSIGINT: endOnSignals,
+      handleSIGTERM: endOnSignals,
+      handleSIGHUP: endOnSignals,
     })
   } catch (error) {
     await removeProfile()

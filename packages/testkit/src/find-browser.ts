@@ -28,6 +28,8 @@ export type BrowserOptions = {
   readonly chromePath?: string
   /** Value of PATH, looked through before the usual folders. */
   readonly searchPath?: string
+  /** Default true: an interrupt closes the browser and ends this process. False: the caller does both. */
+  readonly endOnSignals?: boolean
 }
 
 export type FoundBrowser = {

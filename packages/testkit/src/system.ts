@@ -76,7 +76,12 @@ export async function startSystem(options: SystemOptions = {}): Promise<RunningS
     TRUSTGW_EXAMPLE_SHOP_PORT: String(shop),
     ...options.env,
   }
-  return run({ dir, env, ports: { nats, websocket, shop } })
+  try {
+    return await run({ dir, env, ports: { nats, websocket, shop } })
+  } catch (error) {
+    if (options.stateDir === undefined) await rm(dir, { recursive: true, force: true })
+    throw error
+  }
 }
 
 interface Plan {
@@ -92,7 +97,10 @@ async function run(plan: Plan): Promise<RunningSystem> {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines = new Lines(child)
-  const ready = await lines.next('ready', READY_TIMEOUT_MS)
+  const ready = await lines.next('ready', READY_TIMEOUT_MS).catch(async (error: unknown) => {
+    await end(child)
+    throw error
+  })
   const text = (name: string): string => {
     const value = ready[name]
     if (typeof value !== 'string') throw new Error(`the supervisor did not say ${name}`)

@@ -3,6 +3,7 @@ import { AGENT_COMMANDS } from './agents.ts'
 import { APPROVALS_LIST } from './approvals.ts'
 import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
+import { MCP } from './mcp.ts'
 import { PIN_COMMANDS } from './pins.ts'
 import { SERVICE_COMMANDS } from './services.ts'
 import { TOOL_COMMANDS } from './tools.ts'
@@ -15,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
   DOCTOR,
   ...AGENT_COMMANDS,
   ...TOOL_COMMANDS,
+  MCP,
   APPROVALS_LIST,
   ...PIN_COMMANDS,
   ...SERVICE_COMMANDS,

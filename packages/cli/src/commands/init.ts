@@ -44,7 +44,7 @@ function report(context: Context, settings: Settings, file: string): void {
   out(`  connectors  ${layout.connectors}`)
   out('')
   out('Next: read the policy, name your connectors and credentials, then start it with trustgw up.')
-  out(`Keep ${layout.operator} off this server once it runs: it is needed for provisioning only.`)
+  out(`${layout.operator} holds the keys over everything else: back it up, and let nobody read it.`)
 }
 
 function settingsText(settings: Settings): string {

@@ -3,7 +3,7 @@ import type { EnrolledMessage } from '@trustgw/host'
 import type { Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { AgentAdmin } from '../install/agents.ts'
-import { InstallFault, install, missingFiles, tenantOf } from '../install/install.ts'
+import { assertInstalled, install, missingFiles, tenantOf } from '../install/install.ts'
 import { ChildFault } from '../up/child.ts'
 import { firstEnrolment, pinEnrolled } from '../up/enrolment.ts'
 import { isolationInForce } from '../up/isolation.ts'
@@ -70,14 +70,8 @@ async function up(context: Context): Promise<number> {
 
 /** Development makes what is missing; production says what is missing and ends. */
 async function prepareState(settings: Settings, context: Context): Promise<void> {
-  const missing = await missingFiles(settings)
-  if (missing.length === 0) return
-  if (settings.mode !== 'development') {
-    throw new InstallFault(
-      'not_installed',
-      `production does not make keys by itself and ${missing[0]} is missing: run "trustgw init" first`,
-    )
-  }
+  if (settings.mode !== 'development') return assertInstalled(settings)
+  if ((await missingFiles(settings)).length === 0) return
   context.terminal.err(context.terminal.style.dim('  making keys and identities (first start) …'))
   await install(settings)
 }

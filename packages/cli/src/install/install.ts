@@ -26,7 +26,7 @@ import { type Layout, layoutOf } from './layout.ts'
 
 /** What is not there although the installation needs it; `message` says what to do. */
 export class InstallFault extends Error {
-  readonly code: 'not_installed' | 'already_installed' | 'tenant' | 'agent'
+  readonly code: 'not_installed' | 'made_in_development' | 'tenant' | 'agent'
   constructor(code: InstallFault['code'], message: string) {
     super(message)
     this.name = 'InstallFault'
@@ -84,6 +84,26 @@ export async function missingFiles(settings: Settings): Promise<readonly string[
 }
 
 /**
+ * Refuses an installation that is not complete, and in production one whose keys development made:
+ * they were made without asking anybody, beside an example shop and its credential.
+ */
+export async function assertInstalled(settings: Settings): Promise<void> {
+  const layout = layoutOf(settings)
+  if (settings.mode === 'production' && (await exists(layout.developmentMark))) {
+    throw new InstallFault(
+      'made_in_development',
+      `the keys in ${layout.state} were made by development mode and production does not run with them: run "trustgw init" with another TRUSTGW_STATE_DIR`,
+    )
+  }
+  const [missing] = await missingFiles(settings)
+  if (missing === undefined) return
+  throw new InstallFault(
+    'not_installed',
+    `${missing} is missing and production does not make keys by itself: run "trustgw init" first (or "npm start" to try it out)`,
+  )
+}
+
+/**
  * Makes keys, identities, policy and connectors for one server. Files that are there are kept, so
  * that an interrupted run is continued by the next.
  */
@@ -95,6 +115,11 @@ export async function install(settings: Settings): Promise<Layout> {
   for (const dir of [...dirs, layout.executor.dir, layout.log.dir, layout.logs])
     await makePrivateDir(dir)
   await mkdir(dirname(layout.publicKeys), { recursive: true })
+  if (settings.mode === 'development') {
+    const mark =
+      'Development mode made the keys in this folder. Production does not run with them.\n'
+    await atomicWriteFile(layout.developmentMark, mark, { mode: SECRET_FILE_MODE })
+  }
   await makeSigningKeys(layout, profile)
   await makeBusIdentities(layout, tenant, profile)
   await copyExample(join(EXAMPLES, 'policies/quick-start.toml'), layout.policy)

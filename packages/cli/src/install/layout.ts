@@ -4,6 +4,8 @@ import type { Settings } from '@trustgw/runtime'
 /** Where everything of an installation lies, under its state folder. Mode 700, files 600. */
 export interface Layout {
   readonly state: string
+  /** There when development made the keys; production refuses such a folder. */
+  readonly developmentMark: string
   readonly operator: string
   readonly operatorKey: string
   readonly busKeys: string
@@ -48,6 +50,7 @@ export function layoutOf(settings: Settings): Layout {
   const at = (...parts: readonly string[]): string => join(state, ...parts)
   return {
     state,
+    developmentMark: at('made-in-development'),
     operator: at('operator'),
     operatorKey: at('operator', 'operator.key'),
     busKeys: at('operator', 'bus'),

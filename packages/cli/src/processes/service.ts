@@ -18,7 +18,7 @@ import {
   startAuditWriter,
   systemClock,
 } from '@trustgw/runtime'
-import { InstallFault, missingFiles, tenantOf } from '../install/install.ts'
+import { assertInstalled, tenantOf } from '../install/install.ts'
 import { type Layout, layoutOf } from '../install/layout.ts'
 
 /** What every service process has in common once it is on the bus. */
@@ -57,13 +57,7 @@ export async function openService(
   name: string,
   credsFile: string,
 ): Promise<Service> {
-  const missing = await missingFiles(settings)
-  if (missing.length > 0) {
-    throw new InstallFault(
-      'not_installed',
-      `${missing[0]} is missing: run "trustgw init" first (or "npm start" to try it out)`,
-    )
-  }
+  await assertInstalled(settings)
   const log = processLogger(settings, name)
   const layout = layoutOf(settings)
   const link = await connectNats({

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import {
+  contractJson,
   hashJson,
   type JsonObject,
-  type Operation,
   OPERATIONS,
+  type Operation,
   type Profile,
   readShape,
-  contractJson,
   type ToolContract,
   toolContractShape,
   UNDECLARED_OPERATION,

@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises'
 import {
   arrayShape,
   type JsonObject,
@@ -11,6 +10,7 @@ import {
   type ShapeOf,
   stringShape,
 } from '@trustgw/protocol'
+import { FileFault, readSecretFile } from '@trustgw/runtime'
 import { NO_CREDENTIAL } from './manifest.ts'
 import { type DocumentOutcome, readDocument } from './toml-document.ts'
 
@@ -42,6 +42,12 @@ interface CredentialsFile {
   }
 }
 
+const REFUSED_FILE: Readonly<Record<string, string>> = {
+  file_mode: 'others may read it; chmod 600',
+  file_owner: 'it is a link or belongs to somebody else',
+  file_too_large: 'it is too long',
+}
+
 /** The secrets of this executor. Prints as nothing, so that no log line can hold one. */
 export class Credentials {
   readonly #file: CredentialsFile
@@ -66,17 +72,13 @@ export class Credentials {
    */
   static async load(path: string): Promise<DocumentOutcome<Credentials>> {
     try {
-      const { mode } = await stat(path)
-      if ((mode & 0o077) !== 0) {
-        const problem = 'others may read it; chmod 600'
-        return { ok: false, problem: { file: path, line: undefined, key: '', problem } }
-      }
-      return Credentials.parse(path, await readFile(path, 'utf8'))
+      const text = Buffer.from(await readSecretFile(path)).toString('utf8')
+      return Credentials.parse(path, text)
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-        return { ok: true, value: Credentials.empty() }
-      }
-      throw error
+      if (!(error instanceof FileFault)) throw error
+      if (error.code === 'file_missing') return { ok: true, value: Credentials.empty() }
+      const problem = REFUSED_FILE[error.code] ?? 'it cannot be read'
+      return { ok: false, problem: { file: path, line: undefined, key: '', problem } }
     }
   }
 

@@ -1,4 +1,4 @@
-import { request as plainRequest, Agent as PlainAgent, type RequestOptions } from 'node:http'
+import { Agent as PlainAgent, request as plainRequest, type RequestOptions } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 
 export interface HttpCall {

@@ -5,8 +5,8 @@ import {
   type Hash,
   type Json,
   type JsonObject,
-  parseJson,
   type Profile,
+  parseJson,
   type ToolContract,
 } from '@trustgw/protocol'
 import type { Clock, Logger, SchemaCompiler } from '@trustgw/runtime'

@@ -1,4 +1,4 @@
-import type { JsonObject, Json } from '@trustgw/protocol'
+import type { Json, JsonObject } from '@trustgw/protocol'
 
 /** A tool as an upstream describes it. Its annotations are hints, never trusted to lower a risk. */
 export interface McpTool {

@@ -7,12 +7,12 @@ import {
   type JsonObject,
   ok,
   parseJson,
-  readShape,
   type Result,
+  readShape,
   refuse,
 } from '@trustgw/protocol'
 import { keyFingerprint } from '../admit/cose-key.ts'
-import { type Pin, type PinFile, PINS_MAX, pinFileShape, pinShape } from './pin.ts'
+import { PINS_MAX, type Pin, type PinFile, pinFileShape, pinShape } from './pin.ts'
 
 export const PIN_FILE_MAX_BYTES: number = 4 * 1024 * 1024
 

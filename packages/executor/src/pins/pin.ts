@@ -2,15 +2,15 @@ import {
   arrayShape,
   base64urlDecode,
   base64urlEncode,
-  ok,
+  nameField,
   objectShape,
+  ok,
   oneOfShape,
   parsedShape,
   refuse,
   type Shape,
   stringShape,
   type TenantId,
-  nameField,
   tenantField,
 } from '@trustgw/protocol'
 import { CoseKey } from '../admit/cose-key.ts'

@@ -1,6 +1,6 @@
+import { type Sha256, storedKey } from '@trustgw/protocol'
 import type { ClaimStore, Logger } from '@trustgw/runtime'
 import { BusFault } from '@trustgw/runtime'
-import { type Sha256, storedKey } from '@trustgw/protocol'
 import type { Connector, RunOutcome } from '../connectors/connector.ts'
 import type { ClaimEntry } from './wal.ts'
 

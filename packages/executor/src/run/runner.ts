@@ -10,7 +10,7 @@ import {
 import type { AuditWriter, Clock, Logger } from '@trustgw/runtime'
 import { type AdmittedAction, enterAdmitted } from '../admit/claim-action.ts'
 import type { Connector, RunOutcome } from '../connectors/connector.ts'
-import { recoverRun, type RecoverDeps } from './recover.ts'
+import { type RecoverDeps, recoverRun } from './recover.ts'
 import type { ResultOutbox } from './result-outbox.ts'
 import { makeSafe } from './safe-output.ts'
 import type { ClaimEntry, Wal } from './wal.ts'

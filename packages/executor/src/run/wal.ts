@@ -16,8 +16,8 @@ import {
   readShape,
   type Shape,
   stringShape,
-  taggedShape,
   type TenantId,
+  taggedShape,
   tenantField,
 } from '@trustgw/protocol'
 import { atomicWriteFile, SECRET_FILE_MODE, SyncedAppender } from '@trustgw/runtime'

@@ -1,11 +1,11 @@
 import {
   arrayShape,
+  integerShape,
   jsonObjectShape,
   objectShape,
   oneOfShape,
   type ShapeOf,
   stringShape,
-  integerShape,
   toolContractShape,
 } from '@trustgw/protocol'
 import { pinShape } from '../../src/pins/pin.ts'
@@ -46,4 +46,3 @@ export const vectorsShape = objectShape({
 })
 
 export type AdmissionVectors = ShapeOf<typeof vectorsShape>
-export type VectorCase = AdmissionVectors['cases'][number]

@@ -1,12 +1,12 @@
 import {
+  APPROVAL_STATEMENT_TYP,
   type ApprovalEvidence,
   type ApprovalStatement,
-  APPROVAL_STATEMENT_TYP,
   actionId,
   approvalStatementJson,
   base64urlEncode,
-  canonicalize,
   CLEARANCE_OF_TIER,
+  canonicalize,
   contractHash,
   type DecisionRecord,
   decisionHash,
@@ -20,10 +20,10 @@ import {
   idempotencyKey,
   type JsonObject,
   noPreconditionHash,
+  type Profile,
   parseProfile,
   parseTenantId,
   principalText,
-  type Profile,
   signGrant,
   signJws,
   statementHash,
@@ -109,6 +109,12 @@ export interface Change {
   readonly sign?: (claims: GrantClaims) => string
 }
 
+/** Connections to a real bus, in place of the one in memory. */
+export interface WorldLinks {
+  readonly gateway: BusLink
+  readonly executor: BusLink
+}
+
 /** Gateway, host and one approver, as an executor sees them. */
 export class World {
   readonly clock = new ManualClock(NOW)
@@ -118,8 +124,8 @@ export class World {
   readonly hostKey = generateSigningKey()
   readonly resultKey = generateSigningKey()
   readonly execAuditKey = generateSigningKey()
-  readonly gateway: BusLink = this.broker.link()
-  readonly executor: BusLink = this.broker.link({ crossings: executorCrossings(PROFILE) })
+  readonly gateway: BusLink
+  readonly executor: BusLink
   readonly approver = new SoftwareAuthenticator({ algorithm: 'ES256', rpId: RP_ID, origin: ORIGIN })
   readonly trust = new PublicKeys([
     { kid: 'grant-1', role: 'grant', publicKey: this.grantKey.publicKey, component: 'gateway' },
@@ -138,8 +144,10 @@ export class World {
   floor: Tier = 0
   #audit: AuditWriter | undefined
 
-  constructor(contract: ToolContract = REFUND) {
+  constructor(contract: ToolContract = REFUND, links?: WorldLinks) {
     this.contract = contract
+    this.gateway = links?.gateway ?? this.broker.link()
+    this.executor = links?.executor ?? this.broker.link({ crossings: executorCrossings(PROFILE) })
     this.tools.replace([contract])
   }
 

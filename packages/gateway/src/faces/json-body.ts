@@ -48,35 +48,27 @@ function readBytes(
   request: IncomingMessage,
   maxBytes: number,
 ): Promise<Uint8Array | 'body_too_large' | 'body_timeout'> {
-  const { promise, resolve } = withResolver<Uint8Array | 'body_too_large' | 'body_timeout'>()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  const done = (outcome: Uint8Array | 'body_too_large' | 'body_timeout'): void => {
-    clearTimeout(timer)
-    request.off('data', take).off('end', end).off('close', broken)
-    request.resume()
-    resolve(outcome)
-  }
-  const take = (chunk: Uint8Array): void => {
-    size += chunk.length
-    if (size <= maxBytes) chunks.push(chunk)
-    else chunks.length = 0
-    if (size > DISCARD_MAX_BYTES) done('body_too_large')
-  }
-  const end = (): void => done(size > maxBytes ? 'body_too_large' : Buffer.concat(chunks))
-  // A body that broke off is never taken for a whole one, even if what came is JSON.
-  const broken = (): void => done(size > maxBytes ? 'body_too_large' : 'body_timeout')
-  const timer = setTimeout(broken, BODY_TIMEOUT_MS)
-  request.on('data', take).on('end', end).on('close', broken)
-  return promise
-}
-
-function withResolver<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined
-  const promise = new Promise<T>((settle) => {
-    resolve = settle
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    const done = (outcome: Uint8Array | 'body_too_large' | 'body_timeout'): void => {
+      clearTimeout(timer)
+      request.off('data', take).off('end', end).off('close', broken)
+      request.resume()
+      resolve(outcome)
+    }
+    const take = (chunk: Uint8Array): void => {
+      size += chunk.length
+      if (size <= maxBytes) chunks.push(chunk)
+      else chunks.length = 0
+      if (size > DISCARD_MAX_BYTES) done('body_too_large')
+    }
+    const end = (): void => done(size > maxBytes ? 'body_too_large' : Buffer.concat(chunks))
+    // A body that broke off is never taken for a whole one, even if what came is JSON.
+    const broken = (): void => done(size > maxBytes ? 'body_too_large' : 'body_timeout')
+    const timer = setTimeout(broken, BODY_TIMEOUT_MS)
+    request.on('data', take).on('end', end).on('close', broken)
   })
-  return { promise, resolve }
 }
 
 /** The parser tells characters of the decoded text; clients think in bytes of what they sent. */

@@ -1,4 +1,5 @@
 import {
+  type ActionState,
   type ActionView,
   asObject,
   isJsonArray,
@@ -51,47 +52,35 @@ function unfinished(view: ActionView): McpToolResult {
 
 /** The result of a governed call for a model (spec/protocol.md §8): its own output, or why there is none. */
 export function mcpResult(view: ActionView): McpToolResult {
-  switch (view.status) {
-    case 'succeeded':
-    case 'reconciled_succeeded':
-      return { ...outputResult(view.result), _meta: { 'trustgw/action_id': view.action_id } }
-    case 'denied':
-    case 'refused':
-    case 'failed':
-    case 'reconciled_failed':
-    case 'cancelled':
-    case 'expired':
-    case 'unknown_outcome':
-    case 'needs_human':
-      return failure(view)
-    case 'proposed':
-    case 'preparing':
-    case 'pending_approval':
-    case 'authorized':
-    case 'scheduled':
-    case 'dispatched':
-    case 'executing':
-      return unfinished(view)
+  const end = ENDS[view.status]
+  if (end === 'output') {
+    return { ...outputResult(view.result), _meta: { 'trustgw/action_id': view.action_id } }
   }
+  return end === undefined ? unfinished(view) : failure(view, end)
 }
 
-function failure(view: ActionView): McpToolResult {
-  const reason = view.reason ?? 'No reason was given.'
-  const output = view.result === null ? [] : outputResult(view.result).content
-  return {
-    isError: true,
-    content: [{ type: 'text', text: `${FAILED[view.status] ?? 'Failed'}: ${reason}` }, ...output],
-    structuredContent: { status: view.status, action_id: view.action_id, reason: view.reason },
-  }
-}
-
-const FAILED: { readonly [status: string]: string } = {
+/** How each state reads; those that are missing have not ended. */
+const ENDS: { readonly [S in ActionState]?: string } = {
+  succeeded: 'output',
+  reconciled_succeeded: 'output',
   denied: 'Denied',
   refused: 'Refused',
+  failed: 'Failed',
+  reconciled_failed: 'Failed',
   cancelled: 'Cancelled',
   expired: 'Expired',
   unknown_outcome: 'Outcome unknown',
   needs_human: 'Outcome unknown',
+}
+
+function failure(view: ActionView, end: string): McpToolResult {
+  const reason = view.reason ?? 'No reason was given.'
+  const output = view.result === null ? [] : outputResult(view.result).content
+  return {
+    isError: true,
+    content: [{ type: 'text', text: `${end}: ${reason}` }, ...output],
+    structuredContent: { status: view.status, action_id: view.action_id, reason: view.reason },
+  }
 }
 
 /** A refusal that made no action. */

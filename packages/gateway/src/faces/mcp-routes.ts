@@ -43,8 +43,13 @@ function bodyReply(body: Exclude<BodyOutcome, { ok: true }>): Reply {
   // An array is well-formed JSON: a batch, which neither era of today has.
   const batch = detail === 'json_not_object'
   const text = batch ? 'A message is one JSON object; batches are not taken' : title
-  const more = detail === undefined ? {} : { detail }
-  const web = jsonRpcError(status, batch ? -32_600 : -32_700, text, reason, more)
+  const web = jsonRpcError({
+    status,
+    rpcCode: batch ? -32_600 : -32_700,
+    message: text,
+    code: reason,
+    ...(detail === undefined ? {} : { detail }),
+  })
   return { status, web, outcome: reason }
 }
 

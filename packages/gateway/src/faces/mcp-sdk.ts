@@ -41,6 +41,39 @@ const SUBSCRIPTIONS_MAX = 256
 const CLOSE_GRACE_MS = 3_000
 const ANSWERS_LEAVE_MS = 50
 
+const NO_BUNDLE = {
+  status: 404,
+  rpcCode: -32_000,
+  message: 'There is no such bundle',
+  code: 'unknown_bundle',
+}
+const NO_MESSAGE = { status: 400, rpcCode: -32_700, message: 'No message', code: 'json_refused' }
+const INITIALIZE_FIRST = {
+  status: 400,
+  rpcCode: -32_000,
+  message: 'Mcp-Session-Id is missing: initialize first',
+  code: 'no_session',
+}
+const POST_ONLY = {
+  status: 405,
+  rpcCode: -32_000,
+  message: 'Without a session only POST is allowed',
+  code: 'no_session',
+  allow: 'POST',
+}
+const SESSIONS_FULL = {
+  status: 503,
+  rpcCode: -32_000,
+  message: 'Too many sessions: try again later',
+  code: 'overloaded',
+}
+const SESSION_UNKNOWN = {
+  status: 404,
+  rpcCode: -32_001,
+  message: 'The session is unknown or over: initialize again',
+  code: 'session_unknown',
+}
+
 /**
  * MCP through the official SDK: 2026-07-28 without sessions, 2025-11-25 and older with them. The SDK
  * frames and negotiates; names and arguments come from the message that the gateway parsed itself,
@@ -71,10 +104,10 @@ export class SdkMcpFace implements McpFace {
   async handle(exchange: McpExchange): Promise<Response> {
     const { bundle, caller, body } = exchange
     if (bundle !== null && !this.#deps.surface.hasBundle(caller, bundle)) {
-      return jsonRpcError(404, -32_000, 'There is no such bundle', 'unknown_bundle')
+      return jsonRpcError(NO_BUNDLE)
     }
     if (exchange.method !== 'POST') return this.#inSession(exchange)
-    if (body === undefined) return jsonRpcError(400, -32_700, 'No message', 'json_refused')
+    if (body === undefined) return jsonRpcError(NO_MESSAGE)
     return isModern(exchange, body)
       ? this.#modern.fetch(this.#request(exchange), { parsedBody: body })
       : this.#older(exchange, body)
@@ -83,7 +116,13 @@ export class SdkMcpFace implements McpFace {
   /** Lets calls that were told to stop waiting answer first; then ends sessions and streams. */
   async close(): Promise<void> {
     const { clock } = this.#deps
-    await Promise.race([Promise.allSettled(this.#calls), clock.sleep(CLOSE_GRACE_MS)])
+    await new Promise<void>((resolve) => {
+      const cancel = clock.setTimer(CLOSE_GRACE_MS, resolve)
+      void Promise.allSettled(this.#calls).then(() => {
+        cancel()
+        resolve()
+      })
+    })
     await clock.sleep(ANSWERS_LEAVE_MS)
     await Promise.all([this.#sessions.closeAll(), this.#modern.close()])
   }
@@ -92,10 +131,10 @@ export class SdkMcpFace implements McpFace {
   async #older(exchange: McpExchange, body: JsonObject): Promise<Response> {
     if (exchange.headers.has('mcp-session-id')) return this.#inSession(exchange)
     if (!isInitializeRequest(body)) {
-      return jsonRpcError(400, -32_000, 'Mcp-Session-Id is missing: initialize first', 'no_session')
+      return jsonRpcError(INITIALIZE_FIRST)
     }
     if (!this.#sessions.hasRoom(exchange.caller.principal)) {
-      return jsonRpcError(503, -32_000, 'Too many sessions: try again later', 'overloaded')
+      return jsonRpcError(SESSIONS_FULL)
     }
     const session = await this.#openSession(exchange)
     return this.#serve(session, exchange)
@@ -104,20 +143,11 @@ export class SdkMcpFace implements McpFace {
   #inSession(exchange: McpExchange): Promise<Response> | Response {
     const id = exchange.headers.get('mcp-session-id')
     if (id === null) {
-      return jsonRpcError(405, -32_000, 'Without a session only POST is allowed', 'no_session', {
-        allow: 'POST',
-      })
+      return jsonRpcError(POST_ONLY)
     }
     const { principal } = exchange.caller
     const session = this.#sessions.find(id, principal, place(exchange))
-    return session === undefined
-      ? jsonRpcError(
-          404,
-          -32_001,
-          'The session is unknown or over: initialize again',
-          'session_unknown',
-        )
-      : this.#serve(session, exchange)
+    return session === undefined ? jsonRpcError(SESSION_UNKNOWN) : this.#serve(session, exchange)
   }
 
   #serve(session: McpSession, exchange: McpExchange): Promise<Response> {
@@ -164,15 +194,29 @@ export class SdkMcpFace implements McpFace {
     server.onerror = (error) => this.#report(error)
     server.setRequestHandler('tools/list', (_, context) => {
       const exchange = this.#exchangeOf(context)
-      return { tools: toTools(this.#deps.surface.list(scopeOf(exchange, session, context))) }
+      const scope = scopeOf(exchange, session, context)
+      return this.#contained(async () => ({ tools: toTools(this.#deps.surface.list(scope)) }))
     })
     server.setRequestHandler('tools/call', (_, context) => {
       const exchange = this.#exchangeOf(context)
       const scope = scopeOf(exchange, session, context)
       const caller = { server, context, exchange, scope }
-      return session === undefined ? this.#modernCall(caller) : this.#olderCall(caller)
+      return this.#contained(() =>
+        session === undefined ? this.#modernCall(caller) : this.#olderCall(caller),
+      )
     })
     return server
+  }
+
+  /** The SDK would send a defect's own message to the client. */
+  async #contained<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error
+      this.#deps.log.error('mcp_request_failed', { error: nameOf(error) })
+      throw new ProtocolError(ProtocolErrorCode.InternalError, 'The gateway failed')
+    }
   }
 
   #exchangeOf(context: ServerContext): McpExchange {

@@ -145,7 +145,11 @@ async function asQuery(
 }
 
 function bodyInvalid(detail: string | undefined): Handled {
-  return { ok: false, reason: 'body_invalid', ...(detail === undefined ? {} : { detail }) }
+  return { ok: false, reason: 'body_invalid', ...detailOf(detail) }
+}
+
+function detailOf(detail: string | undefined): { readonly detail?: string } {
+  return detail === undefined ? {} : { detail }
 }
 
 function fromOutcome(outcome: CallOutcome): Handled {
@@ -161,7 +165,7 @@ function readEnvelope(data: Uint8Array): EnvelopeRead {
   if (!parsed.ok) return { ok: false, reason: 'json_refused', detail: parsed.reason }
   const read = readShape(busEnvelopeShape, parsed.value)
   if (read.ok) return read
-  return { ok: false, reason: 'envelope_invalid', ...(read.detail ? { detail: read.detail } : {}) }
+  return { ok: false, reason: 'envelope_invalid', ...detailOf(read.detail) }
 }
 
 const MESSAGES: { readonly [R in BusRefusal]: string } = {

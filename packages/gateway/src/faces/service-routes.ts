@@ -18,12 +18,6 @@ export interface ServiceRouteDeps {
 
 /** What needs no key: nothing here belongs to a tenant. */
 export function serviceRoutes(deps: ServiceRouteDeps): readonly OpenRoute[] {
-  const open = (pattern: RegExp, GET: OpenRoute['methods'][string]): OpenRoute => ({
-    auth: 'none',
-    face: 'http',
-    pattern,
-    methods: { GET },
-  })
   return [
     open(/^\/health$/, () => jsonReply(200, { status: 'ok' })),
     open(/^\/ready$/, () => ready(deps)),
@@ -47,6 +41,10 @@ export function serviceRoutes(deps: ServiceRouteDeps): readonly OpenRoute[] {
       jsonReply(200, openApiDocument({ publicUrl: deps.publicUrl(), version: deps.version })),
     ),
   ]
+}
+
+function open(pattern: RegExp, GET: OpenRoute['methods'][string]): OpenRoute {
+  return { auth: 'none', face: 'http', pattern, methods: { GET } }
 }
 
 function ready(deps: ServiceRouteDeps): Reply {

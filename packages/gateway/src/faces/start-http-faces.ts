@@ -16,7 +16,7 @@ import { serviceRoutes } from './service-routes.ts'
 export interface HttpFacesSettings {
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number }
-  /** As clients reach the gateway, without a slash at its end; empty: derived from where it listens. */
+  /** As clients reach the gateway; empty: derived from where it listens. */
   readonly publicUrl: string
   /** `host[:port]` of the Host header; empty: those of the public and the listen address. */
   readonly allowedHosts: readonly string[]
@@ -53,7 +53,7 @@ export interface HttpFaces {
 export async function startHttpFaces(deps: HttpFacesDeps): Promise<HttpFaces> {
   const { api, settings, clock, log, metrics, version } = deps
   const mcp = startMcp(deps)
-  let publicUrl = settings.publicUrl
+  let publicUrl = settings.publicUrl.replace(/\/+$/, '')
   const limits = new RequestLimits(clock, settings.limits)
   const server = new HttpServer({
     api,
@@ -92,7 +92,7 @@ function startMcp(deps: HttpFacesDeps): McpFace {
     api,
     contexts: new McpContexts(clock, random),
     sha256,
-    hostOrigin: settings.hostOrigin,
+    hostOrigin: settings.hostOrigin.replace(/\/+$/, ''),
     holdMs,
   })
   const idle = settings.sessionIdleMs

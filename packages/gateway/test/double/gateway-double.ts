@@ -51,7 +51,11 @@ function tenant(text: string): TenantId {
   return parsed.value
 }
 
-export function testCaller(source: Caller['source'], client: string, of: TenantId = TENANT): Caller {
+export function testCaller(
+  source: Caller['source'],
+  client: string,
+  of: TenantId = TENANT,
+): Caller {
   return mintCaller({
     principal: { tenant: of, issuer: 'api-key', client, subject: `agent-${client}` },
     source,
@@ -131,9 +135,7 @@ export class GatewayDouble implements GatewayApi {
 
   async get(caller: Caller, id: ActionId, hold: Hold): Promise<CallOutcome> {
     const action = this.#own(caller, id)
-    return action === undefined
-      ? { ok: false, reason: 'unknown_action' }
-      : this.#wait(action, hold)
+    return action === undefined ? { ok: false, reason: 'unknown_action' } : this.#wait(action, hold)
   }
 
   async cancel(caller: Caller, id: ActionId): Promise<CallOutcome> {
@@ -200,7 +202,8 @@ export class GatewayDouble implements GatewayApi {
         tool: call.tool,
         joined: false,
         reason: status === 'denied' ? 'Deletions are not allowed.' : null,
-        result: status === 'succeeded' ? (this.outputs.get(call.tool) ?? echo(call.arguments)) : null,
+        result:
+          status === 'succeeded' ? (this.outputs.get(call.tool) ?? echo(call.arguments)) : null,
         proposed_at: 1_750_000_000_000,
         expires_at: status === 'pending_approval' ? 1_750_000_600_000 : null,
         poll_after_s: after,

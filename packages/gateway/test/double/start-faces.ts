@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { nodeRandom, silentLogger, systemClock, sha256 } from '@trustgw/runtime'
 import type { TestContext } from 'node:test'
 import { MetricsBook } from '../../src/faces/metrics.ts'
@@ -42,9 +41,8 @@ export async function startFaces(
       {
         kid: 'grant-1',
         role: 'grant',
-        public: createHash('sha256').update('x').digest('base64url'),
+        publicKey: new Uint8Array(32),
         component: 'gateway',
-        profile: null,
       },
     ],
     version: '0.0.0-test',

@@ -54,9 +54,7 @@ export interface RejectedEntry {
   readonly stream_seq: number
   readonly problem: Rejection
   readonly subject: string
-  readonly body:
-    | { readonly raw: string }
-    | { readonly sha256: Hash; readonly size: number }
+  readonly body: { readonly raw: string } | { readonly sha256: Hash; readonly size: number }
 }
 
 /** One line of `entries.ndjson`; the sequence is that of the stream AUDIT. */

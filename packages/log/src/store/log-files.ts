@@ -46,8 +46,6 @@ export function logVerifiers(keys: PublicKeys, name: LogName): readonly NoteVeri
   const find = keys.keyFor({ role: 'log', component: 'log', ...tenant })
   return keys.keys.flatMap(({ kid, publicKey }) => {
     const verify = find(kid)
-    return verify === undefined
-      ? []
-      : [{ name: logOrigin(name), public_key: publicKey, verify }]
+    return verify === undefined ? [] : [{ name: logOrigin(name), public_key: publicKey, verify }]
   })
 }

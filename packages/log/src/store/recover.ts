@@ -15,11 +15,7 @@ import {
   rangeRoot,
 } from '@trustgw/core'
 import { sha256 } from '@trustgw/runtime'
-import {
-  parseHistoryLine,
-  readCheckpoint,
-  readNoteFile,
-} from './checkpoint-files.ts'
+import { parseHistoryLine, readCheckpoint, readNoteFile } from './checkpoint-files.ts'
 import { type LogEntry, parseEntry } from './entry.ts'
 import { LineReader } from './line-reader.ts'
 import type { LogFiles } from './log-files.ts'
@@ -177,7 +173,11 @@ class EntryScan {
     this.#checkRoot()
     this.#last = Buffer.from(bytes)
     const at = bytes.lastIndexOf(WRITER)
-    if (at === -1 || !bytes.subarray(0, 9).equals(EVENT_START) || bytes.includes(OUT_OF_ORDER, at)) {
+    if (
+      at === -1 ||
+      !bytes.subarray(0, 9).equals(EVENT_START) ||
+      bytes.includes(OUT_OF_ORDER, at)
+    ) {
       return
     }
     const from = at + WRITER.length
@@ -207,10 +207,7 @@ const EVENT_START = Buffer.from('{"event":')
 const QUOTE = 0x22
 
 /** A chain check that stands where the recorded chains end; `keyFor` judges what comes next. */
-export function chainsFrom(
-  tails: readonly LogEntry[],
-  keyFor: AuditKeyFor,
-): ChainCheck {
+export function chainsFrom(tails: readonly LogEntry[], keyFor: AuditKeyFor): ChainCheck {
   let loading = true
   const check = new ChainCheck(sha256, (event) => (loading ? () => true : keyFor(event)))
   for (const tail of tails) if (tail.kind === 'event') check.add(tail.event)

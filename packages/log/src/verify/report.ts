@@ -86,7 +86,11 @@ export interface VerifyReport {
   /** In the order of discovery, at most `FINDINGS_MAX` of each severity. */
   readonly findings: readonly Finding[]
   /** How many there are, kept or not. */
-  readonly totals: { readonly failures: number; readonly findings: number; readonly notices: number }
+  readonly totals: {
+    readonly failures: number
+    readonly findings: number
+    readonly notices: number
+  }
 }
 
 export const FINDINGS_MAX = 500

@@ -64,8 +64,7 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   const entries = await LineReader.open(files.entries)
   if (entries === undefined) findings.fail('entries_missing')
   try {
-    const walk =
-      history && new HistoryWalk(history, { origin, verifiers, findings, current })
+    const walk = history && new HistoryWalk(history, { origin, verifiers, findings, current })
     const fixed = [checkpoint, known].filter((one) => one !== undefined)
     const run = new Verification(options, findings, { walk, fixed })
     await run.run(entries)

@@ -12,7 +12,7 @@ export function DenyForm(props: {
   const portal = usePortal()
   const [reason, setReason] = useState('')
   const field = useRef<HTMLTextAreaElement>(null)
-  useEffect(() => field.current?.focus(), [])
+  useEffect(() => field.current?.focus({ preventScroll: true }), [])
   const line = reason.replaceAll(/\s+/g, ' ').trim()
   const submit = (event: FormEvent): void => {
     event.preventDefault()
@@ -38,7 +38,7 @@ export function DenyForm(props: {
             aria-pressed={line.startsWith(preset)}
             onClick={() => {
               setReason(preset)
-              field.current?.focus()
+              field.current?.focus({ preventScroll: true })
             }}
           >
             {preset}

@@ -181,7 +181,7 @@ function Done({ result }: { readonly result: EnrolFinish }): ReactElement {
         yours.
       </p>
       <a className="button button-primary mt-8 min-h-13 text-lg" href="/">
-        They are the same: go to the approvals
+        They match: open the approvals
       </a>
     </Front>
   )

@@ -77,12 +77,12 @@ function Road({ steps }: { readonly steps: readonly ProgressStep[] }): ReactElem
       {steps.map((step) => (
         <li
           key={step.label}
-          className={`border-t-4 pt-2 text-sm font-semibold ${STEP_LOOKS[step.status]} ${
+          className={`border-t-4 pt-2 text-xs font-semibold sm:text-sm ${STEP_LOOKS[step.status]} ${
             step.status === 'now' ? 'border-dashed' : ''
           }`}
           {...(step.status === 'now' ? { 'aria-current': 'step' as const } : {})}
         >
-          <span className="flex items-start gap-1.5">
+          <span className="flex items-start gap-x-1.5 gap-y-0.5 max-sm:flex-col">
             {step.status === 'done' ? <Icon name="check" size={16} className="mt-0.5" /> : null}
             {step.status === 'bad' ? <Icon name="cross" size={16} className="mt-0.5" /> : null}
             {step.status === 'now' ? (

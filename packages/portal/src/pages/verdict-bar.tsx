@@ -121,7 +121,7 @@ function Choices(props: {
       )}
       <button
         type="button"
-        className="button button-deny max-sm:px-3"
+        className="button button-deny whitespace-nowrap max-sm:px-3"
         onClick={() => setMode(confirming ? 'choose' : 'deny')}
       >
         {confirming ? 'Back' : 'Deny…'}
@@ -129,7 +129,7 @@ function Choices(props: {
       {reviewed === undefined || hindrance !== undefined ? null : (
         <button
           type="button"
-          className="button button-primary max-sm:flex-1 max-sm:px-2"
+          className="button button-primary whitespace-nowrap max-sm:flex-1 max-sm:px-2"
           aria-disabled={!armed}
           onClick={armed ? approve : undefined}
           onKeyDown={(event) => {

@@ -16,6 +16,9 @@ import { LiveLink } from './live-link.ts'
 import { INITIAL_STATE, Store, type VerdictStatus } from './portal-state.ts'
 
 const SERVER_RETRY_MS = 4_000
+/** Pauses double from the one to the other; the request is asked for during about six seconds. */
+const REQUEST_RETRY_MIN_MS = 100
+const REQUEST_RETRY_MAX_MS = 3_200
 
 /** The portal without its looks: session, feed, verdicts. */
 export class Portal {
@@ -241,7 +244,7 @@ export class Portal {
 
   async #fetchRequest(id: string): Promise<void> {
     this.#fetching.add(id)
-    const answer = await this.#ports.api.approval(id)
+    const answer = await this.#whenKnown(id)
     this.#fetching.delete(id)
     if (!answer.ok) {
       if (answer.code !== 'unknown_action') this.#snapshotFailed(answer.code, answer.title)
@@ -250,6 +253,16 @@ export class Portal {
     const { request } = answer.value
     this.store.update({ feed: addRequests(this.store.get().feed, [request]) })
     this.store.announce(`New approval: ${request.contract.title}`)
+  }
+
+  /** The news of an action may be here before the host has its request: asks again for a while. */
+  async #whenKnown(id: string): ReturnType<Ports['api']['approval']> {
+    for (let pause = REQUEST_RETRY_MIN_MS; ; pause *= 2) {
+      const answer = await this.#ports.api.approval(id)
+      const isEarly = !answer.ok && answer.code === 'unknown_action'
+      if (!isEarly || pause > REQUEST_RETRY_MAX_MS) return answer
+      await new Promise((resolve) => setTimeout(resolve, pause))
+    }
   }
 }
 

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startShop } from '@trustgw/example-shop'
+import {
+  parseJson,
+  RESULT_MAX_BYTES,
+  RESULT_TYP,
+  readShape,
+  subject,
+  TOOL_REGISTRY_MAX_BYTES,
+  TOOL_REGISTRY_TYP,
+  toolRegistryShape,
+  verifyJws,
+} from '@trustgw/protocol'
+import {
+  type BusLink,
+  connectNats,
+  nodeRandom,
+  silentLogger,
+  systemClock,
+  verifierOf,
+} from '@trustgw/runtime'
+import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
+import { pinFirst, runExecutor } from '../src/index.ts'
+import { ROOT, SHOP_KEY, tempDir, until } from './support/connectors.ts'
+import { bytesOf, NOW, PROFILE, REFUND, TENANT, World } from './support/world.ts'
+
+function link(world: BusWorld, creds: BusWorld['creds']['gateway']): Promise<BusLink> {
+  return connectNats({ servers: [world.url], creds, logger: silentLogger, random: nodeRandom })
+}
+
+test('on a real bus, an approved refund is admitted, runs at the shop once, and its result is stored', async () => {
+  const bus = await startBusWorld({ tenants: [TENANT], profiles: [PROFILE] })
+  const dir = await tempDir()
+  const shop = await startShop({ stateDir: join(dir.path, 'shop'), apiKey: SHOP_KEY })
+  const before = shop.ledger().length
+  const gateway = await link(bus, bus.creds.gateway)
+  const executor = await link(bus, bus.executor(PROFILE))
+  const draft = new World(REFUND, { gateway, executor })
+  const executorDir = join(dir.path, 'executor')
+  const connectors = join(dir.path, 'connectors')
+  await mkdir(executorDir)
+  await mkdir(connectors)
+  const manifest = await readFile(join(ROOT, 'examples/connectors/shop.toml'), 'utf8')
+  await writeFile(
+    join(connectors, 'shop.toml'),
+    manifest.replace(/base_url {4}= ".*"/, `base_url = "${shop.url}"`),
+  )
+  const allow = '{ tenant = "*", issuer = "*", client = "*", subject = "*" }'
+  await writeFile(
+    join(executorDir, 'credentials.toml'),
+    `version = 1\n[credentials.shop]\nsecret = "${SHOP_KEY}"\nallow = [${allow}]\n`,
+    { mode: 0o600 },
+  )
+  await pinFirst(join(executorDir, 'pins.json'), draft.pin())
+  const running = await runExecutor(
+    {
+      profile: PROFILE,
+      tenants: [TENANT],
+      state_dir: dir.path,
+      executor_dir: executorDir,
+      connectors_dir: connectors,
+      modules_dir: ROOT,
+      instance: '1',
+      result_max_bytes: 100_000,
+      tool_timeout_ms: 5_000,
+      max_running: 8,
+    },
+    {
+      link: executor,
+      trust: draft.trust,
+      resultKey: { kid: 'result-1', sign: draft.resultKey.sign },
+      auditKey: { kid: 'exec-audit-1', sign: draft.execAuditKey.sign },
+      clock: { ...systemClock, now: () => NOW },
+      random: nodeRandom,
+      logger: silentLogger,
+    },
+  )
+  try {
+    const tools = gateway.records({ home: 'data', bucket: 'tools' })
+    while ((await tools.get(`${TENANT}.${PROFILE}`)) === undefined) await systemClock.sleep(20)
+    const record = await tools.get(`${TENANT}.${PROFILE}`)
+    const resultKey = verifierOf(draft.resultKey.publicKey)
+    const keyFor = (): typeof resultKey => resultKey
+    const signed = verifyJws(new TextDecoder().decode(record?.value), {
+      typ: TOOL_REGISTRY_TYP,
+      maxBytes: TOOL_REGISTRY_MAX_BYTES,
+      keyFor,
+    })
+    assert.ok(signed.ok)
+    const registry = readShape(toolRegistryShape, signed.value.payload)
+    const contract = registry.ok
+      ? registry.value.tools.find(({ id }) => id === 'shop.refund')
+      : undefined
+    assert.ok(contract !== undefined)
+    Object.assign(draft, { contract })
+
+    const action = await draft.granted({
+      tier: 2,
+      arguments: '{"amount":"250.00","currency":"EUR","order_id":"ord_1001","reason":"broken"}',
+    })
+    const target = subject('exec_invoke', { tenant: TENANT, profile: PROFILE })
+    const ask = async (): Promise<unknown> => {
+      const answer = parseJson(
+        await gateway.bus.request(target, bytesOf(action), { timeoutMs: 5_000 }),
+      )
+      return answer.ok ? answer.value : answer
+    }
+    const results: unknown[] = []
+    const consumer = gateway
+      .consumer({ home: 'data', stream: 'RESULTS', durable: 'gateway' })
+      .consume(async ({ data }) => {
+        const result = verifyJws(new TextDecoder().decode(data), {
+          typ: RESULT_TYP,
+          maxBytes: RESULT_MAX_BYTES,
+          keyFor,
+        })
+        results.push(result.ok ? result.value.payload['outcome'] : result.reason)
+        return await Promise.resolve('ack' as const)
+      })
+    assert.deepEqual(await ask(), { status: 'claimed' })
+    await until(() => results.length === 1)
+    assert.deepEqual(results, ['succeeded'])
+    assert.deepEqual(await ask(), { status: 'claimed' })
+    assert.equal(shop.ledger().length, before + 1)
+    await consumer.stop()
+  } finally {
+    await running.stop()
+    await executor.bus.drain()
+    await gateway.bus.drain()
+    await shop.stop()
+    await bus.stop()
+    await dir.remove()
+  }
+})

@@ -1,0 +1,137 @@
+import type { ActionState, ActionEffect as Effect } from '@trustgw/core'
+import { type DecisionRecord, decisionHash, type Proposal, type Sha256, type TenantId } from '@trustgw/protocol'
+import type { AuditWriter } from '@trustgw/runtime'
+import type { ActionRecord, DecisionEvent } from './action-record.ts'
+
+type AuditEffect = Effect & { readonly kind: 'audit' }
+type Entry = Pick<AuditEffect, 'type' | 'detail'>
+
+/** What the gateway writes of actions into the record (spec/protocol.md §7). */
+export class AuditTrail {
+  readonly #audit: (tenant: TenantId) => AuditWriter
+  readonly #sha256: Sha256
+
+  constructor(audit: (tenant: TenantId) => AuditWriter, sha256: Sha256) {
+    this.#audit = audit
+    this.#sha256 = sha256
+  }
+
+  async proposed(proposal: Proposal): Promise<void> {
+    await this.#audit(proposal.tenant).append('proposed', {
+      actor: { kind: 'agent', id: proposal.principal.subject },
+      action_id: proposal.action_id,
+      trace: proposal.trace,
+      payload: { tool: proposal.tool_id, source: proposal.source, input_hash: proposal.input_hash },
+    })
+  }
+
+  async decided(proposal: Proposal, decision: DecisionRecord): Promise<DecisionEvent> {
+    const { event, stored } = await this.#audit(proposal.tenant).append('evaluated', {
+      actor: { kind: 'system', id: 'gateway' },
+      action_id: proposal.action_id,
+      trace: proposal.trace,
+      payload: {
+        decision_hash: decisionHash(this.#sha256, decision),
+        tool: decision.tool_id,
+        contract_hash: decision.contract_hash,
+        input_hash: decision.input_hash,
+        effect: decision.effect,
+        tier: decision.tier,
+        rule: decision.rule_id,
+        policy_fingerprint: decision.policy_fingerprint,
+      },
+    })
+    return { seq: stored.seq, event_id: event.event_id }
+  }
+
+  async moved(record: ActionRecord, effect: AuditEffect): Promise<void> {
+    // The decision is recorded before it becomes the state, since the state names its event.
+    if (effect.type === 'evaluated') return
+    const { detail, from, to } = effect
+    await this.#append(record, effect, { ...detail, from, to })
+  }
+
+  /**
+   * Records once more how the action came into its stored state: a crash between the two may have
+   * lost that event, and nothing may follow a state that is not on record. Only that one event can
+   * be missing, since the next state is stored after it.
+   */
+  async again(record: ActionRecord): Promise<void> {
+    const entry = entryInto(record.state)
+    if (entry === undefined) return
+    const { kind } = record.state
+    await this.#append(record, entry, { ...entry.detail, to: kind, repeated: true })
+  }
+
+  async #append(
+    record: ActionRecord,
+    entry: Entry,
+    payload: { readonly [name: string]: string | number | boolean },
+  ): Promise<void> {
+    await this.#audit(record.proposal.tenant).append(entry.type, {
+      actor: actorOf(entry),
+      action_id: record.proposal.action_id,
+      trace: record.proposal.trace,
+      payload,
+    })
+  }
+}
+
+function actorOf({ type, detail }: Entry): { kind: 'human' | 'agent' | 'system'; id: string } {
+  const person = detail['approver'] ?? (type === 'denied' ? detail['by'] : undefined)
+  if (typeof person === 'string') return { kind: 'human', id: person }
+  const agent = type === 'cancelled' || type === 'cancel_requested' ? detail['by'] : undefined
+  return typeof agent === 'string'
+    ? { kind: 'agent', id: agent }
+    : { kind: 'system', id: 'gateway' }
+}
+
+/** The event that leads into a state, as far as the state still tells. */
+function entryInto(state: ActionState): Entry | undefined {
+  switch (state.kind) {
+    case 'proposed':
+    case 'preparing':
+    case 'scheduled':
+      return undefined
+    case 'pending_approval':
+      return { type: 'approval_requested', detail: { tier: state.need.tier } }
+    case 'authorized':
+      return released(state)
+    case 'dispatched':
+      return { type: 'grant_issued', detail: { jti: state.jti } }
+    case 'executing':
+      return { type: 'claimed', detail: { jti: state.jti } }
+    case 'unknown_outcome':
+    case 'needs_human':
+    case 'refused':
+      return { type: state.kind, detail: { jti: state.jti, reason: state.reason } }
+    case 'expired':
+      return { type: 'expired', detail: { reason: state.reason } }
+    case 'cancelled':
+      return { type: 'cancelled', detail: { by: state.by } }
+    case 'denied':
+      return {
+        type: 'denied',
+        detail: { reason: state.reason, ...(state.by === null ? {} : { by: state.by }) },
+      }
+    case 'succeeded':
+    case 'failed':
+      return { type: state.kind, detail: ended(state) }
+    case 'reconciled_succeeded':
+    case 'reconciled_failed':
+      return { type: 'reconciled', detail: { ...ended(state), by: state.by } }
+  }
+}
+
+function released(state: ActionState & { readonly kind: 'authorized' }): Entry | undefined {
+  const last = state.evidence.at(-1)
+  if (last === undefined) return undefined
+  return { type: 'approved', detail: { approver: last.approver, evidence: last.ref } }
+}
+
+function ended(state: {
+  readonly jti: string
+  readonly result: { readonly result_hash: string }
+}): { readonly jti: string; readonly result_hash: string } {
+  return { jti: state.jti, result_hash: state.result.result_hash }
+}

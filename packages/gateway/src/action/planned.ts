@@ -1,0 +1,11 @@
+import type { ActionEvent, ActionState } from '@trustgw/core'
+import type { ActionRecord } from './action-record.ts'
+
+/** An event that is to be given to an action's state, and what goes with it. */
+export interface Planned {
+  readonly event: ActionEvent
+  /** Whether the event still belongs to what is stored; else it is dropped. Absent: always. */
+  readonly fits?: (record: ActionRecord) => boolean
+  /** What of the record changes together with the state, if the event changes it. */
+  readonly change?: (record: ActionRecord, next: ActionState) => ActionRecord
+}

@@ -1,0 +1,5 @@
+import { test } from 'node:test'
+import { checkLargeLog } from './large-log.ts'
+
+test('a log of 100 000 entries is read back and verified in bounded memory', (context) =>
+  checkLargeLog(context, 100_000))

@@ -1,0 +1,180 @@
+import { openAttackWorld } from '../attack-world.ts'
+import { allAttacks, type AttackOutcome, tryAttack } from '../attacks.ts'
+import { PortalDriver } from '../portal-driver.ts'
+import { type RunningSystem, startSystem } from '../system.ts'
+import { checkRecord, type Played, playStory, type Stage } from './story.ts'
+import type { Teller } from './teller.ts'
+
+export interface DemoOptions {
+  readonly teller: Teller
+  /** The project's cache folder, for the browser. */
+  readonly cacheDir: string
+  readonly chromePath: string | undefined
+  readonly searchPath: string | undefined
+  /** Leaves the state folder where it is. */
+  readonly keep: boolean
+}
+
+export interface StepOutcome {
+  readonly title: string
+  readonly seen: string
+  readonly ok: boolean
+  readonly ms: number
+}
+
+/** What happened, for machines. */
+export interface DemoReport {
+  readonly ok: boolean
+  readonly ms: number
+  readonly steps: readonly StepOutcome[]
+  readonly attacks: readonly AttackOutcome[]
+  /** With `keep`: where the state lies. */
+  readonly state_dir: string | null
+}
+
+/** A step that did not go as told; the story ends there. */
+export class StoryFault extends Error {
+  readonly code = 'story'
+}
+
+/** The hold of a call that waits for a person, shortened so that nobody waits for the demo. */
+const HOLD = '2s'
+
+/** Plays story and attacks against a fresh system. `end` stops everything, at any moment. */
+export class Demo {
+  readonly #options: DemoOptions
+  readonly #steps: StepOutcome[] = []
+  readonly #attacks: AttackOutcome[] = []
+  readonly #cleanups: (() => Promise<void>)[] = []
+  #ending: Promise<void> | undefined
+  #stateDir: string | null = null
+
+  constructor(options: DemoOptions) {
+    this.#options = options
+  }
+
+  /** Runs to its end, whether good or bad; everything is cleaned up when it resolves. */
+  async run(): Promise<DemoReport> {
+    const began = performance.now()
+    let whole = false
+    try {
+      await this.#play()
+      whole = true
+    } catch (error) {
+      if (!(error instanceof StoryFault)) throw error
+    } finally {
+      await this.end()
+    }
+    const ok = whole && this.#attacks.every(({ stopped }) => stopped)
+    return {
+      ok,
+      ms: Math.round(performance.now() - began),
+      steps: this.#steps,
+      attacks: this.#attacks,
+      state_dir: this.#options.keep ? this.#stateDir : null,
+    }
+  }
+
+  /** Stops processes and browser and removes what was made; idempotent. */
+  end(): Promise<void> {
+    this.#ending ??= this.#cleanUp()
+    return this.#ending
+  }
+
+  async #play(): Promise<void> {
+    const { teller } = this.#options
+    teller.chapter('The story')
+    const system = await this.#step('A fresh system starts', async () => {
+      const started = await this.#startSystem()
+      return [started, 'nats-server, gateway, host, log, executor and shop, each its own process']
+    })
+    const portal = await this.#step('A browser with a passkey device opens', async () => {
+      const opened = await this.#openPortal()
+      return [opened, opened.browserVersion]
+    })
+    const stage: Stage = { system, portal, step: (title, act) => this.#step(title, act) }
+    const played = await playStory(stage)
+    teller.chapter('The record')
+    await checkRecord(stage, played)
+    teller.chapter('The attacks')
+    await this.#attack(system, portal, played)
+    if (portal.complaints.length > 0) {
+      throw new StoryFault(`the portal complained: ${portal.complaints.join('; ')}`)
+    }
+  }
+
+  async #attack(system: RunningSystem, portal: PortalDriver, played: Played): Promise<void> {
+    const { teller } = this.#options
+    const world = await this.#step(
+      'The gateway is taken over: its bus identity, its grant key, its audit key',
+      async () => {
+        const opened = await openAttackWorld(system, played, () => portal.received)
+        return [opened, 'control: a message with nothing wrong in it is admitted and runs once']
+      },
+    )
+    this.#cleanups.push(() => world.gateway.close())
+    teller.line('')
+    for (const attack of allAttacks(world)) {
+      const outcome = await tryAttack(world, attack)
+      this.#attacks.push(outcome)
+      teller.rows([rowOf(outcome)])
+    }
+  }
+
+  async #step<T>(title: string, act: () => Promise<readonly [T, string]>): Promise<T> {
+    const began = performance.now()
+    try {
+      const [value, seen] = await act()
+      const ms = Math.round(performance.now() - began)
+      this.#steps.push({ title, seen, ok: true, ms })
+      this.#options.teller.step(title, ms)
+      this.#options.teller.note(seen)
+      return value
+    } catch (error) {
+      const seen = error instanceof Error ? error.message : String(error)
+      this.#steps.push({ title, seen, ok: false, ms: Math.round(performance.now() - began) })
+      if (this.#ending === undefined) this.#options.teller.failed(title, seen)
+      throw new StoryFault(title, { cause: error })
+    }
+  }
+
+  async #startSystem(): Promise<RunningSystem> {
+    const starting = startSystem({ env: { TRUSTGW_GATEWAY_HOLD: HOLD } })
+    // Also when the demo is stopped while the system starts.
+    this.#cleanups.push(async () => {
+      const system = await starting.catch(() => undefined)
+      if (system === undefined) return
+      if (this.#options.keep) await system.stop()
+      else await system.remove()
+    })
+    const system = await starting
+    this.#stateDir = system.stateDir
+    return system
+  }
+
+  async #openPortal(): Promise<PortalDriver> {
+    const { cacheDir, chromePath, searchPath } = this.#options
+    const opening = PortalDriver.open({
+      cacheDir,
+      ...(chromePath === undefined ? {} : { chromePath }),
+      ...(searchPath === undefined ? {} : { searchPath }),
+      endOnSignals: false,
+    })
+    this.#cleanups.push(async () => {
+      await (await opening.catch(() => undefined))?.close()
+    })
+    return opening
+  }
+
+  async #cleanUp(): Promise<void> {
+    for (const cleanUp of this.#cleanups.toReversed()) await cleanUp().catch(() => undefined)
+  }
+}
+
+function rowOf(outcome: AttackOutcome): { ok: boolean; cells: readonly string[]; note: string } {
+  const { name, observed, tried, check, expected, stopped } = outcome
+  const note = stopped
+    ? `${tried}; stopped by ${check}`
+    : `${tried}; expected ${expected} by ${check}`
+  return { ok: stopped, cells: [name.padEnd(44), observed], note }
+}
