@@ -1,6 +1,7 @@
 /** How audit entries and findings look on a terminal. */
-import type { AuditEvent, AuditEventType, Json } from '@trustgw/protocol'
+
 import type { Finding, LogEntry, VerifyReport } from '@trustgw/log'
+import type { AuditEvent, AuditEventType, Json } from '@trustgw/protocol'
 import { type Style, visible } from '../terminal.ts'
 
 /** As `visible` has them: controls, formatting (bidi, zero width), separators. */

@@ -1,6 +1,8 @@
 import type { Command } from '../command.ts'
 import { AGENT_COMMANDS } from './agents.ts'
 import { APPROVALS_LIST } from './approvals.ts'
+import { AUDIT_COMMANDS } from './audit-commands.ts'
+import { DEMO } from './demo.ts'
 import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
 import { MCP } from './mcp.ts'
@@ -14,10 +16,12 @@ export const COMMANDS: readonly Command[] = [
   UP,
   INIT,
   DOCTOR,
+  DEMO,
   ...AGENT_COMMANDS,
   ...TOOL_COMMANDS,
   MCP,
   APPROVALS_LIST,
+  ...AUDIT_COMMANDS,
   ...PIN_COMMANDS,
   ...SERVICE_COMMANDS,
 ]

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readFile, stat } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseTenantId, type TenantId } from '@trustgw/protocol'
@@ -36,6 +36,7 @@ export class InstallFault extends Error {
 
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '../../../../../examples')
 const PUBLIC_MODE = 0o644
+const SHOP_KEY_BYTES = 32
 
 interface KeyFile {
   readonly role: KeyRole
@@ -123,11 +124,9 @@ export async function install(settings: Settings): Promise<Layout> {
   await makeSigningKeys(layout, profile)
   await makeBusIdentities(layout, tenant, profile)
   await copyExample(join(EXAMPLES, 'policies/quick-start.toml'), layout.policy)
-  if (await copyExample(join(EXAMPLES, 'connectors'), layout.connectors)) {
-    await pointAtShop(join(layout.connectors, 'shop.toml'), settings.example.shop_port)
-  }
+  await makeConnectors(settings, layout)
   await copyExample(join(EXAMPLES, 'files'), join(layout.state, 'files'))
-  await makeCredentials(layout, tenant)
+  await makeCredentials(settings, layout, tenant)
   return layout
 }
 
@@ -171,21 +170,32 @@ async function makeBusIdentities(layout: Layout, tenant: TenantId, profile: stri
   })
 }
 
-/** The example shop's key: the executor gets it as a credential, the shop as its key file. */
-async function makeCredentials(layout: Layout, tenant: TenantId): Promise<void> {
+const CREDENTIALS_HEAD = `# What this executor may act with. Only the executor reads this file; keep it at mode 600.
+# [credentials.NAME] has a secret, and in allow the principals that may use it; "*" stands for any:
+#   allow = [{ tenant = "main", issuer = "*", client = "*", subject = "support-bot" }]
+version = 1
+`
+
+/** In development the example shop's key: a credential of the executor, and the shop's key file. */
+async function makeCredentials(
+  settings: Settings,
+  layout: Layout,
+  tenant: TenantId,
+): Promise<void> {
   if (await exists(layout.executor.credentials)) return
-  const secret = randomBytes(32).toString('base64url')
+  if (settings.mode !== 'development') {
+    await writeSecret(layout.executor.credentials, `${CREDENTIALS_HEAD}\n[credentials]\n`)
+    return
+  }
+  const secret = randomBytes(SHOP_KEY_BYTES).toString('base64url')
   await makePrivateDir(layout.shop.dir)
   await writeSecret(layout.shop.keyFile, `${secret}\n`)
-  const text = `# What this executor may act with. Only the executor reads this file; keep it at mode 600.
-# \`allow\` lists the principals that may use a credential; "*" stands for any.
-version = 1
-
+  const shop = `
 [credentials.shop]
 secret = "${secret}"
 allow  = [{ tenant = "${tenant}", issuer = "*", client = "*", subject = "*" }]
 `
-  await writeSecret(layout.executor.credentials, text)
+  await writeSecret(layout.executor.credentials, CREDENTIALS_HEAD + shop)
 }
 
 /** False when something is there already; that is kept. */
@@ -193,6 +203,14 @@ async function copyExample(from: string, to: string): Promise<boolean> {
   if (await exists(to)) return false
   await cp(from, to, { recursive: true })
   return true
+}
+
+/** The example shop belongs to development only. */
+async function makeConnectors(settings: Settings, layout: Layout): Promise<void> {
+  if (!(await copyExample(join(EXAMPLES, 'connectors'), layout.connectors))) return
+  const shop = join(layout.connectors, 'shop.toml')
+  if (settings.mode === 'development') await pointAtShop(shop, settings.example.shop_port)
+  else await rm(shop)
 }
 
 /** The example's manifest names the default port of the example shop. */

@@ -16,6 +16,11 @@ export async function runLogProcess(settings: Settings): Promise<Running> {
     logger: service.log,
     checkpointIntervalMs: settings.log.checkpoint_interval,
   })
+  // A sequencer that cannot go on acknowledges nothing: it ends, and its supervisor starts it again.
+  void running.faulted.then((fault) => {
+    service.log.error('log_faulted', { code: fault.code })
+    process.exit(1)
+  })
   return {
     stop: async () => {
       await running.stop()

@@ -5,47 +5,41 @@ import {
   initialState,
   isFinal,
   step,
-  wakeAt,
 } from '@trustgw/core'
 import {
   type ActionId,
   type ApprovalDecision,
   type ApprovalDecisionAnswer,
   type DecisionRecord,
-  decisionHash,
   type ExecutionResult,
   evidenceHash,
-  type GrantId,
   grantHash,
   type JwsExpectation,
   type Proposal,
-  parseJson,
   type Sha256,
   type TenantId,
 } from '@trustgw/protocol'
 import type { AuditWriter, Clock, Logger } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { judgeApproval } from '../approvals/judge-decision.ts'
-import { evaluate, evaluationOf, type PolicyInForce } from '../decide/evaluator.ts'
-import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
+import { evaluationOf, type PolicyInForce } from '../decide/evaluator.ts'
+import type { GrantIssuer } from '../grant/grant-issuer.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
-import type { ActionRecord, DecisionEvent } from './action-record.ts'
-import type { ActionStore, StoredAction } from './action-store.ts'
+import { resultEvent } from '../results/result-event.ts'
+import type { ActionRecord } from './action-record.ts'
+import { type ActionStore, ActionTooLargeFault, type StoredAction } from './action-store.ts'
+import { AuditTrail } from './audit-trail.ts'
+import { Caretaker } from './caretaker.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
 import type { Outbound } from './outbound.ts'
+import type { Planned } from './planned.ts'
+import { Review } from './review.ts'
 import { Waiters } from './waiters.ts'
 
 /** Steps that one event may lead to before it is taken as a defect. */
 const TURNS_MAX = 64
-/** A claim that the executor reported is stored only if no result follows it at once. */
-const CLAIM_SETTLE_MS = 40
-/** Before an executor that could not be reached, or could not admit yet, is asked again. */
-const DISPATCH_RETRY_MS = 400
-/** After a failed attempt to carry a stored state on. */
-const RECOVER_RETRY_MS = 1_000
-const TIMER_MAX_MS = 2_000_000_000
-/** Actions whose latest form is kept in memory for those who wait. */
-const LATEST_MAX = 1_024
 
 export interface OrchestratorDeps {
   readonly store: ActionStore
@@ -61,12 +55,6 @@ export interface OrchestratorDeps {
   readonly log: Logger
 }
 
-interface Planned {
-  readonly event: ActionEvent
-  /** What of the record changes together with the state, if the event changes it. */
-  readonly change?: (record: ActionRecord) => ActionRecord
-}
-
 /**
  * Carries actions through their life: an event is given to `step`, the new state is stored by
  * compare-and-swap, then its effects are carried out (spec/protocol.md §5). Taking up after a crash
@@ -75,17 +63,34 @@ interface Planned {
 export class Orchestrator {
   readonly #deps: OrchestratorDeps
   readonly #locks = new Locks()
-  readonly #waiters = new Waiters()
-  readonly #latest = new Map<ActionId, StoredAction>()
-  readonly #timers = new Map<ActionId, () => void>()
-  readonly #running = new Set<Promise<unknown>>()
-  #stopping = false
+  readonly #known = new KnownActions()
+  readonly #waiters: Waiters
+  readonly #trail: AuditTrail
+  readonly #review: Review
+  readonly #dispatcher: Dispatcher
+  readonly #care: Caretaker
 
   constructor(deps: OrchestratorDeps) {
+    const { clock, log } = deps
     this.#deps = deps
+    this.#waiters = new Waiters(clock)
+    this.#trail = new AuditTrail(deps.audit, deps.sha256)
+    this.#review = new Review({ ...deps, trail: this.#trail })
+    this.#care = new Caretaker({
+      clock,
+      log,
+      tick: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'tick' } }),
+      takeUp: (tenant, id) => this.#takeUp(tenant, id),
+    })
+    this.#dispatcher = new Dispatcher({
+      clock,
+      invoke: (record) => deps.outbound.invoke(record),
+      state: (id) => this.#known.state(id),
+      stopping: () => this.#care.stopping,
+    })
   }
 
-  /** Takes up every action that is open. */
+  /** Takes up every action that is open. Resolves when all of them are known here. */
   async recover(
     tenants: readonly TenantId[],
     read: (id: string) => ActionId | undefined,
@@ -96,29 +101,30 @@ export class Orchestrator {
         const id = read(text)
         if (id === undefined) continue
         count += 1
-        this.#background(this.#takeUp(tenant, id), tenant, id)
+        await this.#lookAt(tenant, id)
+        this.#care.background(this.#takeUp(tenant, id), tenant, id)
       }
     }
     return count
   }
 
   /** Lets what runs come to rest; nothing new is begun. */
-  async stop(): Promise<void> {
-    this.#stopping = true
-    for (const cancel of this.#timers.values()) cancel()
-    this.#timers.clear()
-    await Promise.allSettled([...this.#running])
+  stop(): Promise<void> {
+    return this.#care.stop()
   }
 
-  get openTimers(): number {
-    return this.#timers.size
-  }
-
-  /** The action as this process last saw it, else as it is stored. */
+  /** The action as it is stored. Its end is final, so that is remembered. */
   async current(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
-    const latest = this.#latest.get(id)
-    if (latest !== undefined && latest.record.proposal.tenant === tenant) return latest
+    const known = this.#known.get(id)
+    const ended = known !== undefined && isFinal(known.record.state)
+    if (ended && known.record.proposal.tenant === tenant) return known
     return this.#deps.store.load(tenant, id)
+  }
+
+  /** The later of a stored form and what this process saw since. */
+  latest(stored: StoredAction): StoredAction {
+    const known = this.#known.get(stored.record.proposal.action_id)
+    return known !== undefined && known.revision > stored.revision ? known : stored
   }
 
   /** The next change; after `ms` the stored form, in case another process changed it. */
@@ -132,28 +138,34 @@ export class Orchestrator {
 
   /** What policy says of a proposal, before anything of it is stored. */
   decide(proposal: Proposal, tool: RegisteredTool): DecisionRecord {
-    const args = parseJson(proposal.arguments)
-    if (!args.ok) throw new TypeError('a proposal whose arguments were not parsed')
-    return evaluate(this.#deps.policy(), proposal, {
-      tool,
-      args: args.value,
-      now: this.#deps.clock.now(),
-    })
+    return this.#review.decide(proposal, tool)
+  }
+
+  /** A place among its principal's actions that wait for people; false: none is free. */
+  reserve(proposal: Proposal): boolean {
+    return this.#known.reserve(proposal)
+  }
+
+  /** Gives the place back, unless the action came to wait there. */
+  release(proposal: Proposal): void {
+    this.#known.release(proposal)
   }
 
   /**
    * Accepts a proposal: its decision is recorded, then the action is stored, then carried on.
-   * Undefined when the action is there already (the same id, from an earlier try).
+   * Undefined when the action is there already (the same id, from an earlier try). Throws only
+   * while nothing is stored: what is stored is accepted, and taken up again when it fails.
    */
   async accept(
     proposal: Proposal,
     decision: DecisionRecord,
     tool: ActionRecord['tool'],
   ): Promise<StoredAction | undefined> {
+    const { tenant, action_id: id } = proposal
     const now = this.#deps.clock.now()
     const [, decision_event] = await Promise.all([
-      this.#auditProposed(proposal),
-      this.#auditDecision(proposal, decision),
+      this.#trail.proposed(proposal),
+      this.#trail.decided(proposal, decision),
     ])
     const first = step(
       initialState(now),
@@ -169,13 +181,20 @@ export class Orchestrator {
       decision_event,
       evidence: [],
       grant: null,
+      granted_to: [],
       result: null,
     }
-    return this.#locks.run(proposal.action_id, async () => {
-      const created = await this.#deps.store.create(record)
+    return this.#locks.run(id, async () => {
+      const created = await this.#create(record)
       if (created === undefined) return undefined
       this.#remember(created)
-      return this.#settle(created, await this.#effects(first.effects, created))
+      try {
+        return await this.#settle(created, { effects: first.effects })
+      } catch (error) {
+        this.#deps.log.warn('action_stalled', { action: id, error: String(error) })
+        this.#care.later(tenant, id)
+        return this.latest(created)
+      }
     })
   }
 
@@ -185,119 +204,128 @@ export class Orchestrator {
 
   /** One person's verdict, from the host. Accepted means stored. */
   async decided(decision: ApprovalDecision): Promise<ApprovalDecisionAnswer> {
-    const { tenant, action_id: id, approver } = decision
+    const { tenant, action_id: id } = decision
     const before = await this.#deps.store.load(tenant, id)
     if (before === undefined) return { status: 'refused', code: 'unknown_action' }
     if (this.#heardBefore(before.record, decision))
       return { status: 'accepted', state: before.record.state.kind }
-    if (before.record.state.kind !== 'pending_approval')
-      return { status: 'refused', code: 'not_pending' }
-    const after =
-      decision.verdict === 'deny'
-        ? await this.#drive(tenant, id, {
-            event: { kind: 'approval_denied', by: approver, reason: decision.reason },
-          })
-        : await this.#approve(before.record, decision)
-    if (typeof after === 'string') return { status: 'refused', code: after }
-    return after !== undefined && this.#heardBefore(after.record, decision)
-      ? { status: 'accepted', state: after.record.state.kind }
-      : { status: 'refused', code: 'not_pending' }
+    // A void approval is one that was counted and led to a fresh decision.
+    const verdict = { refusal: 'not_pending', counted: false }
+    const after = await this.#drive(tenant, id, this.#verdict(decision, verdict))
+    if (after !== undefined && this.#heardBefore(after.record, decision))
+      return { status: 'accepted', state: after.record.state.kind }
+    return { status: 'refused', code: verdict.counted ? 'decision_changed' : verdict.refusal }
   }
 
   /** A result whose signature and profile were checked. Stored when this resolves. */
   async resulted(result: ExecutionResult): Promise<void> {
-    const stored = await this.#deps.store.load(result.tenant_id, result.action_id)
+    const { tenant_id: tenant, action_id: id } = result
+    const stored = await this.#deps.store.load(tenant, id)
     if (stored === undefined || !this.#belongs(stored.record, result)) {
-      this.#deps.log.warn('result_refused', { action: result.action_id, jti: result.jti })
+      this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
       return
     }
-    await this.#drive(result.tenant_id, result.action_id, {
-      event: resultEvent(result),
-      change: (record) => ({
-        ...record,
-        result: {
-          outcome: result.outcome,
-          reason: result.reason,
-          output: result.output,
-          result_hash: result.result_hash,
-          provider_reference: result.provider_reference,
-        },
-      }),
-    })
+    try {
+      await this.#drive(tenant, id, resultPlan(result, true))
+    } catch (error) {
+      if (!(error instanceof ActionTooLargeFault)) throw error
+      await this.#drive(tenant, id, resultPlan(result, false))
+    }
   }
 
-  async #approve(
-    record: ActionRecord,
+  #verdict(
     decision: ApprovalDecision,
-  ): Promise<StoredAction | string | undefined> {
-    const { evidence } = decision
-    const { tenant, action_id: id, tool_id } = record.decision
-    const tool = this.#deps.tools.find(tenant, tool_id)
-    if (tool === undefined || evidence === null) return 'evidence_missing'
-    const refusal = judgeApproval(record, decision, {
-      sha256: this.#deps.sha256,
-      hostKeyFor: this.#deps.hostKeyFor,
-      credential_ref: tool.contract.credential_ref,
-    })
-    if (refusal !== undefined) return refusal
-    const tier = evidence.kind === 'passkey' ? 2 : 1
-    const ref = evidenceHash(this.#deps.sha256, evidence)
-    return this.#drive(tenant, id, {
-      event: { kind: 'approval_granted', evidence: { ref, approver: evidence.approver, tier } },
-      change: (before) => ({ ...before, evidence: [...before.evidence, evidence] }),
-    })
+    said: { refusal: string; counted: boolean },
+  ): Planned {
+    const { approver, evidence, reason } = decision
+    if (decision.verdict === 'deny')
+      return { event: { kind: 'approval_denied', by: approver, reason } }
+    const tier = evidence?.kind === 'passkey' ? 2 : 1
+    const ref = evidence === null ? '' : evidenceHash(this.#deps.sha256, evidence)
+    return {
+      event: { kind: 'approval_granted', evidence: { ref, approver, tier } },
+      // Judged against what is stored when it is counted, not when it came.
+      fits: (record) => {
+        const refusal = judgeApproval(record, decision, this.#deps)
+        said.refusal = refusal ?? said.refusal
+        return refusal === undefined
+      },
+      change: (before, next) => {
+        const counted = 'evidence' in next && next.evidence.some((given) => given.ref === ref)
+        if (!counted || evidence === null) return before
+        said.counted = true
+        return { ...before, evidence: [...before.evidence, evidence] }
+      },
+    }
   }
 
   /** A repeat of a decision that is stored already gets the same answer. */
-  #heardBefore(record: ActionRecord, decision: ApprovalDecision): boolean {
-    if (decision.verdict === 'deny') {
-      return record.state.kind === 'denied' && record.state.by === decision.approver
-    }
-    return record.evidence.some((evidence) => evidence.nonce === decision.evidence?.nonce)
+  #heardBefore({ state, evidence }: ActionRecord, decision: ApprovalDecision): boolean {
+    if (decision.verdict === 'deny')
+      return state.kind === 'denied' && state.by === decision.approver
+    if (decision.evidence === null) return false
+    const { sha256 } = this.#deps
+    const ref = evidenceHash(sha256, decision.evidence)
+    return evidence.some((given) => evidenceHash(sha256, given) === ref)
   }
 
+  /** The signer is one that was granted to (spec/protocol.md §3), for this input and this grant. */
   #belongs(record: ActionRecord, result: ExecutionResult): boolean {
-    const { state, proposal, grant } = record
+    const { state, proposal, grant, granted_to } = record
     if (proposal.input_hash !== result.input_hash) return false
-    if (grant === null || grantHash(this.#deps.sha256, grant) !== result.grant_hash) {
-      // An earlier grant of the same action, claimed late: the state knows every id it gave out.
-      return 'issued' in state && state.issued.includes(result.jti)
-    }
-    return true
+    if (!granted_to.includes(result.profile)) return false
+    if (grant !== null && grantHash(this.#deps.sha256, grant) === result.grant_hash) return true
+    // An earlier grant of the same action, claimed late: the state knows every id it gave out.
+    return 'issued' in state && state.issued.includes(result.jti)
   }
 
   #drive(tenant: TenantId, id: ActionId, planned: Planned): Promise<StoredAction | undefined> {
     return this.#locks.run(id, async () => {
-      const stored = await this.#deps.store.load(tenant, id)
-      return stored === undefined ? undefined : this.#settle(stored, [planned])
+      const stored = await this.#lookAt(tenant, id)
+      if (stored === undefined) return undefined
+      try {
+        return await this.#settle(stored, { queue: [planned] })
+      } catch (error) {
+        this.#care.later(tenant, id)
+        throw error
+      }
     })
   }
 
-  async #settle(start: StoredAction, first: readonly Planned[]): Promise<StoredAction> {
-    const queue = [...first]
+  /** Brings an action to rest: what is planned, and what follows from it. */
+  async #settle(
+    start: StoredAction,
+    work: { readonly queue?: readonly Planned[]; readonly effects?: readonly Effect[] },
+  ): Promise<StoredAction> {
     let stored = start
-    for (let turn = 0; queue.length > 0; turn += 1) {
-      if (turn > TURNS_MAX)
-        throw new Error(`action ${stored.record.proposal.action_id} does not come to rest`)
+    const queue = [...(work.queue ?? []), ...(await this.#effects(work.effects ?? [], stored))]
+    for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       const planned = queue.shift()
-      if (planned === undefined) break
+      if (planned === undefined) return this.#rest(start, stored)
+      if (planned.fits?.(stored.record) === false) continue
       const { state, effects } = this.#step(stored.record.state, planned.event)
-      if (state === stored.record.state) {
-        queue.push(...(await this.#effects(effects, stored)))
-        continue
+      if (state !== stored.record.state) {
+        const record = { ...(planned.change?.(stored.record, state) ?? stored.record), state }
+        const replaced = await this.#deps.store.replace(stored, record)
+        if (replaced === undefined) {
+          // Somebody else was faster: look again, and give the event to what is there now.
+          stored = await this.#reload(stored)
+          queue.unshift(planned)
+          continue
+        }
+        stored = replaced
+        this.#remember(stored)
       }
-      const record = { ...(planned.change?.(stored.record) ?? stored.record), state }
-      const replaced = await this.#deps.store.replace(stored, record)
-      if (replaced === undefined) {
-        // Somebody else was faster: look again, and give the event to what is there now.
-        stored = await this.#reload(stored)
-        queue.unshift(planned)
-        continue
-      }
-      stored = replaced
-      this.#remember(stored)
       queue.push(...(await this.#effects(effects, stored)))
     }
+    throw new Error(`action ${stored.record.proposal.action_id} does not come to rest`)
+  }
+
+  /** An action is closed only when its end is on record, so that a crash before that is noticed. */
+  #rest(start: StoredAction, stored: StoredAction): StoredAction {
+    const { tenant, action_id: id } = stored.record.proposal
+    if (isFinal(stored.record.state) && (stored !== start || !isFinal(start.record.state)))
+      this.#close(tenant, id)
     return stored
   }
 
@@ -328,13 +356,6 @@ export class Orchestrator {
     return { state: current, effects }
   }
 
-  async #reload(stored: StoredAction): Promise<StoredAction> {
-    const { tenant, action_id } = stored.record.proposal
-    const loaded = await this.#deps.store.load(tenant, action_id)
-    if (loaded === undefined) throw new Error(`action ${action_id} is gone`)
-    return loaded
-  }
-
   async #effects(effects: readonly Effect[], stored: StoredAction): Promise<readonly Planned[]> {
     const planned: Planned[] = []
     for (const effect of effects) {
@@ -348,17 +369,21 @@ export class Orchestrator {
     const { record } = stored
     switch (effect.kind) {
       case 'audit':
-        await this.#audit(effect, record)
+        await this.#trail.moved(record, effect)
         return undefined
       case 'evaluate':
-        return this.#evaluateAgain(record)
+        return this.#review.evaluateAgain(record)
       case 'request_approval':
-        this.#requestApproval(stored)
+        this.#requestApproval(record)
         return undefined
       case 'issue_grant':
-        return this.#issue(record, effect.recheck)
+        return this.#review.release(record, effect.recheck)
       case 'dispatch':
-        this.#background(this.#dispatch(stored), record.proposal.tenant, record.proposal.action_id)
+        this.#care.background(
+          this.#dispatch(stored),
+          record.proposal.tenant,
+          record.proposal.action_id,
+        )
         return undefined
       case 'reconcile':
         // Executors ask the provider before they report an unknown outcome; nobody else can.
@@ -371,231 +396,99 @@ export class Orchestrator {
     }
   }
 
-  async #evaluateAgain(record: ActionRecord): Promise<Planned> {
-    const { proposal } = record
-    const tool = this.#deps.tools.find(proposal.tenant, proposal.tool_id)
-    if (
-      tool === undefined ||
-      !this.#deps.agents.isActive(proposal.tenant, proposal.principal.client)
-    ) {
-      const reason =
-        tool === undefined ? 'the tool is not served any more' : 'the agent is not active any more'
-      return { event: { kind: 'evaluated', decision: { outcome: 'deny', reason } } }
-    }
-    const decision = this.decide(proposal, tool)
-    const decision_event = await this.#auditDecision(proposal, decision)
-    return {
-      event: { kind: 'evaluated', decision: evaluationOf(decision) },
-      change: (before) => ({ ...before, decision, decision_event, evidence: [], grant: null }),
-    }
-  }
-
-  #issue(record: ActionRecord, recheck: boolean): Planned {
-    const { proposal } = record
-    const tool = this.#deps.tools.find(proposal.tenant, proposal.tool_id)
-    const changed = recheck ? this.#changedSince(record, tool) : undefined
-    if (changed !== undefined || tool === undefined) {
-      return { event: { kind: 'changed', reason: changed ?? 'tool_gone' } }
-    }
-    const authorization = authorize(record, tool)
-    if (!authorization.ok) return { event: { kind: 'changed', reason: authorization.reason } }
-    const grant = this.#deps.issuer.issue(authorization.value)
-    return {
-      event: { kind: 'grant_issued', jti: grant.claims.jti, exp: grant.expires_at },
-      change: (before) => ({ ...before, grant: grant.token }),
-    }
-  }
-
-  /** At resume everything is looked at again (spec/protocol.md §5). */
-  #changedSince(record: ActionRecord, tool: RegisteredTool | undefined): string | undefined {
-    const { proposal, decision } = record
-    if (tool === undefined) return 'tool_gone'
-    if (tool.contract_hash !== decision.contract_hash) return 'contract_changed'
-    if (!this.#deps.agents.isActive(proposal.tenant, proposal.principal.client))
-      return 'agent_inactive'
-    if (this.#deps.policy().compiled.fingerprint !== decision.policy_fingerprint)
-      return 'policy_changed'
-    const again = this.decide(proposal, tool)
-    return again.effect === decision.effect &&
-      again.tier === decision.tier &&
-      again.rule_id === decision.rule_id
-      ? undefined
-      : 'decision_changed'
-  }
-
-  #requestApproval(stored: StoredAction): void {
-    const { proposal } = stored.record
-    const tool = this.#deps.tools.find(proposal.tenant, proposal.tool_id)
+  #requestApproval(record: ActionRecord): void {
+    const { tenant, tool_id, action_id: id } = record.proposal
+    const tool = this.#deps.tools.find(tenant, tool_id)
     if (tool === undefined) return
-    const stillPending = (): boolean => {
-      const state = this.#latest.get(proposal.action_id)?.record.state
-      return !this.#stopping && (state === undefined || state.kind === 'pending_approval')
-    }
-    this.#deps.outbound.requestApproval(stored.record, tool.contract, stillPending)
+    const { decision } = record
+    this.#deps.outbound.requestApproval(record, tool.contract, () => {
+      const now = this.#known.get(id)?.record
+      const pending = now?.state.kind === 'pending_approval'
+      return !this.#care.stopping && pending && now?.decision.decided_at === decision.decided_at
+    })
   }
 
-  /** Sends the grant to the executor, again and again until it is claimed, refused or lapsed. */
   async #dispatch(stored: StoredAction): Promise<void> {
-    const { record } = stored
-    const { tenant, action_id: id } = record.proposal
-    if (record.state.kind !== 'dispatched') return
-    const { jti, grant_exp } = record.state
-    while (!this.#stopping && this.#deps.clock.now() < grant_exp) {
-      const answer = await this.#deps.outbound.invoke(record)
-      if (answer.kind === 'claimed') {
-        await this.#deps.clock.sleep(CLAIM_SETTLE_MS)
-        const state = this.#latest.get(id)?.record.state
-        if (state?.kind !== 'dispatched') return
-        await this.#drive(tenant, id, {
-          event: { kind: 'executor_claimed', jti, result_by: answer.result_by },
-        })
-        return
-      }
-      if (answer.kind === 'refused') {
-        await this.#drive(tenant, id, {
-          event: { kind: 'executor_refused', jti, reason: answer.reason },
-        })
-        return
-      }
-      await this.#deps.clock.sleep(DISPATCH_RETRY_MS)
-      const state = this.#latest.get(id)?.record.state
-      if (state !== undefined && (state.kind !== 'dispatched' || state.jti !== jti)) return
+    const { tenant, action_id: id } = stored.record.proposal
+    const event = await this.#dispatcher.run(stored)
+    if (event !== undefined) await this.#drive(tenant, id, { event })
+  }
+
+  async #create(record: ActionRecord): Promise<StoredAction | undefined> {
+    const { tenant, action_id: id, client_key } = record.proposal
+    try {
+      return await this.#deps.store.create(record)
+    } catch (error) {
+      // It may be stored all the same, and the proposer is told that nothing was accepted: with a
+      // key the repeat finds the action, without one nothing may come of it.
+      if (client_key === null) this.#care.background(this.#withdraw(tenant, id), tenant, id)
+      else this.#care.later(tenant, id)
+      throw error
     }
+  }
+
+  async #withdraw(tenant: TenantId, id: ActionId): Promise<void> {
+    const found = await this.cancel(tenant, id, 'gateway')
+    if (found === undefined) await this.#deps.store.close(tenant, id)
   }
 
   async #takeUp(tenant: TenantId, id: ActionId): Promise<void> {
-    const stored = await this.#deps.store.load(tenant, id)
+    const stored = await this.#lookAt(tenant, id)
     if (stored === undefined) {
       // The entry was made and the action was not: the proposer never had an answer.
       await this.#deps.store.close(tenant, id)
       return
     }
-    this.#remember(stored)
-    if (!isFinal(stored.record.state))
-      await this.#drive(tenant, id, { event: { kind: 'recovered' } })
+    await this.#trail.again(stored.record)
+    if (isFinal(stored.record.state)) this.#close(tenant, id)
+    else await this.#drive(tenant, id, { event: { kind: 'recovered' } })
   }
 
-  /** Tells portals and waiters, sets the next alarm, and closes what has ended. */
+  async #reload(stored: StoredAction): Promise<StoredAction> {
+    const { tenant, action_id } = stored.record.proposal
+    const loaded = await this.#lookAt(tenant, action_id)
+    if (loaded === undefined) throw new Error(`action ${action_id} is gone`)
+    return loaded
+  }
+
+  /** Loads an action; what another process made of it is news here too. */
+  async #lookAt(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
+    const stored = await this.#deps.store.load(tenant, id)
+    if (stored !== undefined && this.#known.get(id)?.revision !== stored.revision)
+      this.#remember(stored)
+    return stored
+  }
+
+  /** Tells portals and waiters, and sets the next alarm. */
   #remember(stored: StoredAction): void {
-    const { record } = stored
-    const { tenant, action_id: id } = record.proposal
-    this.#latest.delete(id)
-    this.#latest.set(id, stored)
-    if (this.#latest.size > LATEST_MAX) {
-      for (const [oldest, action] of this.#latest) {
-        if (isFinal(action.record.state)) this.#latest.delete(oldest)
-        if (this.#latest.size <= LATEST_MAX) break
-      }
-    }
-    this.#alarm(stored)
-    const told = this.#deps.outbound.tell(stored)
-    if (isFinal(record.state)) {
-      this.#background(
-        told.then(() => this.#deps.store.close(tenant, id)),
-        tenant,
-        id,
-      )
-    }
+    if (!this.#known.note(stored)) return
+    const { tenant, action_id: id } = stored.record.proposal
+    this.#care.alarm(stored)
+    this.#care.background(this.#deps.outbound.tell(stored), tenant, id)
     this.#waiters.changed(id, stored)
   }
 
-  #alarm(stored: StoredAction): void {
-    const { tenant, action_id: id } = stored.record.proposal
-    this.#timers.get(id)?.()
-    this.#timers.delete(id)
-    const at = wakeAt(stored.record.state)
-    if (at === null || this.#stopping) return
-    const ms = Math.min(Math.max(at - this.#deps.clock.now(), 0) + 1, TIMER_MAX_MS)
-    this.#timers.set(
-      id,
-      this.#deps.clock.setTimer(ms, () => {
-        this.#timers.delete(id)
-        this.#background(this.#drive(tenant, id, { event: { kind: 'tick' } }), tenant, id)
-      }),
-    )
+  #close(tenant: TenantId, id: ActionId): void {
+    this.#care.background(this.#deps.store.close(tenant, id), tenant, id)
   }
+}
 
-  /** Work that nobody awaits: a fault leaves the stored state, which is taken up again. */
-  #background(work: Promise<unknown>, tenant: TenantId, id: ActionId): void {
-    const guarded = work
-      .catch((error: unknown) => {
-        this.#deps.log.warn('action_stalled', { action: id, error: String(error) })
-        if (this.#stopping) return
-        this.#timers.get(id)?.()
-        this.#timers.set(
-          id,
-          this.#deps.clock.setTimer(RECOVER_RETRY_MS, () => {
-            this.#timers.delete(id)
-            this.#background(this.#takeUp(tenant, id), tenant, id)
-          }),
-        )
-      })
-      .finally(() => this.#running.delete(guarded))
-    this.#running.add(guarded)
-  }
-
-  async #auditProposed(proposal: Proposal): Promise<void> {
-    await this.#deps.audit(proposal.tenant).append('proposed', {
-      actor: { kind: 'agent', id: proposal.principal.subject },
-      action_id: proposal.action_id,
-      trace: proposal.trace,
-      payload: { tool: proposal.tool_id, source: proposal.source, input_hash: proposal.input_hash },
-    })
-  }
-
-  async #auditDecision(proposal: Proposal, decision: DecisionRecord): Promise<DecisionEvent> {
-    const { event, stored } = await this.#deps.audit(proposal.tenant).append('evaluated', {
-      actor: { kind: 'system', id: 'gateway' },
-      action_id: proposal.action_id,
-      trace: proposal.trace,
-      payload: {
-        decision_hash: decisionHash(this.#deps.sha256, decision),
-        tool: decision.tool_id,
-        contract_hash: decision.contract_hash,
-        input_hash: decision.input_hash,
-        effect: decision.effect,
-        tier: decision.tier,
-        rule: decision.rule_id,
-        policy_fingerprint: decision.policy_fingerprint,
+/** The event of a result, and what of it the proposer may read; without the output if that is too long. */
+function resultPlan(result: ExecutionResult, whole: boolean): Planned {
+  const { outcome, result_hash, provider_reference } = result
+  return {
+    event: resultEvent(result),
+    change: (before) => ({
+      ...before,
+      result: {
+        outcome,
+        reason: result.reason,
+        output: whole ? result.output : LEFT_OUT,
+        result_hash,
+        provider_reference,
       },
-    })
-    return { seq: stored.seq, event_id: event.event_id }
-  }
-
-  async #audit(effect: Effect & { readonly kind: 'audit' }, record: ActionRecord): Promise<void> {
-    // The decision is recorded before it becomes the state, since the state names its event.
-    if (effect.type === 'evaluated') return
-    await this.#deps.audit(record.proposal.tenant).append(effect.type, {
-      actor: actorOf(effect),
-      action_id: record.proposal.action_id,
-      trace: record.proposal.trace,
-      payload: { ...effect.detail, from: effect.from, to: effect.to },
-    })
+    }),
   }
 }
 
-function actorOf(effect: Effect & { readonly kind: 'audit' }): {
-  kind: 'human' | 'system'
-  id: string
-} {
-  const person =
-    effect.detail['approver'] ?? (effect.type === 'denied' ? effect.detail['by'] : undefined)
-  return typeof person === 'string'
-    ? { kind: 'human', id: person }
-    : { kind: 'system', id: 'gateway' }
-}
-
-function resultEvent(result: ExecutionResult): ActionEvent {
-  const jti: GrantId = result.jti
-  const summary = { result_hash: result.result_hash, reason: result.reason }
-  switch (result.outcome) {
-    case 'succeeded':
-      return { kind: 'result_succeeded', jti, result: summary }
-    case 'failed':
-      return { kind: 'result_failed', jti, result: summary }
-    case 'refused':
-      return { kind: 'executor_refused', jti, reason: result.reason ?? 'refused' }
-    case 'unknown_outcome':
-      return { kind: 'result_unknown', jti, reason: result.reason ?? 'unknown_outcome' }
-  }
-}
+const LEFT_OUT = '[left out: the output is too long to be kept beside the arguments]'
