@@ -72,11 +72,8 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       name: 'A grant replayed',
       tried: 'the admitted message is sent a second time',
       expected: 'grant_used',
-      check: 'executor: redelivery never enters the tool again',
-      run: async () => {
-        const answer = await gateway.send(control, controlGrant)
-        return answer.status === 'claimed' ? recordedRefusal(world) : answer.reason
-      },
+      check: 'executor: a repeat never enters the tool again',
+      run: () => refusalOf(world, () => gateway.send(control, controlGrant)),
     },
     {
       name: 'A grant replayed after a crash',
@@ -85,7 +82,7 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       check: 'nonce store: insert-only, outlives the process',
       run: async () => {
         await (await crash(world.system, 'executor'))()
-        return reasonOf(await gateway.send(control, controlGrant))
+        return refusalOf(world, () => gateway.send(control, controlGrant))
       },
     },
     {
@@ -93,20 +90,27 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       tried: 'a new grant, with a new id, for the action that has run',
       expected: 'action_claimed',
       check: 'journal shared by all executors: an action starts once',
-      run: async () => {
+      run: () => {
         const again = withClaims(control, { jti: grantId(randomBytes(ID_RANDOM_BYTES)) })
-        return reasonOf(await gateway.send(again))
+        return refusalOf(world, () => gateway.send(again))
       },
     },
   ]
 }
 
-/** A redelivery is answered like the first; that it entered nothing stands in the record. */
-async function recordedRefusal(world: AttackWorld): Promise<string> {
+/**
+ * A repeat of a claimed action is answered as claimed, so that a gateway which lost the answer learns
+ * of it; that it entered no tool, and why, is what the executor signs into the record.
+ */
+async function refusalOf(world: AttackWorld, send: () => Promise<InvokeAnswer>): Promise<string> {
+  const before = await world.gateway.lastOfExecutor('admission_refused')
+  const answer = await send()
+  if (answer.status === 'refused') return answer.reason
   let reason = 'admitted'
-  await until('the executor records the redelivery', async () => {
+  await until('the executor records the repeat', async () => {
     const event = await world.gateway.lastOfExecutor('admission_refused')
-    if (event?.action_id !== world.control.claims.action_id) return false
+    if (event === undefined || event.event_id === before?.event_id) return false
+    if (event.action_id !== world.control.claims.action_id) return false
     reason = String(event.payload['reason'])
     return true
   })

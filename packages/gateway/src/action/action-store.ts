@@ -16,8 +16,13 @@ import {
   type TenantId,
   utf8Encode,
 } from '@trustgw/protocol'
-import type { RecordStore } from '@trustgw/runtime'
-import { type ActionRecord, readActionRecord, writeActionRecord } from './action-record.ts'
+import { RECORD_VALUE_MAX_BYTES, type RecordStore } from '@trustgw/runtime'
+import {
+  type ActionRecord,
+  actionIdOf,
+  readActionRecord,
+  writeActionRecord,
+} from './action-record.ts'
 
 /** An action and the revision by which it is replaced. */
 export interface StoredAction {
@@ -31,6 +36,15 @@ export class StoredActionFault extends Error {
   constructor(key: string, reason: string) {
     super(`the stored action ${key} cannot be read: ${reason}`)
     this.name = 'StoredActionFault'
+  }
+}
+
+/** An action that is too long to be stored; what was stored before stays. */
+export class ActionTooLargeFault extends Error {
+  readonly code = 'action_too_large'
+  constructor(id: string) {
+    super(`action ${id} is too long to be stored`)
+    this.name = 'ActionTooLargeFault'
   }
 }
 
@@ -71,21 +85,25 @@ export class ActionStore {
     return { record: read.value, revision: stored.revision }
   }
 
-  /** The open entry first: a crash between the two leaves an entry that points nowhere, which is dropped. */
+  /**
+   * Undefined when there is such an action already. The open entry is sent first: a crash between
+   * the two leaves an entry that points nowhere, which is dropped.
+   */
   async create(record: ActionRecord): Promise<StoredAction | undefined> {
     const { tenant, action_id } = record.proposal
+    const value = bytesOf(record)
     const [, created] = await Promise.all([
       this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id)),
-      this.#actions.create(this.#actionKey(tenant, action_id), writeActionRecord(record)),
+      this.#actions.create(this.#actionKey(tenant, action_id), value),
     ])
     return created.ok ? { record, revision: created.revision } : undefined
   }
 
-  /** Undefined when another process changed it first: load again. */
+  /** Undefined when another process changed it first: load again. `ActionTooLargeFault`. */
   async replace(stored: StoredAction, record: ActionRecord): Promise<StoredAction | undefined> {
     const { tenant, action_id } = record.proposal
     const key = this.#actionKey(tenant, action_id)
-    const replaced = await this.#actions.replace(key, writeActionRecord(record), stored.revision)
+    const replaced = await this.#actions.replace(key, bytesOf(record), stored.revision)
     return replaced.ok ? { record, revision: replaced.revision } : undefined
   }
 
@@ -142,4 +160,10 @@ export class ActionStore {
   #openKey(tenant: TenantId, id: ActionId): string {
     return `${tenant}.${storedKey(this.#sha256, id)}`
   }
+}
+
+function bytesOf(record: ActionRecord): Uint8Array {
+  const bytes = writeActionRecord(record)
+  if (bytes.length > RECORD_VALUE_MAX_BYTES) throw new ActionTooLargeFault(actionIdOf(record))
+  return bytes
 }

@@ -230,6 +230,16 @@ export async function checkRecord({ system, step }: Stage, played: Played): Prom
   }
 }
 
+/** After the attacks: the money, and the page that the person had open all the time. */
+export async function checkEnd({ system, portal, step }: Stage): Promise<void> {
+  await step('The shop paid what people approved, and nothing else', async () => {
+    const paid = (await paidRefunds(system)).map(({ amount_minor }) => amount_minor)
+    expect(paid.join(', '), '25000, 12000', "the amounts in the shop's ledger")
+    if (portal.complaints.length > 0) throw new Error(portal.complaints.join('; '))
+    return [undefined, '250.00 EUR of the story and 120.00 EUR of the control']
+  })
+}
+
 interface Answer {
   readonly text: string
   readonly structured: Readonly<Record<string, unknown>>
