@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { prepare, ROOT } from './lib/setup.mjs'
 
-const natsServer = prepare()
+const natsServer = prepare({ tests: false })
 const child = spawn(process.execPath, [join(ROOT, 'packages/cli/dist/src/main.js'), 'up', ...process.argv.slice(2)], {
   cwd: ROOT,
   stdio: 'inherit',

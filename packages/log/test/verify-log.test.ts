@@ -127,7 +127,7 @@ describe('verify', () => {
     })
   }
 
-  test('finds every single changed byte of the entries, checkpoint and history', async () => {
+  test('finds every single changed byte of the entries, checkpoint and history [INV-31]', async () => {
     const files = logFiles(world.dir, ACME)
     for (const file of [files.entries, files.checkpoint, files.history]) {
       const bytes = await readFile(file)

@@ -49,7 +49,7 @@ test('credentials of an agent or a service are refused on the WebSocket', async 
   }
 })
 
-test('nobody is anonymous, over TCP or WebSocket', async () => {
+test('nobody is anonymous, over TCP or WebSocket [INV-26]', async () => {
   await refused(connect({ servers: world.url, reconnect: false }))
   await refused(connect({ servers: world.url, reconnect: false, user: 'a', pass: 'b' }))
   await refused(world.connectPortal({ jwt: '', inboxPrefix: '_INBOX.x' }))

@@ -104,7 +104,7 @@ describe('settings', () => {
     assert.deepEqual(problems(`# ${'x'.repeat(70_000)}`), [['file_too_large', 'file']])
   })
 
-  it('refuse development conveniences in production by name, and take them in development', () => {
+  it('refuse development conveniences in production by name, and take them in development [INV-34]', () => {
     const loose = '[policy]\nallow_by_default = true\n'
     assert.deepEqual(problems(loose), [['development_only', 'policy.allow_by_default']])
     assert.deepEqual(problems('', { TRUSTGW_POLICY_ALLOW_BY_DEFAULT: '1' }), [

@@ -166,7 +166,7 @@ for (const adapter of ADAPTERS) {
       assert.deepEqual([entry?.attempt, entry?.note], [A, 'first'])
     })
 
-    it('lets exactly one of many attempts win a key', async () => {
+    it('lets exactly one of many attempts win a key [INV-16]', async () => {
       const journal = links.executor.claims({ home: 'exd', bucket: 'journal' })
       assert.deepEqual(await journal.verifyInsertOnly(), { ok: true })
       const outcomes = await Promise.all(

@@ -18,7 +18,7 @@ const CLI = fileURLToPath(new URL('../../../cli/dist/src/main.js', import.meta.u
 const MCP_REMOTE = fileURLToPath(import.meta.resolve('mcp-remote/dist/proxy.js'))
 const ERAS: readonly Era[] = ['modern', 'legacy']
 const META = ['list_bundles', 'switch_context', 'call_tool', 'get_action_status']
-const HOLD_MS = 2_000
+const HOLD_MS = 600
 /** The SDK's own limit for one request; no client may come near it. */
 const CLIENT_LIMIT_MS = 60_000
 
@@ -147,7 +147,7 @@ describe('real MCP clients through the real system', () => {
           await approve(id)
           const done = await client.call('get_action_status', { action_id: id })
           assert.equal(done.isError, false, done.text)
-          assert.match(done.text, /rf_|refund/i)
+          assert.match(done.text, /"status":"succeeded"/)
           assert.equal(await paidFor(id), 1)
         } finally {
           await client.close()
@@ -165,52 +165,31 @@ describe('real MCP clients through the real system', () => {
       const listed = await client.tools()
       const added = listed.filter((name) => !META.includes(name))
       assert.equal(added.includes('shop.refund'), era === 'legacy')
-      assert.equal(added.every((name) => name.startsWith('shop.')), true)
+      assert.equal(
+        added.every((name) => name.startsWith('shop.')),
+        true,
+      )
       await client.close()
     }
   })
 
   for (const era of ERAS) {
-    test(`a client that shows pages, ${era} era: accept is no approval; the passkey is`, async () => {
+    test(`a client that shows pages, ${era} era: accept opens the page and approves nothing`, async () => {
       const pages: PageToOpen[] = []
-      let onPage = async (): Promise<'accept' | 'decline'> => 'accept'
-      const client = await connectHttp(
-        system.mcp,
-        { authorization: `Bearer ${key}` },
-        {
-          era,
-          onPage: (page) => {
-            pages.push(page)
-            return onPage()
-          },
-        },
-      )
-      const last = (): string => new URL(String(pages.at(-1)?.url)).pathname.split('/').at(-1) ?? ''
-      const shop = await open(client, 'shop')
-
-      const accepted = pending(await askRefund(client, shop))
-      assert.deepEqual(
-        pages.map(({ mode, url }) => [mode, url]),
-        [['url', `${system.portal}/approvals/${accepted}`]],
-      )
-      const { body } = await callJson(`${system.gateway}/v1/actions/${accepted}`, { key })
-      assert.equal(body['status'], 'pending_approval', 'accept approves nothing')
-      assert.equal(await paidFor(accepted), 0)
-
-      onPage = async () => 'decline'
-      const began = performance.now()
-      const declined = pending(await askRefund(client, shop))
-      assert.ok(performance.now() - began < HOLD_MS, 'nobody looks, so nothing is held')
-      assert.equal(last(), declined)
-
-      onPage = async () => {
-        await approve(last())
+      const onPage = (page: PageToOpen): 'accept' => {
+        pages.push(page)
         return 'accept'
       }
-      const done = await askRefund(client, shop)
-      assert.equal(done.isError, false, done.text)
-      assert.equal(done.structured['status'] === 'pending_approval', false, done.text)
-      assert.equal(await paidFor(last()), 1, 'the same call brought the result')
+      const headers = { authorization: `Bearer ${key}` }
+      const client = await connectHttp(system.mcp, headers, { era, onPage })
+      const id = pending(await askRefund(client, await open(client, 'shop')))
+      assert.deepEqual(
+        pages.map(({ mode, url }) => [mode, url]),
+        [['url', `${system.portal}/approvals/${id}`]],
+      )
+      const { body } = await callJson(`${system.gateway}/v1/actions/${id}`, { key })
+      assert.equal(body['status'], 'pending_approval')
+      assert.equal(await paidFor(id), 0)
       await client.close()
     })
   }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { DEMO, type Ended, runNode } from './e2e-support.ts'
 
 interface Attack {
@@ -37,14 +40,14 @@ let ended: Ended
 let report: Report
 let left: readonly string[]
 
-async function temporaryFolders(): Promise<readonly string[]> {
-  return (await readdir(tmpdir())).filter((name) => /^trustgw-(?!e2e)/.test(name))
-}
-
 before(async () => {
-  const earlier = new Set(await temporaryFolders())
-  ended = await runNode([DEMO, '--json'], { cwd: tmpdir(), env: {} })
-  left = (await temporaryFolders()).filter((name) => !earlier.has(name))
+  const temporary = await mkdtemp(join(tmpdir(), 'trustgw-e2e-'))
+  try {
+    ended = await runNode([DEMO, '--json'], { cwd: temporary, env: { TMPDIR: temporary } })
+    left = await readdir(temporary)
+  } finally {
+    await rm(temporary, { recursive: true, force: true })
+  }
   report = JSON.parse(ended.out)
 })
 
@@ -67,4 +70,21 @@ test('every attack of the list is stopped by the check that should stop it', () 
 
 test('nothing of the demo stays behind', () => {
   assert.deepEqual(left, [])
+})
+
+test('an interrupt ends every process and removes every folder', async () => {
+  const temporary = await mkdtemp(join(tmpdir(), 'trustgw-e2e-'))
+  try {
+    const run = runNode([DEMO], { cwd: temporary, env: { TMPDIR: temporary } }, (child) => {
+      child.stdout?.on('data', (chunk: Buffer) => {
+        if (chunk.includes('A browser')) child.kill('SIGINT')
+      })
+    })
+    assert.equal((await run).code, 130)
+    assert.deepEqual(await readdir(temporary), [])
+    const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'command='])
+    assert.ok(!stdout.includes(temporary), 'a process of the demo is still running')
+  } finally {
+    await rm(temporary, { recursive: true, force: true })
+  }
 })

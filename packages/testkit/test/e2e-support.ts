@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +21,7 @@ export interface Ended {
 export function runNode(
   args: readonly string[],
   options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+  started: (child: ChildProcess) => void = () => undefined,
 ): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...args], {
@@ -28,6 +29,7 @@ export function runNode(
       env: { ...inherited(), ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    started(child)
     const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_TIMEOUT_MS)
     let out = ''
     let err = ''

@@ -12,6 +12,8 @@ import { printSummary } from '../up/summary.ts'
 import { Supervisor } from '../up/supervisor.ts'
 
 const FIRST_AGENT = 'first-agent'
+const AGENT_KNOWN_MAX_MS = 3_000
+const AGENT_KNOWN_PAUSE_MS = 25
 
 /** Starts the whole system under one supervisor. */
 export const UP: Command = {
@@ -117,9 +119,26 @@ async function firstAgent(settings: Settings): Promise<string | undefined> {
       title: 'First agent',
       on_behalf_of: null,
     })
+    await untilKnown(settings, made.api_key)
     return made.api_key
   } finally {
     await admin.close()
+  }
+}
+
+/** The key is shown once it works: the gateway hears of an agent a moment after it is stored. */
+async function untilKnown(settings: Settings, apiKey: string): Promise<void> {
+  const { host, port } = settings.gateway.listen
+  const headers = { authorization: `Bearer ${apiKey}` }
+  const deadline = Date.now() + AGENT_KNOWN_MAX_MS
+  while (Date.now() < deadline) {
+    const signal = AbortSignal.timeout(AGENT_KNOWN_MAX_MS)
+    const answer = await fetch(`http://${host}:${port}/v1/tools/list`, { headers, signal }).catch(
+      () => undefined,
+    )
+    await answer?.body?.cancel()
+    if (answer?.status === 200) return
+    await new Promise((resolve) => setTimeout(resolve, AGENT_KNOWN_PAUSE_MS))
   }
 }
 

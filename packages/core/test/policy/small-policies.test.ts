@@ -75,7 +75,7 @@ test('the engine decides as the reference does where development lets through wh
   }
 })
 
-test('default_deny', () => {
+test('default_deny [INV-01]', () => {
   for (const rules of policiesUpTo(2)) {
     if (rules.some(({ truth }) => truth === true)) continue
     const decision = run(rules, 'deny')
@@ -83,7 +83,7 @@ test('default_deny', () => {
   }
 })
 
-test('adding_a_deny_never_permits_more', () => {
+test('adding_a_deny_never_permits_more [INV-02]', () => {
   const denials = RULES.filter(({ strength }) => strength === DENY)
   for (const rules of policiesUpTo(2)) {
     const before = strengthOf(run(rules, 'deny'))
@@ -96,7 +96,7 @@ test('adding_a_deny_never_permits_more', () => {
   }
 })
 
-test('making_a_fact_unknown_never_permits_more', () => {
+test('making_a_fact_unknown_never_permits_more [INV-03]', () => {
   for (const rules of policiesUpTo(3)) {
     const known = rules.findIndex(({ truth }) => truth !== 'unknown')
     if (rules.length === 3 && known > 0) continue

@@ -95,8 +95,13 @@ export class Orchestrator {
         const id = read(text)
         if (id === undefined) continue
         count += 1
-        await this.#lookAt(tenant, id)
-        this.#care.background(this.#takeUp(tenant, id), tenant, id)
+        const seen = this.#lookAt(tenant, id)
+        this.#care.background(
+          seen.then(() => this.#takeUp(tenant, id)),
+          tenant,
+          id,
+        )
+        await seen.catch(() => undefined)
       }
     }
     return count

@@ -116,7 +116,7 @@ export class Outbound {
           return
         }
       } catch (error) {
-        if (!(error instanceof BusFault)) throw error
+        if (!(error instanceof BusFault) || error.code === 'bus_too_large') throw error
       }
       await this.#deps.clock.sleep(REQUEST_RETRY_MS)
     }

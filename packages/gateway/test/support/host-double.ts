@@ -139,13 +139,15 @@ export class HostDouble {
 
   async send(
     decision: ApprovalDecision,
-    options: { readonly key?: KeyName; readonly tenant?: TenantId } = {},
+    options: { readonly key?: KeyName; readonly tenant?: TenantId; readonly timeoutMs?: number } = {},
   ): Promise<ApprovalDecisionAnswer> {
     const kid = options.key ?? 'host'
     const payload = approvalDecisionJson(decision)
     const token = signJws({ typ: APPROVAL_DECISION_TYP, kid, payload }, this.#keys.of[kid].sign)
     const to = subject('approval_decision', { tenant: options.tenant ?? decision.tenant })
-    const answer = await this.#link.bus.request(to, utf8Encode(token), { timeoutMs: 8_000 })
+    const answer = await this.#link.bus.request(to, utf8Encode(token), {
+      timeoutMs: options.timeoutMs ?? 8_000,
+    })
     return must(readShape(approvalDecisionAnswerShape, must(parseJson(answer))))
   }
 

@@ -106,6 +106,8 @@ export class World {
   policy = policyOf(POLICY)
   /** Called before a state is stored; a throw is the store's fault. */
   onStore: (record: ActionRecord) => void | Promise<void> = () => undefined
+  /** Called after a state was stored; a throw is an answer that was lost. */
+  afterStore: (record: ActionRecord) => void | Promise<void> = () => undefined
   readonly #gateways = new Map<RunningGateway, Started>()
   #started = 0
 
@@ -389,7 +391,9 @@ export class World {
       if (read.ok) await this.onStore(read.value)
       alive()
       const outcome = await task()
-      if (read.ok && outcome.ok) this.journal.push(`stored ${read.value.state.kind}`)
+      if (!read.ok || !outcome.ok) return outcome
+      this.journal.push(`stored ${read.value.state.kind}`)
+      await this.afterStore(read.value)
       return outcome
     }
     return {

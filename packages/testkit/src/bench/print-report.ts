@@ -5,6 +5,10 @@ import type { BenchReport } from './run-bench.ts'
 const MIB = 1_048_576
 const US_PER_MS = 1_000
 
+function share(value: number | null): string {
+  return value === null ? 'unknown' : `${number(value * 100, 0)} %`
+}
+
 /** The report as a person reads it. */
 export function printReport(report: BenchReport): string {
   return [
@@ -18,18 +22,25 @@ export function printReport(report: BenchReport): string {
 
 function heading(report: BenchReport): string {
   const { load } = report
-  const share = (value: number | null): string =>
-    value === null ? 'unknown' : `${number(value * 100, 0)} %`
   return [
     `${report.at}, Node ${report.node}, ${report.cpus} cores (${report.cpu_model})`,
     `stored messages forced to disk: ${report.sync_interval}`,
     `load average before ${load.before.map((value) => number(value, 2)).join(' ')}, after ${load.after.map((value) => number(value, 2)).join(' ')}`,
-    `cores busy during the run: ${share(load.busy_share)}, of that by others than this run: ${share(load.others_share)}`,
+    `cores busy during the run: ${share(load.busy_share)}, by others than this run: ${share(load.others_share)}`,
   ].join('\n')
 }
 
 function calls(report: BenchReport): string {
-  const head = ['medians over the rounds', 'clients', 'p50 ms', 'p99 ms', 'calls/s', 'CPU ms/call', 'calls', 'errors']
+  const head = [
+    'medians over the rounds',
+    'clients',
+    'p50 ms',
+    'p99 ms',
+    'calls/s',
+    'CPU ms/call',
+    'calls',
+    'errors',
+  ]
   const rows = report.rows.map((row) => [
     row.title,
     String(row.clients),
@@ -57,7 +68,9 @@ function ratioTable(report: BenchReport): string {
 
 function processTable(report: BenchReport): string {
   const names = [...Object.keys(report.peak_rss_bytes), CLIENT_PROCESS]
-  const arms = report.rows.filter((row) => row.arm !== 'governed-mcp-2025' && row.arm !== 'bare-mcp-2025')
+  const arms = report.rows.filter(
+    (row) => row.arm !== 'governed-mcp-2025' && row.arm !== 'bare-mcp-2025',
+  )
   const head = [
     'CPU ms a call by process',
     ...arms.map((row) => `${row.arm} c${row.clients}`),

@@ -52,7 +52,7 @@ const WARM_UP: SlotLimits = { calls: 150, max_ms: 3_000 }
 interface Plan {
   readonly rounds: number
   readonly limits: Readonly<Record<number, SlotLimits>>
-  /** No slot begins after this. */
+  /** No round begins after this. */
   readonly max_ms: number
 }
 
@@ -136,9 +136,7 @@ function findProcesses(system: RunningSystem, others: Named): Named {
 }
 
 function readServices(system: RunningSystem): Named {
-  const parsed = parseJsonObject(
-    readFileSync(join(system.stateDir, 'public', 'installation.json')),
-  )
+  const parsed = parseJsonObject(readFileSync(join(system.stateDir, 'public', 'installation.json')))
   const list = parsed.ok ? parsed.value['processes'] : undefined
   if (list === undefined || !isJsonArray(list)) return []
   return list.flatMap((item) => {
@@ -163,14 +161,13 @@ async function measureAll(
   const start = performance.now()
   const measured: Measured[] = []
   for (let round = 0; round < plan.rounds; round += 1) {
+    // A busy machine gets fewer rounds, never half of one.
+    if (round > 0 && performance.now() - start > plan.max_ms) break
     progress(`round ${round + 1} of ${plan.rounds}`)
-    for (const [clients, arms] of byClients) {
-      for (const arm of rotated(arms, round)) {
-        signal.throwIfAborted()
-        if (performance.now() - start > plan.max_ms) throw new Error('the machine is too busy')
-        const limits = plan.limits[clients] ?? WARM_UP
-        measured.push(await measure(arm, { round, clients, limits, processes }))
-      }
+    for (const { arm, clients } of turnsOf(byClients, round)) {
+      signal.throwIfAborted()
+      const limits = plan.limits[clients] ?? WARM_UP
+      measured.push(await measure(arm, { round, clients, limits, processes }))
     }
   }
   const after = machineTime()
@@ -194,6 +191,15 @@ async function measureAll(
       ...shares(machine, after, totalCpu(processes) - own),
     },
   }
+}
+
+function turnsOf(
+  byClients: ReadonlyMap<number, readonly Arm[]>,
+  round: number,
+): readonly { readonly arm: Arm; readonly clients: number }[] {
+  return [...byClients].flatMap(([clients, arms]) =>
+    rotated(arms, round).map((arm) => ({ arm, clients })),
+  )
 }
 
 interface Slot {

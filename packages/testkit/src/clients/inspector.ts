@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { JsonObject } from '@trustgw/protocol'
-import { type Era, record, texts, type ToolAnswer, toolAnswer, type ToolCaller } from './tool-caller.ts'
+import {
+  type Era,
+  record,
+  texts,
+  type ToolAnswer,
+  toolAnswer,
+  type ToolCaller,
+} from './tool-caller.ts'
 
 const run = promisify(execFile)
 const PEER = fileURLToPath(new URL('../../../peers/inspector/', import.meta.url))

@@ -36,7 +36,10 @@ export async function connectHttp(
   options: SdkOptions,
 ): Promise<ToolCaller> {
   const requestInit = { headers: { ...headers } }
-  return SdkCaller.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }), options)
+  return SdkCaller.connect(
+    new StreamableHTTPClientTransport(new URL(url), { requestInit }),
+    options,
+  )
 }
 
 /** The official client over a server process on stdio: `trustgw mcp`, or a bridge of others. */

@@ -125,6 +125,7 @@ export class Demo {
     const began = performance.now()
     try {
       const [value, seen] = await act()
+      if (this.#ending !== undefined) throw new StoryFault('stopped')
       const ms = Math.round(performance.now() - began)
       this.#steps.push({ title, seen, ok: true, ms })
       this.#options.teller.step(title, ms)
@@ -172,7 +173,9 @@ export class Demo {
   }
 
   async #cleanUp(): Promise<void> {
-    for (const cleanUp of this.#cleanups.toReversed()) await cleanUp().catch(() => undefined)
+    for (let last = this.#cleanups.pop(); last !== undefined; last = this.#cleanups.pop()) {
+      await last().catch(() => undefined)
+    }
   }
 }
 
