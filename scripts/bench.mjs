@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CACHE_DIR, prepare, refuse, ROOT } from './lib/setup.mjs'
+import { CACHE_DIR, prepare, ROOT, refuse } from './lib/setup.mjs'
 
 const PEER = join(ROOT, 'packages/testkit/peers/mcp-proxy')
 const PEER_CACHE = join(CACHE_DIR, 'bench-mcp-proxy')

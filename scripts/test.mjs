@@ -9,7 +9,9 @@ const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('
 
 const natsServer = prepare()
 const testFiles = ['packages', 'examples']
-  .flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name, 'dist/test')))
+  .flatMap((folder) =>
+    readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name, 'dist/test')),
+  )
   .filter((folder) => existsSync(folder))
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
   .filter((file) => file.endsWith('.test.js') && (long || !file.endsWith('.long.test.js')))

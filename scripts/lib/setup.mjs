@@ -2,7 +2,15 @@
 // plain Node, no imports from node_modules.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureNatsServer, PROJECT_NATS_CACHE } from './nats-server.mjs'
@@ -22,7 +30,9 @@ const say = (text) => process.stderr.write(`  ${text}\n`)
 export function checkSystem() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major < MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor < MINIMUM_NODE[1])) {
-    refuse(`Node ${process.versions.node} is too old: install Node 20.19 or later and run this again.`)
+    refuse(
+      `Node ${process.versions.node} is too old: install Node 20.19 or later and run this again.`,
+    )
   }
   if (!['linux', 'darwin'].includes(process.platform)) {
     refuse(
@@ -32,16 +42,23 @@ export function checkSystem() {
 }
 
 function run(command, args, what) {
-  const result = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
+  const result = spawnSync(command, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  })
   if (result.status === 0) return
   const lines = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n')
-  const output = (lines.length > 40 ? [...lines.slice(0, 20), '…', ...lines.slice(-20)] : lines).join('\n')
+  const output = (
+    lines.length > 40 ? [...lines.slice(0, 20), '…', ...lines.slice(-20)] : lines
+  ).join('\n')
   refuse(`${what} failed (${result.error?.message ?? `exit ${result.status}`}):\n${output}`)
 }
 
 function digestOf(files) {
   const hash = createHash('sha256').update(process.version)
-  for (const file of files) hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file)).update('\0')
+  for (const file of files)
+    hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file)).update('\0')
   return hash.digest('hex')
 }
 
@@ -91,7 +108,13 @@ const PRODUCT = ['packages/cli/src', 'examples/shop/src']
  */
 export function ensureBuild({ tests }) {
   const stamp = join(CACHE_DIR, tests ? 'built-all' : 'built-product')
-  const sources = ['packages', 'examples', 'tsconfig.json', 'tsconfig.base.json', 'package-lock.json']
+  const sources = [
+    'packages',
+    'examples',
+    'tsconfig.json',
+    'tsconfig.base.json',
+    'package-lock.json',
+  ]
   const digest = digestOf(sources.flatMap((path) => filesUnder(join(ROOT, path))))
   const outputs = ['packages/portal/dist/web/index.html', 'packages/cli/dist/src/main.js']
   if (outputs.every((path) => existsSync(join(ROOT, path))) && isStamped(stamp, digest)) return
@@ -110,7 +133,9 @@ export function prepare({ tests = true } = {}) {
   try {
     mkdirSync(CACHE_DIR, { recursive: true })
   } catch (error) {
-    refuse(`cannot write to ${ROOT} (${error.code}): make the folder writable or clone it where you may write.`)
+    refuse(
+      `cannot write to ${ROOT} (${error.code}): make the folder writable or clone it where you may write.`,
+    )
   }
   ensureDependencies()
   ensureBuild({ tests })

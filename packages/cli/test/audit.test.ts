@@ -24,8 +24,8 @@ import {
   systemClock,
   writePublicKeys,
 } from '@trustgw/runtime'
-import { PLAIN_STYLE, type Style } from '../src/terminal.ts'
 import { type AuditPaths, auditTail, auditVerify } from '../src/commands/audit.ts'
+import { PLAIN_STYLE, type Style } from '../src/terminal.ts'
 
 function tenantId(text: string): TenantId {
   const parsed = parseTenantId(text)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { ActionId, ActionView, ApprovalDecision, ApprovalRequest } from '@trustgw/protocol'
 import { evidenceHash } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
@@ -155,10 +155,11 @@ test('an approval without evidence is none', async (t) => {
 test('the same decision again gets the same answer and changes nothing', async (t) => {
   const { world, id, request } = await pending(t)
   const decision = world.host.approval(request)
-  const both = await world.run(
-    Promise.all([world.host.send(decision), world.host.send(decision)]),
+  const both = await world.run(Promise.all([world.host.send(decision), world.host.send(decision)]))
+  assert.deepEqual(
+    both.map(({ status }) => status),
+    ['accepted', 'accepted'],
   )
-  assert.deepEqual(both.map(({ status }) => status), ['accepted', 'accepted'])
   await world.reaches(id, 'succeeded')
   assert.deepEqual(await send(world, decision), { status: 'accepted', state: 'succeeded' })
   assert.equal(world.executor.effects.size, 1)
@@ -262,8 +263,7 @@ test('a policy that changed before the approval makes it void and decides afresh
   const record = await world.record(id)
   assert.deepEqual([record.state.kind, record.evidence], ['pending_approval', []])
   assert.equal(record.decision.reason, 'Refunds need a look')
-  await world.until('the fresh request', () =>
-    world.host.request(id).decision.policy_epoch === 2)
+  await world.until('the fresh request', () => world.host.request(id).decision.policy_epoch === 2)
   assert.deepEqual(world.executor.invocations, [])
   const again = await send(world, world.host.approval(world.host.request(id)))
   assert.deepEqual(again, { status: 'accepted', state: 'dispatched' })
@@ -289,19 +289,27 @@ for (const [what, change] of [
   test(`a contract whose ${what} changed makes the approval void`, async (t) => {
     const { world, gateway, id, request } = await pending(t)
     const before = (await world.record(id)).decision.contract_hash
-    await world.serve(CONTRACTS.map((one) => (one.id === 'shop.refund' ? { ...one, ...change } : one)))
+    await world.serve(
+      CONTRACTS.map((one) => (one.id === 'shop.refund' ? { ...one, ...change } : one)),
+    )
     await world.until('the new contract', () =>
-      gateway.api.tools(world.caller(gateway)).some(
-        ({ contract: { description, credential_ref } }) =>
-          description === 'Another tool by now' || credential_ref === 'other',
-      ))
+      gateway.api
+        .tools(world.caller(gateway))
+        .some(
+          ({ contract: { description, credential_ref } }) =>
+            description === 'Another tool by now' || credential_ref === 'other',
+        ),
+    )
     const answer = await send(world, world.host.approval(request))
     assert.deepEqual(answer, { status: 'refused', code: 'decision_changed' })
     const record = await world.record(id)
     assert.notEqual(record.decision.contract_hash, before)
     assert.equal(record.tool.contract_hash, record.decision.contract_hash)
     assert.deepEqual(world.executor.invocations, [])
-    await world.until('the fresh request', () => world.host.request(id).decision.contract_hash !== before)
+    await world.until(
+      'the fresh request',
+      () => world.host.request(id).decision.contract_hash !== before,
+    )
     await send(world, world.host.approval(world.host.request(id)))
     await world.reaches(id, 'succeeded')
   })
@@ -310,8 +318,7 @@ for (const [what, change] of [
 test('a tool that is not served any more denies what was approved', async (t) => {
   const { world, gateway, id, request } = await pending(t)
   await world.serve([contract('files.read')])
-  await world.until('the tool to go', () =>
-    gateway.api.tools(world.caller(gateway)).length === 1)
+  await world.until('the tool to go', () => gateway.api.tools(world.caller(gateway)).length === 1)
   await send(world, world.host.approval(request))
   await world.reaches(id, 'denied')
   const { reason } = await world.view(gateway, id)
@@ -322,7 +329,10 @@ test('an agent that was revoked while its action waited gets nothing done', asyn
   const { world, gateway, id, request } = await pending(t)
   const caller = world.caller(gateway)
   await world.enlist(agentRecord({ status: 'revoked' }))
-  await world.until('the revocation', () => !gateway.agents.isActive(caller.principal.tenant, caller.key_id))
+  await world.until(
+    'the revocation',
+    () => !gateway.agents.isActive(caller.principal.tenant, caller.key_id),
+  )
   await send(world, world.host.approval(request))
   await world.reaches(id, 'denied')
   assert.deepEqual(world.executor.invocations, [])
@@ -339,7 +349,6 @@ test('the host is asked until it has stored the request', async (t) => {
   await world.idle(5_000)
   assert.equal(world.host.requests.length, 1, 'and not again')
 })
-
 
 test('a verdict that is stored but whose event is not recorded yet is carried on later', async (t) => {
   const { world, id, request: wanted } = await pending(t)

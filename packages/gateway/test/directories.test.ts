@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { type JsonObject, type TenantId } from '@trustgw/protocol'
 import {
   AjvSchemaCompiler,
   BusFault,
-  type Requester,
   type RecordStore,
+  type Requester,
   sha256,
   silentLogger,
 } from '@trustgw/runtime'
@@ -207,11 +207,13 @@ test('a record that the operator did not sign, or that stands elsewhere, does no
   await world.enlist(good, 'operator', 'globex.gggggggggggggggg')
   await world.idle(100)
   for (const id of ['e', 'f', 'g', 'h'])
-    for (const tenant of TENANTS)
-      assert.equal(agents.isActive(tenant, id.repeat(16)), false, id)
+    for (const tenant of TENANTS) assert.equal(agents.isActive(tenant, id.repeat(16)), false, id)
   // Overwritten by a forgery, the record is gone: whoever wrote it can no more than deny.
   await world.enlist({ ...agentRecord(), agent: 'root' }, 'stranger')
-  await world.until('the record to go', () => agents.byApiKey(apiKey(agentRecord()), 'rest') === undefined)
+  await world.until(
+    'the record to go',
+    () => agents.byApiKey(apiKey(agentRecord()), 'rest') === undefined,
+  )
 })
 
 test('an agent of a tenant that is not served here is nobody', async (t) => {
@@ -247,8 +249,10 @@ test('a revocation that could not be read at once is read later', async (t) => {
 test('a requester is its agent only from the account of that tenant, as the server states it', async (t) => {
   const { world, agents } = await bare(t)
   await world.enlist(agentRecord({ nkey: NKEY }))
-  await world.until('the nkey', () =>
-    agents.byRequester(ACME, { account: 'ACME_ACCOUNT', user: NKEY }) !== undefined)
+  await world.until(
+    'the nkey',
+    () => agents.byRequester(ACME, { account: 'ACME_ACCOUNT', user: NKEY }) !== undefined,
+  )
   const caller = agents.byRequester(ACME, { account: 'ACME_ACCOUNT', user: NKEY, name: 'root' })
   assert.deepEqual([caller?.principal.issuer, caller?.source], ['nats', 'nats'])
   const nobody: [TenantId, Requester | undefined][] = [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { contractHash, hashText, readGrant } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
@@ -136,19 +136,28 @@ test('a policy file is taken whole or refused with every place that is wrong', a
   t.after(() => rm(folder, { recursive: true, force: true }))
   const file = join(folder, 'policy.toml')
   const options = { sha256, development: false }
-  await assert.rejects(() => loadPolicy(file, options), (error: unknown) => {
-    assert.ok(error instanceof PolicyFault)
-    assert.match(error.message, /cannot be read \(ENOENT\)/)
-    return true
-  })
+  await assert.rejects(
+    () => loadPolicy(file, options),
+    (error: unknown) => {
+      assert.ok(error instanceof PolicyFault)
+      assert.match(error.message, /cannot be read \(ENOENT\)/)
+      return true
+    },
+  )
   await writeFile(file, POLICY)
   const loaded = await loadPolicy(file, options)
   assert.equal(loaded.epoch, 1)
-  await writeFile(file, POLICY.replace('priority = 10', 'prioritee = 10').replace('"deny"', '"dney"'))
-  await assert.rejects(() => loadPolicy(file, options), (error: unknown) => {
-    assert.ok(error instanceof PolicyFault)
-    assert.ok(error.findings.length >= 2, error.message)
-    assert.match(error.message, /policy\.toml:\d+:\d+: .*did you mean/)
-    return true
-  })
+  await writeFile(
+    file,
+    POLICY.replace('priority = 10', 'prioritee = 10').replace('"deny"', '"dney"'),
+  )
+  await assert.rejects(
+    () => loadPolicy(file, options),
+    (error: unknown) => {
+      assert.ok(error instanceof PolicyFault)
+      assert.ok(error.findings.length >= 2, error.message)
+      assert.match(error.message, /policy\.toml:\d+:\d+: .*did you mean/)
+      return true
+    },
+  )
 })

@@ -112,8 +112,9 @@ test('an action that was pointed at and never stored is taken over under its own
   await world.idle(50)
   world.kill(gateway)
   world.audit.clear()
-  const [pointer] = (await world.records('actions').list('acme')).map(({ value }) =>
-    JSON.parse(Buffer.from(value).toString()) as { action_id: string })
+  const [pointer] = (await world.records('actions').list('acme')).map(
+    ({ value }) => JSON.parse(Buffer.from(value).toString()) as { action_id: string },
+  )
   const later = await world.gateway()
   const view = await world.accepted(later, 'files.read', READ, { key: 'k', holdMs: 3_000 })
   assert.equal(view.status, 'succeeded')
@@ -168,16 +169,15 @@ test(`an agent has at most ${OPEN_PENDING_MAX} actions waiting for people`, asyn
   const twin = agentRecord({ key_id: 'bbbbbbbbbbbbbbbb' })
   await world.enlist(twin)
   const gateway = await world.gateway()
-  const ask = (n: number): Promise<{ ok: true; value: ActionView } | { ok: false; reason: string }> =>
+  const ask = (
+    n: number,
+  ): Promise<{ ok: true; value: ActionView } | { ok: false; reason: string }> =>
     world.propose(gateway, 'shop.refund', { amount: '5.00', n })
   // More than fit, at once.
   const outcomes = await Promise.all(Array.from({ length: OPEN_PENDING_MAX + 6 }, (_, n) => ask(n)))
   const made = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value] : []))
   assert.equal(made.length, OPEN_PENDING_MAX)
-  assert.deepEqual(
-    new Set(outcomes.map(reasonOf)),
-    new Set(['ok', 'too_many_pending']),
-  )
+  assert.deepEqual(new Set(outcomes.map(reasonOf)), new Set(['ok', 'too_many_pending']))
   const n = outcomes.findIndex(({ ok }) => ok)
   const joined = await ask(n)
   assert.equal(joined.ok && joined.value.joined, true, 'joining needs no place')

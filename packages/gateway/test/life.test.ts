@@ -7,7 +7,6 @@ import { World } from './support/world.ts'
 
 const READ = { path: 'a.txt' }
 
-
 test('an allowed call runs end to end, every step recorded and stored before the next', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
@@ -29,7 +28,9 @@ test('an allowed call runs end to end, every step recorded and stored before the
     'proposed',
     'succeeded',
   ])
-  const [evaluated] = (await world.events(view.action_id)).filter(({ type }) => type === 'evaluated')
+  const [evaluated] = (await world.events(view.action_id)).filter(
+    ({ type }) => type === 'evaluated',
+  )
   const { action, claims } = world.executor.last()
   assert.equal(action.decision_event.event_id, evaluated?.event_id)
   assert.equal(evaluated?.payload['decision_hash'], claims.decision_hash)
@@ -53,7 +54,10 @@ for (const manner of ['fail', 'hang'] as const) {
     }
     await world.idle(2_000)
     assert.deepEqual(world.executor.invocations, [])
-    assert.deepEqual(world.journal.filter((line) => line.startsWith('stored')), [])
+    assert.deepEqual(
+      world.journal.filter((line) => line.startsWith('stored')),
+      [],
+    )
     if (manner === 'hang') return
     world.audit.clear()
     const again = await world.accepted(gateway, 'files.read', READ, { key: 'k', holdMs: 5_000 })
@@ -108,7 +112,10 @@ test('what is no proposal is refused by name, and recorded without its content',
   )
   assert.ok(!JSON.stringify(recorded).includes('reed'))
   world.audit.set('proposal_refused', 'fail')
-  assert.deepEqual(await world.propose(gateway, 'nothing', {}), { ok: false, reason: 'unavailable' })
+  assert.deepEqual(await world.propose(gateway, 'nothing', {}), {
+    ok: false,
+    reason: 'unavailable',
+  })
 })
 
 test('an executor that refuses for good ends the action without saying why', async (t) => {
@@ -152,7 +159,10 @@ test('without an executor the grant lapses, and a fresh one is issued when it is
   const lapsed = (await world.events(view.action_id)).filter(({ type }) => type === 'grant_lapsed')
   assert.equal(lapsed.length, 1)
   assert.equal(world.executor.effects.size, 1)
-  assert.equal(record.state.kind === 'succeeded' && record.state.jti, world.executor.last().claims.jti)
+  assert.equal(
+    record.state.kind === 'succeeded' && record.state.jti,
+    world.executor.last().claims.jti,
+  )
 })
 
 test('an executor that never answers is asked until the action expires', async (t) => {
@@ -188,8 +198,7 @@ test('a granted action too large for the bus is refused once and for all', async
   // As a text inside a text it doubles, which the bus in memory does not carry.
   const args = { text: '"'.repeat(65_000) }
   await world.serve([contract('files.read')])
-  await world.until('the new contract', () =>
-    gateway.api.tools(world.caller(gateway)).length === 1)
+  await world.until('the new contract', () => gateway.api.tools(world.caller(gateway)).length === 1)
   const view = await world.accepted(gateway, 'files.read', args, { holdMs: 8_000 })
   assert.equal(view.status, 'refused')
   assert.deepEqual(world.executor.invocations, [])

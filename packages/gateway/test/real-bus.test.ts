@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
-  AGENT_RECORD_TYP,
   type ActionId,
+  AGENT_RECORD_TYP,
   agentRecordJson,
   type Json,
   type JsonObject,
@@ -30,7 +30,15 @@ import type { CallOutcome } from '../src/gateway-api.ts'
 import { type RunningGateway, startGateway } from '../src/start-gateway.ts'
 import { ExecutorDouble } from './support/executor-double.ts'
 import { HostDouble } from './support/host-double.ts'
-import { ACME, CONNECTOR, CONTRACTS, GATEWAY_COMPONENT, must, POLICY, TestKeys } from './support/keys.ts'
+import {
+  ACME,
+  CONNECTOR,
+  CONTRACTS,
+  GATEWAY_COMPONENT,
+  must,
+  POLICY,
+  TestKeys,
+} from './support/keys.ts'
 import { agentRecord, apiKey, policyOf } from './support/world.ts'
 
 describe('on a real bus, with the rights of its own account only', () => {
@@ -87,11 +95,7 @@ describe('on a real bus, with the rights of its own account only', () => {
   const propose = (tool: string, args: JsonObject, holdMs = 0): Promise<CallOutcome> => {
     const caller = gateway.api.authenticate(apiKey(agentRecord()), 'rest')
     assert.ok(caller !== undefined)
-    return gateway.api.propose(
-      caller,
-      { tool, arguments: args, client_key: null },
-      { ms: holdMs },
-    )
+    return gateway.api.propose(caller, { tool, arguments: args, client_key: null }, { ms: holdMs })
   }
 
   const status = async (id: ActionId): Promise<string> => {
@@ -162,13 +166,13 @@ describe('on a real bus, with the rights of its own account only', () => {
       key_id: 'bbbbbbbbbbbbbbbb',
       agent: 'bus-bot',
       secret_hash: null,
-      nkey: agentCreds.publicKey,
+      nkey: agentCreds.user,
     })
     for (const record of [agentRecord(), onBus]) {
       const payload = agentRecordJson(record)
       const content = { typ: AGENT_RECORD_TYP, kid: 'operator', payload }
       const token = signJws(content, keys.of.operator.sign)
-      must(await records.create(`acme.${record.key_id}`, utf8Encode(token)))
+      assert.ok((await records.create(`acme.${record.key_id}`, utf8Encode(token))).ok)
     }
   }
 

@@ -69,7 +69,8 @@ for (const kind of ['pending_approval', 'authorized', 'dispatched'] as const) {
     id ??= (await world.accepted(next, 'shop.refund', REFUND)).action_id
     const waited = id
     await world.until('the host', () =>
-      world.host.requests.some(({ action_id }) => action_id === waited))
+      world.host.requests.some(({ action_id }) => action_id === waited),
+    )
     if (kind === 'pending_approval') {
       await world.run(world.host.send(world.host.approval(world.host.request(id))))
     }
@@ -78,9 +79,15 @@ for (const kind of ['pending_approval', 'authorized', 'dispatched'] as const) {
     const order = ['approval_requested', 'approved', 'grant_issued', 'claimed', 'succeeded'].map(
       (type) => types.indexOf(type),
     )
-    assert.deepEqual(order, order.toSorted((a, b) => a - b))
+    assert.deepEqual(
+      order,
+      order.toSorted((a, b) => a - b),
+    )
     // A grant is on record before it is sent; the approval before the grant.
-    assert.ok(order.slice(kind === 'dispatched' ? 2 : 0).every((at) => at >= 0), types.join())
+    assert.ok(
+      order.slice(kind === 'dispatched' ? 2 : 0).every((at) => at >= 0),
+      types.join(),
+    )
     assert.equal(world.executor.effects.size, 1)
   })
 }
@@ -166,9 +173,7 @@ test('two gateways on one bus carry an action on together and never give it two 
   assert.deepEqual([joined.action_id, joined.joined], [id, true])
   await world.until('the host', () => world.host.requests.length >= 1)
   const decision = world.host.approval(world.host.request(id))
-  const answers = await world.run(
-    Promise.all([1, 2, 3, 4].map(() => world.host.send(decision))),
-  )
+  const answers = await world.run(Promise.all([1, 2, 3, 4].map(() => world.host.send(decision))))
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set(['accepted']))
   await world.reaches(id, 'succeeded')
   assert.equal(world.executor.effects.size, 1)

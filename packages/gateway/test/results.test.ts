@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import {
   type ActionId,
   actionId,
@@ -37,12 +37,18 @@ const IGNORED: readonly [string, ResultTwist][] = [
   ['signed by a stranger', { key: 'stranger' }],
   ['signed by the host', { key: 'host' }],
   ["signed by another profile's key", { key: 'shell' }],
-  ['of another profile on its own subject', { key: 'shell', as: SHELL, change: { profile: SHELL } }],
+  [
+    'of another profile on its own subject',
+    { key: 'shell', as: SHELL, change: { profile: SHELL } },
+  ],
   ['that names another profile than its subject', { change: { profile: SHELL } }],
   ['for another input', { change: { input_hash: OTHER } }],
-  ['under a grant that was never given out', {
-    change: { jti: grantId(new Uint8Array(16)), grant_hash: OTHER },
-  }],
+  [
+    'under a grant that was never given out',
+    {
+      change: { jti: grantId(new Uint8Array(16)), grant_hash: OTHER },
+    },
+  ],
   ['whose output is not what was hashed', { change: { result_hash: OTHER } }],
   ['of another tenant', { change: { tenant_id: GLOBEX } }],
   ['of an action that does not exist', { change: { action_id: actionId(new Uint8Array(16)) } }],
@@ -147,7 +153,8 @@ test('a result of the profile that a tool moved away from still counts', async (
   await world.serve(CONTRACTS.filter((one) => one.id !== 'files.read'))
   await world.serve([contract('files.read', { profile: SHELL })], { profile: SHELL })
   await world.until('the move', () =>
-    gateway.api.tools(world.caller(gateway)).some((tool) => tool.contract.profile === SHELL))
+    gateway.api.tools(world.caller(gateway)).some((tool) => tool.contract.profile === SHELL),
+  )
   await world.executor.report(world.executor.last())
   await world.reaches(id, 'succeeded')
 })

@@ -11,8 +11,8 @@ import type {
   StoredReader,
 } from '@trustgw/runtime'
 import { isRecordOf } from './store/entry.ts'
-import { type LogName, logOrigin, logVerifiers, UNATTRIBUTED } from './store/log-files.ts'
 import { LogFault } from './store/log-fault.ts'
+import { type LogName, logOrigin, logVerifiers, UNATTRIBUTED } from './store/log-files.ts'
 import { TenantLog } from './store/tenant-log.ts'
 
 /** Messages of the stream that one commit takes at most; also how far a crash can tear tenants apart. */

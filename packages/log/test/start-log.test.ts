@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { appendFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
+import { type LogFault, logFiles, UNATTRIBUTED, verifyLog } from '@trustgw/log'
 import { parseJson } from '@trustgw/protocol'
 import { type BusLink, ManualClock, MemoryBroker, silentLogger } from '@trustgw/runtime'
-import { type LogFault, logFiles, UNATTRIBUTED, verifyLog } from '@trustgw/log'
 import {
   ACME,
   ADAPTERS,

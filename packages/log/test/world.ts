@@ -1,11 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type LogName, logFiles, type RunningLog, startLog } from '@trustgw/log'
 import {
   type ActionId,
-  actionId,
   type AuditEventType,
   type AuditPayload,
+  actionId,
   type Component,
   parseComponent,
   parseTenantId,
@@ -29,7 +30,6 @@ import {
   systemClock,
 } from '@trustgw/runtime'
 import { startBusWorld } from '@trustgw/testkit/bus-world'
-import { logFiles, type LogName, type RunningLog, startLog } from '@trustgw/log'
 
 export const ACME: TenantId = tenant('acme')
 export const OTHER: TenantId = tenant('other')

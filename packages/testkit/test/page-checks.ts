@@ -32,10 +32,11 @@ export async function assertAccessible(page: Page, state: string): Promise<void>
 /** Goes on with Tab until that element has the focus; it must be seen to have it. */
 export async function tabTo(page: Page, target: Locator): Promise<void> {
   await target.waitFor()
+  const focused = target.and(page.locator(':focus'))
   for (let count = 0; count < TABS_MAX; count += 1) {
-    if (await target.evaluate(`(element) => element === document.activeElement`)) {
-      const outline = await target.evaluate(`(element) => getComputedStyle(element).outlineStyle`)
-      assert.notEqual(outline, 'none', 'the focus is drawn')
+    if ((await focused.count()) === 1) {
+      const outline = 'getComputedStyle(document.activeElement).outlineStyle'
+      assert.notEqual(await page.evaluate(outline), 'none', 'the focus is drawn')
       return
     }
     await page.keyboard.press('Tab')

@@ -60,7 +60,7 @@ test('the quick start does what its comments say', () => {
   assert.equal(of({ args: { amount: '5', currency: 'USD' } }), 'deny 0 default')
   const write = { tool: 'files.write_file', operation: 'update', ...none }
   assert.equal(of(write), 'require_approval 2 file-writes')
-  assert.equal(of({ ...write, operation: 'delete' }), 'deny 0 default')
+  assert.equal(of({ ...write, operation: 'delete' }), 'require_approval 2 file-writes')
   assert.equal(of({ tool: 'memory.create_entities', operation: 'create' }), 'deny 0 default')
 })
 

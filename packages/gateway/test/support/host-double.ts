@@ -139,7 +139,11 @@ export class HostDouble {
 
   async send(
     decision: ApprovalDecision,
-    options: { readonly key?: KeyName; readonly tenant?: TenantId; readonly timeoutMs?: number } = {},
+    options: {
+      readonly key?: KeyName
+      readonly tenant?: TenantId
+      readonly timeoutMs?: number
+    } = {},
   ): Promise<ApprovalDecisionAnswer> {
     const kid = options.key ?? 'host'
     const payload = approvalDecisionJson(decision)

@@ -1,14 +1,16 @@
 import {
+  type Profile,
   parseComponent,
   parseProfile,
   parseTenantId,
-  type Profile,
   type TenantId,
   type ToolContract,
 } from '@trustgw/protocol'
 import { type GeneratedKey, generateSigningKey, type KeyRole, PublicKeys } from '@trustgw/runtime'
 
-export function must<T>(outcome: { readonly ok: true; readonly value: T } | { readonly ok: false }): T {
+export function must<T>(
+  outcome: { readonly ok: true; readonly value: T } | { readonly ok: false },
+): T {
   if (!outcome.ok) throw new TypeError('test data')
   return outcome.value
 }

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { compilePolicy, parsePolicy } from '@trustgw/core'
 import {
   type ActionId,
   type ActionView,
   AGENT_RECORD_TYP,
   type AgentRecord,
-  agentRecordJson,
   type AuditEvent,
+  agentRecordJson,
   auditEventShape,
   formatApiKey,
   hashText,
   type JsonObject,
-  parseJson,
   type Profile,
+  parseJson,
   readShape,
   signJws,
   storedKey,
@@ -179,11 +179,7 @@ export class World {
   }
 
   /** Waits for something to become true, while time goes on. */
-  async until(
-    what: string,
-    holds: () => boolean | Promise<boolean>,
-    stepMs = 5,
-  ): Promise<void> {
+  async until(what: string, holds: () => boolean | Promise<boolean>, stepMs = 5): Promise<void> {
     const end = performance.now() + 10_000
     while (!(await holds())) {
       assert.ok(performance.now() < end, `never came: ${what}`)

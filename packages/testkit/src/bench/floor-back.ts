@@ -17,7 +17,7 @@ import {
   parseJsonObject,
   utf8Encode,
 } from '@trustgw/protocol'
-import { generateSigningKey, sha256, SyncedAppender, verifierOf } from '@trustgw/runtime'
+import { generateSigningKey, SyncedAppender, sha256, verifierOf } from '@trustgw/runtime'
 import { CRITICAL_PATH } from './critical-path.ts'
 import {
   connectFloor,

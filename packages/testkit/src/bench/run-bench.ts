@@ -1,7 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
-import { readFileSync } from 'node:fs'
 import { asObject, isJsonArray, parseJsonObject } from '@trustgw/protocol'
 import { type RunningSystem, startSystem } from '../system.ts'
 import { type Arm, openArms } from './arms.ts'
@@ -9,7 +9,7 @@ import { startFloor } from './floor.ts'
 import { runSlot, type SlotLimits } from './load.ts'
 import { startPeer } from './peer.ts'
 import { cpuOf, descendantsOf, machineTime, peakBytesOf } from './processes.ts'
-import { CLIENT_PROCESS, type Measured, type Ratio, ratios, type Row, summarize } from './report.ts'
+import { CLIENT_PROCESS, type Measured, type Ratio, type Row, ratios, summarize } from './report.ts'
 import { rotated } from './stats.ts'
 
 export interface BenchOptions {

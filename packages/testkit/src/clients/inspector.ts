@@ -7,10 +7,10 @@ import type { JsonObject } from '@trustgw/protocol'
 import {
   type Era,
   record,
-  texts,
   type ToolAnswer,
-  toolAnswer,
   type ToolCaller,
+  texts,
+  toolAnswer,
 } from './tool-caller.ts'
 
 const run = promisify(execFile)

@@ -5,7 +5,7 @@ import {
 } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import type { JsonObject } from '@trustgw/protocol'
-import { type Era, texts, type ToolAnswer, toolAnswer, type ToolCaller } from './tool-caller.ts'
+import { type Era, type ToolAnswer, type ToolCaller, texts, toolAnswer } from './tool-caller.ts'
 
 const CAPABILITIES_WITH_PAGES: ClientCapabilities = { elicitation: { url: {} } }
 

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { openAttackWorld } from '../attack-world.ts'
-import { allAttacks, type AttackOutcome, tryAttack } from '../attacks.ts'
+import { type AttackOutcome, allAttacks, tryAttack } from '../attacks.ts'
 import { PortalDriver } from '../portal-driver.ts'
 import { type RunningSystem, startSystem } from '../system.ts'
 import { checkEnd, checkRecord, type Played, playStory, type Stage } from './story.ts'

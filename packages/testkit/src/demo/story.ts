@@ -1,11 +1,11 @@
 import { idempotencyKey, parseActionId, parseTenantId } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import { AgentClient, type OpenedContext } from '../agent-client.ts'
-import { until } from '../process-table.ts'
 import type { CardFacts, PortalDriver } from '../portal-driver.ts'
+import { until } from '../process-table.ts'
 import { type LedgerRefund, paidRefunds } from '../shop-view.ts'
 import type { RunningSystem } from '../system.ts'
-import { type TailedEvent, TAMPERINGS, tailEvents, verify, verifySpoilt } from './audit-check.ts'
+import { TAMPERINGS, type TailedEvent, tailEvents, verify, verifySpoilt } from './audit-check.ts'
 
 const REFUND = {
   order_id: 'ord_1001',
