@@ -181,6 +181,20 @@ describe('on a real bus, with the rights of its own account only', () => {
     assert.deepEqual([view.status, view.result], ['succeeded', { done: true }])
   })
 
+  it('knows an agent by what the server says of it, and another account not at all', async () => {
+    const ask = async (creds: BusCreds): Promise<{ ok: boolean; code?: string; value?: Json }> => {
+      const nc = await bus.connect(creds)
+      const body = { tool: 'files.read', arguments: { path: 'b' }, wait_ms: 5_000 }
+      const asked = JSON.stringify({ v: 1, request: 'r', body })
+      const answer = await nc.request('trust.v1.acme.action.propose', asked, { timeout: 8_000 })
+      return answer.json()
+    }
+    const known = await ask(agentCreds)
+    assert.equal(known.ok, true, JSON.stringify(known))
+    const unknown = await ask(bus.agent('acme', 'unknown'))
+    assert.deepEqual([unknown.ok, unknown.code], [false, 'not_authenticated'])
+  })
+
   it('holds a large refund for a passkey, and runs it once, also over a restart', async () => {
     const { action_id: id } = must(await propose('shop.refund', { amount: '250.00' }))
     while (host.requests.length === 0) await pause(20)
@@ -202,20 +216,5 @@ describe('on a real bus, with the rights of its own account only', () => {
     const { action } = executor.last(id)
     assert.equal(action.arguments, JSON.stringify({ amount: '5.00', text }))
     assert.ok(action.arguments.length > 131_000)
-  })
-
-  it('knows an agent by what the server says of it, and another account not at all', async () => {
-    const ask = async (creds: BusCreds): Promise<{ ok: boolean; code?: string; value?: Json }> => {
-      const nc = await bus.connect(creds)
-      const body = { tool: 'files.read', arguments: { path: 'b' }, wait_ms: 5_000 }
-      const asked = JSON.stringify({ v: 1, request: 'r', body })
-      const answer = await nc.request('trust.v1.acme.action.propose', asked, { timeout: 8_000 })
-      return answer.json()
-    }
-    // The face holds on to the gateway it was started with; authentication is its directory's.
-    const known = await ask(agentCreds)
-    assert.equal(known.ok, true, JSON.stringify(known))
-    const unknown = await ask(bus.agent('acme', 'unknown'))
-    assert.deepEqual([unknown.ok, unknown.code], [false, 'not_authenticated'])
   })
 })

@@ -182,7 +182,7 @@ test('a result too long to be kept ends the action all the same', async (t) => {
     { holdMs: 4_000 },
   )
   assert.equal(view.status, 'succeeded')
-  assert.match(String(view.result), /left out/)
+  assert.match(JSON.stringify(view.result), /left out/)
   const { result } = await world.record(view.action_id)
   assert.equal(result?.result_hash, hashJson(sha256, world.executor.output))
   await world.until('the end to be closed', async () => (await world.openActions()) === 0)

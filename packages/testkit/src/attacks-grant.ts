@@ -73,16 +73,17 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       tried: 'the admitted message is sent a second time',
       expected: 'grant_used',
       check: 'executor: a repeat never enters the tool again',
-      run: () => refusalOf(world, () => gateway.send(control, controlGrant)),
+      run: () => refusalOf(world, () => gateway.send(control, controlGrant), 'memory'),
     },
     {
       name: 'A grant replayed after a crash',
-      tried: 'the executor is killed and started anew, then the message is sent again',
+      tried:
+        'the executor is killed and started anew; the same grant id comes again, signed afresh',
       expected: 'grant_used',
       check: 'nonce store: insert-only, outlives the process',
       run: async () => {
         await (await crash(world.system, 'executor'))()
-        return refusalOf(world, () => gateway.send(control, controlGrant))
+        return refusalOf(world, () => gateway.send(grantedAgain(world, control.claims.jti)))
       },
     },
     {
@@ -91,18 +92,29 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       expected: 'action_claimed',
       check: 'journal shared by all executors: an action starts once',
       run: () => {
-        const again = withClaims(control, { jti: grantId(randomBytes(ID_RANDOM_BYTES)) })
-        return refusalOf(world, () => gateway.send(again))
+        const jti = grantId(randomBytes(ID_RANDOM_BYTES))
+        return refusalOf(world, () => gateway.send(grantedAgain(world, jti)))
       },
     },
   ]
 }
 
+/** The control's action under a grant of now, so that no deadline is what stops it. */
+function grantedAgain(world: AttackWorld, jti: GrantClaims['jti']): ForgedAction {
+  const { gateway, control, refundTool } = world
+  return { ...control, claims: { ...gateway.claims(control, refundTool, control.approvals), jti } }
+}
+
 /**
  * A repeat of a claimed action is answered as claimed, so that a gateway which lost the answer learns
- * of it; that it entered no tool, and why, is what the executor signs into the record.
+ * of it; that it entered no tool, and why, is what the executor signs into the record. `by`: whether this process
+ * itself still knew of the action, or the insert-only stores did.
  */
-async function refusalOf(world: AttackWorld, send: () => Promise<InvokeAnswer>): Promise<string> {
+async function refusalOf(
+  world: AttackWorld,
+  send: () => Promise<InvokeAnswer>,
+  by: 'memory' | 'store' = 'store',
+): Promise<string> {
   const before = await world.gateway.lastOfExecutor('admission_refused')
   const answer = await send()
   if (answer.status === 'refused') return answer.reason
@@ -111,7 +123,8 @@ async function refusalOf(world: AttackWorld, send: () => Promise<InvokeAnswer>):
     const event = await world.gateway.lastOfExecutor('admission_refused')
     if (event === undefined || event.event_id === before?.event_id) return false
     if (event.action_id !== world.control.claims.action_id) return false
-    reason = String(event.payload['reason'])
+    const fromMemory = event.payload['detail'] === 'redelivered'
+    reason = fromMemory === (by === 'memory') ? String(event.payload['reason']) : 'by another check'
     return true
   })
   return reason

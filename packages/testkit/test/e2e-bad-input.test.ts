@@ -218,7 +218,7 @@ describe('a start that cannot succeed says why in one line and ends', () => {
     const env = { ...(await freeEnv()), TRUSTGW_STATE_DIR: join(file, 'state') }
     const ended = await trustgw(cwd, ['up'], env)
     clear(ended)
-    assert.match(ended.err, /occupied/)
+    assert.match(ended.err, /occupied.*TRUSTGW_STATE_DIR/)
   })
 
   test('production without keys, and no mode at all, which is production', async (t) => {

@@ -20,9 +20,9 @@ test('init makes keys that nobody else can read, and says what comes next', asyn
   }
   const keys = await readFile(join(state_dir, 'public', 'keys.json'), 'utf8')
   assert.doesNotMatch(keys, /PRIVATE/)
-  const before = await readFile(join(state_dir, 'gateway/grant.key'), 'utf8')
+  const first = await readFile(join(state_dir, 'gateway/grant.key'), 'utf8')
   assert.equal((await trustgw(cwd, ['init'], { TRUSTGW_MODE: 'production' })).code, 0)
-  assert.equal(await readFile(join(state_dir, 'gateway/grant.key'), 'utf8'), before)
+  assert.equal(await readFile(join(state_dir, 'gateway/grant.key'), 'utf8'), first)
 })
 
 test('words that are no command, and a flag that is none, end with 2', async (t) => {

@@ -59,7 +59,8 @@ describe('after a crash everything goes on, and no refund is paid twice', () => 
     const answer = await callJson(`${system.gateway}/v1/actions/${id}`, { key }).catch(
       () => undefined,
     )
-    return String(answer?.body['status'] ?? '')
+    const status = answer?.body['status']
+    return typeof status === 'string' ? status : ''
   }
 
   const end = async (id: string): Promise<string> => {

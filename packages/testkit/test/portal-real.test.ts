@@ -55,6 +55,10 @@ describe('the real portal, served by the real host', () => {
   const heading = (name: string | RegExp): Promise<void> =>
     page.getByRole('heading', { name }).first().waitFor()
 
+  /** Two places say it, of which one is in sight. */
+  const live = (): Promise<void> =>
+    page.getByText('Connection: Live').filter({ visible: true }).waitFor()
+
   const proposeRefund = async (amount?: string): Promise<string> => {
     cents += 1
     const wanted = amount ?? `101.${String(cents).padStart(2, '0')}`
@@ -84,8 +88,6 @@ describe('the real portal, served by the real host', () => {
     await page.goto(`${system.portal}/enrol`)
     await page.getByText('This enrolment link is not complete').waitFor()
     await assertAccessible(page, 'enrolment without its secret')
-    await page.goto(`${system.portal}/no-such-page`)
-    await page.getByRole('button', { name: 'Sign in with passkey' }).waitFor()
     // Another fragment alone is no new page for a browser.
     await page.goto('about:blank')
     await page.goto(`${system.portal}/enrol#made-up`)
@@ -121,7 +123,7 @@ describe('the real portal, served by the real host', () => {
     await tabTo(page, page.getByRole('link', { name: /the approvals/ }))
     await page.keyboard.press('Enter')
     await page.getByText('Nothing waits for you').waitFor()
-    await page.getByText('Live', { exact: true }).first().waitFor()
+    await live()
     await assertAccessible(page, 'nothing waits')
   })
 
@@ -203,7 +205,7 @@ describe('the real portal, served by the real host', () => {
     for (const colorScheme of ['dark', 'light'] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
       await page.goto(`${system.portal}/activity`)
-      await page.getByText('shop.refund').first().waitFor()
+      await page.getByText('shop.refund').filter({ visible: true }).first().waitFor()
       await assertAccessible(page, `activity, ${colorScheme}`)
       if (colorScheme === 'light') await picture('6-activity-1280')
       await page.goto(`${system.portal}/installation`)
@@ -228,11 +230,14 @@ describe('the real portal, served by the real host', () => {
     await page.setViewportSize(NARROW)
     const id = await proposeRefund('120.00')
     await page.goto(system.portal)
-    await page.getByText(/waiting for a decision/).waitFor()
+    await page
+      .getByText(/waiting for a decision/)
+      .filter({ visible: true })
+      .waitFor()
     for (const path of ['/', '/activity', '/installation', `/approvals/${id}`]) {
       await page.goto(`${system.portal}${path}`)
       await page.getByRole('heading', { level: 1 }).first().waitFor()
-      await page.getByText('Live', { exact: true }).first().waitFor()
+      await live()
       await assertFits(page, path)
       await assertAccessible(page, `${path} at 390`)
     }
@@ -249,16 +254,16 @@ describe('the real portal, served by the real host', () => {
   test('nats-server killed: the page says so, comes back, and shows what it missed', async () => {
     const known = await proposeRefund()
     await page.goto(`${system.portal}/approvals/${known}`)
-    await page.getByText('Live', { exact: true }).first().waitFor()
+    await live()
     const back = await crash(system, 'nats-server')
     await page.getByText('Connection lost').first().waitFor()
     await assertAccessible(page, 'reconnecting')
     await back()
     const id = await untilProposed()
-    await page.getByText('Live', { exact: true }).first().waitFor()
+    await live()
     await page.locator(`#item-${id}`).waitFor()
-    const live = await proposeRefund()
-    await page.locator(`#item-${live}`).waitFor()
+    const fresh = await proposeRefund()
+    await page.locator(`#item-${fresh}`).waitFor()
     for (const complaint of complaints.splice(0)) assert.match(complaint, LOST_LINE)
   })
 
@@ -281,8 +286,11 @@ describe('the real portal, served by the real host', () => {
     for (const complaint of complaints.splice(0)) assert.match(complaint, REFUSED)
     await page.reload()
     await press('Sign in with passkey')
-    await page.getByText(/waiting for a decision/).waitFor()
-    await page.getByText('Live', { exact: true }).first().waitFor()
+    await page
+      .getByText(/waiting for a decision/)
+      .filter({ visible: true })
+      .waitFor()
+    await live()
     const id = await proposeRefund()
     await page.locator(`#item-${id}`).waitFor()
     assert.deepEqual(complaints.splice(0), [])

@@ -71,7 +71,7 @@ export class ExecutorDouble {
     const { link, profile } = this.#links
     this.#subscription = link.bus.respond(
       subjectPattern('exec_invoke', { profile }),
-      { queue: 'executor' },
+      { queue: profile },
       async ({ data }) => {
         const answer = await this.#take(data)
         return answer === undefined ? undefined : utf8Encode(canonicalize({ ...answer }))

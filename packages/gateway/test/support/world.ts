@@ -27,7 +27,6 @@ import {
 import {
   AuditFault,
   type AuditWriter,
-  BusFault,
   type BusLink,
   executorCrossings,
   ManualClock,
@@ -57,6 +56,7 @@ import {
   SHELL,
   TestKeys,
 } from './keys.ts'
+import { type Life, watchedLink } from './watched-link.ts'
 
 /** What the record does with events of one type: stores them, unless told otherwise. */
 export type AuditManner = 'fail' | 'hang'
@@ -124,7 +124,7 @@ export class World {
 
   async gateway(tenants: readonly TenantId[] = [ACME]): Promise<RunningGateway> {
     const life: Life = { dead: false }
-    const link = this.#watched(this.broker.link(), life)
+    const link = watchedLink(this.broker.link(), { life, watch: this })
     this.#started += 1
     const instance = `g${this.#started}`
     const audit = this.#gated(await this.#chain(link, instance))
@@ -333,81 +333,6 @@ export class World {
     }
   }
 
-  /** The same link, noting each state when it is stored, and dead when its process is. */
-  #watched(link: BusLink, life: Life): BusLink {
-    const { bus } = link
-    const alive = (): void => {
-      if (life.dead) throw new BusFault('bus_closed', 'killed')
-    }
-    return {
-      ...link,
-      bus: {
-        get status() {
-          return bus.status
-        },
-        request: async (to, data, options) => {
-          alive()
-          return bus.request(to, data, options)
-        },
-        publish: (to, data) => bus.publish(to, data),
-        respond: (to, options, handler) => bus.respond(to, options, handler),
-        listen: (to, handler) => bus.listen(to, handler),
-        onStatus: (handler) => bus.onStatus(handler),
-        drain: () => bus.drain(),
-      },
-      publisher: (of) => {
-        const publisher = link.publisher(of)
-        return {
-          publishStored: async (to, data, options) => {
-            alive()
-            return publisher.publishStored(to, data, options)
-          },
-        }
-      },
-      consumer: (of) => {
-        const consumer = link.consumer(of)
-        return {
-          consume: (handler) =>
-            consumer.consume((delivery) =>
-              life.dead ? new Promise(() => undefined) : handler(delivery),
-            ),
-        }
-      },
-      records: (of) => this.#noted(link.records(of), alive),
-    }
-  }
-
-  #noted(store: RecordStore, alive: () => void): RecordStore {
-    const write = async <O extends { readonly ok: boolean }>(
-      value: Uint8Array,
-      task: () => Promise<O>,
-    ): Promise<O> => {
-      alive()
-      const read = readActionRecord(value)
-      if (read.ok) await this.onStore(read.value)
-      alive()
-      const outcome = await task()
-      if (!read.ok || !outcome.ok) return outcome
-      this.journal.push(`stored ${read.value.state.kind}`)
-      await this.afterStore(read.value)
-      return outcome
-    }
-    return {
-      get: async (key) => {
-        alive()
-        return store.get(key)
-      },
-      list: (prefix) => store.list(prefix),
-      watch: (handler) => store.watch(handler),
-      remove: async (key, revision) => {
-        alive()
-        return store.remove(key, revision)
-      },
-      create: (key, value) => write(value, () => store.create(key, value)),
-      replace: (key, value, revision) => write(value, () => store.replace(key, value, revision)),
-    }
-  }
-
   async #close(): Promise<void> {
     this.audit.clear()
     this.executor.manner = 'run'
@@ -417,10 +342,6 @@ export class World {
     assert.deepEqual([this.executor.odd, this.shell.odd], [[], []])
     assert.deepEqual(this.executor.liveTogether(), [])
   }
-}
-
-interface Life {
-  dead: boolean
 }
 
 interface Started {
