@@ -52,11 +52,11 @@ describe('a client that shows the approval page to its person', () => {
         await portal.approve()
         return 'accept'
       })
-      const before = (await paidRefunds(system)).length
+      const paid = (await paidRefunds(system)).length
       const done = await refund(client, `102.0${index}`)
       assert.equal(done.isError, false, done.text)
       assert.match(done.text, /"status":"succeeded"/)
-      assert.equal((await paidRefunds(system)).length, before + 1)
+      assert.equal((await paidRefunds(system)).length, paid + 1)
       await client.close()
     })
 

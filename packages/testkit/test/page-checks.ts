@@ -41,7 +41,7 @@ export async function tabTo(page: Page, target: Locator): Promise<void> {
     }
     await page.keyboard.press('Tab')
   }
-  assert.fail(`no Tab leads to ${target}`)
+  assert.fail(`no Tab leads to ${target.toString()}`)
 }
 
 /** Nothing sticks out to the side. */
