@@ -125,6 +125,7 @@ test('a stored action reads back as it was written, and nothing more than that',
     text.replace('"v":1', '"v":2'),
     text.replace('"v":1', '"v":1,"x":1'),
     text.replace('"grant":null', '"grant":""'),
+    text.replace('"granted_to":[]', '"granted_to":["No Profile"]'),
     text.slice(1),
     '',
   ]

@@ -178,6 +178,10 @@ test(`an agent has at most ${OPEN_PENDING_MAX} actions waiting for people`, asyn
   const made = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value] : []))
   assert.equal(made.length, OPEN_PENDING_MAX)
   assert.deepEqual(new Set(outcomes.map(reasonOf)), new Set(['ok', 'too_many_pending']))
+  const pointers = (await world.records('actions').list('acme')).filter(({ key }) =>
+    key.includes('.j_'),
+  )
+  assert.equal(pointers.length, OPEN_PENDING_MAX, 'what is refused leaves nothing behind')
   const n = outcomes.findIndex(({ ok }) => ok)
   const joined = await ask(n)
   assert.equal(joined.ok && joined.value.joined, true, 'joining needs no place')

@@ -210,3 +210,48 @@ test('a proposal that is stored at the same time by two gateways is one action',
   assert.equal(new Set(views.map(({ action_id }) => action_id)).size, 1)
   assert.equal(world.executor.effects.size, 1)
 })
+
+test('what another gateway did is seen at once, and not joined when it has ended', async (t) => {
+  const world = await World.open(t)
+  const one = await world.gateway()
+  const two = await world.gateway()
+  const { action_id: id } = await world.accepted(one, 'shop.refund', REFUND)
+  await world.run(two.api.cancel(world.caller(two), id))
+  assert.equal((await world.view(one, id)).status, 'cancelled')
+  const next = await world.accepted(one, 'shop.refund', REFUND)
+  assert.notEqual(next.action_id, id)
+})
+
+test('an event that loses the race for the store is given to what is there then', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', REFUND)
+  let raced = 0
+  world.onStore = async ({ state }) => {
+    if (state.kind !== 'cancelled' || raced === 2) return
+    raced += 1
+    const store = world.records('actions')
+    const [found] = (await store.list('acme')).filter(({ key }) => key.includes('.a_'))
+    assert.ok(found !== undefined)
+    assert.ok((await store.replace(found.key, found.value, found.revision)).ok)
+  }
+  const outcome = await world.run(gateway.api.cancel(world.caller(gateway), id))
+  assert.equal(outcome.ok && outcome.value.status, 'cancelled')
+  assert.equal(raced, 2)
+})
+
+test('an action stays open until its end is on record', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  world.audit.set('succeeded', 'fail')
+  const view = await world.accepted(gateway, 'files.read', READ, { holdMs: 4_000 })
+  assert.equal(view.status, 'succeeded')
+  await world.idle(300)
+  assert.equal(await world.openActions(), 1)
+  world.kill(gateway)
+  world.audit.clear()
+  const next = await world.gateway()
+  assert.equal(next.recovered, 1)
+  await world.until('the end to be closed', async () => (await world.openActions()) === 0)
+  assert.ok((await world.types(view.action_id)).includes('succeeded'))
+})
