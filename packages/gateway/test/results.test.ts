@@ -174,11 +174,11 @@ test('a result too long to be kept ends the action all the same', async (t) => {
   const gateway = await world.gateway()
   const [read] = CONTRACTS
   assert.ok(read !== undefined)
-  world.executor.output = 'y'.repeat(190_000)
+  world.executor.output = 'y'.repeat(560_000)
   const view = await world.accepted(
     gateway,
     'files.read',
-    { path: 'x'.repeat(60_000) },
+    { path: 'x'.repeat(120_000) },
     { holdMs: 4_000 },
   )
   assert.equal(view.status, 'succeeded')

@@ -503,8 +503,13 @@ describe('a request for approval', () => {
   it('is refused when it would not fit beside the decisions to come', async () => {
     const args = canonicalize({ note: '"'.repeat(60_000) })
     const request = approvalRequest(world)
-    const decision = { ...request.decision, input_hash: hashText(sha256, args) }
-    const answer = await ask(world, { ...request, arguments: args, decision })
+    const contract = { ...request.contract, input_schema: { description: 'x'.repeat(250_000) } }
+    const decision = {
+      ...request.decision,
+      input_hash: hashText(sha256, args),
+      contract_hash: contractHash(sha256, contract),
+    }
+    const answer = await ask(world, { ...request, contract, arguments: args, decision })
     assert.deepEqual(answer, { status: 'refused', code: 'too_large' })
   })
 

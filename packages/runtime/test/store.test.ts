@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { BusFault, type RecordStore } from '@trustgw/runtime'
+import { BusFault, RECORD_VALUE_MAX_BYTES, type RecordStore } from '@trustgw/runtime'
 import { ADAPTERS, bytes, eventually, type Links, text } from './links.ts'
 
 const A = 'attempt-aaaaaaaaaaaaaaaa'
@@ -93,7 +93,10 @@ for (const adapter of ADAPTERS) {
       }
       await assert.rejects(records.create('acme.empty', bytes('')), TypeError)
       await assert.rejects(records.replace('acme.zero', bytes('x'), 0), TypeError)
-      await assert.rejects(records.create('acme.big', new Uint8Array(250_000)), TypeError)
+      await assert.rejects(
+        records.create('acme.big', new Uint8Array(RECORD_VALUE_MAX_BYTES + 1)),
+        TypeError,
+      )
     })
 
     it('hints at changes where the bucket is imported as a stream', async () => {
