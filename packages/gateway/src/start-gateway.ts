@@ -21,6 +21,7 @@ import {
   type BusLink,
   type BusRequest,
   type Clock,
+  type Delivery,
   type DeliveryOutcome,
   type Logger,
   type PublicKeys,
@@ -40,6 +41,9 @@ import type { GatewayApi } from './gateway-api.ts'
 import { GrantIssuer } from './grant/grant-issuer.ts'
 import { ToolDirectory } from './registry/tool-directory.ts'
 import { readResult } from './results/read-result.ts'
+
+/** Results taken in at the same time. Those of one action wait for each other all the same. */
+const RESULTS_AT_ONCE = 32
 
 export interface StartGatewayDeps {
   readonly link: BusLink
@@ -201,7 +205,7 @@ function consumeResults(
     readonly log: Logger
   },
 ): { stop(): Promise<void> } {
-  return consumer.consume(async (delivery): Promise<DeliveryOutcome> => {
+  const take = async (delivery: Delivery): Promise<DeliveryOutcome> => {
     const result = readResult(delivery, { executorKeyFor: deps.executorKeyFor, sha256 })
     if (!result.ok) {
       // A result that is not genuine will not become so: it stays in the stream, unused.
@@ -210,5 +214,6 @@ function consumeResults(
     }
     await deps.orchestrator.resulted(result.value)
     return 'ack'
-  })
+  }
+  return consumer.consume(take, RESULTS_AT_ONCE)
 }

@@ -48,6 +48,9 @@ export class ActionTooLargeFault extends Error {
   }
 }
 
+/** Open entries whose revision is remembered; those of others are read before they are removed. */
+const ENTRIES_NOTED_MAX = 4_096
+
 /** What an index entry points at. */
 export interface Reference {
   readonly action_id: ActionId
@@ -66,6 +69,8 @@ export class ActionStore {
   readonly #actions: RecordStore
   readonly #open: RecordStore
   readonly #sha256: Sha256
+  /** By which revision the open entries made here can be removed without being read. */
+  readonly #entries = new Map<ActionId, number>()
 
   constructor(
     stores: { readonly actions: RecordStore; readonly open: RecordStore },
@@ -92,10 +97,11 @@ export class ActionStore {
   async create(record: ActionRecord): Promise<StoredAction | undefined> {
     const { tenant, action_id } = record.proposal
     const value = bytesOf(record)
-    const [, created] = await Promise.all([
+    const [entry, created] = await Promise.all([
       this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id)),
       this.#actions.create(this.#actionKey(tenant, action_id), value),
     ])
+    if (entry.ok) this.#note(action_id, entry.revision)
     return created.ok ? { record, revision: created.revision } : undefined
   }
 
@@ -109,6 +115,9 @@ export class ActionStore {
 
   async close(tenant: TenantId, id: ActionId): Promise<void> {
     const key = this.#openKey(tenant, id)
+    const noted = this.#entries.get(id)
+    this.#entries.delete(id)
+    if (noted !== undefined && (await this.#open.remove(key, noted)).ok) return
     const entry = await this.#open.get(key)
     if (entry !== undefined) await this.#open.remove(key, entry.revision)
   }
@@ -151,6 +160,13 @@ export class ActionStore {
         ? await this.#actions.create(key, value)
         : await this.#actions.replace(key, value, revision)
     return written.ok
+  }
+
+  #note(id: ActionId, revision: number): void {
+    this.#entries.set(id, revision)
+    if (this.#entries.size <= ENTRIES_NOTED_MAX) return
+    const oldest = this.#entries.keys().next()
+    if (oldest.done !== true) this.#entries.delete(oldest.value)
   }
 
   #actionKey(tenant: TenantId, id: ActionId): string {

@@ -1,4 +1,4 @@
-import { type ActionEffect as Effect, initialState, isFinal, step } from '@trustgw/core'
+import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ApprovalDecision,
@@ -13,7 +13,7 @@ import {
 import type { AuditWriter, Clock, Logger } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { type Heard, heardBefore, verdictPlan } from '../approvals/verdict.ts'
-import { evaluationOf, type PolicyInForce } from '../decide/evaluator.ts'
+import type { PolicyInForce } from '../decide/evaluator.ts'
 import type { GrantIssuer } from '../grant/grant-issuer.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
 import { resultBelongs, resultPlan } from '../results/result-plan.ts'
@@ -24,6 +24,8 @@ import { Caretaker } from './caretaker.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
+import { News } from './news.ts'
+import { opening } from './opening.ts'
 import type { Outbound } from './outbound.ts'
 import type { Planned } from './planned.ts'
 import { Review } from './review.ts'
@@ -47,6 +49,14 @@ export interface OrchestratorDeps {
   readonly log: Logger
 }
 
+interface Work {
+  readonly queue?: readonly Planned[]
+  /** What is to be done about a state that was stored just now. */
+  readonly effects?: readonly Effect[]
+  /** Whether the action was read or stored just now; else it is what this process last saw. */
+  readonly fresh: boolean
+}
+
 /**
  * Carries actions through their life: an event is given to `step`, the new state is stored by
  * compare-and-swap, then its effects are carried out (spec/protocol.md §5). Taking up after a crash
@@ -59,6 +69,7 @@ export class Orchestrator {
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
   readonly #waiters: Waiters
+  readonly #news: News
   readonly #trail: AuditTrail
   readonly #review: Review
   readonly #dispatcher: Dispatcher
@@ -68,6 +79,7 @@ export class Orchestrator {
     const { clock, log } = deps
     this.#deps = deps
     this.#waiters = new Waiters(clock)
+    this.#news = new News((stored) => deps.outbound.tell(stored))
     this.#trail = new AuditTrail(deps.audit, deps.sha256)
     this.#review = new Review({ ...deps, trail: this.#trail })
     this.#care = new Caretaker({
@@ -114,9 +126,8 @@ export class Orchestrator {
 
   /** The action as it is stored. Its end is final, so that is remembered. */
   async current(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
-    const known = this.#known.get(id)
-    const ended = known !== undefined && isFinal(known.record.state)
-    if (ended && known.record.proposal.tenant === tenant) return known
+    const known = this.#recall(tenant, id)
+    if (known !== undefined && isFinal(known.record.state)) return known
     return this.#deps.store.load(tenant, id)
   }
 
@@ -161,24 +172,18 @@ export class Orchestrator {
     tool: ActionRecord['tool'],
   ): Promise<StoredAction | undefined> {
     const { tenant, action_id: id } = proposal
-    const now = this.#deps.clock.now()
     const [, decision_event] = await Promise.all([
       this.#trail.proposed(proposal),
       this.#trail.decided(proposal, decision),
     ])
-    const first = step(
-      initialState(now),
-      { kind: 'evaluated', decision: evaluationOf(decision) },
-      now,
-    )
-    const { state, effects } = first
-    const record = { ...newRecord(proposal, decision, tool), state, decision_event }
+    const decided = { ...newRecord(proposal, decision, tool), decision_event }
+    const { record, effects } = opening(decided, { ...this.#deps, review: this.#review })
     return this.#locks.run(id, async () => {
       const created = await this.#create(record)
       if (created === undefined) return undefined
       this.#remember(created)
       try {
-        return await this.#settle(created, { effects })
+        return await this.#settle(created, { effects, fresh: true })
       } catch (error) {
         this.#deps.log.warn('action_stalled', { action: id, error: String(error) })
         this.#care.later(tenant, id)
@@ -210,25 +215,38 @@ export class Orchestrator {
   /** A result whose signature and profile were checked. Stored when this resolves. */
   async resulted(result: ExecutionResult): Promise<void> {
     const { tenant_id: tenant, action_id: id } = result
-    const stored = await this.#deps.store.load(tenant, id)
-    if (stored === undefined || !resultBelongs(stored.record, result, this.#deps.sha256)) {
-      this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
-      return
+    const fits = (record: ActionRecord): boolean => resultBelongs(record, result, this.#deps.sha256)
+    const known = this.#recall(tenant, id)
+    // What this process saw may be old: only what is stored refuses a result.
+    if (known === undefined || !fits(known.record)) {
+      const stored = await this.#deps.store.load(tenant, id)
+      if (stored === undefined || !fits(stored.record)) {
+        this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
+        return
+      }
     }
     try {
-      await this.#drive(tenant, id, resultPlan(result, true))
+      await this.#drive(tenant, id, { ...resultPlan(result, true), fits })
     } catch (error) {
       if (!(error instanceof ActionTooLargeFault)) throw error
-      await this.#drive(tenant, id, resultPlan(result, false))
+      await this.#drive(tenant, id, { ...resultPlan(result, false), fits })
     }
   }
 
+  /** What this process last saw of an action; another one may have changed it since. */
+  #recall(tenant: TenantId, id: ActionId): StoredAction | undefined {
+    const known = this.#known.get(id)
+    return known?.record.proposal.tenant === tenant ? known : undefined
+  }
+
+  /** Gives an event to what this process last saw; compare-and-swap finds out what is newer. */
   #drive(tenant: TenantId, id: ActionId, planned: Planned): Promise<StoredAction | undefined> {
     return this.#locks.run(id, async () => {
-      const stored = await this.#lookAt(tenant, id)
+      const known = this.#recall(tenant, id)
+      const stored = known ?? (await this.#lookAt(tenant, id))
       if (stored === undefined) return undefined
       try {
-        return await this.#settle(stored, { queue: [planned] })
+        return await this.#settle(stored, { queue: [planned], fresh: known === undefined })
       } catch (error) {
         this.#care.later(tenant, id)
         throw error
@@ -237,39 +255,52 @@ export class Orchestrator {
   }
 
   /** Brings an action to rest: what is planned, and what follows from it. */
-  async #settle(
-    start: StoredAction,
-    work: { readonly queue?: readonly Planned[]; readonly effects?: readonly Effect[] },
-  ): Promise<StoredAction> {
+  async #settle(start: StoredAction, work: Work): Promise<StoredAction> {
     let stored = start
+    let { fresh } = work
+    // Whether the state that it rests in was stored here, so that its effects were carried out here.
+    let own = work.effects !== undefined
     const queue = [...(work.queue ?? []), ...(await this.#effects(work.effects ?? [], stored))]
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       const planned = queue.shift()
-      if (planned === undefined) return this.#rest(start, stored)
-      if (planned.fits?.(stored.record) === false) continue
-      const { state, effects } = takeStep(stored.record.state, planned.event, this.#deps)
-      if (state !== stored.record.state) {
-        const record = { ...(planned.change?.(stored.record, state) ?? stored.record), state }
-        const replaced = await this.#deps.store.replace(stored, record)
-        if (replaced === undefined) {
-          // Somebody else was faster: look again, and give the event to what is there now.
-          stored = await this.#reload(stored)
-          queue.unshift(planned)
-          continue
-        }
+      if (planned === undefined) return this.#rest(stored, own)
+      const { record, effects } = this.#plan(planned, stored.record)
+      const changed = record !== stored.record
+      const replaced = changed ? await this.#deps.store.replace(stored, record) : undefined
+      if (replaced !== undefined) {
         stored = replaced
+        fresh = true
+        own = true
         this.#remember(stored)
+      } else if (changed || !fresh) {
+        // Somebody else was faster, or may have been: only what is stored says that there is nothing
+        // to change. The event is given to what is there now.
+        stored = await this.#reload(stored)
+        fresh = true
+        own = false
+        queue.unshift(planned)
+        continue
       }
       queue.push(...(await this.#effects(effects, stored)))
     }
     throw new Error(`action ${stored.record.proposal.action_id} does not come to rest`)
   }
 
+  /** What an event makes of a record: the same object when it changes nothing. */
+  #plan(
+    planned: Planned,
+    record: ActionRecord,
+  ): { readonly record: ActionRecord; readonly effects: readonly Effect[] } {
+    if (planned.fits?.(record) === false) return { record, effects: [] }
+    const { state, effects } = takeStep(record.state, planned.event, this.#deps)
+    if (state === record.state) return { record, effects }
+    return { record: { ...(planned.change?.(record, state) ?? record), state }, effects }
+  }
+
   /** An action is closed only when its end is on record, so that a crash before that is noticed. */
-  #rest(start: StoredAction, stored: StoredAction): StoredAction {
+  #rest(stored: StoredAction, own: boolean): StoredAction {
     const { tenant, action_id: id } = stored.record.proposal
-    if (isFinal(stored.record.state) && (stored !== start || !isFinal(start.record.state)))
-      this.#close(tenant, id)
+    if (own && isFinal(stored.record.state)) this.#close(tenant, id)
     return stored
   }
 
@@ -378,11 +409,13 @@ export class Orchestrator {
     if (!this.#known.note(stored)) return
     const { tenant, action_id: id } = stored.record.proposal
     this.#care.alarm(stored)
-    this.#care.background(this.#deps.outbound.tell(stored), tenant, id)
     this.#waiters.changed(id, stored)
+    this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
+  /** The last news comes first: a crash before it leaves an open action, whose news comes again. */
   #close(tenant: TenantId, id: ActionId): void {
-    this.#care.background(this.#deps.store.close(tenant, id), tenant, id)
+    const closed = this.#news.told(id).then(() => this.#deps.store.close(tenant, id))
+    this.#care.background(closed, tenant, id)
   }
 }

@@ -52,9 +52,10 @@ export function watchedLink(link: BusLink, watched: Watched): BusLink {
     consumer: (of) => {
       const consumer = link.consumer(of)
       return {
-        consume: (handler) =>
-          consumer.consume((delivery) =>
-            life.dead ? new Promise(() => undefined) : handler(delivery),
+        consume: (handler, concurrency) =>
+          consumer.consume(
+            (delivery) => (life.dead ? new Promise(() => undefined) : handler(delivery)),
+            concurrency,
           ),
       }
     },
