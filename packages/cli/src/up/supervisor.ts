@@ -1,4 +1,3 @@
-import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { atomicWriteFile, type NatsServer, type Settings } from '@trustgw/runtime'
 import { layoutOf } from '../install/layout.ts'
@@ -6,6 +5,7 @@ import { VERSION } from '../version.ts'
 import { startBus } from './bus.ts'
 import { Child, type ChildSpec, type ChildStatus } from './child.ts'
 import type { Isolation } from './isolation.ts'
+import { RotatingLog } from './rotating-log.ts'
 
 /** In the order in which they start; they stop the other way round. */
 const SERVICES = ['log', 'gateway', 'host', 'executor'] as const
@@ -76,7 +76,7 @@ export class Supervisor {
     const { settings, searchPath, cacheDir, progress } = this.#options
     progress('starting nats-server')
     const logFile = join(layoutOf(settings).logs, 'nats-server.log')
-    const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 })
+    const log = new RotatingLog(logFile)
     const { server, version } = await startBus({
       settings,
       searchPath,

@@ -3,7 +3,7 @@ import type { Clock, Logger } from '@trustgw/runtime'
 import { evaluationOf } from '../decide/evaluator.ts'
 import type { ActionRecord } from './action-record.ts'
 import type { Review } from './review.ts'
-import { takeStep } from './take-step.ts'
+import { takePlanned } from './take-step.ts'
 
 export interface OpeningDeps {
   readonly review: Review
@@ -27,12 +27,9 @@ export function opening(
   const record = { ...decided, state }
   const issue = effects.find((effect) => effect.kind === 'issue_grant')
   if (issue === undefined) return { record, effects }
-  const planned = deps.review.release(record, issue.recheck)
-  const granted = takeStep(state, planned.event, deps)
+  const granted = takePlanned(record, deps.review.release(record, issue.recheck), deps)
   // What sends an allowed action back is found again once it is stored.
-  if (granted.state.kind !== 'dispatched') return { record, effects }
-  return {
-    record: { ...(planned.change?.(record, granted.state) ?? record), state: granted.state },
-    effects: [...effects.filter((effect) => effect !== issue), ...granted.effects],
-  }
+  if (granted.record.state.kind !== 'dispatched') return { record, effects }
+  const others = effects.filter((effect) => effect !== issue)
+  return { record: granted.record, effects: [...others, ...granted.effects] }
 }

@@ -27,9 +27,9 @@ import { Locks } from './locks.ts'
 import { News } from './news.ts'
 import { opening } from './opening.ts'
 import type { Outbound } from './outbound.ts'
-import type { Planned } from './planned.ts'
+import type { Planned, Work } from './planned.ts'
 import { Review } from './review.ts'
-import { takeStep } from './take-step.ts'
+import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
 /** Steps that one event may lead to before it is taken as a defect. */
@@ -47,14 +47,6 @@ export interface OrchestratorDeps {
   readonly sha256: Sha256
   readonly clock: Clock
   readonly log: Logger
-}
-
-interface Work {
-  readonly queue?: readonly Planned[]
-  /** What is to be done about a state that was stored just now. */
-  readonly effects?: readonly Effect[]
-  /** Whether the action was read or stored just now; else it is what this process last saw. */
-  readonly fresh: boolean
 }
 
 /**
@@ -218,12 +210,11 @@ export class Orchestrator {
     const fits = (record: ActionRecord): boolean => resultBelongs(record, result, this.#deps.sha256)
     const known = this.#recall(tenant, id)
     // What this process saw may be old: only what is stored refuses a result.
-    if (known === undefined || !fits(known.record)) {
-      const stored = await this.#deps.store.load(tenant, id)
-      if (stored === undefined || !fits(stored.record)) {
-        this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
-        return
-      }
+    const there = known !== undefined && fits(known.record)
+    const stored = there ? known : await this.#deps.store.load(tenant, id)
+    if (stored === undefined || !fits(stored.record)) {
+      this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
+      return
     }
     try {
       await this.#drive(tenant, id, { ...resultPlan(result, true), fits })
@@ -264,7 +255,7 @@ export class Orchestrator {
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       const planned = queue.shift()
       if (planned === undefined) return this.#rest(stored, own)
-      const { record, effects } = this.#plan(planned, stored.record)
+      const { record, effects } = takePlanned(stored.record, planned, this.#deps)
       const changed = record !== stored.record
       const replaced = changed ? await this.#deps.store.replace(stored, record) : undefined
       if (replaced !== undefined) {
@@ -284,17 +275,6 @@ export class Orchestrator {
       queue.push(...(await this.#effects(effects, stored)))
     }
     throw new Error(`action ${stored.record.proposal.action_id} does not come to rest`)
-  }
-
-  /** What an event makes of a record: the same object when it changes nothing. */
-  #plan(
-    planned: Planned,
-    record: ActionRecord,
-  ): { readonly record: ActionRecord; readonly effects: readonly Effect[] } {
-    if (planned.fits?.(record) === false) return { record, effects: [] }
-    const { state, effects } = takeStep(record.state, planned.event, this.#deps)
-    if (state === record.state) return { record, effects }
-    return { record: { ...(planned.change?.(record, state) ?? record), state }, effects }
   }
 
   /** An action is closed only when its end is on record, so that a crash before that is noticed. */

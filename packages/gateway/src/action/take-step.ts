@@ -5,6 +5,8 @@ import {
   step,
 } from '@trustgw/core'
 import type { Clock, Logger } from '@trustgw/runtime'
+import type { ActionRecord } from './action-record.ts'
+import type { Planned } from './planned.ts'
 
 /** Events that one event may ask for itself. */
 const FEEDS_MAX = 8
@@ -35,4 +37,16 @@ export function takeStep(
     }
   }
   return { state: current, effects }
+}
+
+/** What an event makes of a record: the same object when it changes nothing. */
+export function takePlanned(
+  record: ActionRecord,
+  planned: Planned,
+  deps: { readonly clock: Clock; readonly log: Logger },
+): { readonly record: ActionRecord; readonly effects: readonly Effect[] } {
+  if (planned.fits?.(record) === false) return { record, effects: [] }
+  const { state, effects } = takeStep(record.state, planned.event, deps)
+  if (state === record.state) return { record, effects }
+  return { record: { ...(planned.change?.(record, state) ?? record), state }, effects }
 }
