@@ -21,7 +21,17 @@ async function authorized(
   const gateway = await world.gateway()
   const records: ActionRecord[] = []
   world.onStore = (record) => {
-    if (record.state.kind === 'authorized') records.push(record)
+    const { state } = record
+    if (state.kind === 'authorized') records.push(record)
+    // What needs no approval is stored together with its grant.
+    if (state.kind !== 'dispatched') return
+    const { jti: _, grant_exp: __, ...rest } = state
+    records.push({
+      ...record,
+      state: { ...rest, kind: 'authorized', issued: [] },
+      grant: null,
+      granted_to: [],
+    })
   }
   const args = tool === 'files.read' ? { path: 'a' } : { amount: '5.00' }
   const { action_id: id, status } = await world.accepted(gateway, tool, args)

@@ -142,7 +142,7 @@ export class Supervisor {
     const processes = [
       {
         name: 'nats-server',
-        pid: null,
+        pid: server?.pid() ?? null,
         state: server?.isRunning() === true ? 'ready' : 'stopped',
         started_at: this.#serverStartedAt,
         restarts: this.#serverRestarts,

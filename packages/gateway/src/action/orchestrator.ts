@@ -210,8 +210,8 @@ export class Orchestrator {
     const fits = (record: ActionRecord): boolean => resultBelongs(record, result, this.#deps.sha256)
     const known = this.#recall(tenant, id)
     // What this process saw may be old: only what is stored refuses a result.
-    const there = known !== undefined && fits(known.record)
-    const stored = there ? known : await this.#deps.store.load(tenant, id)
+    const seen = known !== undefined && fits(known.record)
+    const stored = seen ? known : await this.#deps.store.load(tenant, id)
     if (stored === undefined || !fits(stored.record)) {
       this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
       return
@@ -264,8 +264,7 @@ export class Orchestrator {
         own = true
         this.#remember(stored)
       } else if (changed || !fresh) {
-        // Somebody else was faster, or may have been: only what is stored says that there is nothing
-        // to change. The event is given to what is there now.
+        // Somebody else was faster, or may have been: the event is given to what is stored now.
         stored = await this.#reload(stored)
         fresh = true
         own = false
