@@ -66,6 +66,7 @@ async function makeState(): Promise<AuditPaths & { readonly dir: string }> {
     clock: systemClock,
     logger: silentLogger,
     checkpointIntervalMs: 10,
+    gatherMs: 0,
   })
   const writer = await startAuditWriter({
     tenant,

@@ -129,7 +129,12 @@ export interface World {
   readonly ring: Ring
   readonly links: Links
   writer(service: Service, tenantId?: TenantId): Promise<AuditWriter>
-  log(options?: { link?: BusLink; clock?: Clock; intervalMs?: number }): Promise<RunningLog>
+  log(options?: {
+    link?: BusLink
+    clock?: Clock
+    intervalMs?: number
+    gatherMs?: number
+  }): Promise<RunningLog>
   stop(): Promise<void>
 }
 
@@ -168,6 +173,7 @@ export async function startWorld(links: Links = memoryLinks()): Promise<World> {
         clock: options.clock ?? systemClock,
         logger: silentLogger,
         checkpointIntervalMs: options.intervalMs ?? 20,
+        gatherMs: options.gatherMs ?? 0,
       }),
     stop: async () => {
       await links.stop()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { BusFault, RECORD_VALUE_MAX_BYTES, type RecordStore } from '@trustgw/runtime'
 import { ADAPTERS, bytes, eventually, type Links, text } from './links.ts'
 
@@ -300,6 +301,7 @@ for (const adapter of ADAPTERS) {
       assert.equal(stopped, false, 'what is being handled is waited for')
       release()
       await stopping
+      assert.equal(first.length, 2, 'nothing new is begun')
       const second: string[] = []
       const next = consumer.consume(async ({ data }) => {
         second.push(text(data))

@@ -1,6 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ActionId } from '@trustgw/protocol'
+import type { Clock } from '@trustgw/runtime'
 import type { StoredAction } from './action-store.ts'
+
+/** An allowed call mostly ends within this: then its portals are told once. */
+const GATHER_MS = 20
 
 interface Telling {
   /** The latest that is not on its way yet. */
@@ -9,15 +12,17 @@ interface Telling {
 }
 
 /**
- * News of actions to portals. While news of an action is on its way, only the latest of what comes
- * meanwhile follows it: portals keep the highest revision anyway, and the end is always the latest.
+ * News of actions to portals, a moment after the change. What comes before that moment, or while
+ * earlier news is on its way, is told as one, the latest: portals keep the highest revision anyway, and the end is always the latest.
  */
 export class News {
   readonly #publish: (stored: StoredAction) => Promise<void>
+  readonly #clock: Clock
   readonly #telling = new Map<ActionId, Telling>()
 
   /** `publish` resolves when the news is stored, or given up. */
-  constructor(publish: (stored: StoredAction) => Promise<void>) {
+  constructor(publish: (stored: StoredAction) => Promise<void>, clock: Clock) {
+    this.#clock = clock
     this.#publish = publish
   }
 
@@ -42,8 +47,7 @@ export class News {
 
   async #run(id: ActionId, telling: Telling): Promise<void> {
     try {
-      // Whoever waits for the action goes first.
-      await nextTurn()
+      await this.#clock.sleep(GATHER_MS)
       for (let now = telling.next; now !== undefined; now = telling.next) {
         telling.next = undefined
         await this.#publish(now)

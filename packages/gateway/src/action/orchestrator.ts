@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
@@ -71,7 +72,7 @@ export class Orchestrator {
     const { clock, log } = deps
     this.#deps = deps
     this.#waiters = new Waiters(clock)
-    this.#news = new News((stored) => deps.outbound.tell(stored))
+    this.#news = new News((stored) => deps.outbound.tell(stored), clock)
     this.#trail = new AuditTrail(deps.audit, deps.sha256)
     this.#review = new Review({ ...deps, trail: this.#trail })
     this.#care = new Caretaker({
@@ -247,6 +248,7 @@ export class Orchestrator {
 
   /** Brings an action to rest: what is planned, and what follows from it. */
   async #settle(start: StoredAction, work: Work): Promise<StoredAction> {
+    const { tenant, action_id: id } = start.record.proposal
     let stored = start
     let { fresh } = work
     // Whether the state that it rests in was stored here, so that its effects were carried out here.
@@ -254,7 +256,10 @@ export class Orchestrator {
     const queue = [...(work.queue ?? []), ...(await this.#effects(work.effects ?? [], stored))]
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       const planned = queue.shift()
-      if (planned === undefined) return this.#rest(stored, own)
+      if (planned === undefined) {
+        if (own && isFinal(stored.record.state)) this.#close(tenant, id)
+        return stored
+      }
       const { record, effects } = takePlanned(stored.record, planned, this.#deps)
       const changed = record !== stored.record
       const replaced = changed ? await this.#deps.store.replace(stored, record) : undefined
@@ -273,18 +278,13 @@ export class Orchestrator {
       }
       queue.push(...(await this.#effects(effects, stored)))
     }
-    throw new Error(`action ${stored.record.proposal.action_id} does not come to rest`)
-  }
-
-  /** An action is closed only when its end is on record, so that a crash before that is noticed. */
-  #rest(stored: StoredAction, own: boolean): StoredAction {
-    const { tenant, action_id: id } = stored.record.proposal
-    if (own && isFinal(stored.record.state)) this.#close(tenant, id)
-    return stored
+    throw new Error(`action ${id} does not come to rest`)
   }
 
   async #effects(effects: readonly Effect[], stored: StoredAction): Promise<readonly Planned[]> {
     const planned: Planned[] = []
+    // Whoever waits for the end has it before the work that it leaves.
+    if (isFinal(stored.record.state)) await nextTurn()
     for (const effect of effects) {
       const next = await this.#carryOut(effect, stored)
       if (next !== undefined) planned.push(next)
@@ -392,7 +392,7 @@ export class Orchestrator {
     this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
-  /** The last news comes first: a crash before it leaves an open action, whose news comes again. */
+  /** Only when its end is on record and told, so that a crash before that is noticed. */
   #close(tenant: TenantId, id: ActionId): void {
     const closed = this.#news.told(id).then(() => this.#deps.store.close(tenant, id))
     this.#care.background(closed, tenant, id)

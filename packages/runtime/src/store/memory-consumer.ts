@@ -84,7 +84,10 @@ class MemoryPump {
   async run(): Promise<void> {
     const forget = this.#durable.stream.onAppend(() => this.#wake?.())
     while (!this.#stopped) {
-      if (this.#handling.size >= this.#concurrency) await Promise.race(this.#handling.values())
+      if (this.#handling.size >= this.#concurrency) {
+        await Promise.race(this.#handling.values())
+        continue
+      }
       const delivery = this.#durable.next(new Set(this.#handling.keys()))
       if (delivery === undefined) await this.#wait()
       else this.#begin(delivery)

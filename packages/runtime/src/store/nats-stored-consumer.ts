@@ -97,7 +97,10 @@ class Pump {
       if (status === 'connected') this.#pullAgain(0)
     })
     while (!this.#stopped && !nc.isClosed()) {
-      if (this.#handling.size >= this.#concurrency) await Promise.race(this.#handling)
+      if (this.#handling.size >= this.#concurrency) {
+        await Promise.race(this.#handling)
+        continue
+      }
       const message = this.#queue.shift()
       if (message === undefined) await this.#pullOrWait()
       else this.#begin(message)
