@@ -49,6 +49,7 @@ test('a small refund waits for one person of the host, then runs', async (t) => 
   const answer = await send(world, decision)
   assert.deepEqual(answer, { status: 'accepted', state: 'dispatched' })
   await world.reaches(id, 'succeeded')
+  await world.until('the end to be closed', async () => (await world.openActions()) === 0)
   const { action, claims } = world.executor.last()
   assert.equal(claims.clearance, 'human_approved')
   assert.deepEqual(action.approvals, [decision.evidence])

@@ -75,6 +75,7 @@ for (const kind of ['pending_approval', 'authorized', 'dispatched'] as const) {
       await world.run(world.host.send(world.host.approval(world.host.request(id))))
     }
     await world.reaches(id, 'succeeded', 20)
+    await world.until('the end to be closed', async () => (await world.openActions()) === 0)
     const types = await world.types(id)
     const order = ['approval_requested', 'approved', 'grant_issued', 'claimed', 'succeeded'].map(
       (type) => types.indexOf(type),

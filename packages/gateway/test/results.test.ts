@@ -7,9 +7,11 @@ import {
   hashJson,
   hashText,
   type Json,
+  storedKey,
   utf8Encode,
 } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
+import { type ActionRecord, writeActionRecord } from '../src/action/action-record.ts'
 import { readResult } from '../src/results/read-result.ts'
 import type { RunningGateway } from '../src/start-gateway.ts'
 import type { ResultTwist } from './support/executor-double.ts'
@@ -147,6 +149,27 @@ for (const [outcome, end] of [
     assert.equal(world.executor.invocations.length, 1)
   })
 }
+
+test('a result under a grant that another gateway gave out is judged by what is stored', async (t) => {
+  const { world, id } = await claimed(t)
+  const jti = grantId(nodeRandom.bytes(16))
+  const record = await world.record(id)
+  const { state } = record
+  assert.ok(state.kind === 'executing')
+  const moved: ActionRecord = {
+    ...record,
+    state: { ...state, jti, issued: [...state.issued, jti] },
+  }
+  const store = world.records('actions')
+  const key = `acme.${storedKey(sha256, 'a', id)}`
+  const found = await store.get(key)
+  assert.ok(found !== undefined)
+  assert.ok((await store.replace(key, writeActionRecord(moved), found.revision)).ok)
+  await world.executor.report(world.executor.last(), { change: { jti, grant_hash: OTHER } })
+  await world.reaches(id, 'succeeded')
+  const end = (await world.record(id)).state
+  assert.equal(end.kind === 'succeeded' && end.jti, jti)
+})
 
 test('a result of the profile that a tool moved away from still counts', async (t) => {
   const { world, gateway, id } = await claimed(t)

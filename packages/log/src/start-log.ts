@@ -225,9 +225,10 @@ class Sequencer implements RunningLog {
 
   /** The messages `first` to `last`: they are in the stream, unless there is a hole. */
   async #read(first: number, last: number): Promise<readonly StoredMessage[]> {
-    const found: (StoredMessage | undefined | Promise<StoredMessage | undefined>)[] = []
+    const found: Promise<StoredMessage | undefined>[] = []
     for (let seq = first; seq <= last; seq += 1) {
-      found.push(this.#arrived.get(seq) ?? this.#readStored(seq))
+      const arrived = this.#arrived.get(seq)
+      found.push(arrived === undefined ? this.#readStored(seq) : Promise.resolve(arrived))
     }
     return (await Promise.all(found)).filter(isMessage)
   }

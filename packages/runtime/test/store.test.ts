@@ -274,8 +274,8 @@ for (const adapter of ADAPTERS) {
       clearInterval(open)
       await reading.stop()
       assert.equal(most, 3)
-      assert.deepEqual(ended.toSorted(), ['c0', 'c1', 'c2', 'c3', 'c4', 'c5'])
-      assert.deepEqual(begun.filter((body) => body === 'c1' || body === 'c2').length, 4)
+      assert.deepEqual(new Set(ended), new Set(['c0', 'c1', 'c2', 'c3', 'c4', 'c5']))
+      assert.equal(begun.filter((body) => body === 'c1' || body === 'c2').length, 4)
     })
 
     it('ends what several handlers began when it stops, and leaves the rest to the next reader', async () => {
