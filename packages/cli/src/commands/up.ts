@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EnrolledMessage } from '@trustgw/host'
 import type { Settings } from '@trustgw/runtime'
@@ -8,6 +9,7 @@ import { ChildFault } from '../up/child.ts'
 import { firstEnrolment, pinEnrolled } from '../up/enrolment.ts'
 import { isolationInForce } from '../up/isolation.ts'
 import { portMessage, takenPorts } from '../up/ports.ts'
+import { lockState } from '../up/state-lock.ts'
 import { printSummary } from '../up/summary.ts'
 import { Supervisor } from '../up/supervisor.ts'
 
@@ -32,6 +34,25 @@ async function up(context: Context): Promise<number> {
   const began = Date.now()
   const { terminal } = context
   const settings = await context.settings()
+  if (settings.mode === 'development')
+    await mkdir(settings.state_dir, { recursive: true, mode: 0o700 })
+  else await assertInstalled(settings)
+  const lock = await lockState(settings.state_dir)
+  if (!lock.ok) {
+    terminal.err(
+      `trustgw up: process ${lock.pid} already runs Trust Gateway on ${settings.state_dir}: stop it, or choose another folder with TRUSTGW_STATE_DIR`,
+    )
+    return EXIT_FAILED
+  }
+  try {
+    return await runLocked(settings, began, context)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function runLocked(settings: Settings, began: number, context: Context): Promise<number> {
+  const { terminal } = context
   const shopPort = settings.mode === 'development' ? settings.example.shop_port : undefined
   const taken = await takenPorts(settings, shopPort)
   if (taken.length > 0) {
@@ -58,7 +79,11 @@ async function up(context: Context): Promise<number> {
   })
   const stopped = untilSignal()
   try {
-    await supervisor.start()
+    if ((await Promise.race([supervisor.start(), stopped])) === 'asked to stop') {
+      terminal.err(terminal.style.dim('  stopping before everything was started …'))
+      await supervisor.stop()
+      return EXIT_DONE
+    }
   } catch (error) {
     return startFailed(error, context)
   }
@@ -182,12 +207,12 @@ function serviceEnvironment(context: Context): Record<string, string> {
   )
 }
 
-function untilSignal(): Promise<void> {
+function untilSignal(): Promise<'asked to stop'> {
   return new Promise((resolve) => {
     let signals = 0
     const onSignal = (): void => {
       signals += 1
-      resolve()
+      resolve('asked to stop')
       // Who asks three times means it: what is left is taken up at the next start.
       if (signals >= 3) process.exit(1)
     }

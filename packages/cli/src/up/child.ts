@@ -107,6 +107,7 @@ export class Child {
 
   /** Asks it to end, insists after a while. */
   async stop(): Promise<void> {
+    if (this.#state === 'stopped') return
     this.#stopping = true
     clearTimeout(this.#timer)
     const running = this.#process
@@ -153,7 +154,10 @@ export class Child {
     child.on('error', () => undefined)
     child.on('exit', () => {
       const wasReady = this.#state === 'ready'
-      if (this.#stopping) return
+      if (this.#stopping) {
+        onEnd()
+        return
+      }
       if (!wasReady && this.#restarts === 0) {
         this.#change('failed')
         onEnd()

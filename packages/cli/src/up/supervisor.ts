@@ -35,6 +35,7 @@ export class Supervisor {
   #serverStartedAt = 0
   #serverRestarts = 0
   #stopping = false
+  #starting: Promise<void> | undefined
   #writing: Promise<void> = Promise.resolve()
 
   constructor(options: SupervisorOptions) {
@@ -43,29 +44,43 @@ export class Supervisor {
 
   /** Starts everything; what was started is stopped again when a part of it fails. */
   async start(): Promise<void> {
+    this.#starting = this.#startAll()
     try {
-      await this.#startServer()
-      const shop = this.#options.shop
-      if (shop !== undefined) {
-        await this.#startChild('shop', shop.script, this.#shopArgs(shop.port), 'line')
-      }
-      this.#options.progress('starting log, gateway, host and executor')
-      await Promise.all(
-        SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),
-      )
-      await this.#publish()
+      await this.#starting
     } catch (error) {
       await this.stop()
       throw error
     }
   }
 
-  /** Stops in reverse order: executors end what they run, the bus goes last. */
+  /**
+   * Stops in reverse order: executors end what they run, the bus goes last. Also while it starts:
+   * what comes up meanwhile is stopped as well.
+   */
   async stop(): Promise<void> {
     this.#stopping = true
+    await this.#stopParts()
+    await this.#starting?.catch(() => undefined)
+    await this.#stopParts()
+    await this.#writing
+  }
+
+  async #stopParts(): Promise<void> {
     for (const child of this.#children.toReversed()) await child.stop()
     await this.#server?.stop()
-    await this.#writing
+  }
+
+  async #startAll(): Promise<void> {
+    await this.#startServer()
+    const shop = this.#options.shop
+    if (shop !== undefined) {
+      await this.#startChild('shop', shop.script, this.#shopArgs(shop.port), 'line')
+    }
+    this.#options.progress('starting log, gateway, host and executor')
+    await Promise.all(
+      SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),
+    )
+    await this.#publish()
   }
 
   get statuses(): readonly ChildStatus[] {
@@ -112,6 +127,7 @@ export class Supervisor {
     args: readonly string[],
     readyBy: ChildSpec['readyBy'],
   ): Promise<void> {
+    if (this.#stopping) return
     const { settings, cwd, env } = this.#options
     const child = new Child({
       name,
