@@ -13,7 +13,9 @@ const child = spawn(
     env: { TRUSTGW_MODE: 'development', ...process.env, NATS_SERVER: natsServer },
   },
 )
-// The terminal sends Ctrl-C to the whole group; the supervisor stops its children in order and ends by itself.
-for (const signal of ['SIGINT', 'SIGTERM'])
-  process.on(signal, () => child.kill(signal === 'SIGTERM' ? signal : 0))
+// A terminal sends Ctrl-C to the whole group, so there it is not sent twice; the supervisor stops its children in order.
+process.on('SIGTERM', () => child.kill('SIGTERM'))
+process.on('SIGINT', () => {
+  if (!process.stdin.isTTY) child.kill('SIGINT')
+})
 child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)))

@@ -48,6 +48,16 @@ export class UsageFault extends Error {
   readonly code = 'usage'
 }
 
+/** What a command could not do, said in one line; it ends with {@link EXIT_FAILED}. */
+export class CommandFault extends Error {
+  readonly code: string
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CommandFault'
+    this.code = code
+  }
+}
+
 export function flagText(context: Context, name: string): string | undefined {
   const value = context.flags[name]
   return typeof value === 'string' ? value : undefined

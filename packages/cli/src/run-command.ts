@@ -41,20 +41,42 @@ export async function runCommand(invocation: Invocation): Promise<number> {
   const { argv } = invocation
   if (argv[0] === '--version') return say(terminal, VERSION)
   const command = findCommand(argv)
-  if (command === undefined) {
-    if (argv.length === 0 || argv[0] === '--help' || argv[0] === 'help')
-      return say(terminal, overview(terminal))
-    terminal.err(`trustgw: there is no command "${argv.slice(0, 2).join(' ')}"; see trustgw --help`)
-    return EXIT_USAGE
-  }
+  if (command === undefined) return noCommand(argv, terminal)
   const words = command.name.split(' ').length
   const rest = argv.slice(words)
   if (rest.includes('--help')) return say(terminal, help(command, terminal))
   try {
     return await command.run(contextOf(invocation, terminal, command, rest))
   } catch (error) {
-    return explain(error, terminal, command)
+    return explain(error, { terminal, command, json: rest.includes('--json') })
   }
+}
+
+/** Help for all commands or for one group of them; else what was typed is no command. */
+function noCommand(argv: readonly string[], terminal: Terminal): number {
+  const [first, second] = argv
+  if (first === undefined || first === '--help' || first === 'help')
+    return say(terminal, overview(terminal))
+  const group = COMMANDS.filter((command) => command.name.startsWith(`${first} `))
+  if (group.length > 0 && argv.includes('--help'))
+    return say(terminal, groupHelp(first, group, terminal))
+  const json = argv.includes('--json')
+  const typed = argv.slice(0, 2).filter((word) => !word.startsWith('--'))
+  if (group.length > 0 && (second === undefined || second.startsWith('--'))) {
+    if (json) sayFault(terminal, 'usage', `which command of "${first}"?`)
+    else terminal.err(groupHelp(first, group, terminal))
+    return EXIT_USAGE
+  }
+  const message = `there is no command "${typed.join(' ')}"`
+  const where = group.length > 0 ? `${first} --help` : '--help'
+  if (json) sayFault(terminal, 'usage', message)
+  else terminal.err(`trustgw: ${message}; see trustgw ${where}`)
+  return EXIT_USAGE
+}
+
+/** A fault for machines: one line on stdout. */
+function sayFault(terminal: Terminal, code: string, message: string): void {
+  terminal.out(JSON.stringify({ error: { code, message } }))
 }
 
 function say(terminal: Terminal, text: string): number {
@@ -136,28 +158,41 @@ async function firstText(files: readonly string[], needed: boolean): Promise<str
   return undefined
 }
 
-/** One line, what is wrong and what to do; the detail is in the logs. */
-function explain(error: unknown, terminal: Terminal, command: Command): number {
-  if (error instanceof UsageFault) {
-    terminal.err(`trustgw ${command.name}: ${error.message}; see trustgw ${command.name} --help`)
-    return EXIT_USAGE
-  }
-  if (error instanceof SettingsFault) {
-    for (const problem of error.problems)
-      terminal.err(`trustgw: ${problem.where}: ${problem.message}`)
-    return EXIT_USAGE
-  }
-  const code = codeOf(error)
-  if (code === 'unknown') throw error
-  const message = error instanceof Error ? error.message : String(error)
-  terminal.err(`trustgw ${command.name}: ${message}${hint(code)}`)
-  return EXIT_FAILED
+interface Shown {
+  readonly terminal: Terminal
+  readonly command: Command
+  readonly json: boolean
 }
 
-function hint(code: string): string {
+/** One line, what is wrong and what to do; the detail is in the logs. */
+function explain(error: unknown, { terminal, command, json }: Shown): number {
+  const code = codeOf(error)
+  if (code === 'unknown' || !(error instanceof Error)) throw error
+  const usage = error instanceof UsageFault || error instanceof SettingsFault
+  if (json) sayFault(terminal, code, lineOf(error, code))
+  else if (error instanceof UsageFault)
+    terminal.err(`trustgw ${command.name}: ${error.message}; see trustgw ${command.name} --help`)
+  else if (error instanceof SettingsFault)
+    for (const problem of error.problems)
+      terminal.err(`trustgw: ${problem.where}: ${problem.message}`)
+  else terminal.err(`trustgw ${command.name}: ${lineOf(error, code)}`)
+  return usage ? EXIT_USAGE : EXIT_FAILED
+}
+
+function lineOf(error: Error, code: string): string {
+  if (code === 'ENOENT' && 'path' in error && typeof error.path === 'string')
+    return `there is no file ${error.path}`
+  return `${error.message}${hint(error, code)}`
+}
+
+function hint(error: Error, code: string): string {
   switch (code) {
     case 'bus_unreachable':
       return '. Is it running? Start it with "trustgw up" (or npm start), and see "trustgw doctor".'
+    case 'file_mode': {
+      const file = error.message.replace(/^file_mode: /, '')
+      return `. Others may touch it: chmod 600 ${file}, and chmod 700 ${dirname(file)}`
+    }
     case 'EACCES':
     case 'ENOTDIR':
     case 'EPERM':
@@ -176,19 +211,33 @@ function codeOf(error: unknown): string {
 }
 
 function overview(terminal: Terminal): string {
-  const { bold, dim } = terminal.style
-  const width = Math.max(...COMMANDS.map((command) => command.name.length))
-  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(width)}  ${dim(command.text)}`)
+  const { bold } = terminal.style
   return [
     `${bold('trustgw')} ${VERSION}: agents propose, the gateway decides, executors verify.`,
     '',
-    'Usage: trustgw <command> [options]; every command has --help and --json.',
+    'Usage: trustgw <command> [options] [--json]; every command has --help.',
     '',
-    ...lines,
+    ...listOf(COMMANDS, terminal),
     '',
     'Settings: trustgw.toml in the working or state folder, TRUSTGW_* variables over it.',
-    'Exit: 0 done, 1 failed or findings, 2 wrong usage.',
+    'Exit: 0 done, 1 failed or findings, 2 wrong usage; of tool run also 126 refused by policy',
+    'or a person, 127 no such tool, 130 cancelled or expired.',
   ].join('\n')
+}
+
+function groupHelp(group: string, commands: readonly Command[], terminal: Terminal): string {
+  return [
+    `Usage: trustgw ${group} <command> [options] [--json]; every command has --help.`,
+    '',
+    ...listOf(commands, terminal),
+  ].join('\n')
+}
+
+function listOf(commands: readonly Command[], terminal: Terminal): readonly string[] {
+  const width = Math.max(...commands.map((command) => command.name.length))
+  return commands.map(
+    (command) => `  ${command.name.padEnd(width)}  ${terminal.style.dim(command.text)}`,
+  )
 }
 
 function help(command: Command, terminal: Terminal): string {
@@ -200,7 +249,7 @@ function help(command: Command, terminal: Terminal): string {
   return [
     `${bold(`trustgw ${command.name}`)}: ${command.text}`,
     '',
-    `Usage: trustgw ${command.usage}`,
+    `Usage: trustgw ${command.usage.replace(/ \[--json\]$/, '')} [--json]`,
     '',
     ...flags,
     `  ${'--json'.padEnd(26)} machine-readable output`,

@@ -1,18 +1,19 @@
 import {
   type Command,
+  CommandFault,
   type Context,
   EXIT_DONE,
-  EXIT_FAILED,
   flagText,
   requiredFlag,
   UsageFault,
 } from '../command.ts'
 import { AgentAdmin } from '../install/agents.ts'
-import { tenantOf } from '../install/install.ts'
+import { assertHere, tenantOf } from '../install/install.ts'
 import { table, visible } from '../terminal.ts'
 
 async function withAdmin<T>(context: Context, task: (admin: AgentAdmin) => Promise<T>): Promise<T> {
   const settings = await context.settings()
+  await assertHere(settings)
   const admin = await AgentAdmin.open(settings, tenantOf(settings))
   try {
     return await task(admin)
@@ -116,12 +117,9 @@ function revokeAgent(context: Context): Promise<number> {
   const [keyId] = context.positionals
   if (keyId === undefined) throw new UsageFault('which key? see trustgw agents list')
   return withAdmin(context, async (admin) => {
-    const done = await admin.revoke(keyId)
-    if (done)
-      context.terminal.out(
-        context.json ? JSON.stringify({ revoked: keyId }) : `${keyId} is revoked.`,
-      )
-    else context.terminal.err(`trustgw agents revoke: there is no active key ${visible(keyId)}`)
-    return done ? EXIT_DONE : EXIT_FAILED
+    if (!(await admin.revoke(keyId)))
+      throw new CommandFault('no_such_key', `there is no active key ${visible(keyId)}`)
+    context.terminal.out(context.json ? JSON.stringify({ revoked: keyId }) : `${keyId} is revoked.`)
+    return EXIT_DONE
   })
 }

@@ -1,7 +1,7 @@
 import { asObject, type Json, type JsonObject, parseJson, storedKey } from '@trustgw/protocol'
 import { connectNats, nodeRandom, readCredsFile, sha256, silentLogger } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE } from '../command.ts'
-import { tenantOf } from '../install/install.ts'
+import { assertHere, tenantOf } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { table, visible } from '../terminal.ts'
 
@@ -52,6 +52,7 @@ async function listApprovals(context: Context): Promise<number> {
 
 async function pendingActions(context: Context): Promise<readonly Waiting[]> {
   const settings = await context.settings()
+  await assertHere(settings)
   const tenant = tenantOf(settings)
   const link = await connectNats({
     servers: [`nats://127.0.0.1:${settings.nats.port}`],

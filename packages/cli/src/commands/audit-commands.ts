@@ -1,4 +1,5 @@
 import { type Command, type Context, flagText, UsageFault } from '../command.ts'
+import { assertHere } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { type AuditOut, type AuditPaths, auditTail, auditVerify } from './audit.ts'
 
@@ -69,7 +70,9 @@ async function verify(context: Context): Promise<number> {
 }
 
 async function pathsOf(context: Context): Promise<AuditPaths> {
-  const layout = layoutOf(await context.settings())
+  const settings = await context.settings()
+  await assertHere(settings)
+  const layout = layoutOf(settings)
   return { logDir: layout.log.dir, keysFile: layout.publicKeys }
 }
 

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { readPins } from '@trustgw/executor'
 import { findNatsServer, type Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
-import { missingFiles } from '../install/install.ts'
+import { isOfDevelopment, missingFiles } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import type { Style } from '../terminal.ts'
-import { isolationInForce } from '../up/isolation.ts'
+import { isolationInForce, KEY_FILES_WALL, keyFolders } from '../up/isolation.ts'
 import { isFree, portMessage, takenPorts } from '../up/ports.ts'
 
 type Grade = 'ok' | 'note' | 'warn' | 'fail'
@@ -97,6 +97,17 @@ async function modeChecks(settings: Settings): Promise<readonly Check[]> {
         name: 'Mode',
         grade: 'note',
         detail: 'development: keys are made at first start, the example shop runs beside it',
+      },
+    ]
+  }
+  if (await isOfDevelopment(settings)) {
+    const { developmentMark } = layoutOf(settings)
+    return [
+      {
+        name: 'Mode',
+        grade: 'fail',
+        detail: `production, and development mode made the keys here (${developmentMark}): it does not run with them`,
+        remedy: 'trustgw init with another TRUSTGW_STATE_DIR makes keys for production',
       },
     ]
   }
@@ -205,11 +216,13 @@ async function processLine(file: string): Promise<string> {
 
 async function isolationChecks(settings: Settings): Promise<readonly Check[]> {
   const walls = await isolationInForce(settings)
-  return walls.map((wall) => ({
-    name: `Wall: ${wall.name}`,
-    grade: wall.in_force ? 'ok' : 'note',
-    detail: wall.detail,
-  }))
+  const { open } = await keyFolders(settings)
+  return walls.map((wall) => {
+    const name = `Wall: ${wall.name}`
+    if (wall.name === KEY_FILES_WALL && open.length > 0)
+      return { name, grade: 'fail', detail: wall.detail, remedy: `chmod 700 ${open.join(' ')}` }
+    return { name, grade: wall.in_force ? 'ok' : 'note', detail: wall.detail }
+  })
 }
 
 function report(checks: readonly Check[], context: Context): void {

@@ -2,20 +2,21 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { atomicWriteFile, type Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE } from '../command.ts'
-import { install } from '../install/install.ts'
+import { assertNotOfDevelopment, install } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 
 /** Makes keys and settings for one server. */
 export const INIT: Command = {
   name: 'init',
   text: 'make keys, identities and settings for one server',
-  usage: 'init [--json]',
+  usage: 'init',
   examples: [
     'trustgw init',
     'TRUSTGW_STATE_DIR=/var/lib/trustgw TRUSTGW_HOST_ORIGIN=https://trust.example TRUSTGW_HOST_RP_ID=trust.example trustgw init',
   ],
   run: async (context) => {
     const settings = await context.settings()
+    await assertNotOfDevelopment(settings)
     const layout = await install(settings)
     const file = join(layout.state, 'trustgw.toml')
     if (!(await exists(file))) await atomicWriteFile(file, settingsText(settings), { mode: 0o600 })

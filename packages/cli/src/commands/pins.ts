@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { addPin, type Pin, pinFingerprint, pinShape, readPins, revokePin } from '@trustgw/executor'
+import { addPin, pinFingerprint, pinShape, readPins, revokePin } from '@trustgw/executor'
 import { parseJson, readShape } from '@trustgw/protocol'
-import { type Command, type Context, EXIT_DONE, EXIT_FAILED, UsageFault } from '../command.ts'
+import { type Command, CommandFault, type Context, EXIT_DONE, UsageFault } from '../command.ts'
+import { assertHere } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { table, visible } from '../terminal.ts'
 
@@ -30,17 +31,16 @@ export const PIN_COMMANDS: readonly Command[] = [
 ]
 
 async function pinsFile(context: Context): Promise<string> {
-  return layoutOf(await context.settings()).executor.pins
+  const settings = await context.settings()
+  await assertHere(settings)
+  return layoutOf(settings).executor.pins
 }
 
 async function listPins(context: Context): Promise<number> {
   const { terminal } = context
   const file = await pinsFile(context)
   const read = await readPins(file)
-  if (!read.ok) {
-    terminal.err(`trustgw pins list: ${file} is refused (${read.reason})`)
-    return EXIT_FAILED
-  }
+  if (!read.ok) throw new CommandFault(read.reason, `${file} is refused (${read.reason})`)
   const { pins, revoked } = read.value
   if (context.json) {
     terminal.out(
@@ -69,28 +69,18 @@ async function addFromFile(context: Context): Promise<number> {
   const json = parseJson(await readFile(file))
   const pin = json.ok ? readShape(pinShape, json.value) : json
   if (!pin.ok) throw new UsageFault(`${file} is not a pin (${pin.reason} ${pin.detail ?? ''})`)
-  return report(context, 'add', await addPin(await pinsFile(context), pin.value), pin.value)
-}
-
-function report(
-  context: Context,
-  verb: string,
-  result:
-    | { readonly ok: true; readonly value: string }
-    | { readonly ok: false; readonly reason: string },
-  pin: Pin,
-): number {
-  const { terminal } = context
-  if (!result.ok) {
-    terminal.err(`trustgw pins ${verb}: refused (${result.reason})`)
-    return EXIT_FAILED
-  }
-  terminal.out(
+  const added = await addPin(await pinsFile(context), pin.value)
+  if (!added.ok) throw refused(added.reason)
+  context.terminal.out(
     context.json
-      ? JSON.stringify({ fingerprint: result.value })
-      : `${visible(pin.person)}: ${result.value}`,
+      ? JSON.stringify({ fingerprint: added.value })
+      : `${visible(pin.value.person)}: ${added.value}`,
   )
   return EXIT_DONE
+}
+
+function refused(reason: string): CommandFault {
+  return new CommandFault(reason, `refused (${reason})`)
 }
 
 async function revoke(context: Context): Promise<number> {
@@ -98,10 +88,7 @@ async function revoke(context: Context): Promise<number> {
   if (id === undefined) throw new UsageFault('which credential? see trustgw pins list')
   const { terminal } = context
   const result = await revokePin(await pinsFile(context), id)
-  if (!result.ok) {
-    terminal.err(`trustgw pins revoke: refused (${result.reason})`)
-    return EXIT_FAILED
-  }
+  if (!result.ok) throw refused(result.reason)
   terminal.out(
     context.json
       ? JSON.stringify({ revoked: id })

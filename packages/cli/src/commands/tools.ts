@@ -12,6 +12,7 @@ import {
 } from '@trustgw/protocol'
 import {
   type Command,
+  CommandFault,
   type Context,
   EXIT_DONE,
   EXIT_FAILED,
@@ -84,17 +85,20 @@ async function call(
   body?: string,
 ): Promise<Answer> {
   const { gateway } = await context.settings()
+  const key = await apiKey(context)
   const response = await fetch(`${gateway.public_url}${path}`, {
     method,
     headers: {
-      authorization: `Bearer ${await apiKey(context)}`,
+      authorization: `Bearer ${key}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(body === undefined ? {} : { body }),
     signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
   }).catch((error: unknown) => {
-    throw new UsageFault(
-      `the gateway at ${gateway.public_url} does not answer (${String(error)}); is it running?`,
+    throw new CommandFault(
+      'gateway_unreachable',
+      `the gateway at ${gateway.public_url} does not answer: is it running? Start it with trustgw up`,
+      { cause: error },
     )
   })
   const parsed = parseJson(await response.text(), { maxBytes: 4 * 1024 * 1024, maxDepth: 80 })

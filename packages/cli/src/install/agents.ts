@@ -105,11 +105,9 @@ export class AgentAdmin {
   async addWithKey(wish: AgentWish): Promise<NewAgent> {
     const key_id = newKeyId()
     const secret = randomBytes(SECRET_BYTES).toString('base64url')
-    const record = await this.#write(wish, {
-      key_id,
-      secret_hash: hashText(sha256, secret),
-      nkey: null,
-    })
+    const secret_hash = hashText(sha256, secret)
+    const record = this.#record(wish, { key_id, secret_hash, nkey: null })
+    await this.#store(record)
     return { record, api_key: formatApiKey({ tenant: this.#tenant, key_id, secret }) }
   }
 
@@ -118,9 +116,10 @@ export class AgentAdmin {
     const keys = loadBusKeys(layoutOf(this.#settings).busKeys)
     const role = { kind: 'agent', tenant: this.#tenant, label: wish.agent } as const
     const issued = issueUser(keys, role, { issuedAt: Math.floor(Date.now() / 1000) })
-    await atomicWriteFile(file, issued.text, { mode: SECRET_FILE_MODE, fresh: true })
     const { user, inboxPrefix } = issued.creds
-    const record = await this.#write(wish, { key_id: newKeyId(), secret_hash: null, nkey: user })
+    const record = this.#record(wish, { key_id: newKeyId(), secret_hash: null, nkey: user })
+    await atomicWriteFile(file, issued.text, { mode: SECRET_FILE_MODE, fresh: true })
+    await this.#store(record)
     return { record, inbox_prefix: inboxPrefix }
   }
 
@@ -141,10 +140,10 @@ export class AgentAdmin {
     return replaced.ok
   }
 
-  async #write(
+  #record(
     wish: AgentWish,
     credential: Pick<AgentRecord, 'key_id' | 'secret_hash' | 'nkey'>,
-  ): Promise<AgentRecord> {
+  ): AgentRecord {
     const now = Date.now()
     const record: AgentRecord = {
       v: 1,
@@ -157,13 +156,12 @@ export class AgentAdmin {
       changed_at: now,
     }
     const read = readShape(agentRecordShape, agentRecordJson(record))
-    if (!read.ok)
-      throw new InstallFault(
-        'agent',
-        `not a name for an agent: ${wish.agent} (${read.detail ?? ''})`,
-      )
-    await this.#records().create(`${this.#tenant}.${record.key_id}`, await this.#signed(record))
+    if (!read.ok) throw new InstallFault('agent', notAllowed(read.detail ?? ''))
     return record
+  }
+
+  async #store(record: AgentRecord): Promise<void> {
+    await this.#records().create(`${this.#tenant}.${record.key_id}`, await this.#signed(record))
   }
 
   async #signed(record: AgentRecord): Promise<Uint8Array> {
@@ -177,6 +175,18 @@ export class AgentAdmin {
   #records(): RecordStore {
     return this.#link.records({ home: 'own', bucket: 'agents' })
   }
+}
+
+const FLAG_OF_MEMBER: ReadonlyMap<string, string> = new Map([
+  ['agent', '--name'],
+  ['title', '--title'],
+  ['on_behalf_of', '--for'],
+])
+
+/** `#/title: length` in the words of the command line. */
+function notAllowed(detail: string): string {
+  const [, member = '', problem = detail] = /^#\/(\w+).*?: (\w+)$/.exec(detail) ?? []
+  return `${FLAG_OF_MEMBER.get(member) ?? 'the record'} is not allowed (${problem})`
 }
 
 function newKeyId(): string {

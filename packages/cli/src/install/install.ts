@@ -89,18 +89,36 @@ export async function missingFiles(settings: Settings): Promise<readonly string[
  * they were made without asking anybody, beside an example shop and its credential.
  */
 export async function assertInstalled(settings: Settings): Promise<void> {
-  const layout = layoutOf(settings)
-  if (settings.mode === 'production' && (await exists(layout.developmentMark))) {
-    throw new InstallFault(
-      'made_in_development',
-      `the keys in ${layout.state} were made by development mode and production does not run with them: run "trustgw init" with another TRUSTGW_STATE_DIR`,
-    )
-  }
+  await assertNotOfDevelopment(settings)
   const [missing] = await missingFiles(settings)
   if (missing === undefined) return
   throw new InstallFault(
     'not_installed',
     `${missing} is missing and production does not make keys by itself: run "trustgw init" first (or "npm start" to try it out)`,
+  )
+}
+
+/** Refuses a folder where no part of an installation lies: most often it is the wrong one. */
+export async function assertHere(settings: Settings): Promise<void> {
+  const layout = layoutOf(settings)
+  const parts = [layout.publicKeys, layout.provisionData, layout.log.dir, layout.executor.dir]
+  if ((await Promise.all(parts.map(exists))).includes(true)) return
+  throw new InstallFault(
+    'not_installed',
+    `no installation in ${layout.state}: run it where you started it, or set TRUSTGW_STATE_DIR`,
+  )
+}
+
+/** True in production over keys that development made. */
+export async function isOfDevelopment(settings: Settings): Promise<boolean> {
+  return settings.mode === 'production' && (await exists(layoutOf(settings).developmentMark))
+}
+
+export async function assertNotOfDevelopment(settings: Settings): Promise<void> {
+  if (!(await isOfDevelopment(settings))) return
+  throw new InstallFault(
+    'made_in_development',
+    `the keys in ${layoutOf(settings).state} were made by development mode and production does not run with them: run "trustgw init" with another TRUSTGW_STATE_DIR`,
   )
 }
 

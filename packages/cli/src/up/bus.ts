@@ -2,6 +2,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import {
   type BusCreds,
   type BusKeys,
+  type BusPorts,
   buildBusConfig,
   findNatsServer,
   issueUser,
@@ -44,17 +45,7 @@ export async function startBus(options: StartBusOptions): Promise<StartedBus> {
     ports: { client: settings.nats.port, websocket: settings.nats.websocket_port },
     onLine: options.onLine,
     ...(searchPath === undefined ? {} : { searchPath }),
-    config: (ports) =>
-      buildBusConfig(keys, {
-        dir: layout.bus,
-        serverName: 'trustgw',
-        host: '127.0.0.1',
-        clientPort: ports.client,
-        websocketPort: ports.websocket,
-        allowedOrigins: [settings.host.origin],
-        syncInterval: settings.nats.sync_interval === 'always' ? 'always' : 'default',
-        issuedAt: nowSeconds(),
-      }),
+    config: (ports) => busConfig(settings, keys, ports),
   })
   try {
     await provision(server.url, keys)
@@ -63,6 +54,20 @@ export async function startBus(options: StartBusOptions): Promise<StartedBus> {
     throw error
   }
   return { server, version: binary.version }
+}
+
+/** The configuration with which the bus is started here; it holds no secret. */
+export function busConfig(settings: Settings, keys: BusKeys, ports: BusPorts): string {
+  return buildBusConfig(keys, {
+    dir: layoutOf(settings).bus,
+    serverName: 'trustgw',
+    host: '127.0.0.1',
+    clientPort: ports.client,
+    websocketPort: ports.websocket,
+    allowedOrigins: [settings.host.origin],
+    syncInterval: settings.nats.sync_interval === 'always' ? 'always' : 'default',
+    issuedAt: nowSeconds(),
+  })
 }
 
 async function provision(url: string, keys: BusKeys): Promise<void> {

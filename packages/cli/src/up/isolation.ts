@@ -1,6 +1,8 @@
-import { stat } from 'node:fs/promises'
-import type { Settings } from '@trustgw/runtime'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadBusKeys, type Settings } from '@trustgw/runtime'
 import { layoutOf } from '../install/layout.ts'
+import { busConfig } from './bus.ts'
 
 /** One wall that is claimed, and whether it really stands here. */
 export interface Isolation {
@@ -9,33 +11,20 @@ export interface Isolation {
   readonly detail: string
 }
 
+/** Folders of keys: those that are there, and those of them that others may enter. */
+export interface KeyFolders {
+  readonly there: readonly string[]
+  readonly open: readonly string[]
+}
+
+const NOT_INSTALLED = 'Nothing is installed here.'
+export const KEY_FILES_WALL = 'key files'
+
 /** Looks at what is really in force on this machine (nothing is claimed that was not looked at). */
 export async function isolationInForce(settings: Settings): Promise<readonly Isolation[]> {
-  const layout = layoutOf(settings)
-  const dirs = [
-    layout.operator,
-    layout.gateway.dir,
-    layout.host.dir,
-    layout.executor.dir,
-    layout.log.dir,
-  ]
-  const open: string[] = []
-  for (const dir of dirs) if (!(await isPrivate(dir))) open.push(dir)
   return [
-    {
-      name: 'accounts on the bus',
-      in_force: true,
-      detail:
-        'Each process has its own identity in its own account; nobody but provisioning reaches the streams.',
-    },
-    {
-      name: 'key files',
-      in_force: open.length === 0,
-      detail:
-        open.length === 0
-          ? 'Folders of keys are for their owner only.'
-          : `Open to others: ${open.join(', ')}`,
-    },
+    await busWall(settings),
+    keyFilesWall(await keyFolders(settings)),
     {
       name: 'processes under different users',
       in_force: false,
@@ -59,10 +48,91 @@ export async function isolationInForce(settings: Settings): Promise<readonly Iso
   ]
 }
 
-async function isPrivate(path: string): Promise<boolean> {
+export async function keyFolders(settings: Settings): Promise<KeyFolders> {
+  const layout = layoutOf(settings)
+  const { operator, gateway, host, executor, log } = layout
+  const there: string[] = []
+  const open: string[] = []
+  for (const dir of [operator, gateway.dir, host.dir, executor.dir, log.dir]) {
+    const mode = await modeOf(dir)
+    if (mode === undefined) continue
+    there.push(dir)
+    if ((mode & OTHERS_MODE) !== 0) open.push(dir)
+  }
+  return { there, open }
+}
+
+const OTHERS_MODE = 0o077
+
+function keyFilesWall({ there, open }: KeyFolders): Isolation {
+  const name = KEY_FILES_WALL
+  if (there.length === 0) return { name, in_force: false, detail: NOT_INSTALLED }
+  return open.length === 0
+    ? { name, in_force: true, detail: 'Folders of keys are for their owner only.' }
+    : { name, in_force: false, detail: `Open to others: ${open.join(', ')}` }
+}
+
+async function busWall(settings: Settings): Promise<Isolation> {
+  const name = 'accounts on the bus'
+  const layout = layoutOf(settings)
+  const identities = [
+    layout.gateway.creds,
+    layout.host.creds,
+    layout.executor.creds,
+    layout.log.creds,
+  ]
+  const modes = await Promise.all(identities.map(modeOf))
+  if (modes.every((mode) => mode === undefined))
+    return { name, in_force: false, detail: NOT_INSTALLED }
+  const missing = identities.filter((_, index) => modes[index] === undefined)
+  if (missing.length > 0)
+    return { name, in_force: false, detail: `Identities are missing: ${missing.join(', ')}` }
+  const config = await busConfiguration(settings)
+  if (config === undefined)
+    return { name, in_force: false, detail: 'The configuration of the bus cannot be read here.' }
+  return isOperatorMode(config)
+    ? {
+        name,
+        in_force: true,
+        detail:
+          'Each process has its own identity in its own account; nobody but provisioning reaches the streams.',
+      }
+    : {
+        name,
+        in_force: false,
+        detail: 'The configuration of the bus lets in who has no identity: start it again.',
+      }
+}
+
+/** That with which the bus was last started, else that with which it will be. */
+async function busConfiguration(settings: Settings): Promise<string | undefined> {
+  const layout = layoutOf(settings)
   try {
-    return ((await stat(path)).mode & 0o077) === 0
+    return await readFile(join(layout.bus, 'nats.conf'), 'utf8')
   } catch {
-    return false
+    return configurationToBe(settings)
+  }
+}
+
+function configurationToBe(settings: Settings): string | undefined {
+  const { port, websocket_port } = settings.nats
+  try {
+    const keys = loadBusKeys(layoutOf(settings).busKeys)
+    return busConfig(settings, keys, { client: port, websocket: websocket_port })
+  } catch {
+    return undefined
+  }
+}
+
+/** Whoever connects shows an identity of the operator; nobody is let in without one. */
+function isOperatorMode(config: string): boolean {
+  return /^operator: \S/m.test(config) && !/\bno_auth_user\b/.test(config)
+}
+
+async function modeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mode
+  } catch {
+    return undefined
   }
 }

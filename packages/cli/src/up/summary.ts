@@ -37,11 +37,17 @@ export function printSummary(summary: Summary, terminal: Terminal): void {
   rows('MCP', accent(mcp))
   if (summary.apiKey !== undefined) {
     rows('Agent key', accent(summary.apiKey))
-    out(`             ${dim('Shown only now; revoke it with: trustgw agents revoke')}`)
+    out(
+      `             ${dim('Shown only now; revoke it with: npx trustgw agents list, then npx trustgw agents revoke KEY_ID')}`,
+    )
   } else {
+    const make = 'npx trustgw agents add --name my-agent'
+    const shown = settings.mode === 'development'
     rows(
       'Agent key',
-      dim('shown at the first start; make another with: npx trustgw agents add --name my-agent'),
+      dim(
+        shown ? `shown at the first start; make another with: ${make}` : `make one with: ${make}`,
+      ),
     )
   }
   out('')
