@@ -12,10 +12,10 @@ const TOO_DEEP: RawOdd = { odd: 'tables nested too deep' }
 export type RawTable = ReadonlyMap<string, Raw>
 export type Raw = string | bigint | number | boolean | RawOdd | RawList | RawTable
 /** What stands nowhere in the language; that it was there is all that is kept. */
-interface RawOdd {
+export interface RawOdd {
   readonly odd: string
 }
-interface RawList {
+export interface RawList {
   readonly items: readonly Raw[]
 }
 

@@ -14,7 +14,15 @@ export function anyOf(truths: readonly Truth[]): Truth {
   return truths.includes('unknown') ? 'unknown' : false
 }
 
+/** What is unknown stays so under negation, too. */
+export function not(truth: Truth): Truth {
+  return truth === 'unknown' ? 'unknown' : !truth
+}
+
+/** No character below U+0300 combines or decomposes further, so such a text is its own NFC. */
+const PLAIN = /^[\u0000-\u02ff]*$/
+
 /** Two texts that look alike must not differ in bytes: what is not NFC is not judged. */
 export function isNfc(text: string): boolean {
-  return text.normalize('NFC') === text
+  return PLAIN.test(text) || text.normalize('NFC') === text
 }

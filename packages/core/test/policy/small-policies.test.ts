@@ -44,6 +44,7 @@ function run(
     version: 1,
     defaults: { effect: fallback, grant_ttl_ms: 1_000, approval_ttl_ms: 1_000 },
     rules: written,
+    limits: [],
   } as const
   const known = rules.flatMap(({ truth }, index) => (truth === 'unknown' ? [] : [[index, truth]]))
   return decide(compilePolicy(policy, zeroHash), factsOf({ args: Object.fromEntries(known) }))
