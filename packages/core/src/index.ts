@@ -92,6 +92,7 @@ export {
 export type { Finding } from './policy/findings.ts'
 export { type Counting, countingsOf } from './policy/limits.ts'
 export { AUTH_METHODS } from './policy/match-syntax.ts'
+export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
 export { printPolicy } from './policy/print.ts'
 export {

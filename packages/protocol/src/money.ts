@@ -25,6 +25,7 @@ export type MoneyRefusal = AmountRefusal | 'currency_unknown'
 /** ASCII digits only: no exponent, no grouping, no sign, no superfluous leading zero. */
 const AMOUNT = /^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$/
 const AMOUNT_MAX_CHARS = 64
+const AMOUNT_LIMIT = 10n ** BigInt(AMOUNT_MAX_DIGITS)
 
 function isCurrency(text: string): text is Currency {
   return CURRENCY_DECIMALS.has(text)
@@ -73,6 +74,10 @@ export function parseDecimalAmount(value: Json, currency: Currency): Result<Mone
 
 /** An amount in minor units: an integer as a JSON number, or as digits. */
 export function parseMinorAmount(value: Json, currency: Currency): Result<Money, AmountRefusal> {
+  // The common form: what `amountText` would say of a plain whole number, without the text.
+  if (typeof value === 'number' && value > 0 && Number.isSafeInteger(value)) {
+    return ok(Object.freeze({ minor: BigInt(value), currency }))
+  }
   const text = amountText(value)
   if (!text.ok) return text
   return text.value.includes('.') ? refuse('amount_too_many_decimals') : exact(text.value, currency)
@@ -96,6 +101,6 @@ function amountText(value: Json): Result<string, AmountRefusal> {
 
 function exact(digits: string, currency: Currency): Result<Money, AmountRefusal> {
   const minor = BigInt(digits)
-  if (minor >= 10n ** BigInt(AMOUNT_MAX_DIGITS)) return refuse('amount_too_many_digits')
+  if (minor >= AMOUNT_LIMIT) return refuse('amount_too_many_digits')
   return ok(Object.freeze({ minor, currency }))
 }

@@ -1,6 +1,6 @@
 /** A policy made ready to decide: rules in order, their lines as functions, an index over tools. */
-import { type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
-import type { LayerName, Limit, Policy, PolicyDefaults, Rule } from './ast.ts'
+import { type ApproversClause, type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
+import type { LayerName, Limit, Policy, PolicyDefaults, Rule, Verdict } from './ast.ts'
 import { compileCondition, type Test } from './conditions.ts'
 import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import { type AnySlot, type Look, Slots } from './slots.ts'
@@ -8,7 +8,17 @@ import type { Counter, PolicyFacts } from './facts.ts'
 import type { Slot } from './slots.ts'
 import { byText, canonicalSets } from './syntax.ts'
 import { ToolIndex } from './tool-index.ts'
-import type { Plan } from './plan.ts'
+import type { Entry, Plan } from './plan.ts'
+
+/** What makes a decision at least as strict as it says: a rule, a reached limit, the default. */
+export interface Standing extends Verdict {
+  /** Of the rule or limit, with the layer in front where that is not the platform. */
+  readonly id: string
+  readonly reason: string
+  readonly approvers: ApproversClause | null
+  /** Whether it is known to hold, or only not known not to. */
+  readonly isKnown: boolean
+}
 
 export interface CompiledRule {
   readonly rule: Rule
@@ -17,6 +27,8 @@ export interface CompiledRule {
   /** Lines that the index answers, but for `tool`: operation, source and tenant. */
   readonly indexed: readonly Test[]
   readonly tests: readonly Test[]
+  readonly known: Standing
+  readonly doubted: Standing
 }
 
 export interface CompiledLimit {
@@ -24,6 +36,7 @@ export interface CompiledLimit {
   readonly tests: readonly Test[]
   readonly counter: Slot<Counter>
   readonly counterName: string
+  readonly reached: Standing
 }
 
 export interface CompiledPolicy {
@@ -41,6 +54,8 @@ export interface CompiledPolicy {
   /** Begins a decision: the facts that every decision looks at are looked at. */
   readonly begin: (facts: PolicyFacts) => Look
   readonly plan: (look: Look) => Plan
+  /** Every rule with all of its lines, `tool` too, in the order of reading. */
+  readonly everyRule: () => readonly Entry[]
 }
 
 export interface CompileOptions {
@@ -93,7 +108,19 @@ const inLineOrder = (tests: readonly Test[]): readonly Test[] =>
 const isIndexed = ({ condition: { kind } }: Test): boolean =>
   kind === 'operation' || kind === 'source' || kind === 'tenant'
 
-function compileRule(rule: Rule, rank: number, slots: Slots): CompiledRule {
+function standingOf(from: Rule | Limit, layer: LayerName, isKnown: boolean): Standing {
+  const { effect, tier, reason, approvers } = from
+  const id = layer === 'platform' ? from.id : `${layer}:${from.id}`
+  return { effect, tier, id, reason, approvers, isKnown }
+}
+
+interface Place {
+  readonly rank: number
+  readonly layer: LayerName
+  readonly slots: Slots
+}
+
+function compileRule(rule: Rule, { rank, layer, slots }: Place): CompiledRule {
   const lines = rule.match.filter(({ kind }) => kind !== 'tool')
   const tests = inLineOrder(lines.map((line) => compileCondition(line, slots)))
   return {
@@ -101,7 +128,16 @@ function compileRule(rule: Rule, rank: number, slots: Slots): CompiledRule {
     rank,
     indexed: tests.filter(isIndexed),
     tests: tests.filter((test) => !isIndexed(test)),
+    known: standingOf(rule, layer, true),
+    doubted: standingOf(rule, layer, false),
   }
+}
+
+/** In the order of looking that the index keeps as well. */
+function allTests(rule: CompiledRule, slots: Slots): readonly Test[] {
+  const tools = rule.rule.match.filter(({ kind }) => kind === 'tool')
+  const first = tools.map((line) => compileCondition(line, slots))
+  return [...first, ...rule.indexed, ...rule.tests]
 }
 
 function compileLimit(limit: Limit, layer: LayerName, slots: Slots): CompiledLimit {
@@ -111,6 +147,7 @@ function compileLimit(limit: Limit, layer: LayerName, slots: Slots): CompiledLim
     tests: inLineOrder(limit.match.map((line) => compileCondition(line, slots))),
     counter: slots.counter(counterName),
     counterName,
+    reached: standingOf(limit, layer, true),
   }
 }
 
@@ -129,11 +166,12 @@ export function compilePolicy(
   const slots = new Slots()
   const rules = [...policy.rules]
     .sort((a, b) => a.priority - b.priority || byText(a.id, b.id))
-    .map((rule, rank) => compileRule(rule, rank, slots))
+    .map((rule, rank) => compileRule(rule, { rank, layer, slots }))
   const index = new ToolIndex(rules)
   const names = new Set(indexedSlots(rules).map(({ name }) => name))
   const { operation, source, tenant } = slots.words
   const always = [operation, source, tenant].filter(({ name }) => names.has(name))
+  let every: readonly Entry[] | undefined
   let stamp = 0
   return {
     fingerprint: hashJson(sha256, canonicalForm(policy, layer)),
@@ -152,5 +190,9 @@ export function compilePolicy(
       return look
     },
     plan: (look) => index.plan(look),
+    everyRule: () => {
+      every ??= rules.map((rule) => ({ rule, tests: allTests(rule, slots) }))
+      return every
+    },
   }
 }

@@ -1,12 +1,19 @@
 /** The decision of one layer and of several (spec/policy.md "Reading a layer", "Layers"). */
-import type { ApproversClause, DecisionFact, DecisionRecord, Hash, Tier } from '@trustgw/protocol'
-import { hashJson, type Sha256 } from '@trustgw/protocol'
+import {
+  type ApproversClause,
+  type DecisionFact,
+  type DecisionRecord,
+  type Hash,
+  hashJson,
+  type Sha256,
+  type Tier,
+} from '@trustgw/protocol'
 import { DEFAULT_RULE_ID, LAYERS, restricts, strength, type Verdict } from './ast.ts'
 import { commonClause } from './approvers.ts'
-import type { CompiledPolicy } from './compile.ts'
+import type { CompiledPolicy, Standing } from './compile.ts'
 import type { PolicyFacts } from './facts.ts'
 import { exceededLimits } from './limits.ts'
-import { type Entry, visitEntries } from './plan.ts'
+import { type Entry, entryIndex, nextRow, rowCount } from './plan.ts'
 import type { Look } from './slots.ts'
 import type { Truth } from './truth.ts'
 
@@ -38,14 +45,9 @@ const FACTS_MAX = 256
 
 const NOBODY_ASKED: ApproversClause = { roles: [], quorum: 1, channels: [] }
 
-/** What makes a decision at least as strict as it says: a rule, a reached limit, the default. */
-export interface Standing extends Verdict {
-  /** Rule or limit, with the layer in front where that is not the platform. */
-  readonly id: string
-  readonly reason: string
-  readonly approvers: ApproversClause | null
-  /** Whether it is known to hold, or only not known not to. */
-  readonly isKnown: boolean
+interface Reading {
+  readonly matched: readonly Entry[]
+  readonly doubted: readonly Entry[]
 }
 
 /** One layer read: everything that stands in it, in the order of reading. */
@@ -62,7 +64,7 @@ function judge({ tests }: Entry, look: Look, undecidedBy: string[]): Truth {
     const one = test.judge(look)
     if (one === true) continue
     if (one === false) {
-      undecidedBy.length = before
+      if (undecidedBy.length > before) undecidedBy.length = before
       return false
     }
     test.slot.doubt(look)
@@ -72,37 +74,42 @@ function judge({ tests }: Entry, look: Look, undecidedBy: string[]): Truth {
   return truth
 }
 
-const DEFAULT_REASON = 'No rule matches, so the default holds'
+/** Judges rules in the order of reading, to the end of the first priority that has a match. */
+function readRules(compiled: CompiledPolicy, look: Look, undecidedBy: string[]): Reading {
+  const plan = compiled.plan(look)
+  const { entries } = plan
+  const rows = rowCount(plan)
+  const matched: Entry[] = []
+  const doubted: Entry[] = []
+  let reached = Number.POSITIVE_INFINITY
+  let last = -1
+  for (let row = nextRow(plan, look, 0); row < rows; row = nextRow(plan, look, row + 1)) {
+    const index = entryIndex(plan, row)
+    const entry = entries[index]
+    if (entry === undefined || index === last) continue
+    last = index
+    const { priority, effect } = entry.rule.rule
+    if (priority > reached) break
+    const truth = judge(entry, look, undecidedBy)
+    if (truth === true) {
+      matched.push(entry)
+      reached = priority
+    } else if (truth === 'unknown' && restricts(effect)) doubted.push(entry)
+  }
+  return { matched, doubted }
+}
 
 /** Reads one layer; the facts looked at stand in `look`. */
 export function readLayer(compiled: CompiledPolicy, look: Look): Opinion {
-  const matched: Entry[] = []
-  const doubted: Entry[] = []
   const undecidedBy: string[] = []
-  visitEntries(compiled.plan(look), look, (entry) => {
-    const reached = matched[0]
-    if (reached !== undefined && entry.rule.rule.priority > reached.rule.rule.priority) return false
-    const truth = judge(entry, look, undecidedBy)
-    if (truth === true) matched.push(entry)
-    else if (truth === 'unknown' && restricts(entry.rule.rule.effect)) doubted.push(entry)
-    return true
-  })
+  const { matched, doubted } = readRules(compiled, look, undecidedBy)
   const standing: Standing[] = []
-  const prefix = compiled.layer === 'platform' ? '' : `${compiled.layer}:`
-  const stand = ({ rule: { rule } }: Entry, isKnown: boolean): void => {
-    const { effect, tier, reason, approvers } = rule
-    standing.push({ effect, tier, id: prefix + rule.id, reason, approvers, isKnown })
-  }
-  for (const entry of mostRestrictive(matched)) stand(entry, true)
+  for (const { rule } of mostRestrictive(matched)) standing.push(rule.known)
   const { effect } = compiled.defaults
   if (matched.length === 0 && effect !== 'none') standing.push(DEFAULTS[effect])
-  for (const entry of doubted) stand(entry, false)
+  for (const { rule } of doubted) standing.push(rule.doubted)
   if (compiled.limits.length > 0) {
-    for (const { limit } of exceededLimits(compiled, look, undecidedBy)) {
-      const { tier, reason, approvers } = limit
-      const id = prefix + limit.id
-      standing.push({ effect: limit.effect, tier, id, reason, approvers, isKnown: true })
-    }
+    for (const { reached } of exceededLimits(compiled, look, undecidedBy)) standing.push(reached)
   }
   return { standing, undecidedBy }
 }
@@ -111,7 +118,7 @@ const byDefault = (effect: 'allow' | 'deny'): Standing => ({
   effect,
   tier: 0,
   id: DEFAULT_RULE_ID,
-  reason: DEFAULT_REASON,
+  reason: 'No rule matches, so the default holds',
   approvers: null,
   isKnown: true,
 })
@@ -195,37 +202,32 @@ function asRecorded(outcome: Outcome, { facts }: Seen): Outcome {
   return { effect: 'deny', tier: 0, rule_id: DEFAULT_RULE_ID, reason, approvers: NOBODY_ASKED }
 }
 
-function decideAll(
-  layers: readonly CompiledPolicy[],
-  policy_fingerprint: Hash,
-  facts: PolicyFacts,
+function finish(
+  { standing, undecidedBy }: Opinion,
+  seen: Seen,
+  rest: Pick<PolicyDecision, 'policy_fingerprint'> & Lifetimes,
 ): PolicyDecision {
-  const standing: Standing[] = []
-  const undecidedBy: string[] = []
-  const seen: Seen[] = []
-  let grant_ttl_ms = Number.POSITIVE_INFINITY
-  let approval_ttl_ms = Number.POSITIVE_INFINITY
-  for (const layer of layers) {
-    const look = layer.begin(facts)
-    const opinion = readLayer(layer, look)
-    for (const one of opinion.standing) standing.push(one)
-    for (const name of opinion.undecidedBy) undecidedBy.push(name)
-    seen.push(seenBy(look))
-    grant_ttl_ms = Math.min(grant_ttl_ms, layer.defaults.grant_ttl_ms)
-    approval_ttl_ms = Math.min(approval_ttl_ms, layer.defaults.approval_ttl_ms)
-  }
-  const all = seenByAll(seen)
-  const { approvers, effect, tier, rule_id, reason } = asRecorded(outcomeOf(standing), all)
+  const { approvers, effect, tier, rule_id, reason } = asRecorded(outcomeOf(standing), seen)
+  const isWhole = seen.facts.length <= FACTS_MAX
   return {
     effect,
     tier,
     rule_id,
     reason: withUnknown(reason, undecidedBy),
-    obligations: { grant_ttl_ms, approval_ttl_ms, approvers },
-    policy_fingerprint,
-    facts: all.facts.slice(0, FACTS_MAX),
-    unknown: all.unknown.slice(0, FACTS_MAX),
+    obligations: {
+      grant_ttl_ms: rest.grant_ttl_ms,
+      approval_ttl_ms: rest.approval_ttl_ms,
+      approvers,
+    },
+    policy_fingerprint: rest.policy_fingerprint,
+    facts: isWhole ? seen.facts : seen.facts.slice(0, FACTS_MAX),
+    unknown: isWhole ? seen.unknown : seen.unknown.slice(0, FACTS_MAX),
   }
+}
+
+interface Lifetimes {
+  readonly grant_ttl_ms: number
+  readonly approval_ttl_ms: number
 }
 
 /**
@@ -237,7 +239,11 @@ function decideAll(
  * satisfies each; if none can, the action is denied.
  */
 export function decide(compiled: CompiledPolicy, facts: PolicyFacts): PolicyDecision {
-  return decideAll([compiled], compiled.fingerprint, facts)
+  const look = compiled.begin(facts)
+  const opinion = readLayer(compiled, look)
+  const { grant_ttl_ms, approval_ttl_ms } = compiled.defaults
+  const policy_fingerprint = compiled.fingerprint
+  return finish(opinion, seenBy(look), { grant_ttl_ms, approval_ttl_ms, policy_fingerprint })
 }
 
 /**
@@ -264,5 +270,17 @@ export function decideLayers(
   { layers, fingerprint }: CompiledLayers,
   facts: PolicyFacts,
 ): PolicyDecision {
-  return decideAll(layers, fingerprint, facts)
+  const [only] = layers
+  if (only !== undefined && layers.length === 1) return decide(only, facts)
+  const looks = layers.map((layer) => layer.begin(facts))
+  const opinions = layers.map((layer, index) => readLayer(layer, looks[index] ?? layer.begin(facts)))
+  const opinion: Opinion = {
+    standing: opinions.flatMap(({ standing }) => standing),
+    undecidedBy: opinions.flatMap(({ undecidedBy }) => undecidedBy),
+  }
+  return finish(opinion, seenByAll(looks.map(seenBy)), {
+    grant_ttl_ms: Math.min(...layers.map(({ defaults }) => defaults.grant_ttl_ms)),
+    approval_ttl_ms: Math.min(...layers.map(({ defaults }) => defaults.approval_ttl_ms)),
+    policy_fingerprint: fingerprint,
+  })
 }

@@ -83,6 +83,16 @@ export function compileGlob(text: string, separator: string): Glob {
   const prefix = text.slice(0, firstStar)
   const suffix = text.slice(text.lastIndexOf('*') + 1)
   const tokens = tokenize(text)
+  if (tokens.filter(({ kind }) => kind !== 'text').length === 1) {
+    const least = prefix.length + suffix.length
+    const crosses = text.startsWith('**', firstStar)
+    return (value) => {
+      if (value.length < least || !value.startsWith(prefix) || !value.endsWith(suffix)) return false
+      if (crosses) return true
+      const at = value.indexOf(separator, prefix.length)
+      return at === -1 || at >= value.length - suffix.length
+    }
+  }
   return (value) =>
     value.startsWith(prefix) && value.endsWith(suffix) && run(tokens, separator, value)
 }

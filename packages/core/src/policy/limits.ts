@@ -25,7 +25,7 @@ function mayMatch({ tests }: CompiledLimit, look: Look, undecidedBy: string[]): 
     const truth = judge(look)
     if (truth === true) continue
     if (truth === false) {
-      undecidedBy.length = before
+      if (undecidedBy.length > before) undecidedBy.length = before
       return false
     }
     slot.doubt(look)

@@ -203,27 +203,25 @@ function codeOf(coder: Coder, look: Look): number {
 }
 
 /**
- * Visits the entries that are not known false by their row, in the order of reading, until `visit`
- * gives false.
+ * The next row, from `row` on, whose entry is not known false by its number; `rowCount` at the end.
+ * Rows of one entry follow each other.
  */
-export function visitEntries(plan: Plan, look: Look, visit: (entry: Entry) => boolean): void {
+export function nextRow(plan: Plan, look: Look, from: number): number {
   const { entries, rows } = plan
-  if (rows === null) {
-    for (const entry of entries) if (!visit(entry)) return
-    return
+  if (rows === null) return from < entries.length ? from : entries.length
+  const { coder: coderOf, low, high, coders } = rows
+  const count = coderOf.length
+  for (let row = from; row < count; row++) {
+    const which = coderOf[row] ?? -1
+    const coder = which === -1 ? undefined : coders[which]
+    if (coder === undefined) return row
+    const code = coder.stamp === look.stamp ? coder.code : codeOf(coder, look)
+    if (code === ASK || (code >= (low[row] ?? 0) && code <= (high[row] ?? 0))) return row
   }
-  const { entry: entryOf, coder: coderOf, low, high, coders } = rows
-  let last = -1
-  for (let row = 0; row < entryOf.length; row++) {
-    const coder = coders[coderOf[row] ?? -1]
-    if (coder !== undefined) {
-      const code = coder.stamp === look.stamp ? coder.code : codeOf(coder, look)
-      if (code !== ASK && (code < (low[row] ?? 0) || code > (high[row] ?? 0))) continue
-    }
-    const index = entryOf[row] ?? 0
-    if (index === last) continue
-    last = index
-    const entry = entries[index]
-    if (entry !== undefined && !visit(entry)) return
-  }
+  return count
 }
+
+export const rowCount = ({ entries, rows }: Plan): number => rows?.entry.length ?? entries.length
+
+export const entryIndex = ({ rows }: Plan, row: number): number =>
+  rows === null ? row : (rows.entry[row] ?? row)

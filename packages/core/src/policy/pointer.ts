@@ -11,16 +11,31 @@ export function pointerParts(pointer: string): readonly string[] {
 
 function walk(root: Json, parts: readonly string[]): Json | undefined {
   let value: Json | undefined = root
-  for (const name of parts) {
+  for (let at = 0; at < parts.length; at++) {
+    const name = parts[at] ?? ''
     if (typeof value !== 'object' || value === null) return undefined
     value = isJsonArray(value) ? itemAt(value, name) : memberAt(value, name)
   }
   return value
 }
 
+/** Pointers of contracts come again and again; what they split into never changes. */
+const MEMO_MAX_POINTERS = 1_024
+const memo = new Map<string, readonly string[]>()
+
+function knownParts(pointer: string): readonly string[] {
+  let parts = memo.get(pointer)
+  if (parts === undefined) {
+    parts = pointerParts(pointer)
+    if (memo.size >= MEMO_MAX_POINTERS) memo.clear()
+    memo.set(pointer, parts)
+  }
+  return parts
+}
+
 /** The value at an RFC 6901 pointer, or undefined when there is none. */
 export function valueAt(root: Json, pointer: string): Json | undefined {
-  return walk(root, pointerParts(pointer))
+  return walk(root, knownParts(pointer))
 }
 
 /** {@link valueAt} for a pointer that is asked for often. */

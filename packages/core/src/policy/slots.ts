@@ -166,15 +166,15 @@ export class Slots {
   )
   readonly words: Readonly<Record<WordSlot, Slot<string>>> = {
     operation: word('operation', 'derived', ({ tool }) => tool.operation),
-    category: word('category', 'derived', ({ tool }) => tool.category),
+    category: word('category', 'derived', ({ tool }) => tool.category ?? undefined),
     bundle: word('bundle', 'derived', ({ tool }) => tool.bundle),
-    source: word('source', 'asserted', (facts) => facts.source),
-    skill_level: word('skill_level', 'asserted', (facts) => facts.skill_level),
-    auth_method: word('auth_method', 'asserted', (facts) => facts.auth_method),
-    agent: word('agent', 'asserted', (facts) => facts.agent),
-    tenant: word('tenant', 'derived', (facts) => facts.tenant),
-    workspace: word('workspace', 'derived', (facts) => facts.workspace),
-    user: word('user', 'asserted', (facts) => facts.user),
+    source: word('source', 'asserted', ({ source }) => source ?? undefined),
+    skill_level: word('skill_level', 'asserted', (facts) => facts.skill_level ?? undefined),
+    auth_method: word('auth_method', 'asserted', (facts) => facts.auth_method ?? undefined),
+    agent: word('agent', 'asserted', ({ agent }) => agent ?? undefined),
+    tenant: word('tenant', 'derived', ({ tenant }) => tenant),
+    workspace: word('workspace', 'derived', ({ workspace }) => workspace),
+    user: word('user', 'asserted', ({ user }) => user ?? undefined),
   }
   readonly lists: Readonly<Record<ListSlot, Slot<readonly string[]>>> = {
     tags: words('tags', 'derived', ({ tool }) => tool.tags),
@@ -244,9 +244,9 @@ export type ListSlot = 'tags' | 'roles' | 'scopes'
 function word(
   name: string,
   origin: FactOrigin,
-  read: (facts: PolicyFacts) => string | null | undefined,
+  read: (facts: PolicyFacts) => string | undefined,
 ): Slot<string> {
-  return new Slot<string>(name, origin, (facts) => read(facts) ?? undefined, asIs)
+  return new Slot<string>(name, origin, read, asIs)
 }
 
 function words(
