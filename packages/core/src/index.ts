@@ -62,6 +62,8 @@ export {
 } from './lifecycle/state.ts'
 export { step } from './lifecycle/step.ts'
 export { actionStateJson, actionStateShape } from './lifecycle/stored.ts'
+export type { ArgumentChange } from './policy/change.ts'
+export { type CheckFinding, checkPolicy } from './policy/check.ts'
 export type {
   Condition,
   LayerName,
@@ -80,6 +82,19 @@ export {
   joinLayers,
   type PolicyDecision,
 } from './policy/decide.ts'
+export {
+  diffPolicies,
+  type Doubt,
+  type PolicyDiff,
+  type Region,
+} from './policy/diff.ts'
+export {
+  type ExplainedLine,
+  type ExplainedRule,
+  type Explanation,
+  explain,
+  safeExplain,
+} from './policy/explain.ts'
 export {
   type Amount,
   type Chain,
@@ -105,4 +120,17 @@ export {
   redecide,
   zonesOf,
 } from './policy/record.ts'
+export {
+  type Flip,
+  type PastDecision,
+  type Replay,
+  replay,
+} from './policy/replay.ts'
 export { policySchema } from './policy/schema.ts'
+export {
+  type Expected,
+  type PolicyTest,
+  parsePolicyTests,
+  runPolicyTests,
+  type TestOutcome,
+} from './policy/test-tables.ts'

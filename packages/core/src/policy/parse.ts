@@ -118,7 +118,7 @@ function display(path: KeyPath): string {
   return text
 }
 
-function refusal(text: string, file: string, problems: Problems): PolicyRefusal {
+export function refusal(text: string, file: string, problems: Problems): PolicyRefusal {
   const find = locate(text)
   const findings = problems.list.map(({ path, part, message, nearest }): Finding => {
     const finding = { file, ...find(path, part), key: display(path), message }
@@ -128,7 +128,7 @@ function refusal(text: string, file: string, problems: Problems): PolicyRefusal 
   return { ok: false, reason: 'policy_refused', findings }
 }
 
-const whole = (file: string, message: string): PolicyRefusal => ({
+export const whole = (file: string, message: string): PolicyRefusal => ({
   ok: false,
   reason: 'policy_refused',
   findings: [{ file, line: 1, column: 1, key: '', message }],

@@ -22,5 +22,11 @@ export function compileRegex(pattern: string): Regex | null {
 
 /** Whether a pattern judges the whole text; one that does not matches in the middle of anything. */
 export function isAnchored(pattern: string): boolean {
-  return /^(?:\(\?[a-z]+\))?(?:\^|\\A)/.test(pattern) && /(?:\$|\\z)$/.test(pattern)
+  let depth = 0
+  for (const part of pattern.match(/\\.|\[(?:\\.|[^\]])*\]|[^]/g) ?? []) {
+    if (part === '(') depth += 1
+    else if (part === ')') depth -= 1
+    else if (part === '|' && depth === 0) return false
+  }
+  return /^(?:\^|\\A)/.test(pattern) && /(?:[^\\]\$|\\z)$/.test(pattern)
 }
