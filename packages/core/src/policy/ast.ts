@@ -2,12 +2,7 @@
  * The policy language as data (spec/policy.md "File"): what a policy file says after parsing, before
  * compiling. Everything here is plain JSON-like data; nothing here evaluates.
  */
-import {
-  type ApproversClause,
-  type Effect,
-  type Money,
-  type Tier,
-} from '@trustgw/protocol'
+import { type ApproversClause, type Effect, type Money, type Tier } from '@trustgw/protocol'
 
 /** Largest policy file, in UTF-16 code units of its text. */
 export const POLICY_MAX_CHARS = 2_097_152

@@ -21,7 +21,9 @@ export interface Examples {
 const UNIONS_MAX = 300
 const NOT_NFC = 'e\u0301'
 
-const isScalars = (predicate: Predicate): predicate is Extract<Predicate, { kind: 'in' | 'not_in' }> =>
+const isScalars = (
+  predicate: Predicate,
+): predicate is Extract<Predicate, { kind: 'in' | 'not_in' }> =>
   predicate.kind === 'in' || predicate.kind === 'not_in'
 
 function scalarsOf(predicates: readonly Predicate[]): readonly Scalar[] {
@@ -46,10 +48,21 @@ function numbersOf(predicates: readonly Predicate[]): readonly number[] {
   const last = all.at(-1)
   if (first === undefined || last === undefined) return [0, 0.5]
   const between = all.slice(1).map((value, index) => ((all[index] ?? value) + value) / 2)
-  return [0, 0.5, ...all, ...between, first - 1, last + 1, ...all.map((value) => value + 0.5)]
+  return [
+    0,
+    0.5,
+    ...all,
+    ...between,
+    first - 1,
+    last + 1,
+    ...all.flatMap((value) => [value + 0.5, value + 1]),
+  ]
 }
 
-function namesOf(predicates: readonly Predicate[], kinds: readonly NamesPredicate[]): readonly string[] {
+function namesOf(
+  predicates: readonly Predicate[],
+  kinds: readonly NamesPredicate[],
+): readonly string[] {
   return predicates.flatMap((predicate) =>
     'names' in predicate && kinds.includes(predicate.kind) ? [...predicate.names] : [],
   )
@@ -71,7 +84,9 @@ function urlExamples(predicates: readonly Predicate[]): readonly string[] {
   const special = ['10.9.8.7', '8.8.8.8'].filter((host) => !hosts.includes(host))
   return [
     ...schemes.flatMap((scheme) =>
-      [...hosts, ...special].filter((host) => readHost(host) !== null).map((host) => `${scheme}://${host}`),
+      [...hosts, ...special]
+        .filter((host) => readHost(host) !== null)
+        .map((host) => `${scheme}://${host}`),
     ),
     ...schemes.map((scheme) => `${scheme}:x`),
     'other-scheme:x',
@@ -114,8 +129,16 @@ const FAMILIES: readonly {
   readonly examples: (predicates: readonly Predicate[]) => readonly string[]
 }[] = [
   { name: 'max_length', kinds: ['max_length'], examples: lengthExamples },
-  { name: 'host_in and scheme_in', kinds: ['host_in', 'host_not_in', 'scheme_in'], examples: urlExamples },
-  { name: 'email_domain_in', kinds: ['email_domain_in', 'email_domain_not_in'], examples: mailExamples },
+  {
+    name: 'host_in and scheme_in',
+    kinds: ['host_in', 'host_not_in', 'scheme_in'],
+    examples: urlExamples,
+  },
+  {
+    name: 'email_domain_in',
+    kinds: ['email_domain_in', 'email_domain_not_in'],
+    examples: mailExamples,
+  },
   { name: 'cidr_in', kinds: ['cidr_in'], examples: addressExamples },
   { name: 'subpath_of', kinds: ['subpath_of'], examples: pathExamples },
 ]
@@ -125,7 +148,9 @@ function textExamples(predicates: readonly Predicate[]): Examples {
   const texts = scalarsOf(predicates).filter((value) => typeof value === 'string')
   const hasRegex = predicates.some(({ kind }) => kind === 'regex')
   const patterns = exampleTexts({ globs: [...new Set(globs)], texts, separator: '/' })
-  const families = FAMILIES.filter(({ kinds }) => predicates.some(({ kind }) => kinds.includes(kind)))
+  const families = FAMILIES.filter(({ kinds }) =>
+    predicates.some(({ kind }) => kinds.includes(kind)),
+  )
   const names = [...(globs.length > 0 ? ['glob'] : []), ...families.map(({ name }) => name)]
   const values = [
     ...(patterns ?? []),
@@ -194,7 +219,8 @@ function objectExamples(predicates: readonly Predicate[]): Examples {
   const known = [...new Set(namesOf(closed, ['keys_in']))]
   const names = [...known, freshText(known)]
   const judges = closed.map(compilePredicate)
-  const objectOf = (keys: readonly string[]): Json => Object.fromEntries(keys.map((key) => [key, 0]))
+  const objectOf = (keys: readonly string[]): Json =>
+    Object.fromEntries(keys.map((key) => [key, 0]))
   const lists = unions<string>(names, (keys) => judges.map((judge) => judge(objectOf(keys))).join())
   const objects = (lists ?? names.map((name) => [name])).map(objectOf)
   return { values: [{}, ...objects], gap: lists === null ? 'more keys than are taken apart' : null }

@@ -76,7 +76,10 @@ export const BLANK_FACTS: PolicyFacts = {
   recorded: { values: new Map(), amount: { kind: 'unknown', why: 'blank' } },
 }
 
-function withRecorded(facts: PolicyFacts, values: ReadonlyMap<string, Json | undefined>): PolicyFacts {
+function withRecorded(
+  facts: PolicyFacts,
+  values: ReadonlyMap<string, Json | undefined>,
+): PolicyFacts {
   return { ...facts, recorded: { values, amount: facts.recorded?.amount ?? null } }
 }
 
@@ -105,7 +108,9 @@ function amountSamples(conditions: readonly Condition[]): Samples {
   const bounds = conditions.flatMap((one) => (one.kind === 'amount' ? [...one.bounds] : []))
   const amounts: Amount[] = [{ kind: 'none' }, { kind: 'unknown', why: 'unknown' }]
   const codes = [...new Set(bounds.map(({ money }) => money.currency))]
-  const spare = ['CHF', 'SEK', 'NOK', 'PLN', 'CZK'].find((code) => !codes.some((own) => own === code))
+  const spare = ['CHF', 'SEK', 'NOK', 'PLN', 'CZK'].find(
+    (code) => !codes.some((own) => own === code),
+  )
   const other = parseCurrency(spare ?? 'EUR')
   for (const { money } of bounds) {
     for (const minor of [0n, money.minor - 1n, money.minor, money.minor + 1n]) {
@@ -129,14 +134,16 @@ function timeSamples(zone: string, conditions: readonly Condition[]): Samples {
   }
   const minutes = [...edges].flatMap((edge) => (edge === 0 ? [0] : [edge - 1, edge]))
   const times = DAYS.flatMap((day) => minutes.map((minute): LocalTime => ({ day, minute })))
-  const samples = [undefined, ...times].map((time): Sample => ({
-    set: (facts) => {
-      const known = new Map(facts.local_times)
-      if (time !== undefined) known.set(zone, time)
-      return { ...facts, local_times: known }
-    },
-    shown: time === undefined ? 'nothing' : { day: time.day, minute: time.minute },
-  }))
+  const samples = [undefined, ...times].map(
+    (time): Sample => ({
+      set: (facts) => {
+        const known = new Map(facts.local_times)
+        if (time !== undefined) known.set(zone, time)
+        return { ...facts, local_times: known }
+      },
+      shown: time === undefined ? 'nothing' : { day: time.day, minute: time.minute },
+    }),
+  )
   return { samples, gap: null }
 }
 
@@ -154,10 +161,12 @@ function chainSamples(conditions: readonly Condition[]): Samples {
       [false, true].map((cycle): Chain => ({ depth, repeats: repeat, cycle })),
     ),
   )
-  const samples = [null, ...chains].map((chain): Sample => ({
-    set: (facts) => ({ ...facts, chain }),
-    shown: chain === null ? 'nothing' : { ...chain },
-  }))
+  const samples = [null, ...chains].map(
+    (chain): Sample => ({
+      set: (facts) => ({ ...facts, chain }),
+      shown: chain === null ? 'nothing' : { ...chain },
+    }),
+  )
   return { samples, gap: null }
 }
 
@@ -170,7 +179,9 @@ function listSamples(kind: NamedList, conditions: readonly Condition[]): Samples
   const setTo =
     (list: readonly string[] | null): SetFact =>
     (facts) =>
-      kind === 'tags' ? { ...facts, tool: { ...facts.tool, tags: list ?? [] } } : { ...facts, [kind]: list }
+      kind === 'tags'
+        ? { ...facts, tool: { ...facts.tool, tags: list ?? [] } }
+        : { ...facts, [kind]: list }
   let stamp = 0
   const judge = (list: readonly string[]): string => {
     stamp += 1
@@ -179,7 +190,10 @@ function listSamples(kind: NamedList, conditions: readonly Condition[]): Samples
   }
   const lists = unions(words, judge)
   const all = [...(kind === 'tags' ? [] : [null]), [], ...(lists ?? words.map((word) => [word]))]
-  const samples = all.map((list) => ({ set: setTo(list), shown: list === null ? 'nothing' : [...list] }))
+  const samples = all.map((list) => ({
+    set: setTo(list),
+    shown: list === null ? 'nothing' : [...list],
+  }))
   return { samples, gap: lists === null ? 'more words than are taken apart' : null }
 }
 
@@ -192,10 +206,15 @@ function originSamples(pointer: string, conditions: readonly Condition[]): Sampl
     (label) => /^tool_result:./.test(label) || ['agent', 'user', 'first_seen'].includes(label),
   )
   const all = [[], ...[...new Set([...usable, 'agent'])].map((label) => [label])]
-  const samples = all.map((list): Sample => ({
-    set: (facts) => ({ ...facts, provenance: new Map([...(facts.provenance ?? []), [pointer, list]]) }),
-    shown: list,
-  }))
+  const samples = all.map(
+    (list): Sample => ({
+      set: (facts) => ({
+        ...facts,
+        provenance: new Map([...(facts.provenance ?? []), [pointer, list]]),
+      }),
+      shown: list,
+    }),
+  )
   const gap = labels === null ? 'more globs than are taken apart' : null
   return { samples, gap: gap ?? (globs.length > 1 ? 'several origins of one value' : null) }
 }
@@ -205,7 +224,9 @@ type Named = 'agent' | 'tenant' | 'workspace' | 'user' | 'tool'
 function nameSamples(kind: Named, conditions: readonly Condition[]): Samples {
   const globs = [...new Set(conditions.flatMap((one) => ('globs' in one ? [...one.globs] : [])))]
   const texts = exampleTexts({ globs, texts: [], separator: NAME_SEPARATOR })
-  const names = (texts ?? globs.map((glob) => glob.replaceAll('*', 'x'))).filter((name) => name !== '')
+  const names = (texts ?? globs.map((glob) => glob.replaceAll('*', 'x'))).filter(
+    (name) => name !== '',
+  )
   const setTo =
     (name: string | null): SetFact =>
     (facts) =>
@@ -222,13 +243,15 @@ function nameSamples(kind: Named, conditions: readonly Condition[]): Samples {
 
 function wordSamples(kind: string, conditions: readonly Condition[]): Samples {
   const words = [...new Set(conditions.flatMap((one) => ('words' in one ? [...one.words] : [])))]
-  const known = [...words, freshText(words)].map((word): Sample => ({
-    set: (facts) =>
-      kind === 'category' || kind === 'bundle'
-        ? { ...facts, tool: { ...facts.tool, [kind]: word } }
-        : { ...facts, [kind]: word },
-    shown: word,
-  }))
+  const known = [...words, freshText(words)].map(
+    (word): Sample => ({
+      set: (facts) =>
+        kind === 'category' || kind === 'bundle'
+          ? { ...facts, tool: { ...facts.tool, [kind]: word } }
+          : { ...facts, [kind]: word },
+      shown: word,
+    }),
+  )
   const absent: Sample = {
     set: (facts) =>
       kind === 'category'
@@ -315,7 +338,8 @@ function realCells(group: Group, samples: readonly Sample[]): readonly Cell[] {
     const truths = new Map(tests.map(([key, test]) => [key, test.judge(look)] as const))
     const way = [...truths.values()].join()
     const known = cells.get(way)
-    if (known === undefined || size(shown) < size(known.shown)) cells.set(way, { truths, set, shown })
+    if (known === undefined || size(shown) < size(known.shown))
+      cells.set(way, { truths, set, shown })
   }
   return [...cells.values()]
 }

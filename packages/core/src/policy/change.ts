@@ -53,7 +53,8 @@ function linesFor({ layers }: CompiledLayers, facts: PolicyFacts): readonly Cond
 }
 
 function inUnit({ minor, currency }: Money, unit: 'minor' | 'decimal', like: Json): Json {
-  const text = unit === 'minor' ? String(minor) : (formatMoney({ minor, currency }).split(' ')[0] ?? '')
+  const text =
+    unit === 'minor' ? String(minor) : (formatMoney({ minor, currency }).split(' ')[0] ?? '')
   const number = Number(text)
   return typeof like === 'number' && Number.isSafeInteger(Math.trunc(number)) ? number : text
 }
@@ -81,7 +82,10 @@ function amountChanges(lines: readonly Condition[], facts: PolicyFacts): readonl
 
 const ORDERED: readonly Predicate['kind'][] = ['gt', 'gte', 'lt', 'lte', 'max_length']
 
-function argumentChanges(lines: readonly Condition[], facts: PolicyFacts): readonly ArgumentChange[] {
+function argumentChanges(
+  lines: readonly Condition[],
+  facts: PolicyFacts,
+): readonly ArgumentChange[] {
   const byPointer = new Map<string, Predicate[]>()
   for (const line of lines) {
     if (line.kind !== 'args') continue

@@ -44,7 +44,11 @@ export type CheckFinding =
   /** A tool id in letters of several scripts, or none of ASCII. */
   | { readonly kind: 'confusable_tool'; readonly rule: string; readonly glob: string }
   /** The question took more work than one check does. */
-  | { readonly kind: 'not_checked'; readonly rule: string; readonly question: 'shadowed' | 'conflict' }
+  | {
+      readonly kind: 'not_checked'
+      readonly rule: string
+      readonly question: 'shadowed' | 'conflict'
+    }
 
 /** `none` is a proof; `some` where a choice was found; `open` where the work ended first. */
 type Answer =
@@ -164,7 +168,13 @@ function checkConflict(check: Check, rule: Rule, other: Rule): void {
   check.findings.push({ kind: 'conflict', rule: rule.id, other: other.id, example })
 }
 
-const OF_CONTRACT: readonly Condition['kind'][] = ['tool', 'operation', 'category', 'tags', 'bundle']
+const OF_CONTRACT: readonly Condition['kind'][] = [
+  'tool',
+  'operation',
+  'category',
+  'tags',
+  'bundle',
+]
 
 function covers(rule: Rule, tool: ToolFacts): boolean {
   const slots = new Slots()

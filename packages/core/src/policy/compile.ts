@@ -1,5 +1,11 @@
 /** A policy made ready to decide: rules in order, their lines as functions, an index over tools. */
-import { type ApproversClause, type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
+import {
+  type ApproversClause,
+  type Hash,
+  hashJson,
+  type Json,
+  type Sha256,
+} from '@trustgw/protocol'
 import type { LayerName, Limit, Policy, PolicyDefaults, Rule, Verdict } from './ast.ts'
 import { compileCondition, type Test } from './conditions.ts'
 import { limitSyntax, ruleSyntax } from './rule-syntax.ts'

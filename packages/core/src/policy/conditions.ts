@@ -34,7 +34,10 @@ export type Hint =
   | {
       readonly kind: 'bounds'
       readonly key: string
-      readonly bounds: readonly { readonly bound: NumberBound['bound']; readonly value: bigint | number }[]
+      readonly bounds: readonly {
+        readonly bound: NumberBound['bound']
+        readonly value: bigint | number
+      }[]
       /** Null where no bound holds. */
       readonly read: (look: Look) => bigint | number | null | undefined
     }
@@ -50,7 +53,11 @@ export interface Test {
 
 type Judged<T> = readonly [slot: Slot<T>, judge: (value: T | undefined) => Truth]
 
-function makeTest<T>(condition: Condition, [slot, judge]: Judged<T>, hint: Hint | null = null): Test {
+function makeTest<T>(
+  condition: Condition,
+  [slot, judge]: Judged<T>,
+  hint: Hint | null = null,
+): Test {
   return { slot, condition, judge: (look) => judge(slot.look(look)), hint }
 }
 
@@ -135,7 +142,11 @@ function amountHint(slot: Slot<Amount>, bounds: readonly AmountBound[]): Hint | 
   }
 }
 
-function amountTest(condition: Condition, slot: Slot<Amount>, bounds: readonly AmountBound[]): Test {
+function amountTest(
+  condition: Condition,
+  slot: Slot<Amount>,
+  bounds: readonly AmountBound[],
+): Test {
   const judge = (amount: Amount | undefined): Truth => judgeAmount(amount, bounds)
   return makeTest(condition, [slot, judge], amountHint(slot, bounds))
 }
@@ -161,9 +172,7 @@ function argumentHint(slot: Slot<Json>, predicates: readonly Predicate[]): Hint 
     }
     return { kind: 'texts', key: slot.name, texts, read }
   }
-  const bounds = predicates
-    .filter(isBound)
-    .map(({ kind, value }) => ({ bound: kind, value }))
+  const bounds = predicates.filter(isBound).map(({ kind, value }) => ({ bound: kind, value }))
   if (bounds.length === 0) return null
   const read = (look: Look): number | undefined => {
     const value = slot.look(look)

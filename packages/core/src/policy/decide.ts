@@ -192,7 +192,10 @@ function seenByAll(all: readonly Seen[]): Seen {
   const [only] = all
   if (only !== undefined && all.length === 1) return only
   const facts = new Map(all.flatMap((seen) => seen.facts.map((fact) => [fact.name, fact] as const)))
-  return { facts: [...facts.values()], unknown: [...new Set(all.flatMap(({ unknown }) => unknown))] }
+  return {
+    facts: [...facts.values()],
+    unknown: [...new Set(all.flatMap(({ unknown }) => unknown))],
+  }
 }
 
 /** A decision that cannot be recorded whole could not be made again, so it denies. */
@@ -273,7 +276,9 @@ export function decideLayers(
   const [only] = layers
   if (only !== undefined && layers.length === 1) return decide(only, facts)
   const looks = layers.map((layer) => layer.begin(facts))
-  const opinions = layers.map((layer, index) => readLayer(layer, looks[index] ?? layer.begin(facts)))
+  const opinions = layers.map((layer, index) =>
+    readLayer(layer, looks[index] ?? layer.begin(facts)),
+  )
   const opinion: Opinion = {
     standing: opinions.flatMap(({ standing }) => standing),
     undecidedBy: opinions.flatMap(({ undecidedBy }) => undecidedBy),

@@ -92,9 +92,7 @@ function widerDecision(before: PolicyDecision, after: PolicyDecision): boolean {
   const [was, is] = [strength(before), strength(after)]
   if (was !== is) return is < was
   return (
-    was > 0 &&
-    was < 4 &&
-    !clauseAtLeast(before.obligations.approvers, after.obligations.approvers)
+    was > 0 && was < 4 && !clauseAtLeast(before.obligations.approvers, after.obligations.approvers)
   )
 }
 
@@ -107,7 +105,9 @@ function doubt(walk: Walk, why: string, choice: Choice): void {
 
 /** Asks both policies about the example of a choice; without one it stays a doubt. */
 function prove(walk: Walk, choice: Choice): void {
-  const gaps = [...choice.cells.keys()].flatMap(({ gap, fact }) => gap === null ? [] : [`${fact}: ${gap}`])
+  const gaps = [...choice.cells.keys()].flatMap(({ gap, fact }) =>
+    gap === null ? [] : [`${fact}: ${gap}`],
+  )
   const example = exampleOf(choice)
   if (example === null) {
     doubt(walk, gaps.join('; '), choice)
@@ -152,9 +152,14 @@ function decideBoth(
 }
 
 /** Arguments that the example does not mention are not there. */
-function decideRecorded(policy: CompiledPolicy, facts: Parameters<typeof decide>[1]): PolicyDecision {
+function decideRecorded(
+  policy: CompiledPolicy,
+  facts: Parameters<typeof decide>[1],
+): PolicyDecision {
   const values = new Map(facts.recorded?.values)
-  for (const line of [...policy.policy.rules, ...policy.policy.limits].flatMap(({ match }) => match)) {
+  for (const line of [...policy.policy.rules, ...policy.policy.limits].flatMap(
+    ({ match }) => match,
+  )) {
     if (line.kind === 'args' && !values.has(line.pointer)) values.set(line.pointer, undefined)
   }
   const amount = facts.recorded?.amount ?? null
@@ -210,7 +215,10 @@ const inOrder = (rules: readonly CompiledRule[]): readonly KeyedRule[] =>
   keyed(rules.map(({ rule }) => rule))
 
 /** Limits restrict only, so equal ones change nothing; another one is not looked into. */
-function compareLimits(old: Policy, next: Policy): { readonly doubts: readonly Doubt[]; readonly differs: boolean } {
+function compareLimits(
+  old: Policy,
+  next: Policy,
+): { readonly doubts: readonly Doubt[]; readonly differs: boolean } {
   const form = (limit: Limit): string =>
     JSON.stringify(canonicalSets({ ...asRecord(limitSyntax.write(limit)), reason: '' }))
   const now = new Set(next.limits.map(form))

@@ -9,7 +9,9 @@ const GLOB_MAX_CHARS = 256
 
 export type Glob = (value: string) => boolean
 
-export type Token = { readonly kind: 'text'; readonly char: string } | { readonly kind: 'part' | 'any' }
+export type Token =
+  | { readonly kind: 'text'; readonly char: string }
+  | { readonly kind: 'part' | 'any' }
 
 /** Why `text` is not a glob, or null when it is one. */
 export function globProblem(text: string): string | null {

@@ -15,7 +15,16 @@ import {
 import { globProblem } from './glob.ts'
 import { pointerProblem } from './pointer.ts'
 import { glob, predicates } from './predicate-syntax.ts'
-import { type At, checkKeys, inside, type Raw, type RawTable, readTable, wrong, wrongKey } from './raw.ts'
+import {
+  type At,
+  checkKeys,
+  inside,
+  type Raw,
+  type RawTable,
+  readTable,
+  wrong,
+  wrongKey,
+} from './raw.ts'
 import { boolean, choice, described, list, required, type Syntax, text } from './syntax.ts'
 import { amountBounds, integerBounds, timeOfDay } from './value-syntax.ts'
 import { ZONES } from './zones.ts'

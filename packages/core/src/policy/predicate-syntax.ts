@@ -11,7 +11,6 @@ import {
   PREDICATE_MAX_DEPTH,
   REGEX_MAX_CHARS,
   type Scalar,
-
   VALUE_TYPES,
 } from './ast.ts'
 import { globProblem } from './glob.ts'
@@ -71,14 +70,20 @@ const schemeProblem = (scheme: string): string | null =>
   /^[a-z][a-z0-9+.-]*$/.test(scheme) ? null : 'expected a scheme such as "https", in lower case'
 
 const cidrProblem = (range: string): string | null =>
-  parseCidr(range) === null ? 'expected a range such as "10.0.0.0/8", no bits past its prefix' : null
+  parseCidr(range) === null
+    ? 'expected a range such as "10.0.0.0/8", no bits past its prefix'
+    : null
 
 export const glob: Syntax<string> = described(
   text(globProblem),
   '* stays inside a part, ** crosses parts',
 )
 
-function names(kind: NamesPredicate, item: Syntax<string>, says: string): [string, Member<Predicate>] {
+function names(
+  kind: NamesPredicate,
+  item: Syntax<string>,
+  says: string,
+): [string, Member<Predicate>] {
   return [
     kind,
     member<readonly string[], Predicate>(
@@ -183,7 +188,11 @@ const FLAT: readonly [string, Member<Predicate>][] = [
   names('scheme_in', text(schemeProblem), 'The scheme of a URL'),
   names('cidr_in', text(cidrProblem), 'An IP address in one of these ranges'),
   names('email_domain_in', text(domainProblem), 'The domain of a mail address'),
-  names('email_domain_not_in', text(domainProblem), 'The domain of a mail address is none of these'),
+  names(
+    'email_domain_not_in',
+    text(domainProblem),
+    'The domain of a mail address is none of these',
+  ),
   names('keys_in', text(undefined, POINTER_MAX_CHARS), 'An object has no other keys'),
 ]
 
@@ -194,4 +203,3 @@ function predicatesAt(depth: number): Syntax<readonly Predicate[]> {
 }
 
 export const predicates: Syntax<readonly Predicate[]> = predicatesAt(1)
-

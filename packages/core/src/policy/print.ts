@@ -22,7 +22,9 @@ export function tomlValue(value: Json): string {
   if (value === null) throw new TypeError('TOML has no null')
   if (isJsonArray(value)) return `[${value.map(tomlValue).join(', ')}]`
   if (!isJsonObject(value)) return String(value)
-  const members = Object.entries(value).map(([name, item]) => `${tomlKey(name)} = ${tomlValue(item)}`)
+  const members = Object.entries(value).map(
+    ([name, item]) => `${tomlKey(name)} = ${tomlValue(item)}`,
+  )
   return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`
 }
 

@@ -142,7 +142,8 @@ function assertedFacts(facts: ByName): Asserted {
   return {
     agent: textOrNull(facts, 'agent'),
     user: textOrNull(facts, 'user'),
-    source: source === null ? null : (SOURCES.find((known) => known === source) ?? malformed('source')),
+    source:
+      source === null ? null : (SOURCES.find((known) => known === source) ?? malformed('source')),
     auth_level: level === null ? null : countOf(level, 'auth_level'),
     auth_method: textOrNull(facts, 'auth_method'),
     roles: textsOrNull(facts, 'roles'),

@@ -19,13 +19,16 @@ export interface Flip {
   readonly before: Pick<PolicyDecision, 'effect' | 'tier' | 'rule_id'>
   readonly after: Pick<PolicyDecision, 'effect' | 'tier' | 'rule_id' | 'unknown'>
   readonly direction: 'wider' | 'narrower'
-  /** Facts that the new policy looks at and the record does not hold; the flip may rest on them. */
-  readonly unrecorded: readonly string[]
 }
 
 export interface Replay {
   readonly decided: number
   readonly flips: readonly Flip[]
+  /**
+   * Actions for which the new policy asks for facts that the record does not hold. They count as
+   * unknown, so the decision now named may be stricter than it would have been.
+   */
+  readonly uncertain: readonly { readonly action_id: string; readonly facts: readonly string[] }[]
   /** Actions that cannot be decided again, and why. */
   readonly undecidable: readonly { readonly action_id: string; readonly why: string }[]
 }
@@ -47,28 +50,45 @@ function decideAgain(layers: CompiledLayers, past: PastDecision): Again {
   const { recorded: _, ...known } = factsFromRecord(record)
   const facts: PolicyFacts = { ...known, tool: proposal.tool, args: proposal.args }
   const times = past.local_times ?? known.local_times
-  const decision = decideLayers(layers, times === undefined ? facts : { ...facts, local_times: times })
+  const decision = decideLayers(
+    layers,
+    times === undefined ? facts : { ...facts, local_times: times },
+  )
   return { ok: true, decision }
 }
 
-const side = ({ effect, tier, rule_id }: PolicyDecision): Flip['before'] => ({ effect, tier, rule_id })
+const side = ({ effect, tier, rule_id }: PolicyDecision): Flip['before'] => ({
+  effect,
+  tier,
+  rule_id,
+})
 
 function flipOf(past: PastDecision, decision: PolicyDecision): Flip | null {
   const [was, is] = [strength(past.record), strength(decision)]
   if (was === is) return null
-  const recorded = new Set(past.record.facts.map(({ name }) => name))
   return {
     action_id: past.action_id,
     before: side(past.record),
     after: { ...side(decision), unknown: decision.unknown },
     direction: is < was ? 'wider' : 'narrower',
-    unrecorded: decision.unknown.filter((name) => !recorded.has(name)),
   }
+}
+
+/** Arguments and what follows from them are known where the proposal is. */
+function unrecorded(
+  { record, proposal }: PastDecision,
+  { unknown }: PolicyDecision,
+): readonly string[] {
+  const known = new Set(record.facts.map(({ name }) => name))
+  const isDerived = (name: string): boolean =>
+    proposal !== null && (name === 'amount' || name.startsWith('args:'))
+  return unknown.filter((name) => !known.has(name) && !isDerived(name))
 }
 
 /** Every recorded decision that would be less or more restrictive under `layers`. */
 export function replay(layers: CompiledLayers, past: readonly PastDecision[]): Replay {
   const flips: Flip[] = []
+  const uncertain: Replay['uncertain'][number][] = []
   const undecidable: Replay['undecidable'][number][] = []
   for (const one of past) {
     const again = decideAgain(layers, one)
@@ -76,8 +96,10 @@ export function replay(layers: CompiledLayers, past: readonly PastDecision[]): R
       undecidable.push({ action_id: one.action_id, why: again.why })
       continue
     }
+    const facts = unrecorded(one, again.decision)
+    if (facts.length > 0) uncertain.push({ action_id: one.action_id, facts })
     const flip = flipOf(one, again.decision)
     if (flip !== null) flips.push(flip)
   }
-  return { decided: past.length - undecidable.length, flips, undecidable }
+  return { decided: past.length - undecidable.length, flips, uncertain, undecidable }
 }

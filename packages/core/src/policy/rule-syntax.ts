@@ -1,5 +1,12 @@
 /** Rules, limits and defaults: what stands in the tables of a policy file, member by member. */
-import { type ApproversClause, EFFECTS, type Effect, type Json, type Money, type Tier } from '@trustgw/protocol'
+import {
+  type ApproversClause,
+  EFFECTS,
+  type Effect,
+  type Json,
+  type Money,
+  type Tier,
+} from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
   APPROVAL_TTL_MIN_MS,
@@ -21,7 +28,17 @@ import {
 } from './ast.ts'
 import { matchSyntax } from './match-syntax.ts'
 import { pointerProblem } from './pointer.ts'
-import { type At, checkKeys, inside, type Raw, type RawTable, readChoice, readTable, wrong, wrongKey } from './raw.ts'
+import {
+  type At,
+  checkKeys,
+  inside,
+  type Raw,
+  type RawTable,
+  readChoice,
+  readTable,
+  wrong,
+  wrongKey,
+} from './raw.ts'
 import { choice, described, integer, list, required, type Syntax, text } from './syntax.ts'
 import { duration, money } from './value-syntax.ts'
 
@@ -127,7 +144,9 @@ function tableSchema(members: readonly Member[]): Syntax<unknown>['schema'] {
   }
 }
 
-const keysOf = (members: readonly Member[]): { known: readonly string[]; later: readonly string[] } => ({
+const keysOf = (
+  members: readonly Member[],
+): { known: readonly string[]; later: readonly string[] } => ({
   known: members.map(({ name }) => name),
   later: [],
 })
@@ -211,7 +230,11 @@ function readRule(raw: Raw, at: At): Rule | null {
 }
 
 /** What is written of a verdict beside the effect; defaults are not written. */
-function standingForm({ effect: stands, tier: itsTier, approvers }: Standing): Record<string, Json> {
+function standingForm({
+  effect: stands,
+  tier: itsTier,
+  approvers,
+}: Standing): Record<string, Json> {
   const form: Record<string, Json> = {}
   if (stands === 'require_approval') form['tier'] = itsTier
   if (approvers === null) return form
@@ -317,7 +340,9 @@ export function readDefaults(
   const here = inside(at, 'effect')
   const written = table.get('effect')
   if (!isPlatform && written !== undefined) wrong(here, 'only the platform layer has a default')
-  const stands = isPlatform ? choice(['deny', 'allow'] as const).read(written ?? 'deny', here) : 'none'
+  const stands = isPlatform
+    ? choice(['deny', 'allow'] as const).read(written ?? 'deny', here)
+    : 'none'
   if (stands === 'allow' && !development) {
     wrong(here, '"allow" is refused outside development', 'deny')
   }

@@ -7,13 +7,7 @@ import type { ApproversClause } from '@trustgw/protocol'
 import { commonClause } from './approvers.ts'
 import type { Condition, Rule } from './ast.ts'
 import { restricts, strength } from './ast.ts'
-import {
-  BLANK_FACTS,
-  type Cell,
-  conditionKey,
-  type Variable,
-  variablesOf,
-} from './cells.ts'
+import { BLANK_FACTS, type Cell, conditionKey, type Variable, variablesOf } from './cells.ts'
 import type { PolicyFacts } from './facts.ts'
 import type { Truth } from './truth.ts'
 
@@ -129,7 +123,9 @@ export function standing(left: readonly Left[], fallback: DefaultEffect): Stands
     known.length === 0
       ? { strength: DEFAULT_STRENGTH[fallback], approvers: null, rule_id: 'default' }
       : { strength: -1, approvers: null, rule_id: '' }
-  for (const { keyed: { rule } } of stands) {
+  for (const {
+    keyed: { rule },
+  } of stands) {
     const own = strength(rule)
     if (own > top.strength) top = { strength: own, approvers: null, rule_id: rule.id }
   }
@@ -145,7 +141,9 @@ export function strengthRange(
 ): { readonly least: number; readonly most: number } {
   const strengths = left.map(({ keyed: { rule } }) => strength(rule))
   const falls = left.every(({ status }) => status !== 'true')
-  const ends = left.filter(({ status }) => status !== 'unknown').map(({ keyed: { rule } }) => strength(rule))
+  const ends = left
+    .filter(({ status }) => status !== 'unknown')
+    .map(({ keyed: { rule } }) => strength(rule))
   if (falls) {
     strengths.push(DEFAULT_STRENGTH[fallback])
     ends.push(DEFAULT_STRENGTH[fallback])

@@ -254,9 +254,12 @@ function words(
   origin: FactOrigin,
   read: (facts: PolicyFacts) => readonly string[] | null | undefined,
 ): Slot<readonly string[]> {
-  return new Slot<readonly string[]>(name, origin, (facts) => read(facts) ?? undefined, (list) => [
-    ...list,
-  ])
+  return new Slot<readonly string[]>(
+    name,
+    origin,
+    (facts) => read(facts) ?? undefined,
+    (list) => [...list],
+  )
 }
 
 function once<T>(slots: Map<string, T>, key: string, make: () => T): T {

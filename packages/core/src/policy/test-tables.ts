@@ -57,25 +57,36 @@ const word = text()
 const words: Syntax<readonly string[]> = {
   ...list(word),
   read: (raw, at) =>
-    typeof raw === 'object' && 'items' in raw && raw.items.length === 0 ? [] : list(word).read(raw, at),
+    typeof raw === 'object' && 'items' in raw && raw.items.length === 0
+      ? []
+      : list(word).read(raw, at),
 }
 
 function toJson(raw: Raw, at: At): Json {
   if (typeof raw === 'string' || typeof raw === 'boolean') return raw
   if (typeof raw === 'bigint' || typeof raw === 'number') return readNumber(raw, at)
   if (raw instanceof Map) {
-    return Object.fromEntries([...raw].map(([name, item]) => [name, toJson(item, inside(at, name))]))
+    return Object.fromEntries(
+      [...raw].map(([name, item]) => [name, toJson(item, inside(at, name))]),
+    )
   }
   if ('items' in raw) return raw.items.map((item, index) => toJson(item, inside(at, index)))
   return wrong(at, 'JSON has no such value')
 }
 
-function maybe<T>(table: RawTable, name: string, syntax: Pick<Syntax<T>, 'read'>, at: At): T | null {
+function maybe<T>(
+  table: RawTable,
+  name: string,
+  syntax: Pick<Syntax<T>, 'read'>,
+  at: At,
+): T | null {
   const written = table.get(name)
   return written === undefined ? null : syntax.read(written, inside(at, name))
 }
 
-function readMap<T>(read: (raw: Raw, at: At) => T | null): Pick<Syntax<ReadonlyMap<string, T>>, 'read'> {
+function readMap<T>(
+  read: (raw: Raw, at: At) => T | null,
+): Pick<Syntax<ReadonlyMap<string, T>>, 'read'> {
   return {
     read: (raw, at) => {
       const table = readTable(raw, at)
@@ -228,7 +239,8 @@ export function parsePolicyTests(
   source: string,
   { file }: { readonly file: string },
 ): Ok<readonly PolicyTest[]> | PolicyRefusal {
-  if (source.length > POLICY_MAX_CHARS) return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
+  if (source.length > POLICY_MAX_CHARS)
+    return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
   const table = parseToml(source)
   if (!table.ok) return whole(file, 'detail' in table ? (table.detail ?? 'not TOML') : 'not TOML')
   const problems = new Problems()

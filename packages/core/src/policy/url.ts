@@ -20,7 +20,10 @@ export interface UrlHost {
 
 /** The scheme, lower case; null when the text does not begin with one or holds odd characters. */
 export function schemeOf(text: string): string | null {
-  if (text.length > URL_MAX_CHARS || /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff\\]/.test(text)) {
+  if (
+    text.length > URL_MAX_CHARS ||
+    /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff\\]/.test(text)
+  ) {
     return null
   }
   return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(text)?.[1]?.toLowerCase() ?? null

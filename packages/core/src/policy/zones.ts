@@ -38,10 +38,7 @@ const AREAS: readonly (readonly [area: string, places: string])[] = [
     'Antarctica',
     `Casey Davis DumontDUrville Macquarie Mawson McMurdo Palmer Rothera Syowa Troll Vostok`,
   ],
-  [
-    'Arctic',
-    `Longyearbyen`,
-  ],
+  ['Arctic', `Longyearbyen`],
   [
     'Asia',
     `Aden Almaty Amman Anadyr Aqtau Aqtobe Ashgabat Atyrau Baghdad Bahrain Baku Bangkok
@@ -85,10 +82,7 @@ const AREAS: readonly (readonly [area: string, places: string])[] = [
      Midway Nauru Niue Norfolk Noumea Pago_Pago Palau Pitcairn Pohnpei Ponape Port_Moresby
      Rarotonga Saipan Tahiti Tarawa Tongatapu Truk Wake Wallis`,
   ],
-  [
-    '',
-    `UTC`,
-  ],
+  ['', `UTC`],
 ]
 
 export const ZONES: ReadonlySet<string> = new Set(
@@ -96,4 +90,3 @@ export const ZONES: ReadonlySet<string> = new Set(
     places.split(/\s+/).map((place) => (area === '' ? place : `${area}/${place}`)),
   ),
 )
-

@@ -32,7 +32,9 @@ export interface Given {
   readonly chain?: Json
   readonly local_times?: Readonly<Record<string, Json>>
   readonly provenance?: Readonly<Record<string, readonly string[]>>
-  readonly counters?: Readonly<Record<string, { readonly count: number; readonly amount: string | null }>>
+  readonly counters?: Readonly<
+    Record<string, { readonly count: number; readonly amount: string | null }>
+  >
 }
 
 function counters(given: Given): PolicyFacts['counters'] {

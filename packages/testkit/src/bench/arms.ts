@@ -57,12 +57,28 @@ export async function openArms(parts: ArmParts, clients: number): Promise<readon
   const closeGateway = (): void => gateway.close()
   const closeProxy = (): void => proxy.close()
   return [
-    arm('governed-rest', each(() => restCall(gateway, parts, key)), closeGateway),
-    arm('governed-mcp-2026', each(() => modernCall(governed)), closeGateway),
+    arm(
+      'governed-rest',
+      each(() => restCall(gateway, parts, key)),
+      closeGateway,
+    ),
+    arm(
+      'governed-mcp-2026',
+      each(() => modernCall(governed)),
+      closeGateway,
+    ),
     arm('governed-mcp-2025', await sessions(governed), closeGateway),
-    arm('bare-mcp-2026', each(() => modernCall(bare)), closeProxy),
+    arm(
+      'bare-mcp-2026',
+      each(() => modernCall(bare)),
+      closeProxy,
+    ),
     arm('bare-mcp-2025', await sessions(bare), closeProxy),
-    arm('floor', each(() => floorCall(front, expect)), () => front.close()),
+    arm(
+      'floor',
+      each(() => floorCall(front, expect)),
+      () => front.close(),
+    ),
   ]
 }
 

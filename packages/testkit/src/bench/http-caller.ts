@@ -15,7 +15,11 @@ export class HttpCaller {
 
   constructor(origin: string, connections: number) {
     this.#url = new URL(origin)
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections })
+    this.#agent = new Agent({
+      keepAlive: true,
+      maxSockets: connections,
+      maxFreeSockets: connections,
+    })
   }
 
   post(path: string, body: string, headers: Readonly<Record<string, string>>): Promise<HttpAnswer> {

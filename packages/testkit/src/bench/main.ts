@@ -30,7 +30,9 @@ async function main(): Promise<number> {
     progress: (text) => process.stderr.write(`  ${text} …\n`),
     signal: stop.signal,
   })
-  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${printReport(report)}\n`)
+  process.stdout.write(
+    values.json ? `${JSON.stringify(report, null, 2)}\n` : `${printReport(report)}\n`,
+  )
   return report.rows.some((row) => row.errors > 0) ? 1 : 0
 }
 

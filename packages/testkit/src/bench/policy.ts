@@ -27,7 +27,8 @@ const ROUNDS = 7
 const ROUND_MS = 150
 const SAMPLES = 4_000
 
-const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex')
+const sha256 = (data: string | Uint8Array): string =>
+  createHash('sha256').update(data).digest('hex')
 
 function indexed(shape: Shape): PolicyEngine {
   const { compiled, compile_ms } = compileShape(shape, sha256)

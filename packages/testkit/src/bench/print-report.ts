@@ -29,7 +29,16 @@ function heading(report: BenchReport): string {
 }
 
 function calls(report: BenchReport): string {
-  const head = ['medians over the rounds', 'clients', 'p50 ms', 'p99 ms', 'calls/s', 'CPU ms/call', 'calls', 'errors']
+  const head = [
+    'medians over the rounds',
+    'clients',
+    'p50 ms',
+    'p99 ms',
+    'calls/s',
+    'CPU ms/call',
+    'calls',
+    'errors',
+  ]
   const rows = report.rows.map((row) => [
     row.title,
     String(row.clients),
@@ -57,7 +66,9 @@ function ratioTable(report: BenchReport): string {
 
 function processTable(report: BenchReport): string {
   const names = [...Object.keys(report.peak_rss_bytes), CLIENT_PROCESS]
-  const arms = report.rows.filter((row) => row.arm !== 'governed-mcp-2025' && row.arm !== 'bare-mcp-2025')
+  const arms = report.rows.filter(
+    (row) => row.arm !== 'governed-mcp-2025' && row.arm !== 'bare-mcp-2025',
+  )
   const head = [
     'CPU ms a call by process',
     ...arms.map((row) => `${row.arm} c${row.clients}`),

@@ -136,9 +136,7 @@ function findProcesses(system: RunningSystem, others: Named): Named {
 }
 
 function readServices(system: RunningSystem): Named {
-  const parsed = parseJsonObject(
-    readFileSync(join(system.stateDir, 'public', 'installation.json')),
-  )
+  const parsed = parseJsonObject(readFileSync(join(system.stateDir, 'public', 'installation.json')))
   const list = parsed.ok ? parsed.value['processes'] : undefined
   if (list === undefined || !isJsonArray(list)) return []
   return list.flatMap((item) => {
