@@ -213,14 +213,14 @@ export function unions<T>(
   return [...found.values()]
 }
 
+const objectOf = (keys: readonly string[]): Json => Object.fromEntries(keys.map((key) => [key, 0]))
+
 function objectExamples(predicates: readonly Predicate[]): Examples {
   const closed = predicates.filter(({ kind }) => kind === 'keys_in')
   if (closed.length === 0) return { values: [{}], gap: null }
   const known = [...new Set(namesOf(closed, ['keys_in']))]
   const names = [...known, freshText(known)]
   const judges = closed.map(compilePredicate)
-  const objectOf = (keys: readonly string[]): Json =>
-    Object.fromEntries(keys.map((key) => [key, 0]))
   const lists = unions<string>(names, (keys) => judges.map((judge) => judge(objectOf(keys))).join())
   const objects = (lists ?? names.map((name) => [name])).map(objectOf)
   return { values: [{}, ...objects], gap: lists === null ? 'more keys than are taken apart' : null }

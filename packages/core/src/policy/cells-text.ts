@@ -24,7 +24,7 @@ const literal = (text: string): readonly Token[] =>
 /** A letter that no pattern mentions: what it stands for is any other character. */
 function otherChar(used: ReadonlySet<string>): string {
   const letters = 'xabcdefghijklmnopqrstuvwyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_'
-  return [...letters].find((letter) => !used.has(letter)) ?? '\u00e6'
+  return Array.from(letters).find((letter) => !used.has(letter)) ?? '\u00e6'
 }
 
 const stateKey = (state: State): string =>
@@ -44,6 +44,24 @@ export function exampleTexts({ globs, texts, separator }: Patterns): readonly st
   const used = new Set([separator])
   for (const token of machines.flat()) if (token.kind === 'text') used.add(token.char)
   const alphabet = [...used, otherChar(used)]
+  return walk({ machines, alphabet, separator })
+}
+
+interface Product {
+  readonly machines: readonly (readonly Token[])[]
+  readonly alphabet: readonly string[]
+  readonly separator: string
+}
+
+function step({ machines, separator }: Product, state: State, char: string): State {
+  return machines.map((tokens, index) => {
+    const reach = state[index] ?? null
+    return reach === null ? null : globStep(tokens, separator, reach, char)
+  })
+}
+
+function walk(product: Product): readonly string[] | null {
+  const { machines, alphabet } = product
   const perState = alphabet.length * machines.length
   const found = new Map<string, string>()
   const queue: { readonly state: State; readonly text: string }[] = [
@@ -55,10 +73,7 @@ export function exampleTexts({ globs, texts, separator }: Patterns): readonly st
     const accepts = machines.map((tokens, index) => state[index]?.[tokens.length] === 1).join()
     if (!found.has(accepts)) found.set(accepts, text)
     for (const char of alphabet) {
-      const next = machines.map((tokens, index) => {
-        const reach = state[index] ?? null
-        return reach === null ? null : globStep(tokens, separator, reach, char)
-      })
+      const next = step(product, state, char)
       const key = stateKey(next)
       if (seen.has(key)) continue
       if (seen.size >= STATES_MAX || at * perState > STEPS_MAX) return null

@@ -286,6 +286,7 @@ const levelSamples = (): Samples => ({
   gap: null,
 })
 
+// oxlint-disable-next-line complexity -- one straight case for each key
 function samplesFor(first: Condition, conditions: readonly Condition[]): Samples {
   switch (first.kind) {
     case 'args':
@@ -314,7 +315,10 @@ function samplesFor(first: Condition, conditions: readonly Condition[]): Samples
     case 'user':
     case 'tool':
       return nameSamples(first.kind, conditions)
-    default:
+    case 'category':
+    case 'bundle':
+    case 'skill_level':
+    case 'auth_method':
       return wordSamples(first.kind, conditions)
   }
 }

@@ -111,6 +111,10 @@ function distance({ from, to }: ArgumentChange): number {
 const cost = (change: Change): number =>
   change.reduce((sum, one) => sum + distance(one), change.length * 1e6)
 
+function* product(a: readonly ArgumentChange[], b: readonly ArgumentChange[]): Generator<Change> {
+  for (const one of a) for (const other of b) yield [one, other]
+}
+
 function* pairs(all: readonly ArgumentChange[]): Generator<Change> {
   const kept = new Map<string, ArgumentChange[]>()
   for (const one of all) {
@@ -120,7 +124,7 @@ function* pairs(all: readonly ArgumentChange[]): Generator<Change> {
   const lists = [...kept.values()]
   for (const [index, first] of lists.entries()) {
     for (const second of lists.slice(index + 1)) {
-      for (const one of first) for (const other of second) yield [one, other]
+      yield* product(first, second)
     }
   }
 }

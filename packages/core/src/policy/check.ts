@@ -117,7 +117,7 @@ function mayOverlap(a: string, b: string): boolean {
   return first.startsWith(second) || second.startsWith(first)
 }
 
-function question(hold: readonly Rule[], not: readonly Rule[]): Question {
+function makeQuestion(hold: readonly Rule[], not: readonly Rule[]): Question {
   const near = not.filter((rule) => hold.every((one) => mayShareTool(one, rule)))
   return {
     hold: keyed(hold),
@@ -135,7 +135,7 @@ interface Check {
 
 function put(check: Check, hold: readonly Rule[], not: readonly Rule[]): Answer {
   if (check.work.left <= 0) return { kind: 'open' }
-  const asked = question(hold, not)
+  const asked = makeQuestion(hold, not)
   const answer = ask(asked, NOTHING_CHOSEN)
   check.work.spend(QUESTION_WORK_MAX - asked.work.left + asked.not.length)
   return answer
@@ -204,17 +204,14 @@ function checkAsserted({ findings }: Check, { id, match }: Rule): void {
 }
 
 function checkTexts({ findings }: Check, { id, effect, match }: Rule): void {
-  for (const line of match) {
-    if (line.kind === 'tool') {
-      for (const glob of line.globs) {
-        if (!/^[!-~]+$/.test(glob)) findings.push({ kind: 'confusable_tool', rule: id, glob })
-      }
-    }
-    if (line.kind !== 'args' || effect !== 'allow') continue
-    for (const predicate of line.predicates) {
-      if (predicate.kind === 'regex' && !isAnchored(predicate.pattern)) {
-        findings.push({ kind: 'unanchored_regex', rule: id, pattern: predicate.pattern })
-      }
+  const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
+  for (const glob of globs) {
+    if (!/^[!-~]+$/.test(glob)) findings.push({ kind: 'confusable_tool', rule: id, glob })
+  }
+  const predicates = match.flatMap((line) => (line.kind === 'args' ? line.predicates : []))
+  for (const predicate of effect === 'allow' ? predicates : []) {
+    if (predicate.kind === 'regex' && !isAnchored(predicate.pattern)) {
+      findings.push({ kind: 'unanchored_regex', rule: id, pattern: predicate.pattern })
     }
   }
 }

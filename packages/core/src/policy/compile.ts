@@ -69,10 +69,12 @@ export interface CompileOptions {
   readonly layer?: LayerName
 }
 
+function byId<T extends { readonly id: string }>(items: readonly T[]): readonly T[] {
+  return [...items].sort((a, b) => byText(a.id, b.id))
+}
+
 /** What the fingerprint is the hash of. */
 function canonicalForm(policy: Policy, layer: LayerName): Json {
-  const byId = <T extends { readonly id: string }>(items: readonly T[]): readonly T[] =>
-    [...items].sort((a, b) => byText(a.id, b.id))
   return {
     language: 1,
     layer,

@@ -14,7 +14,7 @@ import {
 import type { Amount, Chain, LocalTime } from './facts.ts'
 import { compileGlob } from './glob.ts'
 import { compilePredicates, isGlobbable, order, withinBound } from './predicates.ts'
-import type { AnySlot, ListSlot, Look, Slot, Slots, WordSlot } from './slots.ts'
+import type { AnySlot, Look, Slot, Slots } from './slots.ts'
 import { allOf, isNfc, type Truth } from './truth.ts'
 
 /** Tool ids and identities are parts joined with dots. */
@@ -226,10 +226,8 @@ function provenanceTest(
   return makeTest(condition, [slot, judge])
 }
 
-const isList = (kind: WordSlot | ListSlot): kind is ListSlot =>
-  kind === 'tags' || kind === 'roles' || kind === 'scopes'
-
 /** The judge of one line. */
+// oxlint-disable-next-line complexity -- one straight case for each key
 export function compileCondition(condition: Condition, slots: Slots): Test {
   switch (condition.kind) {
     case 'tool':
@@ -251,9 +249,16 @@ export function compileCondition(condition: Condition, slots: Slots): Test {
       return chainTest(condition, slots.chain, condition.bounds)
     case 'provenance':
       return provenanceTest(condition, slots.provenance(condition.pointer), condition.globs)
-    default:
-      return isList(condition.kind)
-        ? listTest(condition, slots.lists[condition.kind], condition.words)
-        : wordTest(condition, slots.words[condition.kind], condition.words)
+    case 'tags':
+    case 'roles':
+    case 'scopes':
+      return listTest(condition, slots.lists[condition.kind], condition.words)
+    case 'operation':
+    case 'category':
+    case 'bundle':
+    case 'source':
+    case 'skill_level':
+    case 'auth_method':
+      return wordTest(condition, slots.words[condition.kind], condition.words)
   }
 }

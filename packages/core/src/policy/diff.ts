@@ -174,6 +174,9 @@ function firstDifference(a: readonly Left[], b: readonly Left[]): readonly Left[
   )
 }
 
+const sameForms = (a: readonly Left[], b: readonly Left[]): boolean =>
+  a.length === b.length && a.every(({ form }, index) => form === b[index]?.form)
+
 function compare(walk: Walk, choice: Choice): void {
   if (!walk.work.spend(walk.oldRules.length + walk.nextRules.length + 1)) {
     doubt(walk, 'more cases than are looked at', choice)
@@ -182,11 +185,7 @@ function compare(walk: Walk, choice: Choice): void {
   const before = remaining(walk.oldRules, choice)
   const after = remaining(walk.nextRules, choice)
   const [was, is] = [walk.old.defaults.effect, walk.next.defaults.effect]
-  const isSame =
-    was === is &&
-    before.length === after.length &&
-    before.every(({ form }, index) => form === after[index]?.form)
-  if (isSame) return
+  if (was === is && sameForms(before, after)) return
   const [oldRange, newRange] = [strengthRange(before, was), strengthRange(after, is)]
   if (newRange.least > oldRange.most || newRange.least === 4) {
     if (newRange.least > oldRange.least) walk.isNarrower = true
@@ -214,15 +213,16 @@ function asAlone(compiled: CompiledPolicy): CompiledPolicy {
 const inOrder = (rules: readonly CompiledRule[]): readonly KeyedRule[] =>
   keyed(rules.map(({ rule }) => rule))
 
+const limitForm = (limit: Limit): string =>
+  JSON.stringify(canonicalSets({ ...asRecord(limitSyntax.write(limit)), reason: '' }))
+
 /** Limits restrict only, so equal ones change nothing; another one is not looked into. */
 function compareLimits(
   old: Policy,
   next: Policy,
 ): { readonly doubts: readonly Doubt[]; readonly differs: boolean } {
-  const form = (limit: Limit): string =>
-    JSON.stringify(canonicalSets({ ...asRecord(limitSyntax.write(limit)), reason: '' }))
-  const now = new Set(next.limits.map(form))
-  const gone = old.limits.filter((limit) => !now.has(form(limit)))
+  const now = new Set(next.limits.map(limitForm))
+  const gone = old.limits.filter((limit) => !now.has(limitForm(limit)))
   return {
     doubts: gone.map(({ id }) => ({ why: `limit ${id} is gone or changed`, lines: [] })),
     differs: gone.length > 0 || next.limits.length !== old.limits.length,

@@ -13,7 +13,7 @@ const NAME_MAX_CHARS = 253
  * out: the deviations (sharp s, final sigma, joiners) and everything with a compatibility form.
  */
 const STABLE =
-  /^[a-z0-9\u00e0-\u00f6\u00f8-\u00ff\u0101-\u0131\u0135-\u0137\u013a-\u013e\u0142-\u0148\u014b-\u017e\u0390\u03ac-\u03c1\u03c3-\u03ce\u0430-\u045f\u0561-\u0586\u05d0-\u05ea\u0621-\u063a\u0641-\u064a\u0904-\u0939\u0e01-\u0e30\u0e32\u0e34-\u0e39\u3041-\u3094\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3-]+$/
+  /^[a-z0-9\u00e0-\u00f6\u00f8-\u00ff\u0101-\u0131\u0135-\u0137\u013a-\u013e\u0142-\u0148\u014b-\u017e\u0390\u03ac-\u03c1\u03c3-\u03ce\u0430-\u045f\u0561-\u0586\u05d0-\u05ea\u0621-\u063a\u0641-\u064a\u0904-\u0939\u0e01-\u0e30\u0e32\u3041-\u3094\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3-]+$/
 /** One label from one script, so that a Cyrillic letter never stands among Latin ones. */
 const SCRIPTS: readonly RegExp[] = [
   /^[a-z0-9\u00e0-\u017e-]+$/,
@@ -23,7 +23,7 @@ const SCRIPTS: readonly RegExp[] = [
   /^[0-9\u05d0-\u05ea-]+$/,
   /^[0-9\u0621-\u064a-]+$/,
   /^[0-9\u0904-\u0939-]+$/,
-  /^[0-9\u0e01-\u0e39-]+$/,
+  /^[0-9\u0e01-\u0e32-]+$/,
   /^[a-z0-9\u3041-\u30fa\u4e00-\u9fa5-]+$/,
   /^[0-9\uac00-\ud7a3\u4e00-\u9fa5-]+$/,
 ]
@@ -61,7 +61,7 @@ function variableLength(delta: number, bias: number): string {
 
 /** RFC 3492 §6.3. */
 function punycode(label: string): string {
-  const points = [...label].map((char) => char.codePointAt(0) ?? 0)
+  const points = Array.from(label, (char) => char.codePointAt(0) ?? 0)
   const basic = points.filter((point) => point < 0x80)
   let text = String.fromCharCode(...basic) + (basic.length > 0 ? '-' : '')
   let next = 0x80

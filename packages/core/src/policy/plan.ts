@@ -194,13 +194,16 @@ export function makePlan(all: readonly Entry[]): Plan {
   return { entries, rows: entries.length < ROWS_MIN ? null : makeRows(entries) }
 }
 
-function codeOf(coder: Coder, look: Look): number {
+function currentCode(coder: Coder, look: Look): number {
   if (coder.stamp !== look.stamp) {
     coder.stamp = look.stamp
     coder.code = coder.encode(look)
   }
   return coder.code
 }
+
+const isWithin = (code: number, low: number, high: number): boolean =>
+  code === ASK || (code >= low && code <= high)
 
 /**
  * The next row, from `row` on, whose entry is not known false by its number; `rowCount` at the end.
@@ -215,8 +218,8 @@ export function nextRow(plan: Plan, look: Look, from: number): number {
     const which = coderOf[row] ?? -1
     const coder = which === -1 ? undefined : coders[which]
     if (coder === undefined) return row
-    const code = coder.stamp === look.stamp ? coder.code : codeOf(coder, look)
-    if (code === ASK || (code >= (low[row] ?? 0) && code <= (high[row] ?? 0))) return row
+    const code = currentCode(coder, look)
+    if (isWithin(code, low[row] ?? 0, high[row] ?? 0)) return row
   }
   return count
 }

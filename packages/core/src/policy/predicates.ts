@@ -4,7 +4,7 @@
  * `exists` and `type` are always known.
  */
 import { isJsonArray, isJsonObject, type Json } from '@trustgw/protocol'
-import type { Bound, Predicate, Scalar, ValueType } from './ast.ts'
+import type { Bound, NamesPredicate, Predicate, Scalar, ValueType } from './ast.ts'
 import { compileGlob, GLOB_VALUE_MAX_CHARS } from './glob.ts'
 import { matchesName, type NamePattern, parseNamePattern } from './host-name.ts'
 import { type Address, type Cidr, inCidr, parseAddress, parseCidr } from './ip.ts'
@@ -169,6 +169,7 @@ const negated =
     not(judge(value))
 
 /** The predicate as a function of a value, or of undefined where there is none. */
+// oxlint-disable-next-line complexity -- one straight case for each predicate
 export function compilePredicate(predicate: Predicate): Judge {
   switch (predicate.kind) {
     case 'eq':
@@ -191,37 +192,47 @@ export function compilePredicate(predicate: Predicate): Judge {
     case 'each':
     case 'any':
       return compileItems(predicate.kind, predicate.predicates)
-    default:
-      return compileComparison(predicate)
+    case 'subpath_of':
+    case 'host_in':
+    case 'host_not_in':
+    case 'scheme_in':
+    case 'cidr_in':
+    case 'email_domain_in':
+    case 'email_domain_not_in':
+    case 'keys_in':
+      return compileNames(predicate.kind, predicate.names)
+    case 'gt':
+    case 'gte':
+    case 'lt':
+    case 'lte':
+      return compileBound(predicate.kind, predicate.value)
   }
 }
 
-type Comparison = Extract<Predicate, { kind: Bound } | { names: readonly string[] }>
-
-function compileComparison(predicate: Comparison): Judge {
-  switch (predicate.kind) {
+function compileNames(kind: NamesPredicate, names: readonly string[]): Judge {
+  switch (kind) {
     case 'subpath_of':
-      return compilePaths(predicate.names)
+      return compilePaths(names)
     case 'host_in':
-      return compileHosts(predicate.names)
+      return compileHosts(names)
     case 'host_not_in':
-      return negated(compileHosts(predicate.names))
+      return negated(compileHosts(names))
     case 'scheme_in':
-      return compileSchemes(predicate.names)
+      return compileSchemes(names)
     case 'cidr_in':
-      return compileRanges(predicate.names)
+      return compileRanges(names)
     case 'email_domain_in':
-      return compileDomains(predicate.names)
+      return compileDomains(names)
     case 'email_domain_not_in':
-      return negated(compileDomains(predicate.names))
+      return negated(compileDomains(names))
     case 'keys_in':
-      return compileKeys(predicate.names)
-    default: {
-      const { kind, value: limit } = predicate
-      return (value) =>
-        typeof value === 'number' ? withinBound(order(value, limit), kind) : 'unknown'
-    }
+      return compileKeys(names)
   }
+}
+
+function compileBound(bound: Bound, limit: number): Judge {
+  return (value) =>
+    typeof value === 'number' ? withinBound(order(value, limit), bound) : 'unknown'
 }
 
 export function compilePredicates(predicates: readonly Predicate[]): Judge {

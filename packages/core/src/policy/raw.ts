@@ -2,6 +2,7 @@
 import { isWellFormed, ok, type Result } from '@trustgw/protocol'
 import { parse, TomlDate, TomlError } from 'smol-toml'
 import { LIST_MAX_ITEMS, TEXT_MAX_CHARS } from './ast.ts'
+import { hasControl } from './characters.ts'
 import { FINDINGS_MAX, nearestName } from './findings.ts'
 import type { KeyPath, Position } from './positions.ts'
 
@@ -141,16 +142,6 @@ export function checkKeys(table: RawTable, keys: KnownKeys, at: At): void {
       wrongKey(inside(at, name), `"${name}" is not a key that means anything here`, nearest)
     }
   }
-}
-
-function hasControl(text: string): boolean {
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index)
-    if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f) || unit === 0x2028 || unit === 0x2029) {
-      return true
-    }
-  }
-  return false
 }
 
 /** Not empty, one line, NFC: a text in another normal form would equal nothing a caller sends. */

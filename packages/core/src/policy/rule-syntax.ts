@@ -328,6 +328,13 @@ export interface DefaultsOptions {
 const PLATFORM_TTL = { grant: '30s', approval: '15m' }
 const LAYER_TTL = { grant: '30s', approval: '7d' }
 
+function readDefaultEffect(raw: Raw, at: At, development: boolean): 'deny' | 'allow' | null {
+  const read = choice(['deny', 'allow'] as const).read(raw, at)
+  return read === 'allow' && !development
+    ? wrong(at, '"allow" is refused outside development', 'deny')
+    : read
+}
+
 export function readDefaults(
   raw: Raw | undefined,
   at: At,
@@ -340,12 +347,7 @@ export function readDefaults(
   const here = inside(at, 'effect')
   const written = table.get('effect')
   if (!isPlatform && written !== undefined) wrong(here, 'only the platform layer has a default')
-  const stands = isPlatform
-    ? choice(['deny', 'allow'] as const).read(written ?? 'deny', here)
-    : 'none'
-  if (stands === 'allow' && !development) {
-    wrong(here, '"allow" is refused outside development', 'deny')
-  }
+  const stands = isPlatform ? readDefaultEffect(written ?? 'deny', here, development) : 'none'
   const ttl = (name: string, syntax: Syntax<number>, value: string): number | null =>
     syntax.read(table.get(name) ?? value, inside(at, name))
   const grant_ttl_ms = ttl('grant_ttl', grantTtl, fallback.grant)

@@ -178,18 +178,22 @@ const FACT_KEYS = [
   'counters',
 ]
 
+function readTool(table: RawTable, at: At): PolicyFacts['tool'] {
+  const id = maybe(table, 'tool', word, at) ?? 'test.tool'
+  return {
+    id,
+    operation: maybe(table, 'operation', choice(OPERATIONS), at) ?? 'transfer',
+    category: maybe(table, 'category', word, at),
+    tags: maybe(table, 'tags', words, at) ?? [],
+    bundle: maybe(table, 'bundle', word, at) ?? id.split('.', 1)[0] ?? id,
+    amount: maybe(table, 'amount', amountRule, at) ?? { kind: 'none' },
+  }
+}
+
 function readFacts(table: RawTable, at: At): PolicyFacts {
-  const tool = maybe(table, 'tool', word, at) ?? 'test.tool'
   const args = table.get('args')
   return {
-    tool: {
-      id: tool,
-      operation: maybe(table, 'operation', choice(OPERATIONS), at) ?? 'transfer',
-      category: maybe(table, 'category', word, at),
-      tags: maybe(table, 'tags', words, at) ?? [],
-      bundle: maybe(table, 'bundle', word, at) ?? tool.split('.', 1)[0] ?? tool,
-      amount: maybe(table, 'amount', amountRule, at) ?? { kind: 'none' },
-    },
+    tool: readTool(table, at),
     args: args === undefined ? {} : toJson(args, inside(at, 'args')),
     tenant: maybe(table, 'tenant', word, at) ?? 'test',
     workspace: maybe(table, 'workspace', word, at) ?? 'default',

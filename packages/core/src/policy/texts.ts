@@ -1,4 +1,5 @@
 /** Kinds of text that predicates judge lexically: paths and mail addresses. */
+import { hasControl } from './characters.ts'
 import { asciiHostName } from './host-name.ts'
 
 const PATH_MAX_CHARS = 4_096
@@ -11,7 +12,7 @@ const ADDRESS_MAX_CHARS = 254
  */
 export function normalPath(text: string): string | null {
   if (!text.startsWith('/') || text.length > PATH_MAX_CHARS) return null
-  if (/[\u0000-\u001f\u007f\\]/.test(text)) return null
+  if (hasControl(text) || text.includes('\\')) return null
   const parts: string[] = []
   for (const part of text.split('/')) {
     if (part === '..') parts.pop()

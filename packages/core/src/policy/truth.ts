@@ -1,5 +1,7 @@
 /** Three-valued logic (spec/policy.md "Three-valued matching, closed by construction"). */
 
+import { isPlain } from './characters.ts'
+
 export type Truth = boolean | 'unknown'
 
 /** False if any is false, else unknown if any is unknown, else true. */
@@ -19,10 +21,7 @@ export function not(truth: Truth): Truth {
   return truth === 'unknown' ? 'unknown' : !truth
 }
 
-/** No character below U+0300 combines or decomposes further, so such a text is its own NFC. */
-const PLAIN = /^[\u0000-\u02ff]*$/
-
 /** Two texts that look alike must not differ in bytes: what is not NFC is not judged. */
 export function isNfc(text: string): boolean {
-  return PLAIN.test(text) || text.normalize('NFC') === text
+  return isPlain(text) || text.normalize('NFC') === text
 }

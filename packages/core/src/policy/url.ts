@@ -3,6 +3,7 @@
  * a lenient parser would repair (white space, backslashes, one slash, numbers as hosts,
  * percent-encoded hosts) is no URL here, so the judgement is unknown.
  */
+import { hasControl } from './characters.ts'
 import { asciiHostName } from './host-name.ts'
 import { type Address, isPrivate, parseIpv4, parseIpv6 } from './ip.ts'
 
@@ -20,12 +21,7 @@ export interface UrlHost {
 
 /** The scheme, lower case; null when the text does not begin with one or holds odd characters. */
 export function schemeOf(text: string): string | null {
-  if (
-    text.length > URL_MAX_CHARS ||
-    /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff\\]/.test(text)
-  ) {
-    return null
-  }
+  if (text.length > URL_MAX_CHARS || hasControl(text) || /[\s\\]/.test(text)) return null
   return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(text)?.[1]?.toLowerCase() ?? null
 }
 

@@ -40,17 +40,19 @@ export function duration(range: { readonly min: number; readonly max: number }):
   return {
     read: (raw, at) => readDuration(raw, at, range),
     write: (ms) => {
-      const [size, unit] = UNITS.find(([size]) => ms % size === 0) ?? [1_000, 's']
+      const [size, unit] = UNITS.find(([length]) => ms % length === 0) ?? [1_000, 's']
       return `${ms / size}${unit}`
     },
     schema: { type: 'string', pattern: '^[1-9][0-9]{0,8}[smhd]$' },
   }
 }
 
+const TIME_OF_DAY = /^([01][0-9]|2[0-3]):([0-5][0-9])$/
+
 /** `08:30`, kept in minutes. */
 export const timeOfDay: Syntax<number> = {
   read: (raw, at) => {
-    const [, hour, minute] = /^([01][0-9]|2[0-3]):([0-5][0-9])$/.exec(String(raw)) ?? []
+    const [, hour, minute] = TIME_OF_DAY.exec(typeof raw === 'string' ? raw : '') ?? []
     return hour === undefined
       ? wrong(at, 'expected a time of day such as "08:30"')
       : Number(hour) * 60 + Number(minute)
@@ -59,8 +61,9 @@ export const timeOfDay: Syntax<number> = {
   schema: { type: 'string', pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$' },
 }
 
+const two = (value: number): string => String(value).padStart(2, '0')
+
 export function clock(minutes: number): string {
-  const two = (value: number): string => String(value).padStart(2, '0')
   return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
 }
 

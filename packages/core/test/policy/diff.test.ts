@@ -44,25 +44,40 @@ const O = [{}, { k: 1 }, { k: 1, x: 1 }, undefined]
 const AMOUNTS = [0, 1, 2, 3, 4, undefined]
 const ROLES = [null, [], ['a'], ['b'], ['a', 'b']]
 
+/** All combinations of one choice from each list. */
+function* combinations(
+  lists: readonly (readonly [name: string, values: readonly unknown[]])[],
+): Generator<Readonly<Record<string, unknown>>> {
+  const [first, ...rest] = lists
+  if (first === undefined) {
+    yield {}
+    return
+  }
+  for (const others of combinations(rest)) {
+    for (const value of first[1]) yield { ...others, [first[0]]: value }
+  }
+}
+
 function* proposals(rules: readonly RuleParts[]): Generator<Given> {
   const text = policyOf(rules)
-  const only = <T>(mark: string, values: readonly T[]): readonly T[] =>
-    text.includes(mark) ? values : values.slice(0, 1)
-  for (const operation of only('operation', ['transfer', 'delete']))
-    for (const source of only('source', ['mcp', 'rest', null]))
-      for (const roles of only('roles', ROLES))
-        for (const scopes of only('scopes', ROLES))
-          for (const amount of only('amount', AMOUNTS))
-            for (const n of only('"/n"', N))
-              for (const s of only('"/s"', S))
-                for (const l of only('"/l"', L))
-                  for (const o of only('"/o"', O)) {
-                    const all = { amount, currency: 'JPY', n, s, l, o }
-                    const args = Object.fromEntries(
-                      Object.entries(all).filter(([, value]) => value !== undefined),
-                    )
-                    yield { operation, source, roles, scopes, args: args as never }
-                  }
+  const only = (name: string, mark: string, values: readonly unknown[]) =>
+    [name, text.includes(mark) ? values : values.slice(0, 1)] as const
+  const all = combinations([
+    only('operation', 'operation', ['transfer', 'delete']),
+    only('source', 'source', ['mcp', 'rest', null]),
+    only('roles', 'roles', ROLES),
+    only('scopes', 'scopes', ROLES),
+    only('amount', 'amount', AMOUNTS),
+    only('n', '"/n"', N),
+    only('s', '"/s"', S),
+    only('l', '"/l"', L),
+    only('o', '"/o"', O),
+  ])
+  for (const { operation, source, roles, scopes, ...values } of all) {
+    const there = Object.entries(values).filter(([, value]) => value !== undefined)
+    const args = { ...Object.fromEntries(there), currency: 'JPY' }
+    yield { operation, source, roles, scopes, args } as Given
+  }
 }
 
 const ORDER = ['allow0', 'require_approval1', 'require_approval2', 'require_proof3', 'deny0']

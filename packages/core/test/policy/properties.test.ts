@@ -136,7 +136,7 @@ test('the order of rules in the file does not matter', () => {
   fc.assert(
     fc.property(policyText, proposal, (text, given) => {
       const policy = mustParse(text)
-      const turned = { ...policy, rules: [...policy.rules].reverse() }
+      const turned = { ...policy, rules: policy.rules.toReversed() }
       const [a, b] = [compilePolicy(policy, sha256), compilePolicy(turned, sha256)]
       assert.deepEqual(decide(a, factsOf(given)), decide(b, factsOf(given)))
     }),

@@ -101,7 +101,7 @@ test('other arguments, another tool or another policy than the recorded one are 
     recheckDecision(layers, { ...record, tier: 1 }, own),
     recheckDecision(layers, { ...record, rule_id: 'x' }, own),
     recheckDecision(layers, { ...record, unknown: ['amount'] }, own),
-    recheckDecision(layers, { ...record, facts: [...record.facts].reverse() }, own),
+    recheckDecision(layers, { ...record, facts: record.facts.toReversed() }, own),
     recheckDecision(
       layers,
       { ...record, obligations: { ...record.obligations, grant_ttl_ms: 1_000 } },
@@ -160,8 +160,8 @@ test('replay names every flip, which way it goes, and what cannot be decided aga
   const layers = layersOf(AMOUNTS)
   const past = (action_id: string, given: Given, keep: boolean) => {
     const facts = factsOf(given)
-    const proposal = keep ? { tool: facts.tool, args: facts.args } : null
-    return { action_id, record: recordOf(layers, facts), proposal }
+    const kept = keep ? { tool: facts.tool, args: facts.args } : null
+    return { action_id, record: recordOf(layers, facts), proposal: kept }
   }
   const small: Given = { ...GIVEN, args: { amount: '10', currency: 'EUR', note: 'x' } }
   const middle: Given = { ...GIVEN, args: { amount: '45', currency: 'EUR', note: 'x' } }
