@@ -49,9 +49,21 @@ export function parseMoney(text: string): Result<Money, MoneyRefusal> {
   return currency.ok ? parseDecimalAmount(text.slice(0, space), currency.value) : currency
 }
 
+/** Amounts that a number holds exactly are formatted without big integers: decisions print many. */
+const SAFE_MINOR = BigInt(Number.MAX_SAFE_INTEGER)
+
+function formatSafe(minor: number, decimals: number): string {
+  if (decimals === 0) return String(minor)
+  const scale = 10 ** decimals
+  const rest = minor % scale
+  return `${(minor - rest) / scale}.${String(rest).padStart(decimals, '0')}`
+}
+
 /** With all the decimals of the currency: `100.00 EUR`, `5 JPY`. {@link parseMoney} reads it. */
 export function formatMoney(money: Money): string {
   const decimals = currencyDecimals(money.currency)
+  if (money.minor <= SAFE_MINOR)
+    return `${formatSafe(Number(money.minor), decimals)} ${money.currency}`
   const digits = String(money.minor).padStart(decimals + 1, '0')
   if (decimals === 0) return `${digits} ${money.currency}`
   return `${digits.slice(0, -decimals)}.${digits.slice(-decimals)} ${money.currency}`

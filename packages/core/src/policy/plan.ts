@@ -22,20 +22,22 @@ export interface Entry {
   readonly tests: readonly Test[]
 }
 
+/** The decision did not ask yet. */
+const UNASKED = -3
+
 /** Numbers a fact's value so that each row's condition on it is a range of numbers. */
 interface Coder {
   readonly encode: (look: Look) => number
-  stamp: number
-  code: number
 }
 
 interface Rows {
   readonly entry: Int32Array
-  /** Which coder a row asks, or -1. */
-  readonly coder: Int32Array
-  readonly low: Int32Array
-  readonly high: Int32Array
+  /** Three numbers for each row: its coder, and the least and the most that the coder may say. */
+  readonly cells: Int32Array
   readonly coders: readonly Coder[]
+  /** What each coder said in the decision with the stamp. */
+  readonly codes: Int32Array
+  stamp: number
 }
 
 export interface Plan {
@@ -119,6 +121,10 @@ function hintOf({ tests }: Entry): Hint | null {
   return texts ?? hints.find((hint) => hint.kind === 'bounds') ?? null
 }
 
+/** For rules that no number tells from others. */
+const NO_CODER: Coder = { encode: () => 0 }
+const ALWAYS: readonly Range[] = [{ low: 0, high: 0 }]
+
 function codings(hints: readonly (Hint | null)[]): {
   readonly coders: readonly Coder[]
   readonly codingOf: (hint: Hint) => Coding
@@ -129,11 +135,11 @@ function codings(hints: readonly (Hint | null)[]): {
     if (hint?.kind === 'texts') push(texts, hint.key, hint)
     else if (hint?.kind === 'bounds') push(bounds, hint.key, hint)
   }
-  const coders: Coder[] = []
+  const coders: Coder[] = [NO_CODER]
   const byKey = new Map<string, (hint: Hint) => Coding>()
   for (const [key, list] of texts) {
     const { encode, codeOf } = textCoder(list)
-    const coder = coders.push({ encode, stamp: 0, code: 0 }) - 1
+    const coder = coders.push({ encode }) - 1
     byKey.set(`texts ${key}`, (hint) => ({
       coder,
       ranges: (hint.kind === 'texts' ? hint.texts : []).map((text) => ({
@@ -144,14 +150,14 @@ function codings(hints: readonly (Hint | null)[]): {
   }
   for (const [key, list] of bounds) {
     const { encode, rangeOf } = boundsCoder(list)
-    const coder = coders.push({ encode, stamp: 0, code: 0 }) - 1
+    const coder = coders.push({ encode }) - 1
     byKey.set(`bounds ${key}`, (hint) => ({
       coder,
       ranges: hint.kind === 'bounds' ? [rangeOf(hint)] : [],
     }))
   }
   const codingOf = (hint: Hint): Coding =>
-    byKey.get(`${hint.kind} ${hint.key}`)?.(hint) ?? { coder: -1, ranges: [] }
+    byKey.get(`${hint.kind} ${hint.key}`)?.(hint) ?? { coder: 0, ranges: ALWAYS }
   return { coders, codingOf }
 }
 
@@ -161,22 +167,20 @@ export function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
   else list.push(item)
 }
 
-const ALWAYS: readonly Range[] = [{ low: 0, high: 0 }]
-
 function makeRows(entries: readonly Entry[]): Rows {
   const hints = entries.map(hintOf)
   const { coders, codingOf } = codings(hints)
   const rows: (readonly [entry: number, coder: number, range: Range])[] = []
   for (const [index, hint] of hints.entries()) {
-    const { coder, ranges } = hint === null ? { coder: -1, ranges: ALWAYS } : codingOf(hint)
+    const { coder, ranges } = hint === null ? { coder: 0, ranges: ALWAYS } : codingOf(hint)
     for (const range of ranges) rows.push([index, coder, range])
   }
   return {
     entry: Int32Array.from(rows, ([entry]) => entry),
-    coder: Int32Array.from(rows, ([, coder]) => coder),
-    low: Int32Array.from(rows, ([, , range]) => range.low),
-    high: Int32Array.from(rows, ([, , range]) => range.high),
+    cells: Int32Array.from(rows.flatMap(([, coder, { low, high }]) => [coder, low, high])),
     coders,
+    codes: new Int32Array(coders.length),
+    stamp: 0,
   }
 }
 
@@ -194,34 +198,33 @@ export function makePlan(all: readonly Entry[]): Plan {
   return { entries, rows: entries.length < ROWS_MIN ? null : makeRows(entries) }
 }
 
-function currentCode(coder: Coder, look: Look): number {
-  if (coder.stamp !== look.stamp) {
-    coder.stamp = look.stamp
-    coder.code = coder.encode(look)
-  }
-  return coder.code
-}
+const isWithin = (cells: Int32Array, at: number, code: number): boolean =>
+  code >= (cells[at + 1] ?? 0) && code <= (cells[at + 2] ?? 0)
 
-const isWithin = (code: number, low: number, high: number): boolean =>
-  code === ASK || (code >= low && code <= high)
+function askCoder({ coders, codes }: Rows, which: number, look: Look): number {
+  const code = coders[which]?.encode(look) ?? ASK
+  codes[which] = code
+  return code
+}
 
 /**
  * The next row, from `row` on, whose entry is not known false by its number; `rowCount` at the end.
  * Rows of one entry follow each other.
  */
-export function nextRow(plan: Plan, look: Look, from: number): number {
-  const { entries, rows } = plan
+export function nextRow({ entries, rows }: Plan, look: Look, from: number): number {
   if (rows === null) return from < entries.length ? from : entries.length
-  const { coder: coderOf, low, high, coders } = rows
-  const count = coderOf.length
-  for (let row = from; row < count; row++) {
-    const which = coderOf[row] ?? -1
-    const coder = which === -1 ? undefined : coders[which]
-    if (coder === undefined) return row
-    const code = currentCode(coder, look)
-    if (isWithin(code, low[row] ?? 0, high[row] ?? 0)) return row
+  if (rows.stamp !== look.stamp) {
+    rows.stamp = look.stamp
+    rows.codes.fill(UNASKED)
   }
-  return count
+  const { cells, codes } = rows
+  for (let at = 3 * from; at < cells.length; at += 3) {
+    const which = cells[at] ?? 0
+    let code = codes[which] ?? ASK
+    if (code === UNASKED) code = askCoder(rows, which, look)
+    if (code === ASK || isWithin(cells, at, code)) return at / 3
+  }
+  return cells.length / 3
 }
 
 export const rowCount = ({ entries, rows }: Plan): number => rows?.entry.length ?? entries.length
