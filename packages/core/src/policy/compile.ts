@@ -1,12 +1,7 @@
 /** A policy made ready to decide: rules in order, their lines as functions, an index over tools. */
-import {
-  type ApproversClause,
-  type Hash,
-  hashJson,
-  type Json,
-  type Sha256,
-} from '@trustgw/protocol'
-import type { LayerName, Limit, Policy, PolicyDefaults, Rule, Verdict } from './ast.ts'
+import { type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
+import type { LayerName, Limit, Policy, PolicyDefaults, Rule } from './ast.ts'
+import type { CompiledRule, Standing } from './compiled-rule.ts'
 import { compileCondition, type Test } from './conditions.ts'
 import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import { type AnySlot, type Look, Slots } from './slots.ts'
@@ -15,27 +10,6 @@ import type { Slot } from './slots.ts'
 import { byText, canonicalSets } from './syntax.ts'
 import { ToolIndex } from './tool-index.ts'
 import type { Entry, Plan } from './plan.ts'
-
-/** What makes a decision at least as strict as it says: a rule, a reached limit, the default. */
-export interface Standing extends Verdict {
-  /** Of the rule or limit, with the layer in front where that is not the platform. */
-  readonly id: string
-  readonly reason: string
-  readonly approvers: ApproversClause | null
-  /** Whether it is known to hold, or only not known not to. */
-  readonly isKnown: boolean
-}
-
-export interface CompiledRule {
-  readonly rule: Rule
-  /** Place in the order of reading: by priority, then id, so that lines may stand in any order. */
-  readonly rank: number
-  /** Lines that the index answers, but for `tool`: operation, source and tenant. */
-  readonly indexed: readonly Test[]
-  readonly tests: readonly Test[]
-  readonly known: Standing
-  readonly doubted: Standing
-}
 
 export interface CompiledLimit {
   readonly limit: Limit

@@ -29,7 +29,7 @@ import {
 } from './search.ts'
 import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
-import type { CompiledRule } from './compile.ts'
+import type { CompiledRule } from './compiled-rule.ts'
 
 /** Rules looked at for one comparison. */
 export const DIFF_WORK_MAX = 4_000_000

@@ -4,7 +4,7 @@
  * costs a comparison and not a judgement.
  */
 import type { Hint, Test } from './conditions.ts'
-import type { CompiledRule } from './compile.ts'
+import type { CompiledRule } from './compiled-rule.ts'
 import type { Look } from './slots.ts'
 
 /** Below this many rules, judging is as quick. */

@@ -28,8 +28,6 @@ export interface Syntax<T> {
   readonly schema: JsonObject
 }
 
-export type ValueOf<S> = S extends Syntax<infer T> ? T : never
-
 /** Text that `problem` finds no fault with. */
 export function text(
   problem: (text: string) => string | null = () => null,

@@ -4,7 +4,7 @@
  * remembered within a bound, whatever names a caller invents.
  */
 import { OPERATIONS, SOURCES } from '@trustgw/protocol'
-import type { CompiledRule } from './compile.ts'
+import type { CompiledRule } from './compiled-rule.ts'
 import { NAME_SEPARATOR, type Test } from './conditions.ts'
 import { compileGlob, type Glob } from './glob.ts'
 import { type Entry, makePlan, type Plan, push } from './plan.ts'

@@ -25,13 +25,16 @@ export function schemeOf(text: string): string | null {
   return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(text)?.[1]?.toLowerCase() ?? null
 }
 
-/** The host of a URL without credentials; null for anything that is not plainly one. */
+/**
+ * The host of a URL; null for anything that is not plainly one. Credentials and percent signs are in
+ * no host name, so a URL that has them in its authority is none.
+ */
 export function hostOf(text: string): UrlHost | null {
   const scheme = schemeOf(text)
   if (scheme === null || !HOST_SCHEMES.has(scheme)) return null
   const rest = text.slice(scheme.length + 1)
   const authority = /^\/\/([^/?#]+)/.exec(rest)?.[1]
-  if (authority === undefined || authority.includes('@') || authority.includes('%')) return null
+  if (authority === undefined) return null
   const split = /^(\[[^\]]*\]|[^:[\]]+)(?::([0-9]{1,5}))?$/.exec(authority)
   if (split === null || Number(split[2] ?? 0) > 65_535) return null
   return readHost(split[1] ?? '')

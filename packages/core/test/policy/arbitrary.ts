@@ -139,10 +139,6 @@ export const proposal: fc.Arbitrary<Given> = fc.record({
   ),
 }) as unknown as fc.Arbitrary<Given>
 
-export interface Counted {
-  readonly key: keyof Given
-}
-
 /** Each takes one fact away, or makes it of a kind that nothing can judge. */
 export function blurred(given: Given): fc.Arbitrary<Given> {
   const args = (given.args ?? {}) as Readonly<Record<string, unknown>>
