@@ -8,9 +8,11 @@ import { isAnchored } from './regex.ts'
 import {
   type Choice,
   choose,
+  distinctCells,
   exampleOf,
   type KeyedRule,
   keyed,
+  mayShareTool,
   NOTHING_CHOSEN,
   openVariable,
   type Space,
@@ -91,30 +93,13 @@ function branch(
 ): Answer {
   if (variable === null) return { kind: 'open' }
   let answer: Answer = { kind: 'none' }
-  for (const cell of variable.cells) {
+  const { hold, not } = question
+  for (const cell of distinctCells(variable, [...hold, ...not])) {
     const found = ask(question, choose(choice, variable, cell))
     if (found.kind === 'some') return found
     if (found.kind === 'open') answer = found
   }
   return answer
-}
-
-/** Only rules whose tools may be the same can stand in each other's way. */
-function mayShareTool(a: Rule, b: Rule): boolean {
-  const [first, second] = [toolsOf(a), toolsOf(b)]
-  if (first === null || second === null) return true
-  return first.some((one) => second.some((other) => mayOverlap(one, other)))
-}
-
-function toolsOf({ match }: Rule): readonly string[] | null {
-  const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
-  return globs.length === 0 ? null : globs
-}
-
-function mayOverlap(a: string, b: string): boolean {
-  const [first, second] = [a.split('*', 1)[0] ?? '', b.split('*', 1)[0] ?? '']
-  if (!a.includes('*') && !b.includes('*')) return a === b
-  return first.startsWith(second) || second.startsWith(first)
 }
 
 function makeQuestion(hold: readonly Rule[], not: readonly Rule[]): Question {

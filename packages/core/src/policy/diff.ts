@@ -5,18 +5,20 @@
  */
 import type { Json } from '@trustgw/protocol'
 import { clauseAtLeast } from './approvers.ts'
-import { type Limit, type Policy, strength } from './ast.ts'
+import { type Limit, type Policy, type Rule, strength } from './ast.ts'
 import type { CompiledPolicy } from './compile.ts'
 import { decide, type PolicyDecision } from './decide.ts'
 import { FactNotRecorded } from './slots.ts'
-import { limitSyntax } from './rule-syntax.ts'
+import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import {
   type Choice,
   choose,
+  distinctCells,
   exampleOf,
   type KeyedRule,
   keyed,
   type Left,
+  mayShareTool,
   NOTHING_CHOSEN,
   openVariable,
   remaining,
@@ -29,7 +31,6 @@ import {
 } from './search.ts'
 import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
-import type { CompiledRule } from './compiled-rule.ts'
 
 /** Rules looked at for one comparison. */
 export const DIFF_WORK_MAX = 4_000_000
@@ -72,8 +73,6 @@ interface Walk {
   readonly space: Space
   readonly old: CompiledPolicy
   readonly next: CompiledPolicy
-  readonly oldRules: readonly KeyedRule[]
-  readonly nextRules: readonly KeyedRule[]
   readonly work: Work
   readonly regions: Map<string, Region>
   readonly doubts: Map<string, Doubt>
@@ -105,17 +104,17 @@ function doubt(walk: Walk, why: string, choice: Choice): void {
 
 /** Asks both policies about the example of a choice; without one it stays a doubt. */
 function prove(walk: Walk, choice: Choice): void {
-  const gaps = [...choice.cells.keys()].flatMap(({ gap, fact }) =>
-    gap === null ? [] : [`${fact}: ${gap}`],
-  )
+  const facts = [...choice.cells.keys()]
+  const gaps = new Set(facts.flatMap(({ gap, fact }) => (gap === null ? [] : [`${fact}: ${gap}`])))
+  const why = [...gaps].join('; ')
   const example = exampleOf(choice)
   if (example === null) {
-    doubt(walk, gaps.join('; '), choice)
+    doubt(walk, why, choice)
     return
   }
   const decided = decideBoth(walk, choice)
   if (decided === null || !widerDecision(decided.before, decided.after)) {
-    doubt(walk, gaps.join('; ') || 'the facts of the region depend on each other', choice)
+    doubt(walk, why || 'the facts of the region depend on each other', choice)
     return
   }
   const before = sideOf(decided.before)
@@ -177,13 +176,20 @@ function firstDifference(a: readonly Left[], b: readonly Left[]): readonly Left[
 const sameForms = (a: readonly Left[], b: readonly Left[]): boolean =>
   a.length === b.length && a.every(({ form }, index) => form === b[index]?.form)
 
-function compare(walk: Walk, choice: Choice): void {
-  if (!walk.work.spend(walk.oldRules.length + walk.nextRules.length + 1)) {
+interface Rules {
+  readonly old: readonly KeyedRule[]
+  readonly next: readonly KeyedRule[]
+}
+
+const keyedOf = (left: readonly Left[]): readonly KeyedRule[] => left.map((one) => one.keyed)
+
+function compare(walk: Walk, choice: Choice, rules: Rules): void {
+  if (!walk.work.spend(rules.old.length + rules.next.length + 1)) {
     doubt(walk, 'more cases than are looked at', choice)
     return
   }
-  const before = remaining(walk.oldRules, choice)
-  const after = remaining(walk.nextRules, choice)
+  const before = remaining(rules.old, choice)
+  const after = remaining(rules.next, choice)
   const [was, is] = [walk.old.defaults.effect, walk.next.defaults.effect]
   if (was === is && sameForms(before, after)) return
   const [oldRange, newRange] = [strengthRange(before, was), strengthRange(after, is)]
@@ -194,7 +200,10 @@ function compare(walk: Walk, choice: Choice): void {
   for (const { keyed: rule } of firstDifference(before, after)) {
     const variable = openVariable(rule, choice, walk.space)
     if (variable === null) continue
-    for (const cell of variable.cells) compare(walk, choose(choice, variable, cell))
+    const left = { old: keyedOf(before), next: keyedOf(after) }
+    for (const cell of distinctCells(variable, [...left.old, ...left.next])) {
+      compare(walk, choose(choice, variable, cell), left)
+    }
     return
   }
   const [old, next] = [standing(before, was), standing(after, is)]
@@ -210,8 +219,29 @@ function asAlone(compiled: CompiledPolicy): CompiledPolicy {
     : compiled
 }
 
-const inOrder = (rules: readonly CompiledRule[]): readonly KeyedRule[] =>
-  keyed(rules.map(({ rule }) => rule))
+interface RuleLists {
+  readonly old: readonly Rule[]
+  readonly next: readonly Rule[]
+}
+
+/**
+ * Where no changed rule can match, both policies decide alike; so only rules that may be over a tool
+ * of a changed one matter.
+ */
+function rulesThatMatter(old: CompiledPolicy, next: CompiledPolicy): RuleLists {
+  const lists = { old: old.rules.map(({ rule }) => rule), next: next.rules.map(({ rule }) => rule) }
+  if (old.defaults.effect !== next.defaults.effect) return lists
+  const was = new Set(lists.old.map(ruleForm))
+  const is = new Set(lists.next.map(ruleForm))
+  const changed = [
+    ...lists.old.filter((rule) => !is.has(ruleForm(rule))),
+    ...lists.next.filter((rule) => !was.has(ruleForm(rule))),
+  ]
+  const matters = (rule: Rule): boolean => changed.some((one) => mayShareTool(one, rule))
+  return { old: lists.old.filter(matters), next: lists.next.filter(matters) }
+}
+
+const ruleForm = (rule: Rule): string => JSON.stringify(canonicalSets(ruleSyntax.write(rule)))
 
 const limitForm = (limit: Limit): string =>
   JSON.stringify(canonicalSets({ ...asRecord(limitSyntax.write(limit)), reason: '' }))
@@ -247,19 +277,17 @@ function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
  */
 export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): PolicyDiff {
   const [old, next] = [asAlone(before), asAlone(after)]
-  const rules = [...old.rules, ...next.rules].map(({ rule }) => rule)
+  const rules = rulesThatMatter(old, next)
   const walk: Walk = {
-    space: spaceOf(rules),
+    space: spaceOf([...rules.old, ...rules.next]),
     old,
     next,
-    oldRules: inOrder(old.rules),
-    nextRules: inOrder(next.rules),
     work: new Work(DIFF_WORK_MAX),
     regions: new Map(),
     doubts: new Map(),
     isNarrower: false,
   }
-  compare(walk, NOTHING_CHOSEN)
+  compare(walk, NOTHING_CHOSEN, { old: keyed(rules.old), next: keyed(rules.next) })
   const limits = compareLimits(old.policy, next.policy)
   const doubts = [
     ...walk.doubts.values(),

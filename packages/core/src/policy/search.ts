@@ -48,6 +48,41 @@ export function choose(choice: Choice, variable: Variable, cell: Cell): Choice {
   }
 }
 
+/** Only rules whose tools may be the same can stand in each other's way. */
+export function mayShareTool(a: Rule, b: Rule): boolean {
+  const [first, second] = [toolsOf(a), toolsOf(b)]
+  if (first === null || second === null) return true
+  return first.some((one) => second.some((other) => mayOverlap(one, other)))
+}
+
+function toolsOf({ match }: Rule): readonly string[] | null {
+  const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
+  return globs.length === 0 ? null : globs
+}
+
+function mayOverlap(a: string, b: string): boolean {
+  const [first, second] = [a.split('*', 1)[0] ?? '', b.split('*', 1)[0] ?? '']
+  if (!a.includes('*') && !b.includes('*')) return a === b
+  return first.startsWith(second) || second.startsWith(first)
+}
+
+/** One cell for each way in which the values of a fact matter to these rules. */
+export function distinctCells(variable: Variable, rules: readonly KeyedRule[]): readonly Cell[] {
+  const own = variable.cells[0]?.truths
+  const keys = [...new Set(rules.flatMap((rule) => rule.keys))].filter(
+    (key) => own?.has(key) === true,
+  )
+  const cells = new Map<string, Cell>()
+  for (const cell of variable.cells) {
+    const way = keys.map((key) => cell.truths.get(key)).join()
+    const known = cells.get(way)
+    if (known === undefined || shownSize(cell) < shownSize(known)) cells.set(way, cell)
+  }
+  return [...cells.values()]
+}
+
+const shownSize = ({ shown }: Cell): number => JSON.stringify(shown).length
+
 /** What is known of a rule: `open` while a line that could still make it false or unknown is not chosen. */
 export type Status = 'true' | 'false' | 'unknown' | 'open'
 
