@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CACHE_DIR, prepare, refuse, ROOT } from './lib/setup.mjs'
+import { CACHE_DIR, prepare, ROOT, refuse } from './lib/setup.mjs'
 
 const PEER = join(ROOT, 'packages/testkit/peers/mcp-proxy')
 const PEER_CACHE = join(CACHE_DIR, 'bench-mcp-proxy')
@@ -23,7 +23,14 @@ function ensurePeer() {
   for (const file of files) copyFileSync(join(PEER, file), join(PEER_CACHE, file))
   const npm = process.env['npm_execpath']
   const [command, prefix] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
-  const args = [...prefix, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--workspaces=false']
+  const args = [
+    ...prefix,
+    'ci',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--workspaces=false',
+  ]
   const result = spawnSync(command, args, { cwd: PEER_CACHE, encoding: 'utf8' })
   if (result.status === 0) return join(PEER_CACHE, SCRIPT)
   return refuse(`mcp-proxy could not be installed: ${result.stderr.trim().split('\n').at(-1)}`)
@@ -32,9 +39,15 @@ function ensurePeer() {
 const natsServer = prepare()
 const child = spawn(
   process.execPath,
-  [join(ROOT, 'packages/testkit/dist/src/bench/main.js'), ...process.argv.slice(2), '--peer', ensurePeer()],
+  [
+    join(ROOT, 'packages/testkit/dist/src/bench/main.js'),
+    ...process.argv.slice(2),
+    '--peer',
+    ensurePeer(),
+  ],
   { cwd: ROOT, stdio: 'inherit', env: { ...process.env, NATS_SERVER: natsServer } },
 )
 // The terminal sends Ctrl-C to the whole group; the child stops what it started and ends by itself.
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal === 'SIGTERM' ? signal : 0))
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => child.kill(signal === 'SIGTERM' ? signal : 0))
 child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)))

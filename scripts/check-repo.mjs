@@ -248,14 +248,15 @@ function librariesExplained() {
 }
 
 function forbiddenWords() {
-  const problems = []
-  for (const name of TEXTS) {
-    for (const [index, line] of read(name).split('\n').entries()) {
-      for (const [pattern, what] of FORBIDDEN) {
-        if (pattern.test(line)) problems.push(`${name}:${index + 1}: ${what}`)
-      }
-    }
-  }
+  const problems = TEXTS.flatMap((name) =>
+    read(name)
+      .split('\n')
+      .flatMap((line, index) =>
+        FORBIDDEN.filter(([pattern]) => pattern.test(line)).map(
+          ([, what]) => `${name}:${index + 1}: ${what}`,
+        ),
+      ),
+  )
   return [`${TEXTS.length} files name no machine and no registry`, problems]
 }
 

@@ -6,6 +6,7 @@
  * key are those that the machine already trusts, only the suite is another one.
  */
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
   accessSync,
   chmodSync,
@@ -22,7 +23,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'

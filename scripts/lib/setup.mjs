@@ -2,7 +2,15 @@
 // plain Node, no imports from node_modules.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureNatsServer, PROJECT_NATS_CACHE } from './nats-server.mjs'
@@ -22,7 +30,9 @@ const say = (text) => process.stderr.write(`  ${text}\n`)
 export function checkSystem() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major < MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor < MINIMUM_NODE[1])) {
-    refuse(`Node ${process.versions.node} is too old: install Node 20.19 or later and run this again.`)
+    refuse(
+      `Node ${process.versions.node} is too old: install Node 20.19 or later and run this again.`,
+    )
   }
   if (!['linux', 'darwin'].includes(process.platform)) {
     refuse(
@@ -32,15 +42,23 @@ export function checkSystem() {
 }
 
 function run(command, args, what) {
-  const result = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
+  const result = spawnSync(command, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  })
   if (result.status === 0) return
-  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-40).join('\n')
+  const lines = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n')
+  const output = (
+    lines.length > 40 ? [...lines.slice(0, 20), '…', ...lines.slice(-20)] : lines
+  ).join('\n')
   refuse(`${what} failed (${result.error?.message ?? `exit ${result.status}`}):\n${output}`)
 }
 
 function digestOf(files) {
   const hash = createHash('sha256').update(process.version)
-  for (const file of files) hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file)).update('\0')
+  for (const file of files)
+    hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file)).update('\0')
   return hash.digest('hex')
 }
 
@@ -63,7 +81,12 @@ function filesUnder(folder, skip = new Set(['node_modules', 'dist', '.cache'])) 
     .toSorted()
 }
 
-/** Installs exactly what package-lock.json names, when it is not what is installed already. */
+/**
+ * Installs what package-lock.json names, when that is not what is installed already. `npm ci` would
+ * refuse the lock where it does not list the optional binaries of every platform, so `install` reads
+ * it without writing it; where the lock has no binaries for this platform at all, npm resolves the
+ * exact versions of the package files instead.
+ */
 export function ensureDependencies() {
   const stamp = join(ROOT, 'node_modules', '.trustgw-installed')
   const digest = digestOf([join(ROOT, 'package-lock.json')])
@@ -71,38 +94,51 @@ export function ensureDependencies() {
   say('installing dependencies (once) …')
   const npm = process.env['npm_execpath']
   const [command, prefix] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
-  run(command, [...prefix, 'ci', '--no-audit', '--no-fund'], 'npm ci')
+  const locked = process.platform === 'linux' && process.arch === 'x64'
+  const flags = ['--no-save', '--no-audit', '--no-fund', ...(locked ? [] : ['--no-package-lock'])]
+  run(command, [...prefix, 'install', ...flags], 'npm install')
   writeStamp(stamp, digest)
 }
 
-/** Compiles the packages and the portal, when a source changed since the last build. */
-export function ensureBuild() {
-  const stamp = join(CACHE_DIR, 'built')
-  const sources = ['packages', 'examples', 'tsconfig.json', 'tsconfig.base.json', 'package-lock.json']
+const PRODUCT = ['packages/cli/src', 'examples/shop/src']
+
+/**
+ * Compiles what changed since the last build: the product, for `npm start`; everything with its
+ * tests, for the other commands. Then the portal.
+ */
+export function ensureBuild({ tests }) {
+  const stamp = join(CACHE_DIR, tests ? 'built-all' : 'built-product')
+  const sources = [
+    'packages',
+    'examples',
+    'tsconfig.json',
+    'tsconfig.base.json',
+    'package-lock.json',
+  ]
   const digest = digestOf(sources.flatMap((path) => filesUnder(join(ROOT, path))))
-  const built = existsSync(join(ROOT, 'packages/portal/dist/web/index.html')) &&
-    existsSync(join(ROOT, 'packages/cli/dist/src/main.js'))
-  if (built && isStamped(stamp, digest)) return
+  const outputs = ['packages/portal/dist/web/index.html', 'packages/cli/dist/src/main.js']
+  if (outputs.every((path) => existsSync(join(ROOT, path))) && isStamped(stamp, digest)) return
   say('building …')
-  run(process.execPath, [join(ROOT, 'node_modules/@typescript/native/bin/tsc'), '-b'], 'the build')
-  run(
-    process.execPath,
-    [join(ROOT, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn', '--config', join(ROOT, 'packages/portal/vite.config.mjs')],
-    'the build of the portal',
-  )
+  const tsc = join(ROOT, 'node_modules/@typescript/native/bin/tsc')
+  run(process.execPath, [tsc, '-b', ...(tests ? [] : PRODUCT)], 'the build')
+  const portal = join(ROOT, 'packages/portal')
+  const vite = [join(ROOT, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'error']
+  run(process.execPath, [...vite, '--config', join(portal, 'vite.config.mjs')], 'the portal build')
   writeStamp(stamp, digest)
 }
 
 /** Everything a command of this project needs; returns the path of nats-server. */
-export function prepare() {
+export function prepare({ tests = true } = {}) {
   checkSystem()
   try {
     mkdirSync(CACHE_DIR, { recursive: true })
   } catch (error) {
-    refuse(`cannot write to ${ROOT} (${error.code}): make the folder writable or clone it where you may write.`)
+    refuse(
+      `cannot write to ${ROOT} (${error.code}): make the folder writable or clone it where you may write.`,
+    )
   }
   ensureDependencies()
-  ensureBuild()
+  ensureBuild({ tests })
   try {
     return ensureNatsServer({ cacheDir: PROJECT_NATS_CACHE, env: process.env, say }).binary
   } catch (error) {

@@ -1,7 +1,22 @@
 import { isRecord } from './json.ts'
-import type { LedgerEntry, Outcome } from './ledger.ts'
 import type { Refund, RefundRefusal } from './refund.ts'
 import { ShopError } from './shop-error.ts'
+
+export type Outcome =
+  | { readonly kind: 'refunded'; readonly refund: Refund }
+  | { readonly kind: 'refused'; readonly code: RefundRefusal }
+
+/** One final answer to one idempotency key; refund and key are one line, hence one write. */
+export type Answer = {
+  readonly kind: 'answer'
+  readonly idempotency_key: string
+  readonly request_hash: string
+  readonly outcome: Outcome
+}
+
+export type LedgerEntry =
+  | { readonly seq: number; readonly kind: 'opened'; readonly catalogue: string }
+  | (Answer & { readonly seq: number })
 
 /** Parses line `seq` (from 1) of the ledger. Throws ShopError `ledger_corrupt`. */
 export function parseEntry(line: string, seq: number): LedgerEntry {

@@ -2,30 +2,13 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CATALOGUE_ID } from './catalogue.ts'
-import { parseEntry } from './ledger-entry.ts'
+import { type Answer, type LedgerEntry, parseEntry } from './ledger-entry.ts'
 import { lockFolder } from './lock.ts'
-import type { Refund, RefundRefusal } from './refund.ts'
 import { ShopError } from './shop-error.ts'
 
 const LEDGER_FILE = 'ledger.ndjson'
 const MAX_LEDGER_BYTES = 256 * 1024 * 1024
 const NEWLINE = 0x0a
-
-export type Outcome =
-  | { readonly kind: 'refunded'; readonly refund: Refund }
-  | { readonly kind: 'refused'; readonly code: RefundRefusal }
-
-/** One final answer to one idempotency key; refund and key are one line, hence one write. */
-export type Answer = {
-  readonly kind: 'answer'
-  readonly idempotency_key: string
-  readonly request_hash: string
-  readonly outcome: Outcome
-}
-
-export type LedgerEntry =
-  | { readonly seq: number; readonly kind: 'opened'; readonly catalogue: string }
-  | (Answer & { readonly seq: number })
 
 /** The durable record. `append` resolves only after the line is on disk (fsync). */
 export type Ledger = {

@@ -1,5 +1,6 @@
 import { CUSTOMERS, type Customer, ORDERS, type Order, orderTotal } from './catalogue.ts'
-import type { Ledger, LedgerEntry, Outcome } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+import type { LedgerEntry, Outcome } from './ledger-entry.ts'
 import { hashRequest, type Refund, type RefundRefusal, type RefundRequest } from './refund.ts'
 
 const MAX_WAITING_WRITES = 1_000

@@ -7,8 +7,8 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startShop } from '../src/index.ts'
 import {
-  API_KEY,
   type Answer,
+  API_KEY,
   call,
   fault,
   keyFile,

@@ -1,9 +1,14 @@
 #!/usr/bin/env node
+import { fileURLToPath } from 'node:url'
 import { runCommand } from './run-command.ts'
 
-process.exitCode = await runCommand({
+const code = await runCommand({
   argv: process.argv.slice(2),
   env: process.env,
   cwd: process.cwd(),
-  script: process.argv[1] ?? '',
+  script: fileURLToPath(import.meta.url),
 })
+
+process.exitCode = code
+// A service that could not start may have left its connection open, which would keep it alive.
+if (code !== 0) process.exit(code)

@@ -159,6 +159,7 @@ function hint(code: string): string {
     case 'bus_unreachable':
       return '. Is it running? Start it with "trustgw up" (or npm start), and see "trustgw doctor".'
     case 'EACCES':
+    case 'ENOTDIR':
     case 'EPERM':
     case 'EROFS':
       return '. Make the folder writable, or choose another with TRUSTGW_STATE_DIR.'

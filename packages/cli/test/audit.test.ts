@@ -24,8 +24,8 @@ import {
   systemClock,
   writePublicKeys,
 } from '@trustgw/runtime'
-import { PLAIN_STYLE, type Style } from '../src/terminal.ts'
 import { type AuditPaths, auditTail, auditVerify } from '../src/commands/audit.ts'
+import { PLAIN_STYLE, type Style } from '../src/terminal.ts'
 
 function tenantId(text: string): TenantId {
   const parsed = parseTenantId(text)
@@ -66,6 +66,7 @@ async function makeState(): Promise<AuditPaths & { readonly dir: string }> {
     clock: systemClock,
     logger: silentLogger,
     checkpointIntervalMs: 10,
+    gatherMs: 0,
   })
   const writer = await startAuditWriter({
     tenant,

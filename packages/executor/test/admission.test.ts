@@ -162,7 +162,7 @@ refuses('grant_not_yet_valid', 'from the future by 3 seconds', {
 refuses('grant_expired', 'ended 2 seconds ago', {
   claims: { iat: SECONDS - 30, nbf: SECONDS - 30, exp: SECONDS - 2 },
 })
-test('two seconds of skew are allowed on either side', async () => {
+test('two seconds of skew are allowed on either side [INV-14]', async () => {
   const late = { iat: SECONDS - 29, nbf: SECONDS - 29, exp: SECONDS - 1 }
   const early = { iat: SECONDS + 2, nbf: SECONDS + 2, exp: SECONDS + 20 }
   assert.equal(await reasonFor({ claims: late }), 'admitted')
@@ -243,7 +243,7 @@ test('decision_event_signature: the gateway did not sign it', async () => {
   const unknown = world.admission({ auditKeyFor: () => undefined })
   assert.equal(await reasonFor({}, unknown), 'decision_event_signature')
 })
-test('decision_event_differs: it is the event of another decision', async () => {
+test('decision_event_differs: it is the event of another decision [INV-12]', async () => {
   const other = await world.granted()
   assert.equal(await reasonFor({ event: other.decision_event }), 'decision_event_differs')
 })
@@ -411,7 +411,7 @@ refuses(
 refuses('assertion_rp_id', 'another relying party', twisted({ rpId: 'example.com' }))
 refuses('assertion_user_not_present', 'nobody touched it', twisted({ flags: 0x04 }))
 refuses('assertion_user_not_verified', 'nobody proved who they are', twisted({ flags: 0x01 }))
-refuses('assertion_is_a_deny', 'a signed deny presented as an approval', () =>
+refuses('assertion_is_a_deny', 'a signed deny presented as an approval [INV-22]', () =>
   withEvidence((decision) => {
     const statement = world.statement(decision)
     const deny = statementHash(sha256, { ...statement, verdict: 'deny' })
@@ -465,7 +465,7 @@ for (const algorithm of ['EdDSA', 'RS256'] as const) {
   })
 }
 
-test('a quorum of two people passes, and both are needed', async () => {
+test('a quorum of two people passes, and both are needed [INV-20]', async () => {
   const ben = new SoftwareAuthenticator({ algorithm: 'EdDSA', rpId: RP_ID, origin: ORIGIN })
   const benPin = world.pin({
     person: 'ben',
@@ -493,7 +493,7 @@ test('a quorum of two people passes, and both are needed', async () => {
   assert.equal(await reasonFor(one, deps), 'quorum_not_met')
 })
 
-test('the grant of one action does not carry the decision of another', async () => {
+test('the grant of one action does not carry the decision of another [INV-13]', async () => {
   const first = await world.granted({ tier: 0 })
   const second = await world.granted({ tier: 0 })
   const outcome = await clearAction(

@@ -256,7 +256,7 @@ test('an allowed call runs once and its signed result is stored', async () => {
   })
 })
 
-test('an approved call of tier 2 runs only with a pin in the file of this executor', async () => {
+test('an approved call of tier 2 runs only with a pin in the file of this executor [INV-24]', async () => {
   await withBench({}, async (bench) => {
     const refused = await bench.invoke(await bench.granted({ tier: 2 }))
     assert.deepEqual(refused, {
@@ -322,7 +322,7 @@ test('grant_used: a grant for another action under a used nonce is refused for g
   })
 })
 
-test('two deliveries at once enter the tool once', async () => {
+test('two deliveries at once enter the tool once [INV-16]', async () => {
   await withBench({}, async (bench) => {
     const action = await bench.granted()
     const answers = await Promise.all([
@@ -455,7 +455,7 @@ test('after a crash in a call the upstream is asked by key, and the tool not ent
   })
 })
 
-test('after a crash in a call that nobody can tell about the outcome is unknown', async () => {
+test('after a crash in a call that nobody can tell about the outcome is unknown [INV-17]', async () => {
   const handler: Handler = (request, response) => {
     if (request.method === 'GET') response.writeHead(404).end()
   }

@@ -156,7 +156,7 @@ test('a redirect is not followed', async () => {
   )
 })
 
-test('a server error and an answer that is no JSON leave it open, and nothing is sent twice', async () => {
+test('a server error and an answer that is no JSON leave it open, and nothing is sent twice [INV-17]', async () => {
   for (const [status, body] of [
     [500, '{}'],
     [200, '{"a":1,"a":2}'],

@@ -113,7 +113,7 @@ test('the official memory server keeps what it is told', async () => {
   }
 })
 
-test('annotations raise a declared operation and never lower it', async () => {
+test('annotations raise a declared operation and never lower it [INV-05]', async () => {
   await withOdd(
     async ({ connector }) => {
       const operationOf = (id: string): unknown =>
@@ -152,7 +152,7 @@ test('a schema with a pattern outside RE2 keeps the tool out', async () => {
   })
 })
 
-test('the upstream gets the environment of the manifest and nothing else', async () => {
+test('the upstream gets the environment of the manifest and nothing else [INV-33]', async () => {
   process.env['TRUSTGW_TEST_LEAK'] = 'must not be seen'
   await withOdd(
     async ({ connector }) => {
@@ -245,7 +245,7 @@ test('an upstream dies with the executor, however that ends', async () => {
   await dir.remove()
 })
 
-test('standard error is logged without the credential', async () => {
+test('standard error is logged without the credential [INV-33]', async () => {
   const { StdioMcpClient } = await import('../src/connectors/stdio-mcp-client.ts')
   const lines: string[] = []
   const logger = {

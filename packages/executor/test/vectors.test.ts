@@ -18,7 +18,7 @@ function readVectors(text: Uint8Array | string): AdmissionVectors {
   return read.value
 }
 
-test('every vector of admission has the fate that it names', async () => {
+test('every vector of admission has the fate that it names [INV-13]', async () => {
   await check(readVectors(await readFile(join(ROOT, 'vectors/admission/approval.json'))))
 })
 

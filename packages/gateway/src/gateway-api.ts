@@ -17,6 +17,8 @@ export type CallRefusal =
   | 'arguments_too_large'
   /** The client key was used for another tool or other arguments. */
   | 'key_conflict'
+  /** As many actions of this caller as may wait for people wait already. */
+  | 'too_many_pending'
   /** No such action of this caller; also for an action of somebody else. */
   | 'unknown_action'
   /** Nothing was accepted: a part that must record or decide is unreachable. Try again later. */

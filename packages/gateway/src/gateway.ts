@@ -1,4 +1,4 @@
-import { extractAmount, isFinal } from '@trustgw/core'
+import { isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ActionView,
@@ -7,7 +7,6 @@ import {
   type Bundle,
   canonicalize,
   type DecisionRecord,
-  formatMoney,
   hashText,
   hexEncode,
   ID_RANDOM_BYTES,
@@ -27,12 +26,13 @@ import {
   type Logger,
   type Random,
 } from '@trustgw/runtime'
-import type { ActionRecord } from './action/action-record.ts'
 import type { ActionStore, Reference, StoredAction } from './action/action-store.ts'
 import type { Orchestrator } from './action/orchestrator.ts'
+import { toolSummary } from './action/tool-summary.ts'
 import { actionView } from './action/view.ts'
 import type { AgentDirectory } from './agents/agent-directory.ts'
 import { assertCaller, type Caller } from './agents/caller.ts'
+import { evaluationOf } from './decide/evaluator.ts'
 import type {
   CallOutcome,
   CallRefusal,
@@ -54,7 +54,11 @@ type Claimed =
   | typeof MINE
   | { readonly kind: 'found'; readonly stored: StoredAction }
   | { readonly kind: 'adopt'; readonly action_id: ActionId }
-  | { readonly kind: 'conflict' }
+  | { readonly kind: 'refused'; readonly reason: CallRefusal }
+
+type Accepted =
+  | { readonly stored: StoredAction; readonly joined: boolean }
+  | { readonly reason: CallRefusal }
 
 export interface GatewayDeps {
   readonly store: ActionStore
@@ -116,7 +120,7 @@ export class Gateway implements GatewayApi {
     const proposal = this.#proposal(caller, call, text)
     return this.#guarded(async () => {
       const accepted = await this.#accept(proposal, tool, call.arguments)
-      if ('reason' in accepted) return { ok: false, reason: accepted.reason }
+      if ('reason' in accepted) return this.#refused(caller, call.tool, accepted.reason)
       return { ok: true, value: await this.#wait(accepted.stored, accepted.joined, hold) }
     })
   }
@@ -183,45 +187,68 @@ export class Gateway implements GatewayApi {
     }
   }
 
-  async #accept(
-    proposal: Proposal,
-    tool: RegisteredTool,
-    args: Json,
-  ): Promise<{ stored: StoredAction; joined: boolean } | { reason: CallRefusal }> {
+  async #accept(proposal: Proposal, tool: RegisteredTool, args: Json): Promise<Accepted> {
     const { store, orchestrator } = this.#deps
     const same = store.sameness(proposal.tool_id, proposal.input_hash)
     const decision = orchestrator.decide(proposal, tool)
     const key = indexKey(store, proposal, decision, same)
-    const claim = key === undefined ? MINE : await this.#claim(key, proposal, same)
-    if (claim.kind === 'conflict') return { reason: 'key_conflict' }
-    if (claim.kind === 'found') return { stored: claim.stored, joined: true }
-    // An action that was pointed at and never came to be is taken over under its own id, so that a
-    // slow first try and this one cannot both become actions.
-    const own = claim.kind === 'adopt'
-    const accepted = own ? { ...proposal, action_id: claim.action_id } : proposal
-    const judged = own ? orchestrator.decide(accepted, tool) : decision
-    const stored = await orchestrator.accept(accepted, judged, summary(tool, judged, args))
-    if (stored !== undefined) return { stored, joined: false }
-    const winner = await orchestrator.current(proposal.tenant, accepted.action_id)
+    const room = (): boolean => !waitsForPeople(decision) || orchestrator.reserve(proposal)
+    try {
+      const claim = key === undefined ? MINE : await this.#claim(key, proposal, { same, room })
+      if (claim.kind === 'refused') return claim
+      if (claim.kind === 'found') return { stored: claim.stored, joined: true }
+      if (claim.kind === 'mine') return await this.#store(proposal, tool, { decision, args })
+      // An action that was pointed at and never came to be is taken over under its own id, so that a
+      // slow first try and this one cannot both become actions.
+      const adopted = { ...proposal, action_id: claim.action_id }
+      const judged = orchestrator.decide(adopted, tool)
+      return await this.#store(adopted, tool, { decision: judged, args })
+    } finally {
+      orchestrator.release(proposal)
+    }
+  }
+
+  async #store(
+    proposal: Proposal,
+    tool: RegisteredTool,
+    decided: { readonly decision: DecisionRecord; readonly args: Json },
+  ): Promise<Accepted> {
+    const { orchestrator } = this.#deps
+    const { decision, args } = decided
+    if (waitsForPeople(decision) && !orchestrator.reserve(proposal))
+      return { reason: 'too_many_pending' }
+    try {
+      const summary = toolSummary(tool, decision, args)
+      const stored = await orchestrator.accept(proposal, decision, summary)
+      if (stored !== undefined) return { stored, joined: false }
+    } finally {
+      orchestrator.release(proposal)
+    }
+    const winner = await orchestrator.current(proposal.tenant, proposal.action_id)
     return winner === undefined ? { reason: 'unavailable' } : { stored: winner, joined: true }
   }
 
   /**
    * Points the key at this action, unless it points at one already: with a client key at any, else
-   * at one that is still pending.
+   * at one that is still pending. `room` says whether there may be another action at all.
    */
-  async #claim(key: string, proposal: Proposal, same: Reference['same']): Promise<Claimed> {
-    const mine = { action_id: proposal.action_id, same }
+  async #claim(
+    key: string,
+    proposal: Proposal,
+    of: { readonly same: Reference['same']; readonly room: () => boolean },
+  ): Promise<Claimed> {
+    const mine = { action_id: proposal.action_id, same: of.same }
     for (let turn = 0; turn < POINT_TRIES; turn += 1) {
       const found = await this.#deps.store.reference(key)
       if (found !== undefined) {
-        if (found.reference.same !== same) return { kind: 'conflict' }
+        if (found.reference.same !== of.same) return { kind: 'refused', reason: 'key_conflict' }
         const stored = await this.#pointedAt(proposal.tenant, found.reference.action_id)
         if (stored === undefined) return { kind: 'adopt', action_id: found.reference.action_id }
         if (proposal.client_key !== null || stored.record.state.kind === 'pending_approval') {
           return { kind: 'found', stored }
         }
       }
+      if (!of.room()) return { kind: 'refused', reason: 'too_many_pending' }
       if (await this.#deps.store.point(key, mine, found?.revision)) return MINE
     }
     throw new BusFault('store_ambiguous', 'a key is contended')
@@ -240,7 +267,7 @@ export class Gateway implements GatewayApi {
   async #wait(start: StoredAction, joined: boolean, hold: Hold): Promise<ActionView> {
     const { tenant, action_id: id } = start.record.proposal
     const until = this.#deps.clock.now() + hold.ms
-    let stored = (await this.#deps.orchestrator.current(tenant, id)) ?? start
+    let stored = this.#deps.orchestrator.latest(start)
     while (!isFinal(stored.record.state) && stored.record.state.kind !== 'needs_human') {
       const left = until - this.#deps.clock.now()
       if (left <= 0 || hold.signal?.aborted === true) break
@@ -278,15 +305,9 @@ function indexKey(
   same: Reference['same'],
 ): string | undefined {
   if (proposal.client_key !== null) return store.clientKey(proposal.principal, proposal.client_key)
-  const gated = decision.effect !== 'allow' && decision.effect !== 'deny'
-  return gated ? store.joinKey(proposal.principal, same) : undefined
+  return waitsForPeople(decision) ? store.joinKey(proposal.principal, same) : undefined
 }
 
-function summary(tool: RegisteredTool, decision: DecisionRecord, args: Json): ActionRecord['tool'] {
-  const amount = extractAmount(tool.contract.amount, args)
-  return {
-    contract_hash: decision.contract_hash,
-    operation: tool.contract.operation,
-    amount: amount.kind === 'money' ? formatMoney(amount.money) : null,
-  }
+function waitsForPeople(decision: DecisionRecord): boolean {
+  return evaluationOf(decision).outcome === 'pending'
 }

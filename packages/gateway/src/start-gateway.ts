@@ -21,6 +21,7 @@ import {
   type BusLink,
   type BusRequest,
   type Clock,
+  type Delivery,
   type DeliveryOutcome,
   type Logger,
   type PublicKeys,
@@ -40,6 +41,9 @@ import type { GatewayApi } from './gateway-api.ts'
 import { GrantIssuer } from './grant/grant-issuer.ts'
 import { ToolDirectory } from './registry/tool-directory.ts'
 import { readResult } from './results/read-result.ts'
+
+/** Results taken in at the same time. Those of one action wait for each other all the same. */
+const RESULTS_AT_ONCE = 32
 
 export interface StartGatewayDeps {
   readonly link: BusLink
@@ -63,58 +67,37 @@ export interface RunningGateway {
   stop(): Promise<void>
 }
 
+interface Directories {
+  readonly tools: ToolDirectory
+  readonly agents: AgentDirectory
+}
+
 /** Starts the control plane on the bus; its faces are started by the caller. */
 export async function startGateway(deps: StartGatewayDeps): Promise<RunningGateway> {
-  const { link, log, clock, random, keys, tenants } = deps
-  const executorKeyFor = (profile: Profile, kid: string): JwsVerifier | undefined =>
-    keys.keyFor({ role: 'result', component: `exec-${profile}` })(kid)
-  const data = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
-  const tools = new ToolDirectory({
-    tools: data('tools'),
-    tenants,
-    executorKeyFor,
-    schemas: new AjvSchemaCompiler(),
+  const { link, log, keys, tenants } = deps
+  const directories = makeDirectories(deps)
+  const { tools, agents } = directories
+  const store = new ActionStore(
+    { actions: recordsOf(link, 'actions'), open: recordsOf(link, 'open_actions') },
     sha256,
-    log,
-  })
-  const agents = new AgentDirectory({
-    agents: data('agents'),
-    tenants,
-    accountOf: deps.agentAccounts,
-    operatorKeyFor: keys.keyFor({ role: 'operator' }),
-    sha256,
-    log,
-  })
-  const store = new ActionStore({ actions: data('actions'), open: data('open_actions') }, sha256)
-  const ui: StoredPublisher = link.publisher({ stream: 'UI' })
-  const outbound = new Outbound({ bus: link.bus, ui, tools, sha256, clock, log })
-  const issuer = new GrantIssuer({ ...deps.grantKey, sha256, clock, random })
-  const orchestrator = new Orchestrator({
-    store,
-    tools,
-    agents,
-    issuer,
-    outbound,
-    audit: deps.audit,
-    policy: () => deps.policy,
-    hostKeyFor: keys.keyFor({ role: 'host' }),
-    sha256,
-    clock,
-    log,
-  })
+  )
+  const orchestrator = makeOrchestrator(deps, { ...directories, store })
   const api = new Gateway({
+    ...directories,
     store,
     orchestrator,
-    tools,
-    agents,
     audit: deps.audit,
     bus: link.bus,
     sha256,
-    clock,
-    random,
+    clock: deps.clock,
+    random: deps.random,
     log,
   })
   await Promise.all([tools.start(), agents.start()])
+  const recovered = await orchestrator.recover(tenants, (text) => {
+    const id = parseActionId(text)
+    return id.ok ? id.value : undefined
+  })
   const decisions = link.bus.respond(
     subjectPattern('approval_decision'),
     { queue: 'gateway' },
@@ -122,16 +105,8 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   )
   const results = consumeResults(
     link.consumer({ home: 'data', stream: 'RESULTS', durable: 'gateway' }),
-    {
-      orchestrator,
-      executorKeyFor,
-      log,
-    },
+    { orchestrator, executorKeyFor: executorKeys(keys), log },
   )
-  const recovered = await orchestrator.recover(tenants, (text) => {
-    const id = parseActionId(text)
-    return id.ok ? id.value : undefined
-  })
   return {
     api,
     agents,
@@ -143,6 +118,58 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
       await Promise.all([tools.stop(), agents.stop()])
     },
   }
+}
+
+function makeDirectories(deps: StartGatewayDeps): Directories {
+  const { link, log, clock, keys, tenants } = deps
+  const tools = new ToolDirectory({
+    tools: recordsOf(link, 'tools'),
+    tenants,
+    executorKeyFor: executorKeys(keys),
+    schemas: new AjvSchemaCompiler(),
+    sha256,
+    clock,
+    log,
+  })
+  const agents = new AgentDirectory({
+    agents: recordsOf(link, 'agents'),
+    tenants,
+    accountOf: deps.agentAccounts,
+    operatorKeyFor: keys.keyFor({ role: 'operator' }),
+    sha256,
+    clock,
+    log,
+  })
+  return { tools, agents }
+}
+
+function makeOrchestrator(
+  deps: StartGatewayDeps,
+  parts: Directories & { readonly store: ActionStore },
+): Orchestrator {
+  const { link, log, clock, random, keys } = deps
+  const ui: StoredPublisher = link.publisher({ stream: 'UI' })
+  return new Orchestrator({
+    ...parts,
+    issuer: new GrantIssuer({ ...deps.grantKey, sha256, clock, random }),
+    outbound: new Outbound({ bus: link.bus, ui, tools: parts.tools, sha256, clock, log }),
+    audit: deps.audit,
+    policy: () => deps.policy,
+    hostKeyFor: keys.keyFor({ role: 'host' }),
+    sha256,
+    clock,
+    log,
+  })
+}
+
+function recordsOf(link: BusLink, bucket: string): RecordStore {
+  return link.records({ home: 'data', bucket })
+}
+
+/** The result keys of a profile's executors. */
+function executorKeys(keys: PublicKeys) {
+  return (profile: Profile, kid: string): JwsVerifier | undefined =>
+    keys.keyFor({ role: 'result', component: `exec-${profile}` })(kid)
 }
 
 async function answerDecision(
@@ -178,7 +205,7 @@ function consumeResults(
     readonly log: Logger
   },
 ): { stop(): Promise<void> } {
-  return consumer.consume(async (delivery): Promise<DeliveryOutcome> => {
+  const take = async (delivery: Delivery): Promise<DeliveryOutcome> => {
     const result = readResult(delivery, { executorKeyFor: deps.executorKeyFor, sha256 })
     if (!result.ok) {
       // A result that is not genuine will not become so: it stays in the stream, unused.
@@ -187,5 +214,6 @@ function consumeResults(
     }
     await deps.orchestrator.resulted(result.value)
     return 'ack'
-  })
+  }
+  return consumer.consume(take, RESULTS_AT_ONCE)
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { Json, JsonObject } from '@trustgw/protocol'
 import { type Bus, MemoryBroker, type Requester, silentLogger } from '@trustgw/runtime'
 import { MetricsBook } from '../src/faces/metrics.ts'

@@ -249,7 +249,7 @@ describe('approving', () => {
     })
   }
 
-  it('refuses a passkey for signing in, and that of another person', async () => {
+  it('refuses a passkey for signing in, and that of another person [INV-24]', async () => {
     const request = await asked()
     for (const passkey of [ann.login, ben.approval]) {
       const refused = await approve(request, { passkey })
@@ -258,7 +258,7 @@ describe('approving', () => {
     assert.equal(sentFor(request).length, 0)
   })
 
-  it('refuses a signature made for another action', async () => {
+  it('refuses a signature made for another action [INV-21]', async () => {
     const one = await asked()
     const two = await asked()
     const begunOne = await begin(one)
@@ -282,7 +282,7 @@ describe('approving', () => {
     assert.equal(text(spent.json, 'code'), 'ceremony_unknown')
   })
 
-  it('lets nobody approve what runs on their own behalf, but deny it', async () => {
+  it('lets nobody approve what runs on their own behalf, but deny it [INV-23]', async () => {
     const request = await asked({ onBehalfOf: 'ann' })
     const refused = await begin(request)
     assert.equal(refused.status, 403)
@@ -503,8 +503,13 @@ describe('a request for approval', () => {
   it('is refused when it would not fit beside the decisions to come', async () => {
     const args = canonicalize({ note: '"'.repeat(60_000) })
     const request = approvalRequest(world)
-    const decision = { ...request.decision, input_hash: hashText(sha256, args) }
-    const answer = await ask(world, { ...request, arguments: args, decision })
+    const contract = { ...request.contract, input_schema: { description: 'x'.repeat(250_000) } }
+    const decision = {
+      ...request.decision,
+      input_hash: hashText(sha256, args),
+      contract_hash: contractHash(sha256, contract),
+    }
+    const answer = await ask(world, { ...request, contract, arguments: args, decision })
     assert.deepEqual(answer, { status: 'refused', code: 'too_large' })
   })
 

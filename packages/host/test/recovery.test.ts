@@ -115,7 +115,7 @@ describe('after a failure', () => {
     assert.ok(!body.includes('<script>'))
   })
 
-  it('does not act on a stored value that it did not sign', async () => {
+  it('does not act on a stored value that it did not sign [INV-32]', async () => {
     const request = approvalRequest(world)
     await ask(world, request)
     const { approvals, acl } = world.deps

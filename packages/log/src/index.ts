@@ -1,7 +1,7 @@
 export { type LogDeps, type LogStatus, type RunningLog, startLog } from './start-log.ts'
 export {
-  entryJson,
   type EventEntry,
+  entryJson,
   type LogEntry,
   type RejectedEntry,
   type Rejection,

@@ -11,17 +11,17 @@ import type {
   StoredReader,
 } from '@trustgw/runtime'
 import { isRecordOf } from './store/entry.ts'
-import { type LogName, logOrigin, logVerifiers, UNATTRIBUTED } from './store/log-files.ts'
 import { LogFault } from './store/log-fault.ts'
+import { type LogName, logOrigin, logVerifiers, UNATTRIBUTED } from './store/log-files.ts'
 import { TenantLog } from './store/tenant-log.ts'
 
 /** Messages of the stream that one commit takes at most; also how far a crash can tear tenants apart. */
 const BATCH_MAX_MESSAGES = 64
+/** With so many at hand a batch is worth its commit, and waits for no more. */
+const GATHERED_MESSAGES = 16
 /** How often a hole in the stream is looked at before it is taken for one. */
 const HOLE_TRIES = 3
 const HOLE_PAUSE_MS = 100
-/** Deliveries that follow each other within this time come from a backlog. */
-const BACKLOG_PAUSE_MS = 1
 
 export interface LogDeps {
   /** The log's own identity: consumer `AUDIT/log` and direct reads of `AUDIT`. */
@@ -36,6 +36,8 @@ export interface LogDeps {
   readonly logger: Logger
   /** A checkpoint is signed at most this often, and at the end. */
   readonly checkpointIntervalMs: number
+  /** How long a delivered message waits for others, so that one commit serves them all. */
+  readonly gatherMs: number
 }
 
 export interface LogStatus {
@@ -110,8 +112,8 @@ class Sequencer implements RunningLog {
   readonly #logs: ReadonlyMap<string, TenantLog>
   readonly #reader: StoredReader
   #cursor: number
-  #ahead = 0
-  #idleSince = 0
+  /** Delivered and not yet on disk, by sequence: what came while the last batch was written. */
+  readonly #arrived = new Map<number, StoredMessage>()
   #lane: Promise<void> = Promise.resolve()
   #signedAt: number
   #cancelTimer: (() => void) | undefined
@@ -138,7 +140,7 @@ class Sequencer implements RunningLog {
     void this.#exclusive(() => this.#catchUp()).catch((error: unknown) => this.#warn(error))
     this.#consumption = this.#deps.link
       .consumer({ home: 'data', stream: 'AUDIT', durable: 'log' })
-      .consume((delivery) => this.#handle(delivery))
+      .consume((delivery) => this.#handle(delivery), BATCH_MAX_MESSAGES)
   }
 
   status(): LogStatus {
@@ -168,7 +170,15 @@ class Sequencer implements RunningLog {
   }
 
   async #handle(delivery: Delivery): Promise<DeliveryOutcome> {
-    await this.#exclusive(() => this.#recordThrough(delivery))
+    const { seq, subject, data } = delivery
+    this.#arrived.set(seq, { seq, subject, data })
+    try {
+      if (this.#deps.gatherMs > 0 && this.#arrived.size < GATHERED_MESSAGES)
+        await this.#deps.clock.sleep(this.#deps.gatherMs)
+      await this.#exclusive(() => this.#recordThrough(seq))
+    } finally {
+      this.#arrived.delete(seq)
+    }
     return 'ack'
   }
 
@@ -180,22 +190,23 @@ class Sequencer implements RunningLog {
   }
 
   /**
-   * The stream's own sequence gives the order: after a crash the consumer delivers new messages
-   * before those that an earlier run left unacknowledged, so what lies between is read directly.
+   * Records up to a delivered message, and those that were delivered right after it: one commit for
+   * all. The stream's own sequence gives the order: after a crash the consumer delivers new messages
+   * before those that an earlier run left unacknowledged, so what is missing between is read.
    */
-  async #recordThrough(delivery: Delivery): Promise<void> {
-    if (delivery.seq <= this.#cursor) return
-    const hasty = this.#deps.clock.now() - this.#idleSince <= BACKLOG_PAUSE_MS
-    this.#ahead = hasty ? Math.min(Math.max(1, this.#ahead * 2), BATCH_MAX_MESSAGES) : 0
-    while (this.#cursor < delivery.seq) {
+  async #recordThrough(seq: number): Promise<void> {
+    while (this.#cursor < seq) {
       const first = this.#cursor + 1
-      const last = Math.min(first + BATCH_MAX_MESSAGES - 1, delivery.seq + this.#ahead)
-      const found = await this.#read(first, last, delivery)
-      const ahead = found.filter(({ seq }) => seq > delivery.seq).length
-      if (last >= delivery.seq) this.#ahead = Math.min(this.#ahead, ahead)
-      await this.#record(found, Math.min(last, delivery.seq + ahead))
+      const last = this.#endOfBatch(seq)
+      await this.#record(await this.#read(first, last), last)
     }
-    this.#idleSince = this.#deps.clock.now()
+  }
+
+  #endOfBatch(seq: number): number {
+    const end = this.#cursor + BATCH_MAX_MESSAGES
+    let last = Math.min(seq, end)
+    while (last < end && this.#arrived.has(last + 1)) last += 1
+    return last
   }
 
   async #catchUp(): Promise<void> {
@@ -212,19 +223,14 @@ class Sequencer implements RunningLog {
     }
   }
 
-  /** The messages `first` to `last`; those before the delivered one are there, unless it is a hole. */
-  async #read(first: number, last: number, delivery: Delivery): Promise<readonly StoredMessage[]> {
+  /** The messages `first` to `last`: they are in the stream, unless there is a hole. */
+  async #read(first: number, last: number): Promise<readonly StoredMessage[]> {
     const found: Promise<StoredMessage | undefined>[] = []
     for (let seq = first; seq <= last; seq += 1) {
-      if (seq === delivery.seq) found.push(Promise.resolve(delivery))
-      else if (seq < delivery.seq) found.push(this.#readStored(seq))
-      else found.push(this.#reader.getBySeq(seq))
+      const arrived = this.#arrived.get(seq)
+      found.push(arrived === undefined ? this.#readStored(seq) : Promise.resolve(arrived))
     }
-    const messages = await Promise.all(found)
-    const end = messages.findIndex(
-      (message, i) => message === undefined && first + i > delivery.seq,
-    )
-    return messages.slice(0, end === -1 ? undefined : end).filter(isMessage)
+    return (await Promise.all(found)).filter(isMessage)
   }
 
   async #readStored(seq: number): Promise<StoredMessage | undefined> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { AuditEventType, AuditPayload } from '@trustgw/protocol'
 import { verifyLog } from '@trustgw/log'
+import type { AuditEventType, AuditPayload } from '@trustgw/protocol'
 import { ACME, newAction, readLines, type Service, startWorld, until } from './world.ts'
 
 type Told = readonly [Service, AuditEventType, AuditPayload?]

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { logOrigin, verifyLog } from '@trustgw/log'
 import {
   type AuditEvent,
   auditEventHash,
@@ -13,7 +14,6 @@ import {
   chainStart,
 } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
-import { logOrigin, verifyLog } from '@trustgw/log'
 import { logVerifiers } from '../src/store/log-files.ts'
 import { TenantLog } from '../src/store/tenant-log.ts'
 import { ACME, newAction, startWorld, type World } from './world.ts'

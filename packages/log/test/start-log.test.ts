@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { appendFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
+import { type LogFault, logFiles, UNATTRIBUTED, verifyLog } from '@trustgw/log'
 import { parseJson } from '@trustgw/protocol'
 import { type BusLink, ManualClock, MemoryBroker, silentLogger } from '@trustgw/runtime'
-import { type LogFault, logFiles, UNATTRIBUTED, verifyLog } from '@trustgw/log'
 import {
   ACME,
   ADAPTERS,
@@ -143,6 +143,42 @@ test('what comes out of order from the consumer is put in the order of the strea
       }),
     }
     const log = await world.log({ link: shuffled })
+    await log.stop()
+    await isSound(world, EVENTS)
+  } finally {
+    await world.stop()
+  }
+})
+
+test('what is delivered together is recorded together, and nothing is fetched a second time', async () => {
+  const world = await startWorld()
+  try {
+    const link = await world.links.link('log')
+    const read: number[] = []
+    const counted: BusLink = {
+      ...link,
+      reader: (options) => {
+        const reader = link.reader(options)
+        return {
+          getLast: (filter) => reader.getLast(filter),
+          getBySeq: (seq) => {
+            read.push(seq)
+            return reader.getBySeq(seq)
+          },
+        }
+      },
+    }
+    const clock = new ManualClock(1)
+    const log = await world.log({ link: counted, clock, gatherMs: 50 })
+    await until(() => read.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    read.length = 0
+    await tellStory(world)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.equal(log.status().stream_seq, 0, 'it waits for more')
+    clock.advance(50)
+    await until(() => log.status().stream_seq === EVENTS)
+    assert.deepEqual(read, [])
     await log.stop()
     await isSound(world, EVENTS)
   } finally {

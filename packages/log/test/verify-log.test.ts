@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { copyFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { generateSigningKey, keyIdOf, PublicKeys } from '@trustgw/runtime'
 import { logFiles, type VerifyReport, verifyLog } from '@trustgw/log'
+import { generateSigningKey, keyIdOf, PublicKeys } from '@trustgw/runtime'
 import { ACME, readLines, startWorld, tellStory, until, type World, writeLines } from './world.ts'
 
 const EVENTS = 9
@@ -127,7 +127,7 @@ describe('verify', () => {
     })
   }
 
-  test('finds every single changed byte of the entries, checkpoint and history', async () => {
+  test('finds every single changed byte of the entries, checkpoint and history [INV-31]', async () => {
     const files = logFiles(world.dir, ACME)
     for (const file of [files.entries, files.checkpoint, files.history]) {
       const bytes = await readFile(file)

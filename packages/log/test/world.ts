@@ -1,11 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type LogName, logFiles, type RunningLog, startLog } from '@trustgw/log'
 import {
   type ActionId,
-  actionId,
   type AuditEventType,
   type AuditPayload,
+  actionId,
   type Component,
   parseComponent,
   parseTenantId,
@@ -29,7 +30,6 @@ import {
   systemClock,
 } from '@trustgw/runtime'
 import { startBusWorld } from '@trustgw/testkit/bus-world'
-import { logFiles, type LogName, type RunningLog, startLog } from '@trustgw/log'
 
 export const ACME: TenantId = tenant('acme')
 export const OTHER: TenantId = tenant('other')
@@ -129,7 +129,12 @@ export interface World {
   readonly ring: Ring
   readonly links: Links
   writer(service: Service, tenantId?: TenantId): Promise<AuditWriter>
-  log(options?: { link?: BusLink; clock?: Clock; intervalMs?: number }): Promise<RunningLog>
+  log(options?: {
+    link?: BusLink
+    clock?: Clock
+    intervalMs?: number
+    gatherMs?: number
+  }): Promise<RunningLog>
   stop(): Promise<void>
 }
 
@@ -168,6 +173,7 @@ export async function startWorld(links: Links = memoryLinks()): Promise<World> {
         clock: options.clock ?? systemClock,
         logger: silentLogger,
         checkpointIntervalMs: options.intervalMs ?? 20,
+        gatherMs: options.gatherMs ?? 0,
       }),
     stop: async () => {
       await links.stop()

@@ -96,7 +96,7 @@ describe('the page', () => {
     assert.deepEqual(complaints, [])
   })
 
-  it('offers no approve button for what does not match, and says why', async () => {
+  it('offers no approve button for what does not match, and says why [INV-25]', async () => {
     double.approvals = [tampered(refund)]
     await page.goto(`${origin}/approvals/${refund.action_id}`)
     await page.getByText('not the ones that the decision was made for').waitFor()

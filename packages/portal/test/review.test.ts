@@ -105,7 +105,7 @@ describe('the review of a request', () => {
 })
 
 describe('the statement to sign', () => {
-  it('is challenged by the hash of its canonical form, made of hashes computed here', () => {
+  it('is challenged by the hash of its canonical form, made of hashes computed here [INV-21]', () => {
     const signable = signableApproval(reviewed(), ceremony, 'ada', sha256)
     assert.ok(signable.ok)
     const { statement, challenge } = signable.value

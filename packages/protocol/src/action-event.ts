@@ -9,7 +9,7 @@ import {
   tenantField,
 } from './fields.ts'
 import type { ActionId } from './ids.ts'
-import { onBehalfOfShape, type OnBehalfOf, type Source, sourceShape } from './principal.ts'
+import { type OnBehalfOf, onBehalfOfShape, type Source, sourceShape } from './principal.ts'
 import { nullableShape, objectShape, oneOfShape, type Shape, stringShape } from './shape.ts'
 import type { TenantId } from './subjects.ts'
 

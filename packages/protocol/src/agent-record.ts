@@ -1,8 +1,7 @@
-import { msField, nameField, tenantField, titleField } from './fields.ts'
+import { hashField, msField, nameField, tenantField, titleField } from './fields.ts'
 import { type Hash } from './hash.ts'
-import { hashField } from './fields.ts'
 import type { JsonObject } from './json.ts'
-import { onBehalfOfShape, type OnBehalfOf } from './principal.ts'
+import { type OnBehalfOf, onBehalfOfShape } from './principal.ts'
 import { nullableShape, objectShape, oneOfShape, type Shape, stringShape } from './shape.ts'
 import type { TenantId } from './subjects.ts'
 

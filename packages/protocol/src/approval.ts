@@ -12,8 +12,8 @@ import {
 import { type Hash, hashJson, type Sha256 } from './hash.ts'
 import type { ActionId } from './ids.ts'
 import { ARGUMENTS_MAX_BYTES, type JsonObject } from './json.ts'
-import type { ApprovalStatement, Verdict } from './statement.ts'
-import { nonceField } from './statement.ts'
+import type { Source } from './principal.ts'
+import { sourceShape } from './principal.ts'
 import {
   arrayShape,
   nullableShape,
@@ -23,8 +23,8 @@ import {
   stringShape,
   taggedShape,
 } from './shape.ts'
-import type { Source } from './principal.ts'
-import { sourceShape } from './principal.ts'
+import type { ApprovalStatement, Verdict } from './statement.ts'
+import { nonceField } from './statement.ts'
 import type { TenantId } from './subjects.ts'
 
 /** The hash of JSON `null`: what `precondition_hash` is for a contract without a precondition. */

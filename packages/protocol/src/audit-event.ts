@@ -1,3 +1,4 @@
+import { canonicalize } from './canonical.ts'
 import {
   actionIdField,
   base64urlField,
@@ -8,9 +9,8 @@ import {
   reasonField,
   tenantField,
 } from './fields.ts'
-import { canonicalize } from './canonical.ts'
 import { type Hash, hashText, type Sha256 } from './hash.ts'
-import { type AuditEventId, type ActionId, parseAuditEventId } from './ids.ts'
+import { type ActionId, type AuditEventId, parseAuditEventId } from './ids.ts'
 import type { JsonObject } from './json.ts'
 import {
   mapShape,

@@ -11,7 +11,7 @@ import {
 import { type Hash, hashJson, type Sha256 } from './hash.ts'
 import type { ActionId } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
-import { onBehalfOfShape, type OnBehalfOf, type Principal, principalShape } from './principal.ts'
+import { type OnBehalfOf, onBehalfOfShape, type Principal, principalShape } from './principal.ts'
 import {
   arrayShape,
   integerShape,

@@ -1,3 +1,4 @@
+import { EVIDENCE_MAX } from './approval.ts'
 import { type Effect, type Tier } from './decision.ts'
 import {
   actionIdField,
@@ -13,7 +14,6 @@ import { type Hash, hashText, type Sha256 } from './hash.ts'
 import type { ActionId, GrantId } from './ids.ts'
 import type { JsonObject } from './json.ts'
 import { type JwsExpectation, type JwsRefusal, type JwsSigner, signJws, verifyJws } from './jws.ts'
-import { EVIDENCE_MAX } from './approval.ts'
 import { ok, type Result } from './result.ts'
 import {
   arrayShape,

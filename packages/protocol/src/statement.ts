@@ -1,3 +1,4 @@
+import { type Tier, tierShape } from './decision.ts'
 import {
   actionIdField,
   base64urlField,
@@ -9,9 +10,8 @@ import {
 import { type Hash, hashJson, type Sha256 } from './hash.ts'
 import type { ActionId } from './ids.ts'
 import type { JsonObject } from './json.ts'
-import { onBehalfOfShape, type OnBehalfOf, type Principal, principalShape } from './principal.ts'
+import { type OnBehalfOf, onBehalfOfShape, type Principal, principalShape } from './principal.ts'
 import { objectShape, oneOfShape, type Shape, stringShape, taggedShape } from './shape.ts'
-import { type Tier, tierShape } from './decision.ts'
 import type { TenantId } from './subjects.ts'
 
 /** What may be done with an action by an approver. */

@@ -10,7 +10,7 @@ test('a text is hashed as its UTF-8 bytes', () => {
   assert.equal(hashText(sha256, 'é😀'), hashText(sha256, Buffer.from('é😀')))
 })
 
-test('equal values written differently have one hash', () => {
+test('equal values written differently have one hash [INV-08]', () => {
   const a = parseJson('{"b":1.0,"a":[1e2]}')
   const b = parseJson(' { "a" : [100], "b" : 1 } ')
   assert.ok(a.ok && b.ok)

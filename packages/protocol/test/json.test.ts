@@ -126,7 +126,7 @@ describe('strict JSON', () => {
     assert.equal(parsed.value['admin'], undefined)
   })
 
-  test('a frozen value cannot be changed at any depth', () => {
+  test('a frozen value cannot be changed at any depth [INV-07]', () => {
     const parsed = parseJson('{"a":[{"b":1}]}')
     assert.ok(parsed.ok)
     const inner = (parsed.value as { a: [{ b: number }] }).a
@@ -193,7 +193,7 @@ describe('properties of parseJson', () => {
       return changed
     })
 
-  test('whatever it accepts, JSON.parse accepts with an equal value', () => {
+  test('whatever it accepts, JSON.parse accepts with an equal value [INV-07]', () => {
     fc.assert(
       fc.property(fc.oneof(jsonText, mangled, fc.string()), (text) => {
         const parsed = parseJson(text)

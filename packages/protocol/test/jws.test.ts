@@ -70,7 +70,7 @@ describe('verifyJws', () => {
     assert.deepEqual(calls, [`key ${kid}`, 'verify'])
   })
 
-  test('a payload is never given when the signature does not verify', () => {
+  test('a payload is never given when the signature does not verify [INV-11]', () => {
     const verified = verifyJws(token, { ...expecting(), keyFor: () => () => false })
     assert.deepEqual(verified, { ok: false, reason: 'jws_signature' })
   })
@@ -136,7 +136,7 @@ test('a kid or typ that no verifier takes, and a broken signer, are faults', () 
   })
 })
 
-test('the package exports no way to decode a token without verifying it', () => {
+test('the package exports no way to decode a token without verifying it [INV-11]', () => {
   const names = Object.keys(protocol).filter((name) => /jws|jwt|token/i.test(name))
   assert.deepEqual(
     names.filter((name) => /decode|parse|read|payload|header$/i.test(name)),

@@ -131,7 +131,7 @@ describe('money', () => {
     )
   })
 
-  test('amounts of one currency are ordered, of two currencies not', () => {
+  test('amounts of one currency are ordered, of two currencies not [INV-06]', () => {
     assert.deepEqual(compareMoney(money('9.99 EUR'), money('10 EUR')), { ok: true, value: -1 })
     assert.deepEqual(compareMoney(money('10 EUR'), money('9.99 EUR')), { ok: true, value: 1 })
     assert.deepEqual(compareMoney(money('10 EUR'), money('10.00 EUR')), { ok: true, value: 0 })

@@ -33,7 +33,7 @@ describe('stored keys', () => {
   )
   const parts = fc.array(part, { minLength: 1, maxLength: 4 })
 
-  test('different lists of parts have different keys', () => {
+  test('different lists of parts have different keys [INV-09]', () => {
     fc.assert(
       fc.property(parts, parts, (a, b) => {
         const same = JSON.stringify(a) === JSON.stringify(b)
@@ -56,7 +56,7 @@ describe('stored keys', () => {
     )
   })
 
-  test('a key is safe as one token of a subject, and bounded', () => {
+  test('a key is safe as one token of a subject, and bounded [INV-09]', () => {
     fc.assert(
       fc.property(parts, (given) => {
         const key = storedKey(sha256, ...given)

@@ -49,7 +49,7 @@ describe('the wire nouns', () => {
     assert.equal(text(Object.fromEntries(constants)), vectorText('schemas/constants.json'))
   })
 
-  it('are closed: no object takes a member that is not described', () => {
+  it('are closed: no object takes a member that is not described [INV-10]', () => {
     const open = (value: unknown): boolean => {
       if (typeof value !== 'object' || value === null) return false
       if ('properties' in value && !('additionalProperties' in value)) return true

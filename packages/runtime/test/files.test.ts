@@ -37,7 +37,7 @@ async function code(promise: Promise<unknown>): Promise<FileFaultCode> {
 }
 
 describe('secret files', () => {
-  it('are read only when nobody but their owner may touch them', async () => {
+  it('are read only when nobody but their owner may touch them [INV-33]', async () => {
     const file = join(dir, 'secret')
     await atomicWriteFile(file, 'x', { mode: 0o600 })
     assert.equal((await stat(file)).mode & 0o777, 0o600)

@@ -96,7 +96,7 @@ const TARGETS = [
   ]),
 ] as const
 
-test('a value that an executor stored and asks for with the stream server as reply changes no stream', async () => {
+test('a value that an executor stored and asks for with the stream server as reply changes no stream [INV-29]', async () => {
   const executor = await world.connect(world.executor())
   const journal = await (await jetstreamManager(exd)).streams.info('KV_journal')
   const payloads = [
@@ -220,7 +220,7 @@ test('an answer of an executor steered by the gateway does not become a rights e
   })
 })
 
-test('an answer to an agent does not reach the events of the portal, another tenant or an executor', async () => {
+test('an answer to an agent does not reach the events of the portal, another tenant or an executor [INV-28]', async () => {
   const gateway = await world.connect(world.creds.gateway)
   answering(gateway, 'trust.v1.*.action.propose', 'gateway', 'answer')
   const executor = await world.connect(world.executor())
@@ -256,7 +256,7 @@ function seen(message: Msg): Seen {
   return { account, replyExpected: (message.reply ?? '') !== '' }
 }
 
-test('an answer that re-enters as a request names the account of the gateway itself and expects no reply', async () => {
+test('an answer that re-enters as a request names the account of the gateway itself and expects no reply [INV-28]', async () => {
   const gateway = await world.connect(world.creds.gateway)
   const cancels: Msg[] = []
   answering(gateway, 'trust.v1.*.action.propose', 'gateway', '{"action":"victim"}')
@@ -368,7 +368,7 @@ test('whoever holds a whole account hears nothing of another', async () => {
   for (const one of heard) await one.nothing()
 })
 
-test('an executor writes results, audit events and tools under its own profile only', async () => {
+test('an executor writes results, audit events and tools under its own profile only [INV-30]', async () => {
   const ledger = await owner('EXEC_ledger')
   const js = jetstream(ledger, DATA)
   await js.publish('execout.v1.acme.a1.result', 'r')
@@ -388,7 +388,7 @@ function withHeader(name: string, value: string): { headers: MsgHdrs } {
   return { headers: made }
 }
 
-test('a claimed nonce or journal entry cannot be claimed, overwritten, removed or aged out again', async () => {
+test('a claimed nonce or journal entry cannot be claimed, overwritten, removed or aged out again [INV-15]', async () => {
   const executor = await world.connect(world.executor())
   const js = jetstream(executor, EXD)
   for (const bucket of ['grant_nonces', 'journal']) {

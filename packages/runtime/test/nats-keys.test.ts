@@ -263,7 +263,7 @@ test('one more tenant changes no other account', () => {
   }
 })
 
-test('insert-only streams refuse a second message, deletion, purge, rollup and expiry by header', () => {
+test('insert-only streams refuse a second message, deletion, purge, rollup and expiry by header [INV-29]', () => {
   const specs = busStreams(['connector'])
   for (const bucket of INSERT_ONLY_BUCKETS) {
     const config = specs.find((spec) => spec.config.name === `KV_${bucket}`)?.config

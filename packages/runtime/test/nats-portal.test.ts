@@ -3,8 +3,8 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
-import { revokeBusUser } from '../src/nats/bus-keys.ts'
 import { busAccountJwt } from '../src/nats/bus-config.ts'
+import { revokeBusUser } from '../src/nats/bus-keys.ts'
 import { type BusCreds, busCreds } from '../src/nats/creds.ts'
 import { accountJwt, scopedUserJwt, userJwt } from '../src/nats/jwt.ts'
 import { createNKey } from '../src/nats/nkeys.ts'
@@ -49,7 +49,7 @@ test('credentials of an agent or a service are refused on the WebSocket', async 
   }
 })
 
-test('nobody is anonymous, over TCP or WebSocket', async () => {
+test('nobody is anonymous, over TCP or WebSocket [INV-26]', async () => {
   await refused(connect({ servers: world.url, reconnect: false }))
   await refused(connect({ servers: world.url, reconnect: false, user: 'a', pass: 'b' }))
   await refused(world.connectPortal({ jwt: '', inboxPrefix: '_INBOX.x' }))

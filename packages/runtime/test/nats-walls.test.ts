@@ -226,7 +226,7 @@ for (const [identity, rights] of Object.entries(RIGHTS)) {
       subjectMatches(pattern, subject.replace('$JS.core.API', '$JS.API')),
     )
 
-  test(`${identity} publishes its own subjects and is refused every other`, async () => {
+  test(`${identity} publishes its own subjects and is refused every other [INV-27]`, async () => {
     const nc = await connectAs(identity)
     const refusals = new Refusals(nc)
     for (const subject of PUBLISHABLE) if (!own(subject)) await refusals.publish(subject)
@@ -237,7 +237,7 @@ for (const [identity, rights] of Object.entries(RIGHTS)) {
     await refusals.none()
   })
 
-  test(`${identity} hears its own subjects and is refused every other`, async () => {
+  test(`${identity} hears its own subjects and is refused every other [INV-27]`, async () => {
     const nc = await connectAs(identity)
     const refusals = new Refusals(nc)
     for (const [subject, queue] of HEARABLE) {

@@ -41,9 +41,9 @@ describe('settings', () => {
   it('come from the file, and a variable wins over it', () => {
     const toml = '[nats]\nport = 5000\n[gateway]\nallowed_origins = ["https://a.example"]\n'
     assert.equal(settings(toml).nats.port, 5000)
-    const read = settings(toml, { TRUSTGW_NATS_PORT: '5001', TRUSTGW_GATEWAY_LEGACY_SSE: 'true' })
+    const read = settings(toml, { TRUSTGW_NATS_PORT: '5001', TRUSTGW_LOG_LEVEL: 'warn' })
     assert.equal(read.nats.port, 5001)
-    assert.equal(read.gateway.legacy_sse, true)
+    assert.equal(read.log_level, 'warn')
     assert.deepEqual(read.gateway.allowed_origins, ['https://a.example'])
     const origins = { TRUSTGW_GATEWAY_ALLOWED_ORIGINS: 'https://b.example, https://c.example' }
     assert.deepEqual(settings(toml, origins).gateway.allowed_origins, [
@@ -88,7 +88,7 @@ describe('settings', () => {
       ['[gateway]\nallowed_origins = ["https://a.example/path"]', 'gateway.allowed_origins'],
       ['[gateway]\nallowed_origins = ["https://u:p@a.example"]', 'gateway.allowed_origins'],
       ['[gateway]\nallowed_hosts = ["a b"]', 'gateway.allowed_hosts'],
-      ['[gateway]\nlegacy_sse = "yes"', 'gateway.legacy_sse'],
+      ['[gateway]\nhold = "26s"', 'gateway.hold'],
       ['[host]\norigin = "ftp://a.example"', 'host.origin'],
       ['[executor]\nresult_max_bytes = 1', 'executor.result_max_bytes'],
       ['[executor]\ntool_timeout = "16m"', 'executor.tool_timeout'],
@@ -104,7 +104,7 @@ describe('settings', () => {
     assert.deepEqual(problems(`# ${'x'.repeat(70_000)}`), [['file_too_large', 'file']])
   })
 
-  it('refuse development conveniences in production by name, and take them in development', () => {
+  it('refuse development conveniences in production by name, and take them in development [INV-34]', () => {
     const loose = '[policy]\nallow_by_default = true\n'
     assert.deepEqual(problems(loose), [['development_only', 'policy.allow_by_default']])
     assert.deepEqual(problems('', { TRUSTGW_POLICY_ALLOW_BY_DEFAULT: '1' }), [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { BusFault, type RecordStore } from '@trustgw/runtime'
+import { setTimeout as pause } from 'node:timers/promises'
+import { BusFault, RECORD_VALUE_MAX_BYTES, type RecordStore } from '@trustgw/runtime'
 import { ADAPTERS, bytes, eventually, type Links, text } from './links.ts'
 
 const A = 'attempt-aaaaaaaaaaaaaaaa'
@@ -93,7 +94,10 @@ for (const adapter of ADAPTERS) {
       }
       await assert.rejects(records.create('acme.empty', bytes('')), TypeError)
       await assert.rejects(records.replace('acme.zero', bytes('x'), 0), TypeError)
-      await assert.rejects(records.create('acme.big', new Uint8Array(250_000)), TypeError)
+      await assert.rejects(
+        records.create('acme.big', new Uint8Array(RECORD_VALUE_MAX_BYTES + 1)),
+        TypeError,
+      )
     })
 
     it('hints at changes where the bucket is imported as a stream', async () => {
@@ -166,7 +170,7 @@ for (const adapter of ADAPTERS) {
       assert.deepEqual([entry?.attempt, entry?.note], [A, 'first'])
     })
 
-    it('lets exactly one of many attempts win a key', async () => {
+    it('lets exactly one of many attempts win a key [INV-16]', async () => {
       const journal = links.executor.claims({ home: 'exd', bucket: 'journal' })
       assert.deepEqual(await journal.verifyInsertOnly(), { ok: true })
       const outcomes = await Promise.all(
@@ -236,5 +240,86 @@ for (const adapter of ADAPTERS) {
       await second.stop()
       assert.deepEqual(seen.slice(handled), ['r4'])
     })
+
+    it('handles several messages at once, no more than asked for, each until it is acknowledged', async () => {
+      const consumer = links.gateway.consumer(RESULTS)
+      const gates = new Map<string, () => void>()
+      const begun: string[] = []
+      const ended: string[] = []
+      let running = 0
+      let most = 0
+      const reading = consumer.consume(async ({ data, redelivered }) => {
+        const body = text(data)
+        begun.push(body)
+        running += 1
+        most = Math.max(most, running)
+        if (!redelivered) await new Promise<void>((resolve) => gates.set(body, resolve))
+        running -= 1
+        if (body === 'c1' && !redelivered) return 'retry'
+        if (body === 'c2' && !redelivered) throw new Error('handler')
+        ended.push(body)
+        return 'ack'
+      }, 3)
+      await publishAll(links, ['c0', 'c1', 'c2', 'c3', 'c4', 'c5'])
+      await eventually(() => begun.length === 3)
+      await pause(50)
+      assert.deepEqual(begun, ['c0', 'c1', 'c2'], 'in order, and the fourth waits')
+      gates.get('c2')?.()
+      await eventually(() => begun.includes('c3'))
+      assert.deepEqual(ended, [], 'later ones do not wait for the first')
+      const open = setInterval(() => {
+        for (const release of gates.values()) release()
+      }, 5)
+      await eventually(() => ended.length === 6)
+      clearInterval(open)
+      await reading.stop()
+      assert.equal(most, 3)
+      assert.deepEqual(new Set(ended), new Set(['c0', 'c1', 'c2', 'c3', 'c4', 'c5']))
+      assert.equal(begun.filter((body) => body === 'c1' || body === 'c2').length, 4)
+    })
+
+    it('ends what several handlers began when it stops, and leaves the rest to the next reader', async () => {
+      const consumer = links.gateway.consumer(RESULTS)
+      const first: string[] = []
+      let release: () => void = () => undefined
+      const held = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      const reading = consumer.consume(async ({ data }) => {
+        first.push(text(data))
+        await held
+        return 'ack'
+      }, 2)
+      const all = ['d0', 'd1', 'd2', 'd3', 'd4']
+      await publishAll(links, all)
+      await eventually(() => first.length === 2)
+      let stopped = false
+      const stopping = reading.stop().then(() => {
+        stopped = true
+      })
+      await pause(50)
+      assert.equal(stopped, false, 'what is being handled is waited for')
+      release()
+      await stopping
+      assert.equal(first.length, 2, 'nothing new is begun')
+      const second: string[] = []
+      const next = consumer.consume(async ({ data }) => {
+        second.push(text(data))
+        return 'ack'
+      }, 2)
+      await eventually(() => first.length + second.length >= all.length)
+      await next.stop()
+      assert.deepEqual([...first, ...second].toSorted(), all)
+    })
   })
+}
+
+const RESULTS = { home: 'data', stream: 'RESULTS', durable: 'gateway' } as const
+
+async function publishAll(links: Links, names: readonly string[]): Promise<void> {
+  const publisher = links.executor.publisher({ stream: 'RESULTS' })
+  const to = 'execout.v1.acme.act_aaaaaaaaaaaaaaaaaaaaaaaaaa.result'
+  for (const name of names) {
+    await publisher.publishStored(to, bytes(name), { msgId: `result-${name}` })
+  }
 }

@@ -14,10 +14,10 @@ import {
   signApproval,
   TakenOverGateway,
 } from './attacks-gateway.ts'
+import { until } from './process-table.ts'
 import { paidRefunds } from './shop-view.ts'
 import { SoftwareAuthenticator } from './software-authenticator.ts'
 import type { RunningSystem } from './system.ts'
-import { until } from './process-table.ts'
 
 /** A second approver, for whom the attacks hold the passkey. */
 const APPROVER = 'second-approver'

@@ -72,20 +72,18 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       name: 'A grant replayed',
       tried: 'the admitted message is sent a second time',
       expected: 'grant_used',
-      check: 'executor: redelivery never enters the tool again',
-      run: async () => {
-        const answer = await gateway.send(control, controlGrant)
-        return answer.status === 'claimed' ? recordedRefusal(world) : answer.reason
-      },
+      check: 'executor: a repeat never enters the tool again',
+      run: () => refusalOf(world, () => gateway.send(control, controlGrant), 'memory'),
     },
     {
       name: 'A grant replayed after a crash',
-      tried: 'the executor is killed and started anew, then the message is sent again',
+      tried:
+        'the executor is killed and started anew; the same grant id comes again, signed afresh',
       expected: 'grant_used',
       check: 'nonce store: insert-only, outlives the process',
       run: async () => {
         await (await crash(world.system, 'executor'))()
-        return reasonOf(await gateway.send(control, controlGrant))
+        return refusalOf(world, () => gateway.send(grantedAgain(world, control.claims.jti)))
       },
     },
     {
@@ -93,21 +91,40 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       tried: 'a new grant, with a new id, for the action that has run',
       expected: 'action_claimed',
       check: 'journal shared by all executors: an action starts once',
-      run: async () => {
-        const again = withClaims(control, { jti: grantId(randomBytes(ID_RANDOM_BYTES)) })
-        return reasonOf(await gateway.send(again))
+      run: () => {
+        const jti = grantId(randomBytes(ID_RANDOM_BYTES))
+        return refusalOf(world, () => gateway.send(grantedAgain(world, jti)))
       },
     },
   ]
 }
 
-/** A redelivery is answered like the first; that it entered nothing stands in the record. */
-async function recordedRefusal(world: AttackWorld): Promise<string> {
+/** The control's action under a grant of now, so that no deadline is what stops it. */
+function grantedAgain(world: AttackWorld, jti: GrantClaims['jti']): ForgedAction {
+  const { gateway, control, refundTool } = world
+  return { ...control, claims: { ...gateway.claims(control, refundTool, control.approvals), jti } }
+}
+
+/**
+ * A repeat of a claimed action is answered as claimed, so that a gateway which lost the answer learns
+ * of it; that it entered no tool, and why, is what the executor signs into the record. `by`: whether this process
+ * itself still knew of the action, or the insert-only stores did.
+ */
+async function refusalOf(
+  world: AttackWorld,
+  send: () => Promise<InvokeAnswer>,
+  by: 'memory' | 'store' = 'store',
+): Promise<string> {
+  const before = await world.gateway.lastOfExecutor('admission_refused')
+  const answer = await send()
+  if (answer.status === 'refused') return answer.reason
   let reason = 'admitted'
-  await until('the executor records the redelivery', async () => {
+  await until('the executor records the repeat', async () => {
     const event = await world.gateway.lastOfExecutor('admission_refused')
-    if (event?.action_id !== world.control.claims.action_id) return false
-    reason = String(event.payload['reason'])
+    if (event === undefined || event.event_id === before?.event_id) return false
+    if (event.action_id !== world.control.claims.action_id) return false
+    const fromMemory = event.payload['detail'] === 'redelivered'
+    reason = fromMemory === (by === 'memory') ? String(event.payload['reason']) : 'by another check'
     return true
   })
   return reason

@@ -1,6 +1,6 @@
+import type { Attack, AttackWorld } from './attack-world.ts'
 import { busAttacks } from './attacks-agent.ts'
 import { grantAttacks } from './attacks-grant.ts'
-import type { Attack, AttackWorld } from './attack-world.ts'
 import { paidRefunds } from './shop-view.ts'
 
 /** How an attack ended. */

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 import { BrowserError } from './browser-error.ts'
-import { type BrowserOptions, findBrowser, type FoundBrowser } from './find-browser.ts'
+import { type BrowserOptions, type FoundBrowser, findBrowser } from './find-browser.ts'
 
 const START_TIMEOUT_MS = 30_000
 const REMOVE_RETRIES = 5

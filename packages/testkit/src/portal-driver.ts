@@ -26,6 +26,7 @@ export class PortalDriver {
   readonly #authenticator: VirtualAuthenticator
   readonly #frames: string[] = []
   readonly #complaints: string[] = []
+  #origin = ''
 
   private constructor(
     browser: TestBrowser,
@@ -71,6 +72,7 @@ export class PortalDriver {
   /** Makes both passkeys by the one-time link; the fingerprint that the page shows. */
   async enrol(link: string, name: string): Promise<string> {
     const page = this.#page
+    this.#origin = new URL(link).origin
     await page.goto(link)
     await page.getByLabel('Your name').fill(name)
     await page.getByRole('button', { name: /sign-in passkey/ }).click()
@@ -112,6 +114,12 @@ export class PortalDriver {
       timeLeft: await card.locator('[role=timer] > span').first().innerText(),
       arguments: await pairs(card.locator('section[aria-labelledby=arguments-title] dl > div')),
     }
+  }
+
+  /** Loads the page of one request; it must wait for a decision. */
+  async visit(actionId: string): Promise<void> {
+    await this.#page.goto(`${this.#origin}/approvals/${actionId}`)
+    await this.#page.getByRole('button', { name: 'Deny…' }).waitFor()
   }
 
   /** Opens a request from the list, when another one is open. */

@@ -73,11 +73,11 @@ async function addAgent(context: Context): Promise<number> {
   const { out, style } = context.terminal
   return withAdmin(context, async (admin) => {
     if (file !== undefined) {
-      const record = await admin.addOnBus(wish, file)
+      const { record, inbox_prefix } = await admin.addOnBus(wish, file)
       out(
         context.json
-          ? JSON.stringify({ key_id: record.key_id, creds: file })
-          : `${record.agent} (${record.key_id}): identity written to ${file}`,
+          ? JSON.stringify({ key_id: record.key_id, creds: file, inbox_prefix })
+          : `${record.agent} (${record.key_id}): identity written to ${file}\nInbox prefix: ${inbox_prefix}`,
       )
       return EXIT_DONE
     }

@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EnrolledMessage } from '@trustgw/host'
 import type { Settings } from '@trustgw/runtime'
@@ -8,10 +9,13 @@ import { ChildFault } from '../up/child.ts'
 import { firstEnrolment, pinEnrolled } from '../up/enrolment.ts'
 import { isolationInForce } from '../up/isolation.ts'
 import { portMessage, takenPorts } from '../up/ports.ts'
+import { lockState } from '../up/state-lock.ts'
 import { printSummary } from '../up/summary.ts'
 import { Supervisor } from '../up/supervisor.ts'
 
 const FIRST_AGENT = 'first-agent'
+const AGENT_KNOWN_MAX_MS = 3_000
+const AGENT_KNOWN_PAUSE_MS = 25
 
 /** Starts the whole system under one supervisor. */
 export const UP: Command = {
@@ -30,6 +34,25 @@ async function up(context: Context): Promise<number> {
   const began = Date.now()
   const { terminal } = context
   const settings = await context.settings()
+  if (settings.mode === 'development')
+    await mkdir(settings.state_dir, { recursive: true, mode: 0o700 })
+  else await assertInstalled(settings)
+  const lock = await lockState(settings.state_dir)
+  if (!lock.ok) {
+    terminal.err(
+      `trustgw up: process ${lock.pid} already runs Trust Gateway on ${settings.state_dir}: stop it, or choose another folder with TRUSTGW_STATE_DIR`,
+    )
+    return EXIT_FAILED
+  }
+  try {
+    return await runLocked(settings, began, context)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function runLocked(settings: Settings, began: number, context: Context): Promise<number> {
+  const { terminal } = context
   const shopPort = settings.mode === 'development' ? settings.example.shop_port : undefined
   const taken = await takenPorts(settings, shopPort)
   if (taken.length > 0) {
@@ -56,7 +79,11 @@ async function up(context: Context): Promise<number> {
   })
   const stopped = untilSignal()
   try {
-    await supervisor.start()
+    if ((await Promise.race([supervisor.start(), stopped])) === 'asked to stop') {
+      terminal.err(terminal.style.dim('  stopping before everything was started …'))
+      await supervisor.stop()
+      return EXIT_DONE
+    }
   } catch (error) {
     return startFailed(error, context)
   }
@@ -117,9 +144,26 @@ async function firstAgent(settings: Settings): Promise<string | undefined> {
       title: 'First agent',
       on_behalf_of: null,
     })
+    await untilKnown(settings, made.api_key)
     return made.api_key
   } finally {
     await admin.close()
+  }
+}
+
+/** The key is shown once it works: the gateway hears of an agent a moment after it is stored. */
+async function untilKnown(settings: Settings, apiKey: string): Promise<void> {
+  const { host, port } = settings.gateway.listen
+  const headers = { authorization: `Bearer ${apiKey}` }
+  const deadline = Date.now() + AGENT_KNOWN_MAX_MS
+  while (Date.now() < deadline) {
+    const signal = AbortSignal.timeout(AGENT_KNOWN_MAX_MS)
+    const answer = await fetch(`http://${host}:${port}/v1/tools/list`, { headers, signal }).catch(
+      () => undefined,
+    )
+    await answer?.body?.cancel()
+    if (answer?.status === 200) return
+    await new Promise((resolve) => setTimeout(resolve, AGENT_KNOWN_PAUSE_MS))
   }
 }
 
@@ -163,12 +207,12 @@ function serviceEnvironment(context: Context): Record<string, string> {
   )
 }
 
-function untilSignal(): Promise<void> {
+function untilSignal(): Promise<'asked to stop'> {
   return new Promise((resolve) => {
     let signals = 0
     const onSignal = (): void => {
       signals += 1
-      resolve()
+      resolve('asked to stop')
       // Who asks three times means it: what is left is taken up at the next start.
       if (signals >= 3) process.exit(1)
     }

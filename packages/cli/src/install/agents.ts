@@ -43,6 +43,12 @@ export interface NewAgent {
   readonly api_key: string
 }
 
+export interface NewBusAgent {
+  readonly record: AgentRecord
+  /** What its client must set: the bus lets it listen for answers below this and nowhere else. */
+  readonly inbox_prefix: string
+}
+
 export interface AgentWish {
   readonly agent: string
   readonly title: string
@@ -108,12 +114,14 @@ export class AgentAdmin {
   }
 
   /** Registers an agent with an identity of its own on the bus, written to a credentials file. */
-  async addOnBus(wish: AgentWish, file: string): Promise<AgentRecord> {
+  async addOnBus(wish: AgentWish, file: string): Promise<NewBusAgent> {
     const keys = loadBusKeys(layoutOf(this.#settings).busKeys)
     const role = { kind: 'agent', tenant: this.#tenant, label: wish.agent } as const
     const issued = issueUser(keys, role, { issuedAt: Math.floor(Date.now() / 1000) })
     await atomicWriteFile(file, issued.text, { mode: SECRET_FILE_MODE, fresh: true })
-    return this.#write(wish, { key_id: newKeyId(), secret_hash: null, nkey: issued.creds.user })
+    const { user, inboxPrefix } = issued.creds
+    const record = await this.#write(wish, { key_id: newKeyId(), secret_hash: null, nkey: user })
+    return { record, inbox_prefix: inboxPrefix }
   }
 
   /** False when there is no such active credential. Gateways refuse it within a second. */

@@ -3,6 +3,9 @@ import { type Settings, systemClock } from '@trustgw/runtime'
 import { layoutOf } from '../install/layout.ts'
 import { namedKey, openService, type Running } from './service.ts'
 
+/** The stream holds an event before it is delivered, so that a pause costs nothing but time. */
+const GATHER_MS = 20
+
 /** The record plane: sequencer of the audit stream. */
 export async function runLogProcess(settings: Settings): Promise<Running> {
   const service = await openService(settings, 'log', layoutOf(settings).log.creds)
@@ -15,6 +18,7 @@ export async function runLogProcess(settings: Settings): Promise<Running> {
     clock: systemClock,
     logger: service.log,
     checkpointIntervalMs: settings.log.checkpoint_interval,
+    gatherMs: GATHER_MS,
   })
   // A sequencer that cannot go on acknowledges nothing: it ends, and its supervisor starts it again.
   void running.faulted.then((fault) => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { RotatingLog } from './rotating-log.ts'
 
 /** How a child stands, for the installation page and for `doctor`. */
 export type ChildState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped'
@@ -53,7 +53,7 @@ const nothing = (): void => undefined
  */
 export class Child {
   readonly #spec: ChildSpec
-  readonly #log: WriteStream
+  readonly #log: RotatingLog
   #process: ChildProcess | undefined
   #state: ChildState = 'starting'
   #startedAt: number | null = null
@@ -65,7 +65,7 @@ export class Child {
 
   constructor(spec: ChildSpec) {
     this.#spec = spec
-    this.#log = createWriteStream(spec.logFile, { flags: 'a', mode: 0o600 })
+    this.#log = new RotatingLog(spec.logFile)
   }
 
   get status(): ChildStatus {
@@ -107,6 +107,7 @@ export class Child {
 
   /** Asks it to end, insists after a while. */
   async stop(): Promise<void> {
+    if (this.#state === 'stopped') return
     this.#stopping = true
     clearTimeout(this.#timer)
     const running = this.#process
@@ -118,7 +119,7 @@ export class Child {
       clearTimeout(insist)
     }
     this.#change('stopped')
-    await new Promise((resolve) => this.#log.end(resolve))
+    this.#log.end()
   }
 
   #spawn(onReady: () => void, onEnd: () => void): void {
@@ -153,7 +154,10 @@ export class Child {
     child.on('error', () => undefined)
     child.on('exit', () => {
       const wasReady = this.#state === 'ready'
-      if (this.#stopping) return
+      if (this.#stopping) {
+        onEnd()
+        return
+      }
       if (!wasReady && this.#restarts === 0) {
         this.#change('failed')
         onEnd()

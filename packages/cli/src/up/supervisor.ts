@@ -1,4 +1,3 @@
-import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { atomicWriteFile, type NatsServer, type Settings } from '@trustgw/runtime'
 import { layoutOf } from '../install/layout.ts'
@@ -6,6 +5,7 @@ import { VERSION } from '../version.ts'
 import { startBus } from './bus.ts'
 import { Child, type ChildSpec, type ChildStatus } from './child.ts'
 import type { Isolation } from './isolation.ts'
+import { RotatingLog } from './rotating-log.ts'
 
 /** In the order in which they start; they stop the other way round. */
 const SERVICES = ['log', 'gateway', 'host', 'executor'] as const
@@ -35,6 +35,7 @@ export class Supervisor {
   #serverStartedAt = 0
   #serverRestarts = 0
   #stopping = false
+  #starting: Promise<void> | undefined
   #writing: Promise<void> = Promise.resolve()
 
   constructor(options: SupervisorOptions) {
@@ -43,29 +44,43 @@ export class Supervisor {
 
   /** Starts everything; what was started is stopped again when a part of it fails. */
   async start(): Promise<void> {
+    this.#starting = this.#startAll()
     try {
-      await this.#startServer()
-      const shop = this.#options.shop
-      if (shop !== undefined) {
-        await this.#startChild('shop', shop.script, this.#shopArgs(shop.port), 'line')
-      }
-      this.#options.progress('starting log, gateway, host and executor')
-      await Promise.all(
-        SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),
-      )
-      await this.#publish()
+      await this.#starting
     } catch (error) {
       await this.stop()
       throw error
     }
   }
 
-  /** Stops in reverse order: executors end what they run, the bus goes last. */
+  /**
+   * Stops in reverse order: executors end what they run, the bus goes last. Also while it starts:
+   * what comes up meanwhile is stopped as well.
+   */
   async stop(): Promise<void> {
     this.#stopping = true
+    await this.#stopParts()
+    await this.#starting?.catch(() => undefined)
+    await this.#stopParts()
+    await this.#writing
+  }
+
+  async #stopParts(): Promise<void> {
     for (const child of this.#children.toReversed()) await child.stop()
     await this.#server?.stop()
-    await this.#writing
+  }
+
+  async #startAll(): Promise<void> {
+    await this.#startServer()
+    const shop = this.#options.shop
+    if (shop !== undefined) {
+      await this.#startChild('shop', shop.script, this.#shopArgs(shop.port), 'line')
+    }
+    this.#options.progress('starting log, gateway, host and executor')
+    await Promise.all(
+      SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),
+    )
+    await this.#publish()
   }
 
   get statuses(): readonly ChildStatus[] {
@@ -76,7 +91,7 @@ export class Supervisor {
     const { settings, searchPath, cacheDir, progress } = this.#options
     progress('starting nats-server')
     const logFile = join(layoutOf(settings).logs, 'nats-server.log')
-    const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 })
+    const log = new RotatingLog(logFile)
     const { server, version } = await startBus({
       settings,
       searchPath,
@@ -112,6 +127,7 @@ export class Supervisor {
     args: readonly string[],
     readyBy: ChildSpec['readyBy'],
   ): Promise<void> {
+    if (this.#stopping) return
     const { settings, cwd, env } = this.#options
     const child = new Child({
       name,
@@ -142,7 +158,7 @@ export class Supervisor {
     const processes = [
       {
         name: 'nats-server',
-        pid: null,
+        pid: server?.pid() ?? null,
         state: server?.isRunning() === true ? 'ready' : 'stopped',
         started_at: this.#serverStartedAt,
         restarts: this.#serverRestarts,

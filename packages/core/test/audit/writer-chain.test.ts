@@ -85,7 +85,7 @@ test('chains as they were written hold, each by itself', () => {
   )
 })
 
-test('a removed event is found, the first one and any other', () => {
+test('a removed event is found, the first one and any other [INV-31]', () => {
   const events = log(4)
   for (let index = 0; index < 9; index++) {
     assert.deepEqual(problems(events.toSpliced(index, 1)), ['event_missing'])
@@ -106,7 +106,7 @@ test('a repeated event is found', () => {
   assert.deepEqual(problems([...events, first]), ['event_out_of_order'])
 })
 
-test('a change in any member of an event is found', () => {
+test('a change in any member of an event is found [INV-31]', () => {
   const events = log(2)
   const [first] = events
   assert.ok(first)

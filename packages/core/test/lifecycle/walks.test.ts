@@ -144,7 +144,7 @@ test('no walk leaves the arrows of the specification', () => {
   assert.ok(seen.size >= 24, `walks come far enough to mean something: ${seen.size}`)
 })
 
-test('every state takes every event without a throw, also with times that are none', () => {
+test('every state takes every event without a throw, also with times that are none [INV-19]', () => {
   const states = new Map<StateKind, ActionState>()
   everywhere((taken) => {
     for (const { state } of taken) states.set(state.kind, state)
@@ -173,7 +173,7 @@ test('a time that is no number revives nothing', () => {
   assert.equal(late.state.kind, 'expired')
 })
 
-test('final states absorb: the same object and nothing to do', () => {
+test('final states absorb: the same object and nothing to do [INV-18]', () => {
   everywhere((taken) => {
     for (const { before, state, effects, ignored } of taken) {
       if (!isFinal(before)) continue
@@ -183,7 +183,7 @@ test('final states absorb: the same object and nothing to do', () => {
   })
 })
 
-test('nothing gated is dispatched without the whole quorum of other people at its tier', () => {
+test('nothing gated is dispatched without the whole quorum of other people at its tier [INV-20]', () => {
   everywhere((taken) => {
     for (const { state } of taken) {
       if (state.kind !== 'dispatched' || state.need === null) continue
@@ -239,7 +239,7 @@ test('a new grant is asked for only when no other can still be claimed', () => {
   })
 })
 
-test('the audit event stands before every effect that it vouches for', () => {
+test('the audit event stands before every effect that it vouches for [INV-12]', () => {
   everywhere((taken) => {
     for (const { before, state, effects } of taken) {
       if (state.kind !== before.kind) assert.equal(effects[0]?.kind, 'audit')

@@ -20,7 +20,7 @@ const findingsOf = (text: string): readonly Finding[] => {
 }
 
 for (const { name, text, findings } of REFUSED.cases) {
-  test(`INV-04 refuses ${name}`, () => {
+  test(`refuses ${name} [INV-04]`, () => {
     const found = findingsOf(text)
     assert.equal(found.length, findings.length, JSON.stringify(found))
     for (const [index, { says, ...expected }] of findings.entries()) {

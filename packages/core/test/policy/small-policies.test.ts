@@ -18,7 +18,7 @@ test('the engine decides as the reference does where development lets through wh
   }
 })
 
-test('INV-01 default_deny', () => {
+test('default_deny [INV-01]', () => {
   for (const rules of policiesUpTo(2)) {
     if (rules.some(({ truth }) => truth === true)) continue
     const decision = run(rules, 'deny')
@@ -26,7 +26,7 @@ test('INV-01 default_deny', () => {
   }
 })
 
-test('INV-02 adding_a_deny_never_permits_more', () => {
+test('adding_a_deny_never_permits_more [INV-02]', () => {
   const denials = RULES.filter(({ strength }) => strength === DENY)
   for (const rules of policiesUpTo(2)) {
     const before = strengthOf(run(rules, 'deny'))
@@ -39,7 +39,7 @@ test('INV-02 adding_a_deny_never_permits_more', () => {
   }
 })
 
-test('INV-03 making_a_fact_unknown_never_permits_more', () => {
+test('making_a_fact_unknown_never_permits_more [INV-03]', () => {
   for (const rules of policiesUpTo(3)) {
     const known = rules.findIndex(({ truth }) => truth !== 'unknown')
     if (rules.length === 3 && known > 0) continue

@@ -38,6 +38,9 @@ interface Letter {
   readonly bytes: Uint8Array
 }
 
+/** The revision under which a result was laid down; `before`: there is one already. */
+type Laid = number | 'before' | 'nowhere'
+
 export const DELIVERY_PAUSE_MIN_MS = 200
 export const DELIVERY_PAUSE_MAX_MS = 10_000
 /** Results kept in memory, for a gateway that asks again. */
@@ -67,8 +70,9 @@ export class ResultOutbox {
     const key = this.#keyOf(letter)
     const laid = this.#layDown(key, bytes)
     const delivered = this.#deliver(letter)
-    this.#track(this.#clearUp(key, [laid, delivered]))
-    if (!(await Promise.race([laid, delivered]))) await delivered
+    this.#track(this.#clearUp(key, laid, delivered))
+    const safe = laid.then((place) => place !== 'nowhere')
+    if (!(await Promise.race([safe, delivered]))) await delivered
   }
 
   /** Publishes a finished action's result once more. False when it is not known here. */
@@ -88,7 +92,8 @@ export class ResultOutbox {
         const action = actionOf(record.key)
         if (action === undefined) continue
         const letter = { tenant, action_id: action, bytes: record.value }
-        this.#track(this.#clearUp(record.key, [this.#deliver(letter)]))
+        const laid = Promise.resolve(record.revision)
+        this.#track(this.#clearUp(record.key, laid, this.#deliver(letter)))
       }
     }
     return keys
@@ -113,30 +118,32 @@ export class ResultOutbox {
     this.#open.add(tracked)
   }
 
-  /** Takes a result out of `executions` when the last of the steps, its delivery, is done. */
-  async #clearUp(key: string, steps: readonly Promise<boolean>[]): Promise<void> {
-    const done = await Promise.all(steps)
-    if (done.at(-1) === true) await this.#takeOut(key)
+  /** Takes a result out of `executions` when it is delivered. */
+  async #clearUp(key: string, laid: Promise<Laid>, delivered: Promise<boolean>): Promise<void> {
+    const [place, done] = await Promise.all([laid, delivered])
+    if (done) await this.#takeOut(key, place)
   }
 
   #keyOf(letter: Pick<Letter, 'tenant' | 'action_id'>): string {
     return `${letter.tenant}.${storedKey(this.#deps.sha256, letter.action_id)}`
   }
 
-  async #layDown(key: string, bytes: Uint8Array): Promise<boolean> {
+  async #layDown(key: string, bytes: Uint8Array): Promise<Laid> {
     try {
-      await this.#deps.executions.create(key, bytes)
-      return true
+      const created = await this.#deps.executions.create(key, bytes)
+      return created.ok ? created.revision : 'before'
     } catch (error) {
       if (!(error instanceof BusFault)) throw error
       this.#deps.logger.warn('result_not_laid_down', { code: error.code })
-      return false
+      return 'nowhere'
     }
   }
 
-  async #takeOut(key: string): Promise<void> {
-    const record = await this.#deps.executions.get(key)
-    if (record !== undefined) await this.#deps.executions.remove(key, record.revision)
+  async #takeOut(key: string, place: Laid): Promise<void> {
+    const { executions } = this.#deps
+    if (typeof place === 'number' && (await executions.remove(key, place)).ok) return
+    const record = await executions.get(key)
+    if (record !== undefined) await executions.remove(key, record.revision)
   }
 
   /** False when this process stops before the stream had it. */

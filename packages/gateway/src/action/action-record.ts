@@ -5,6 +5,7 @@ import {
   type AuthLevel,
   actionIdField,
   approvalEvidencesShape,
+  arrayShape,
   canonicalize,
   countField,
   type DecisionRecord,
@@ -28,9 +29,11 @@ import {
   onBehalfOfShape,
   oneOfShape,
   operationShape,
+  type Profile,
   type Proposal,
   parseJson,
   principalShape,
+  profileField,
   type Result,
   readShape,
   refuse,
@@ -61,6 +64,7 @@ export interface ActionResult {
 export interface ToolSummary {
   readonly contract_hash: Hash
   readonly operation: Operation
+  readonly credential_ref: string
   /** As `250.00 EUR`; null where there is none or it could not be read. */
   readonly amount: string | null
 }
@@ -80,10 +84,22 @@ export interface ActionRecord {
   readonly evidence: readonly ApprovalEvidence[]
   /** The compact token of the last grant. */
   readonly grant: string | null
+  /** Every profile that was given a grant: nobody else's result counts. */
+  readonly granted_to: readonly Profile[]
   readonly result: ActionResult | null
 }
 
-const TEXT_MAX_CHARS = 262_144
+/** Profiles that one action was granted to: more than one only when its tool moved meanwhile. */
+const PROFILES_MAX = 16
+
+/**
+ * Arguments are stored as a value, not as a text inside a text, which could double them. Their JCS
+ * text is one with the value, so what is read back is what was hashed.
+ */
+const jcsTextShape: Shape<string> = {
+  description: jsonShape().description,
+  read: (value) => ok(canonicalize(value)),
+}
 
 const proposalShape: Shape<Proposal> = objectShape({
   action_id: actionIdField,
@@ -95,7 +111,7 @@ const proposalShape: Shape<Proposal> = objectShape({
   auth_level: oneOfShape<AuthLevel>(1, 2, 3, 4, 5),
   on_behalf_of: onBehalfOfShape,
   tool_id: nameField,
-  arguments: stringShape({ max: TEXT_MAX_CHARS, characters: 'any' }),
+  arguments: jcsTextShape,
   input_hash: hashField,
   client_key: nullableShape(stringShape({ min: 1, max: 200, characters: 'token' })),
   received_at: msField,
@@ -107,6 +123,7 @@ const actionRecordShape: Shape<ActionRecord> = objectShape({
   tool: objectShape({
     contract_hash: hashField,
     operation: operationShape,
+    credential_ref: nameField,
     amount: nullableShape(stringShape({ max: 40 })),
   }),
   state: actionStateShape,
@@ -114,6 +131,7 @@ const actionRecordShape: Shape<ActionRecord> = objectShape({
   decision_event: nullableShape(objectShape({ seq: countField, event_id: nameField })),
   evidence: approvalEvidencesShape,
   grant: nullableShape(stringShape({ min: 1, max: 8_192, characters: 'token' })),
+  granted_to: arrayShape(profileField, { max: PROFILES_MAX }),
   result: nullableShape(
     objectShape({
       outcome: oneOfShape<Outcome>('succeeded', 'failed', 'refused', 'unknown_outcome'),
@@ -126,20 +144,51 @@ const actionRecordShape: Shape<ActionRecord> = objectShape({
 })
 
 const RECORD_MAX_BYTES = 1_048_576
-/** The output stands two levels down. */
+/** Arguments and output stand two levels down. */
 const RECORD_MAX_DEPTH = JSON_MAX_DEPTH + 2
 
 function recordJson(record: ActionRecord): JsonObject {
   return {
     v: record.v,
-    proposal: { ...record.proposal, principal: { ...record.proposal.principal } },
+    proposal: {
+      ...record.proposal,
+      principal: { ...record.proposal.principal },
+      arguments: argumentsOf(record.proposal),
+    },
     tool: { ...record.tool },
     state: actionStateJson(record.state),
     decision: decisionJson(record.decision),
     decision_event: record.decision_event === null ? null : { ...record.decision_event },
     evidence: record.evidence.map(evidenceJson),
     grant: record.grant,
+    granted_to: [...record.granted_to],
     result: record.result === null ? null : { ...record.result },
+  }
+}
+
+/** The arguments as the value that they were parsed to. */
+export function argumentsOf(proposal: Proposal): Json {
+  const args = parseJson(proposal.arguments)
+  if (!args.ok) throw new TypeError('a proposal whose arguments were not parsed')
+  return args.value
+}
+
+/** An action of which nothing but its decision is known yet. */
+export function newRecord(
+  proposal: Proposal,
+  decision: DecisionRecord,
+  tool: ToolSummary,
+): Omit<ActionRecord, 'state'> {
+  return {
+    v: 1,
+    proposal,
+    tool,
+    decision,
+    decision_event: null,
+    evidence: [],
+    grant: null,
+    granted_to: [],
+    result: null,
   }
 }
 

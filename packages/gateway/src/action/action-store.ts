@@ -16,8 +16,13 @@ import {
   type TenantId,
   utf8Encode,
 } from '@trustgw/protocol'
-import type { RecordStore } from '@trustgw/runtime'
-import { type ActionRecord, readActionRecord, writeActionRecord } from './action-record.ts'
+import { RECORD_VALUE_MAX_BYTES, type RecordStore } from '@trustgw/runtime'
+import {
+  type ActionRecord,
+  actionIdOf,
+  readActionRecord,
+  writeActionRecord,
+} from './action-record.ts'
 
 /** An action and the revision by which it is replaced. */
 export interface StoredAction {
@@ -33,6 +38,18 @@ export class StoredActionFault extends Error {
     this.name = 'StoredActionFault'
   }
 }
+
+/** An action that is too long to be stored; what was stored before stays. */
+export class ActionTooLargeFault extends Error {
+  readonly code = 'action_too_large'
+  constructor(id: string) {
+    super(`action ${id} is too long to be stored`)
+    this.name = 'ActionTooLargeFault'
+  }
+}
+
+/** Open entries whose revision is remembered; those of others are read before they are removed. */
+const ENTRIES_NOTED_MAX = 4_096
 
 /** What an index entry points at. */
 export interface Reference {
@@ -52,6 +69,8 @@ export class ActionStore {
   readonly #actions: RecordStore
   readonly #open: RecordStore
   readonly #sha256: Sha256
+  /** By which revision the open entries made here can be removed without being read. */
+  readonly #entries = new Map<ActionId, number>()
 
   constructor(
     stores: { readonly actions: RecordStore; readonly open: RecordStore },
@@ -71,26 +90,34 @@ export class ActionStore {
     return { record: read.value, revision: stored.revision }
   }
 
-  /** The open entry first: a crash between the two leaves an entry that points nowhere, which is dropped. */
+  /**
+   * Undefined when there is such an action already. The open entry is sent first: a crash between
+   * the two leaves an entry that points nowhere, which is dropped.
+   */
   async create(record: ActionRecord): Promise<StoredAction | undefined> {
     const { tenant, action_id } = record.proposal
-    const [, created] = await Promise.all([
+    const value = bytesOf(record)
+    const [entry, created] = await Promise.all([
       this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id)),
-      this.#actions.create(this.#actionKey(tenant, action_id), writeActionRecord(record)),
+      this.#actions.create(this.#actionKey(tenant, action_id), value),
     ])
+    if (entry.ok) this.#note(action_id, entry.revision)
     return created.ok ? { record, revision: created.revision } : undefined
   }
 
-  /** Undefined when another process changed it first: load again. */
+  /** Undefined when another process changed it first: load again. `ActionTooLargeFault`. */
   async replace(stored: StoredAction, record: ActionRecord): Promise<StoredAction | undefined> {
     const { tenant, action_id } = record.proposal
     const key = this.#actionKey(tenant, action_id)
-    const replaced = await this.#actions.replace(key, writeActionRecord(record), stored.revision)
+    const replaced = await this.#actions.replace(key, bytesOf(record), stored.revision)
     return replaced.ok ? { record, revision: replaced.revision } : undefined
   }
 
   async close(tenant: TenantId, id: ActionId): Promise<void> {
     const key = this.#openKey(tenant, id)
+    const noted = this.#entries.get(id)
+    this.#entries.delete(id)
+    if (noted !== undefined && (await this.#open.remove(key, noted)).ok) return
     const entry = await this.#open.get(key)
     if (entry !== undefined) await this.#open.remove(key, entry.revision)
   }
@@ -135,6 +162,13 @@ export class ActionStore {
     return written.ok
   }
 
+  #note(id: ActionId, revision: number): void {
+    this.#entries.set(id, revision)
+    if (this.#entries.size <= ENTRIES_NOTED_MAX) return
+    const oldest = this.#entries.keys().next()
+    if (oldest.done !== true) this.#entries.delete(oldest.value)
+  }
+
   #actionKey(tenant: TenantId, id: ActionId): string {
     return `${tenant}.${storedKey(this.#sha256, 'a', id)}`
   }
@@ -142,4 +176,10 @@ export class ActionStore {
   #openKey(tenant: TenantId, id: ActionId): string {
     return `${tenant}.${storedKey(this.#sha256, id)}`
   }
+}
+
+function bytesOf(record: ActionRecord): Uint8Array {
+  const bytes = writeActionRecord(record)
+  if (bytes.length > RECORD_VALUE_MAX_BYTES) throw new ActionTooLargeFault(actionIdOf(record))
+  return bytes
 }

@@ -1,5 +1,11 @@
 import type { ActionState, ActionEffect as Effect } from '@trustgw/core'
-import { type DecisionRecord, decisionHash, type Proposal, type Sha256, type TenantId } from '@trustgw/protocol'
+import {
+  type DecisionRecord,
+  decisionHash,
+  type Proposal,
+  type Sha256,
+  type TenantId,
+} from '@trustgw/protocol'
 import type { AuditWriter } from '@trustgw/runtime'
 import type { ActionRecord, DecisionEvent } from './action-record.ts'
 
@@ -86,8 +92,38 @@ function actorOf({ type, detail }: Entry): { kind: 'human' | 'agent' | 'system';
     : { kind: 'system', id: 'gateway' }
 }
 
+type Open = ActionState & {
+  readonly kind:
+    | 'proposed'
+    | 'preparing'
+    | 'scheduled'
+    | 'pending_approval'
+    | 'authorized'
+    | 'dispatched'
+    | 'executing'
+}
+type Ended = Exclude<ActionState, Open>
+
+const OPEN: ReadonlySet<string> = new Set<Open['kind']>([
+  'proposed',
+  'preparing',
+  'scheduled',
+  'pending_approval',
+  'authorized',
+  'dispatched',
+  'executing',
+])
+
 /** The event that leads into a state, as far as the state still tells. */
 function entryInto(state: ActionState): Entry | undefined {
+  return isOpen(state) ? stageOf(state) : endOf(state)
+}
+
+function isOpen(state: ActionState): state is Open {
+  return OPEN.has(state.kind)
+}
+
+function stageOf(state: Open): Entry | undefined {
   switch (state.kind) {
     case 'proposed':
     case 'preparing':
@@ -101,6 +137,11 @@ function entryInto(state: ActionState): Entry | undefined {
       return { type: 'grant_issued', detail: { jti: state.jti } }
     case 'executing':
       return { type: 'claimed', detail: { jti: state.jti } }
+  }
+}
+
+function endOf(state: Ended): Entry {
+  switch (state.kind) {
     case 'unknown_outcome':
     case 'needs_human':
     case 'refused':
@@ -116,10 +157,10 @@ function entryInto(state: ActionState): Entry | undefined {
       }
     case 'succeeded':
     case 'failed':
-      return { type: state.kind, detail: ended(state) }
+      return { type: state.kind, detail: resultOf(state) }
     case 'reconciled_succeeded':
     case 'reconciled_failed':
-      return { type: 'reconciled', detail: { ...ended(state), by: state.by } }
+      return { type: 'reconciled', detail: { ...resultOf(state), by: state.by } }
   }
 }
 
@@ -129,7 +170,7 @@ function released(state: ActionState & { readonly kind: 'authorized' }): Entry |
   return { type: 'approved', detail: { approver: last.approver, evidence: last.ref } }
 }
 
-function ended(state: {
+function resultOf(state: {
   readonly jti: string
   readonly result: { readonly result_hash: string }
 }): { readonly jti: string; readonly result_hash: string } {

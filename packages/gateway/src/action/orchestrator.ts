@@ -1,19 +1,11 @@
-import {
-  type ActionEvent,
-  type ActionState,
-  type ActionEffect as Effect,
-  initialState,
-  isFinal,
-  step,
-} from '@trustgw/core'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ApprovalDecision,
   type ApprovalDecisionAnswer,
   type DecisionRecord,
   type ExecutionResult,
-  evidenceHash,
-  grantHash,
   type JwsExpectation,
   type Proposal,
   type Sha256,
@@ -21,21 +13,24 @@ import {
 } from '@trustgw/protocol'
 import type { AuditWriter, Clock, Logger } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
-import { judgeApproval } from '../approvals/judge-decision.ts'
-import { evaluationOf, type PolicyInForce } from '../decide/evaluator.ts'
+import { type Heard, heardBefore, verdictPlan } from '../approvals/verdict.ts'
+import type { PolicyInForce } from '../decide/evaluator.ts'
 import type { GrantIssuer } from '../grant/grant-issuer.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
-import { resultEvent } from '../results/result-event.ts'
-import type { ActionRecord } from './action-record.ts'
+import { resultBelongs, resultPlan } from '../results/result-plan.ts'
+import { type ActionRecord, newRecord } from './action-record.ts'
 import { type ActionStore, ActionTooLargeFault, type StoredAction } from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
+import { News } from './news.ts'
+import { opening } from './opening.ts'
 import type { Outbound } from './outbound.ts'
-import type { Planned } from './planned.ts'
+import type { Planned, Work } from './planned.ts'
 import { Review } from './review.ts'
+import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
 /** Steps that one event may lead to before it is taken as a defect. */
@@ -64,7 +59,10 @@ export class Orchestrator {
   readonly #deps: OrchestratorDeps
   readonly #locks = new Locks()
   readonly #known = new KnownActions()
+  /** Perhaps stored, and its proposer was told that it was not. */
+  readonly #unwanted = new Set<ActionId>()
   readonly #waiters: Waiters
+  readonly #news: News
   readonly #trail: AuditTrail
   readonly #review: Review
   readonly #dispatcher: Dispatcher
@@ -74,6 +72,7 @@ export class Orchestrator {
     const { clock, log } = deps
     this.#deps = deps
     this.#waiters = new Waiters(clock)
+    this.#news = new News((stored) => deps.outbound.tell(stored), clock)
     this.#trail = new AuditTrail(deps.audit, deps.sha256)
     this.#review = new Review({ ...deps, trail: this.#trail })
     this.#care = new Caretaker({
@@ -101,8 +100,13 @@ export class Orchestrator {
         const id = read(text)
         if (id === undefined) continue
         count += 1
-        await this.#lookAt(tenant, id)
-        this.#care.background(this.#takeUp(tenant, id), tenant, id)
+        const seen = this.#lookAt(tenant, id)
+        this.#care.background(
+          seen.then(() => this.#takeUp(tenant, id)),
+          tenant,
+          id,
+        )
+        await seen.catch(() => undefined)
       }
     }
     return count
@@ -115,9 +119,8 @@ export class Orchestrator {
 
   /** The action as it is stored. Its end is final, so that is remembered. */
   async current(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
-    const known = this.#known.get(id)
-    const ended = known !== undefined && isFinal(known.record.state)
-    if (ended && known.record.proposal.tenant === tenant) return known
+    const known = this.#recall(tenant, id)
+    if (known !== undefined && isFinal(known.record.state)) return known
     return this.#deps.store.load(tenant, id)
   }
 
@@ -162,34 +165,18 @@ export class Orchestrator {
     tool: ActionRecord['tool'],
   ): Promise<StoredAction | undefined> {
     const { tenant, action_id: id } = proposal
-    const now = this.#deps.clock.now()
     const [, decision_event] = await Promise.all([
       this.#trail.proposed(proposal),
       this.#trail.decided(proposal, decision),
     ])
-    const first = step(
-      initialState(now),
-      { kind: 'evaluated', decision: evaluationOf(decision) },
-      now,
-    )
-    const record: ActionRecord = {
-      v: 1,
-      proposal,
-      tool,
-      state: first.state,
-      decision,
-      decision_event,
-      evidence: [],
-      grant: null,
-      granted_to: [],
-      result: null,
-    }
+    const decided = { ...newRecord(proposal, decision, tool), decision_event }
+    const { record, effects } = opening(decided, { ...this.#deps, review: this.#review })
     return this.#locks.run(id, async () => {
       const created = await this.#create(record)
       if (created === undefined) return undefined
       this.#remember(created)
       try {
-        return await this.#settle(created, { effects: first.effects })
+        return await this.#settle(created, { effects, fresh: true })
       } catch (error) {
         this.#deps.log.warn('action_stalled', { action: id, error: String(error) })
         this.#care.later(tenant, id)
@@ -204,87 +191,54 @@ export class Orchestrator {
 
   /** One person's verdict, from the host. Accepted means stored. */
   async decided(decision: ApprovalDecision): Promise<ApprovalDecisionAnswer> {
+    const { sha256 } = this.#deps
     const { tenant, action_id: id } = decision
     const before = await this.#deps.store.load(tenant, id)
     if (before === undefined) return { status: 'refused', code: 'unknown_action' }
-    if (this.#heardBefore(before.record, decision))
+    if (heardBefore(before.record, decision, sha256))
       return { status: 'accepted', state: before.record.state.kind }
-    // A void approval is one that was counted and led to a fresh decision.
-    const verdict = { refusal: 'not_pending', counted: false }
-    const after = await this.#drive(tenant, id, this.#verdict(decision, verdict))
-    if (after !== undefined && this.#heardBefore(after.record, decision))
+    const heard: Heard = { refusal: 'not_pending', counted: false }
+    const after = await this.#drive(tenant, id, verdictPlan(decision, heard, this.#deps))
+    if (after !== undefined && heardBefore(after.record, decision, sha256))
       return { status: 'accepted', state: after.record.state.kind }
-    return { status: 'refused', code: verdict.counted ? 'decision_changed' : verdict.refusal }
+    // Counted and not there any more: something had changed, and the approval is void.
+    return { status: 'refused', code: heard.counted ? 'decision_changed' : heard.refusal }
   }
 
   /** A result whose signature and profile were checked. Stored when this resolves. */
   async resulted(result: ExecutionResult): Promise<void> {
     const { tenant_id: tenant, action_id: id } = result
-    const stored = await this.#deps.store.load(tenant, id)
-    if (stored === undefined || !this.#belongs(stored.record, result)) {
+    const fits = (record: ActionRecord): boolean => resultBelongs(record, result, this.#deps.sha256)
+    const known = this.#recall(tenant, id)
+    // What this process saw may be old: only what is stored refuses a result.
+    const seen = known !== undefined && fits(known.record)
+    const stored = seen ? known : await this.#deps.store.load(tenant, id)
+    if (stored === undefined || !fits(stored.record)) {
       this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
       return
     }
     try {
-      await this.#drive(tenant, id, resultPlan(result, true))
+      await this.#drive(tenant, id, { ...resultPlan(result, true), fits })
     } catch (error) {
       if (!(error instanceof ActionTooLargeFault)) throw error
-      await this.#drive(tenant, id, resultPlan(result, false))
+      await this.#drive(tenant, id, { ...resultPlan(result, false), fits })
     }
   }
 
-  #verdict(
-    decision: ApprovalDecision,
-    said: { refusal: string; counted: boolean },
-  ): Planned {
-    const { approver, evidence, reason } = decision
-    if (decision.verdict === 'deny')
-      return { event: { kind: 'approval_denied', by: approver, reason } }
-    const tier = evidence?.kind === 'passkey' ? 2 : 1
-    const ref = evidence === null ? '' : evidenceHash(this.#deps.sha256, evidence)
-    return {
-      event: { kind: 'approval_granted', evidence: { ref, approver, tier } },
-      // Judged against what is stored when it is counted, not when it came.
-      fits: (record) => {
-        const refusal = judgeApproval(record, decision, this.#deps)
-        said.refusal = refusal ?? said.refusal
-        return refusal === undefined
-      },
-      change: (before, next) => {
-        const counted = 'evidence' in next && next.evidence.some((given) => given.ref === ref)
-        if (!counted || evidence === null) return before
-        said.counted = true
-        return { ...before, evidence: [...before.evidence, evidence] }
-      },
-    }
+  /** What this process last saw of an action; another one may have changed it since. */
+  #recall(tenant: TenantId, id: ActionId): StoredAction | undefined {
+    const known = this.#known.get(id)
+    return known?.record.proposal.tenant === tenant ? known : undefined
   }
 
-  /** A repeat of a decision that is stored already gets the same answer. */
-  #heardBefore({ state, evidence }: ActionRecord, decision: ApprovalDecision): boolean {
-    if (decision.verdict === 'deny')
-      return state.kind === 'denied' && state.by === decision.approver
-    if (decision.evidence === null) return false
-    const { sha256 } = this.#deps
-    const ref = evidenceHash(sha256, decision.evidence)
-    return evidence.some((given) => evidenceHash(sha256, given) === ref)
-  }
-
-  /** The signer is one that was granted to (spec/protocol.md §3), for this input and this grant. */
-  #belongs(record: ActionRecord, result: ExecutionResult): boolean {
-    const { state, proposal, grant, granted_to } = record
-    if (proposal.input_hash !== result.input_hash) return false
-    if (!granted_to.includes(result.profile)) return false
-    if (grant !== null && grantHash(this.#deps.sha256, grant) === result.grant_hash) return true
-    // An earlier grant of the same action, claimed late: the state knows every id it gave out.
-    return 'issued' in state && state.issued.includes(result.jti)
-  }
-
+  /** Gives an event to what this process last saw; compare-and-swap finds out what is newer. */
   #drive(tenant: TenantId, id: ActionId, planned: Planned): Promise<StoredAction | undefined> {
     return this.#locks.run(id, async () => {
-      const stored = await this.#lookAt(tenant, id)
+      const known = this.#recall(tenant, id)
+      const stored = known ?? (await this.#lookAt(tenant, id))
       if (stored === undefined) return undefined
       try {
-        return await this.#settle(stored, { queue: [planned] })
+        return await this.#settle(stored, { queue: [planned], fresh: known === undefined })
       } catch (error) {
         this.#care.later(tenant, id)
         throw error
@@ -293,71 +247,44 @@ export class Orchestrator {
   }
 
   /** Brings an action to rest: what is planned, and what follows from it. */
-  async #settle(
-    start: StoredAction,
-    work: { readonly queue?: readonly Planned[]; readonly effects?: readonly Effect[] },
-  ): Promise<StoredAction> {
+  async #settle(start: StoredAction, work: Work): Promise<StoredAction> {
+    const { tenant, action_id: id } = start.record.proposal
     let stored = start
+    let { fresh } = work
+    // Whether the state that it rests in was stored here, so that its effects were carried out here.
+    let own = work.effects !== undefined
     const queue = [...(work.queue ?? []), ...(await this.#effects(work.effects ?? [], stored))]
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       const planned = queue.shift()
-      if (planned === undefined) return this.#rest(start, stored)
-      if (planned.fits?.(stored.record) === false) continue
-      const { state, effects } = this.#step(stored.record.state, planned.event)
-      if (state !== stored.record.state) {
-        const record = { ...(planned.change?.(stored.record, state) ?? stored.record), state }
-        const replaced = await this.#deps.store.replace(stored, record)
-        if (replaced === undefined) {
-          // Somebody else was faster: look again, and give the event to what is there now.
-          stored = await this.#reload(stored)
-          queue.unshift(planned)
-          continue
-        }
+      if (planned === undefined) {
+        if (own && isFinal(stored.record.state)) this.#close(tenant, id)
+        return stored
+      }
+      const { record, effects } = takePlanned(stored.record, planned, this.#deps)
+      const changed = record !== stored.record
+      const replaced = changed ? await this.#deps.store.replace(stored, record) : undefined
+      if (replaced !== undefined) {
         stored = replaced
+        fresh = true
+        own = true
         this.#remember(stored)
+      } else if (changed || !fresh) {
+        // Somebody else was faster, or may have been: the event is given to what is stored now.
+        stored = await this.#reload(stored)
+        fresh = true
+        own = false
+        queue.unshift(planned)
+        continue
       }
       queue.push(...(await this.#effects(effects, stored)))
     }
-    throw new Error(`action ${stored.record.proposal.action_id} does not come to rest`)
-  }
-
-  /** An action is closed only when its end is on record, so that a crash before that is noticed. */
-  #rest(start: StoredAction, stored: StoredAction): StoredAction {
-    const { tenant, action_id: id } = stored.record.proposal
-    if (isFinal(stored.record.state) && (stored !== start || !isFinal(start.record.state)))
-      this.#close(tenant, id)
-    return stored
-  }
-
-  /** One step, together with the steps that it asks for itself: they are stored as one. */
-  #step(
-    state: ActionState,
-    event: ActionEvent,
-  ): { state: ActionState; effects: readonly Effect[] } {
-    const now = this.#deps.clock.now()
-    const effects: Effect[] = []
-    let current = state
-    let next: ActionEvent | undefined = event
-    for (let turn = 0; next !== undefined && turn < TURNS_MAX; turn += 1) {
-      const taken = step(current, next, now)
-      if (taken.ignored !== null)
-        this.#deps.log.debug('event_ignored', {
-          event: next.kind,
-          state: current.kind,
-          why: taken.ignored,
-        })
-      current = taken.state
-      next = undefined
-      for (const effect of taken.effects) {
-        if (effect.kind === 'feed') next = effect.event
-        else effects.push(effect)
-      }
-    }
-    return { state: current, effects }
+    throw new Error(`action ${id} does not come to rest`)
   }
 
   async #effects(effects: readonly Effect[], stored: StoredAction): Promise<readonly Planned[]> {
     const planned: Planned[] = []
+    // Whoever waits for the end has it before the work that it leaves.
+    if (isFinal(stored.record.state)) await nextTurn()
     for (const effect of effects) {
       const next = await this.#carryOut(effect, stored)
       if (next !== undefined) planned.push(next)
@@ -421,15 +348,10 @@ export class Orchestrator {
     } catch (error) {
       // It may be stored all the same, and the proposer is told that nothing was accepted: with a
       // key the repeat finds the action, without one nothing may come of it.
-      if (client_key === null) this.#care.background(this.#withdraw(tenant, id), tenant, id)
-      else this.#care.later(tenant, id)
+      if (client_key === null) this.#unwanted.add(id)
+      this.#care.later(tenant, id)
       throw error
     }
-  }
-
-  async #withdraw(tenant: TenantId, id: ActionId): Promise<void> {
-    const found = await this.cancel(tenant, id, 'gateway')
-    if (found === undefined) await this.#deps.store.close(tenant, id)
   }
 
   async #takeUp(tenant: TenantId, id: ActionId): Promise<void> {
@@ -441,7 +363,9 @@ export class Orchestrator {
     }
     await this.#trail.again(stored.record)
     if (isFinal(stored.record.state)) this.#close(tenant, id)
+    else if (this.#unwanted.has(id)) await this.cancel(tenant, id, 'gateway')
     else await this.#drive(tenant, id, { event: { kind: 'recovered' } })
+    this.#unwanted.delete(id)
   }
 
   async #reload(stored: StoredAction): Promise<StoredAction> {
@@ -464,31 +388,13 @@ export class Orchestrator {
     if (!this.#known.note(stored)) return
     const { tenant, action_id: id } = stored.record.proposal
     this.#care.alarm(stored)
-    this.#care.background(this.#deps.outbound.tell(stored), tenant, id)
     this.#waiters.changed(id, stored)
+    this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
+  /** Only when its end is on record and told, so that a crash before that is noticed. */
   #close(tenant: TenantId, id: ActionId): void {
-    this.#care.background(this.#deps.store.close(tenant, id), tenant, id)
+    const closed = this.#news.told(id).then(() => this.#deps.store.close(tenant, id))
+    this.#care.background(closed, tenant, id)
   }
 }
-
-/** The event of a result, and what of it the proposer may read; without the output if that is too long. */
-function resultPlan(result: ExecutionResult, whole: boolean): Planned {
-  const { outcome, result_hash, provider_reference } = result
-  return {
-    event: resultEvent(result),
-    change: (before) => ({
-      ...before,
-      result: {
-        outcome,
-        reason: result.reason,
-        output: whole ? result.output : LEFT_OUT,
-        result_hash,
-        provider_reference,
-      },
-    }),
-  }
-}
-
-const LEFT_OUT = '[left out: the output is too long to be kept beside the arguments]'

@@ -37,6 +37,8 @@ export type InvokeOutcome =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'later' }
 
+const TOO_LARGE: InvokeOutcome = { kind: 'refused', reason: 'granted_action_too_large' }
+
 export interface OutboundDeps {
   readonly bus: Bus
   readonly ui: StoredPublisher
@@ -67,8 +69,7 @@ export class Outbound {
       approvals: evidence,
     })
     const data = utf8Encode(canonicalize(action))
-    if (data.length > GRANTED_ACTION_MAX_BYTES)
-      return { kind: 'refused', reason: 'granted_action_too_large' }
+    if (data.length > GRANTED_ACTION_MAX_BYTES) return TOO_LARGE
     const to = subject('exec_invoke', { tenant: proposal.tenant, profile: tool.contract.profile })
     try {
       const answer = await this.#deps.bus.request(to, data, { timeoutMs: INVOKE_TIMEOUT_MS })
@@ -76,6 +77,8 @@ export class Outbound {
     } catch (error) {
       if (!(error instanceof BusFault)) throw error
       this.#deps.log.warn('invoke_failed', { action: proposal.action_id, code: error.code })
+      // Sent again it would be as large.
+      if (error.code === 'bus_too_large') return TOO_LARGE
       return { kind: 'later' }
     }
   }
@@ -113,7 +116,7 @@ export class Outbound {
           return
         }
       } catch (error) {
-        if (!(error instanceof BusFault)) throw error
+        if (!(error instanceof BusFault) || error.code === 'bus_too_large') throw error
       }
       await this.#deps.clock.sleep(REQUEST_RETRY_MS)
     }

@@ -1,4 +1,4 @@
-import type { ActionEvent, ActionState } from '@trustgw/core'
+import type { ActionEvent, ActionState, ActionEffect as Effect } from '@trustgw/core'
 import type { ActionRecord } from './action-record.ts'
 
 /** An event that is to be given to an action's state, and what goes with it. */
@@ -8,4 +8,13 @@ export interface Planned {
   readonly fits?: (record: ActionRecord) => boolean
   /** What of the record changes together with the state, if the event changes it. */
   readonly change?: (record: ActionRecord, next: ActionState) => ActionRecord
+}
+
+/** What brings an action to rest. */
+export interface Work {
+  readonly queue?: readonly Planned[]
+  /** What is to be done about a state that was stored just now. */
+  readonly effects?: readonly Effect[]
+  /** Whether the action was read or stored just now; else it is what this process last saw. */
+  readonly fresh: boolean
 }

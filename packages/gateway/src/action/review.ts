@@ -1,10 +1,10 @@
-import { type DecisionRecord, type Json, type Proposal, parseJson } from '@trustgw/protocol'
+import type { DecisionRecord, Json, Proposal } from '@trustgw/protocol'
 import type { Clock } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { evaluate, evaluationOf, type PolicyInForce } from '../decide/evaluator.ts'
 import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
-import type { ActionRecord } from './action-record.ts'
+import { type ActionRecord, argumentsOf } from './action-record.ts'
 import type { AuditTrail } from './audit-trail.ts'
 import type { Planned } from './planned.ts'
 import { toolSummary } from './tool-summary.ts'
@@ -76,8 +76,7 @@ export class Review {
     if (changed !== undefined || tool === undefined)
       return { event: { kind: 'changed', reason: changed ?? 'tool_gone' }, fits }
     const authorization = authorize(record, tool)
-    if (!authorization.ok)
-      return { event: { kind: 'changed', reason: authorization.reason }, fits }
+    if (!authorization.ok) return { event: { kind: 'changed', reason: authorization.reason }, fits }
     const { token, claims, expires_at } = this.#deps.issuer.issue(authorization.value)
     return {
       event: { kind: 'grant_issued', jti: claims.jti, exp: expires_at },
@@ -112,10 +111,4 @@ export class Review {
       ? undefined
       : 'decision_changed'
   }
-}
-
-function argumentsOf(proposal: Proposal): Json {
-  const args = parseJson(proposal.arguments)
-  if (!args.ok) throw new TypeError('a proposal whose arguments were not parsed')
-  return args.value
 }

@@ -1,5 +1,5 @@
-import { isFinal } from '@trustgw/core'
-import type { ActionEvent, ActionView } from '@trustgw/protocol'
+import { isFinal, type StateKind } from '@trustgw/core'
+import type { ActionEvent, ActionView, DecisionRecord } from '@trustgw/protocol'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
 
@@ -22,19 +22,29 @@ export function actionView(record: ActionRecord, joined: boolean): ActionView {
   }
 }
 
-function safeReason(record: ActionRecord): string | null {
-  const { state, decision, result } = record
-  if (state.kind === 'denied')
-    return state.by === null ? decision.reason : `An approver said no: ${state.reason}`
+const UNSEEN =
+  'The tool was started and nobody saw its end; a person has to find out. Do not repeat the call.'
+const VOID = 'Something it was allowed under has changed since; it may not run any more.'
+const REASONS: { readonly [S in StateKind]?: string } = {
+  refused: 'The executor refused to run it.',
+  expired: 'Its time ran out before it was released.',
+  unknown_outcome: UNSEEN,
+  needs_human: UNSEEN,
+}
+
+function safeReason({ state, decision, result }: ActionRecord): string | null {
+  if (state.kind === 'denied') {
+    if (state.by !== null) return `An approver said no: ${state.reason}`
+    return forbids(decision) ? decision.reason : VOID
+  }
   if (state.kind === 'pending_approval') return decision.reason
-  if (state.kind === 'refused') return 'The executor refused to run it.'
-  if (state.kind === 'expired') return 'Its time ran out before it was released.'
   if (state.kind === 'failed' || state.kind === 'reconciled_failed')
     return result?.reason ?? 'The tool failed.'
-  if (state.kind === 'unknown_outcome' || state.kind === 'needs_human') {
-    return 'The tool was started and nobody saw its end; a person has to find out. Do not repeat the call.'
-  }
-  return null
+  return REASONS[state.kind] ?? null
+}
+
+function forbids({ effect }: DecisionRecord): boolean {
+  return effect === 'deny' || effect === 'require_proof'
 }
 
 /** What portals are told of a change. */

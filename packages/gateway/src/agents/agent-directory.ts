@@ -13,7 +13,8 @@ import {
   type TenantId,
   verifyJws,
 } from '@trustgw/protocol'
-import type { Logger, RecordStore, Requester } from '@trustgw/runtime'
+import type { Clock, Logger, RecordStore, Requester } from '@trustgw/runtime'
+import { LiveCopy } from '../registry/live-copy.ts'
 import { type Caller, mintCaller } from './caller.ts'
 
 export interface AgentDirectoryDeps {
@@ -23,6 +24,7 @@ export interface AgentDirectoryDeps {
   readonly accountOf: ReadonlyMap<TenantId, string>
   readonly operatorKeyFor: JwsExpectation['keyFor']
   readonly sha256: Sha256
+  readonly clock: Clock
   readonly log: Logger
 }
 
@@ -34,24 +36,26 @@ export class AgentDirectory {
   readonly #deps: AgentDirectoryDeps
   #records = new Map<string, AgentRecord>()
   #byNkey = new Map<string, AgentRecord>()
-  #watch: { stop(): Promise<void> } | undefined
+  readonly #live: LiveCopy
 
   constructor(deps: AgentDirectoryDeps) {
     this.#deps = deps
-  }
-
-  async start(): Promise<void> {
-    this.#watch = this.#deps.agents.watch((change) => {
-      const refresh = change.kind === 'changed' ? this.#reload(change.key) : this.#reloadAll()
-      refresh.catch((error: unknown) =>
-        this.#deps.log.error('agents_reload_failed', { error: String(error) }),
-      )
+    this.#live = new LiveCopy({
+      store: deps.agents,
+      clock: deps.clock,
+      log: deps.log,
+      name: 'agents',
+      reload: (key) => this.#reload(key),
+      reloadAll: () => this.#reloadAll(),
     })
-    await this.#reloadAll()
   }
 
-  async stop(): Promise<void> {
-    await this.#watch?.stop()
+  start(): Promise<void> {
+    return this.#live.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#live.stop()
   }
 
   /** The caller of an API key; undefined for anything else, without saying why. */
@@ -131,7 +135,8 @@ export class AgentDirectory {
       keyFor: this.#deps.operatorKeyFor,
     })
     const read = verified.ok ? readShape(agentRecordShape, verified.value.payload) : verified
-    if (!read.ok || `${read.value.tenant}.${read.value.key_id}` !== key) {
+    const served = read.ok && this.#deps.tenants.includes(read.value.tenant)
+    if (!read.ok || !served || `${read.value.tenant}.${read.value.key_id}` !== key) {
       this.#deps.log.warn('agent_record_refused', {
         key,
         reason: read.ok ? 'wrong_key' : read.reason,

@@ -22,6 +22,7 @@ export type DecisionRefusal =
   | 'not_pending'
   | 'evidence_missing'
   | 'evidence_kind'
+  | 'approved_already'
   | 'approver_mismatch'
   | 'initiator_cannot_approve'
   | 'role_missing'
@@ -39,7 +40,6 @@ export function judgeApproval(
   deps: {
     readonly sha256: Sha256
     readonly hostKeyFor: JwsExpectation['keyFor']
-    readonly credential_ref: string
   },
 ): DecisionRefusal | undefined {
   const { state } = record
@@ -47,21 +47,32 @@ export function judgeApproval(
   if (state.kind !== 'pending_approval') return 'not_pending'
   if (evidence === null) return 'evidence_missing'
   if (evidence.approver !== decision.approver) return 'approver_mismatch'
-  if (evidence.approver === state.need.initiator) return 'initiator_cannot_approve'
-  const { roles } = record.decision.obligations.approvers
-  if (roles.length > 0 && !roles.some((role) => decision.roles.includes(role)))
-    return 'role_missing'
+  if (state.evidence.some((given) => given.approver === evidence.approver))
+    return 'approved_already'
+  const unfit = judgeApprover(record, decision, state.need.initiator)
+  if (unfit !== undefined) return unfit
   if (evidence.decide_by !== state.decide_by || evidence.run_by !== state.run_by)
     return 'deadline_mismatch'
   if (evidence.kind !== (state.need.tier === 1 ? 'host' : 'passkey')) return 'evidence_kind'
-  const statement = statementOf(record, evidence, deps)
+  const statement = statementOf(record, evidence, deps.sha256)
   return fits(statement, evidence, deps) ? undefined : 'statement_mismatch'
+}
+
+function judgeApprover(
+  record: ActionRecord,
+  { approver, roles: held }: ApprovalDecision,
+  initiator: string,
+): DecisionRefusal | undefined {
+  if (approver === initiator) return 'initiator_cannot_approve'
+  const { roles } = record.decision.obligations.approvers
+  const fit = roles.length === 0 || roles.some((role) => held.includes(role))
+  return fit ? undefined : 'role_missing'
 }
 
 function statementOf(
   record: ActionRecord,
   evidence: ApprovalEvidence,
-  deps: { readonly sha256: Sha256; readonly credential_ref: string },
+  sha256: Sha256,
 ): ApprovalStatement {
   const { decision } = record
   return {
@@ -71,11 +82,11 @@ function statementOf(
     workspace: decision.workspace,
     principal: decision.principal,
     on_behalf_of: decision.on_behalf_of,
-    credential_ref: deps.credential_ref,
+    credential_ref: record.tool.credential_ref,
     tool_id: decision.tool_id,
     contract_hash: decision.contract_hash,
     input_hash: decision.input_hash,
-    precondition_hash: noPreconditionHash(deps.sha256),
+    precondition_hash: noPreconditionHash(sha256),
     rule_id: decision.rule_id,
     policy_fingerprint: decision.policy_fingerprint,
     tier: decision.tier,

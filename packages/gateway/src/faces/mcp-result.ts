@@ -94,6 +94,8 @@ const REFUSALS: { readonly [R in CallRefusal]: string } = {
   arguments_invalid: "The arguments do not fit the tool's schema.",
   arguments_too_large: 'The arguments are too large.',
   key_conflict: 'The idempotency key was used for another call.',
+  too_many_pending:
+    'Too many of your calls wait for a person. Nothing was accepted: wait until some are decided, or cancel some.',
   unknown_action: 'There is no such action.',
   unavailable:
     'Nothing was accepted: a part that must decide or record is not reachable. Try again later.',

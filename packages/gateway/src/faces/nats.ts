@@ -173,6 +173,7 @@ const MESSAGES: { readonly [R in BusRefusal]: string } = {
   arguments_invalid: "The arguments do not fit the tool's schema",
   arguments_too_large: 'The arguments are too large',
   key_conflict: 'The key was used for another call',
+  too_many_pending: 'Too many of your actions wait for approval',
   unknown_action: 'There is no such action',
   unavailable: 'A part that must decide or record is not reachable: try again',
   not_authenticated: 'This identity may not ask this',

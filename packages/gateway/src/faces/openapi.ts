@@ -47,7 +47,13 @@ function paths(): JsonObject {
         answers: ACTION_ANSWERS,
         problems: [
           ...['json_refused', 'body_invalid', 'key_mismatch', 'unknown_tool'],
-          ...['key_conflict', 'arguments_too_large', 'content_type_refused', 'arguments_invalid'],
+          ...[
+            'key_conflict',
+            'too_many_pending',
+            'arguments_too_large',
+            'content_type_refused',
+            'arguments_invalid',
+          ],
         ],
       }),
     },

@@ -25,6 +25,7 @@ export const PROBLEMS = {
   host_refused: { status: 421, title: 'The Host header does not name this service' },
   arguments_invalid: { status: 422, title: "The arguments do not fit the tool's schema" },
   too_many_requests: { status: 429, title: 'Too many requests: slow down' },
+  too_many_pending: { status: 429, title: 'Too many of your actions wait for approval' },
   too_many_waiting: { status: 429, title: 'Too many requests at once with this key' },
   internal: { status: 500, title: 'The gateway failed' },
   overloaded: { status: 503, title: 'The gateway is busy: try again' },
@@ -36,6 +37,7 @@ export type ProblemCode = keyof typeof PROBLEMS
 /** When it makes sense to try again, in seconds. */
 const RETRY_AFTER_S: { readonly [C in ProblemCode]?: number } = {
   too_many_requests: 1,
+  too_many_pending: 60,
   too_many_waiting: 2,
   overloaded: 2,
   unavailable: 5,
@@ -98,6 +100,7 @@ const CALL_PROBLEMS: { readonly [R in CallRefusal]: ProblemCode } = {
   arguments_invalid: 'arguments_invalid',
   arguments_too_large: 'arguments_too_large',
   key_conflict: 'key_conflict',
+  too_many_pending: 'too_many_pending',
   unknown_action: 'unknown_action',
   unavailable: 'unavailable',
 }

@@ -15,7 +15,8 @@ import {
   toolRegistryShape,
   verifyJws,
 } from '@trustgw/protocol'
-import type { Logger, RecordStore, SchemaCompiler, SchemaValidator } from '@trustgw/runtime'
+import type { Clock, Logger, RecordStore, SchemaCompiler, SchemaValidator } from '@trustgw/runtime'
+import { LiveCopy } from './live-copy.ts'
 
 /** A tool that may be proposed: its contract, the hash of it, and its schema compiled. */
 export interface RegisteredTool {
@@ -36,6 +37,7 @@ export interface ToolDirectoryDeps {
   readonly executorKeyFor: (profile: Profile, kid: string) => JwsVerifier | undefined
   readonly schemas: SchemaCompiler
   readonly sha256: Sha256
+  readonly clock: Clock
   readonly log: Logger
 }
 
@@ -47,25 +49,27 @@ export class ToolDirectory {
   readonly #deps: ToolDirectoryDeps
   readonly #registries = new Map<string, ToolRegistry>()
   readonly #tenants = new Map<TenantId, TenantTools>()
-  readonly #compiled = new Map<Hash, SchemaValidator>()
-  #watch: { stop(): Promise<void> } | undefined
+  readonly #live: LiveCopy
+  #compiled: ReadonlyMap<Hash, SchemaValidator> = new Map()
 
   constructor(deps: ToolDirectoryDeps) {
     this.#deps = deps
-  }
-
-  async start(): Promise<void> {
-    this.#watch = this.#deps.tools.watch((change) => {
-      const refresh = change.kind === 'changed' ? this.#reload(change.key) : this.#reloadAll()
-      refresh.catch((error: unknown) =>
-        this.#deps.log.error('tools_reload_failed', { error: String(error) }),
-      )
+    this.#live = new LiveCopy({
+      store: deps.tools,
+      clock: deps.clock,
+      log: deps.log,
+      name: 'tools',
+      reload: (key) => this.#reload(key),
+      reloadAll: () => this.#reloadAll(),
     })
-    await this.#reloadAll()
   }
 
-  async stop(): Promise<void> {
-    await this.#watch?.stop()
+  start(): Promise<void> {
+    return this.#live.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#live.stop()
   }
 
   find(tenant: TenantId, toolId: string): RegisteredTool | undefined {
@@ -87,7 +91,11 @@ export class ToolDirectory {
 
   async #reloadAll(): Promise<void> {
     for (const tenant of this.#deps.tenants) {
-      for (const stored of await this.#deps.tools.list(tenant)) this.#take(stored.key, stored.value)
+      const stored = await this.#deps.tools.list(tenant)
+      const keys = new Set(stored.map(({ key }) => key))
+      for (const [key, registry] of this.#registries)
+        if (registry.tenant === tenant && !keys.has(key)) this.#registries.delete(key)
+      for (const { key, value } of stored) this.#take(key, value)
       this.#rebuild(tenant)
     }
   }
@@ -125,9 +133,12 @@ export class ToolDirectory {
     )
     const tools = new Map<string, RegisteredTool>()
     const shadowed = new Set<string>()
+    const named = new Set<string>()
     for (const contract of registries.flatMap((registry) => registry.tools)) {
       const tool = this.#compile(contract)
-      if (tools.has(contract.id)) shadowed.add(contract.id)
+      // Also beside one that cannot be served itself.
+      if (named.has(contract.id)) shadowed.add(contract.id)
+      named.add(contract.id)
       if (tool !== undefined) tools.set(contract.id, tool)
     }
     for (const id of shadowed) {
@@ -138,6 +149,7 @@ export class ToolDirectory {
       registries.flatMap((registry) => registry.bundles).map((b) => [b.id, b]),
     )
     this.#tenants.set(tenant, { tools, bundles: [...bundles.values()] })
+    this.#keepCompiled()
   }
 
   #compile(contract: ToolContract): RegisteredTool | undefined {
@@ -149,7 +161,14 @@ export class ToolDirectory {
       this.#deps.log.warn('tool_schema_refused', { tool: contract.id, reason: compiled.reason })
       return undefined
     }
-    this.#compiled.set(hash, compiled.value)
     return { contract, contract_hash: hash, validator: compiled.value }
+  }
+
+  /** What is served now need not be compiled again; what was served once is forgotten. */
+  #keepCompiled(): void {
+    const served = [...this.#tenants.values()].flatMap(({ tools }) => [...tools.values()])
+    this.#compiled = new Map(
+      served.map(({ contract_hash, validator }) => [contract_hash, validator]),
+    )
   }
 }

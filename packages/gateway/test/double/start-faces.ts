@@ -1,5 +1,5 @@
-import { nodeRandom, silentLogger, systemClock, sha256 } from '@trustgw/runtime'
 import type { TestContext } from 'node:test'
+import { nodeRandom, sha256, silentLogger, systemClock } from '@trustgw/runtime'
 import { MetricsBook } from '../../src/faces/metrics.ts'
 import {
   type HttpFaces,

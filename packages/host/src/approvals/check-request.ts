@@ -16,7 +16,7 @@ import {
 import { sha256 } from '@trustgw/runtime'
 
 /** Longest request that is looked at: arguments of 128 KiB as a JSON string, and a contract. */
-export const APPROVAL_REQUEST_MAX_BYTES: number = 384 * 1024
+export const APPROVAL_REQUEST_MAX_BYTES: number = 512 * 1024
 /** The highest tier that this host can prove. */
 export const TIER_MAX = 2
 

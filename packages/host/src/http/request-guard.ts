@@ -27,7 +27,9 @@ export interface RequestHead {
  */
 export function guardRequest(head: RequestHead, settings: GuardSettings): Refused | undefined {
   const isHealth = head.path === '/health'
-  if (!isHealth && head.host?.toLowerCase() !== settings.authority) return refused('host_refused')
+  if (!isHealth && head.host?.toLowerCase() !== settings.authority) {
+    return refused('host_refused', `Open ${settings.origin}`)
+  }
   if (WRITING.has(head.method)) return guardWriting(head, settings)
   if (!READING.has(head.method)) return refused('method_not_allowed')
   return head.path.startsWith('/api/') ? guardSite(head) : undefined

@@ -1,8 +1,8 @@
 import type { ChainProblem } from '@trustgw/core'
 import {
-  arrayShape,
   AUDIT_EVENT_MAX_BYTES,
   type AuditEvent,
+  arrayShape,
   auditEventJson,
   auditEventShape,
   base64urlEncode,
@@ -20,16 +20,16 @@ import {
   optionalMember,
   parseJson,
   parseSubject,
-  readShape,
   type Result,
+  readShape,
   refuse,
   type Shape,
   stringShape,
   utf8Decode,
 } from '@trustgw/protocol'
-import { sha256, type StoredMessage } from '@trustgw/runtime'
-import type { LogName } from './log-files.ts'
+import { type StoredMessage, sha256 } from '@trustgw/runtime'
 import { LINE_MAX_BYTES } from './line-reader.ts'
+import type { LogName } from './log-files.ts'
 
 /** Why a stored message is no event of its subject's tenant and component. */
 export type Rejection =

@@ -4,8 +4,8 @@
  */
 import { open } from 'node:fs/promises'
 import {
-  appendLeaf,
   type AuditKeyFor,
+  appendLeaf,
   ChainCheck,
   type Checkpoint,
   type CompactRange,
@@ -18,8 +18,8 @@ import { sha256 } from '@trustgw/runtime'
 import { parseHistoryLine, readCheckpoint, readNoteFile } from './checkpoint-files.ts'
 import { type LogEntry, parseEntry } from './entry.ts'
 import { LineReader } from './line-reader.ts'
-import type { LogFiles } from './log-files.ts'
 import { LogFault } from './log-fault.ts'
+import type { LogFiles } from './log-files.ts'
 
 export interface Recovered {
   readonly range: CompactRange

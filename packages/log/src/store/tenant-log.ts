@@ -9,16 +9,16 @@ import {
   rangeRoot,
   signNote,
 } from '@trustgw/core'
+import { utf8Encode } from '@trustgw/protocol'
 import {
   atomicWriteFile,
   makePrivateDir,
   type PublicKeys,
   SECRET_FILE_MODE,
-  sha256,
   type StoredMessage,
   SyncedAppender,
+  sha256,
 } from '@trustgw/runtime'
-import { utf8Encode } from '@trustgw/protocol'
 import { auditKeyFor } from './audit-keys.ts'
 import { printHistoryLine, readNoteFile } from './checkpoint-files.ts'
 import { type EventEntry, type LogEntry, printEntry, readMessage } from './entry.ts'

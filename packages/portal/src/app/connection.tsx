@@ -1,6 +1,6 @@
 import type { ReactElement } from 'react'
-import { Icon } from '../ui/icons.tsx'
 import type { Link } from '../state/portal-state.ts'
+import { Icon } from '../ui/icons.tsx'
 import { useNow, usePortal, usePortalState } from './context.ts'
 
 const WORDS: Readonly<Record<Link['kind'], string>> = {

@@ -75,7 +75,7 @@ function Brand(): ReactElement {
 function Rail({ current }: { readonly current: Route['page'] }): ReactElement {
   const { session } = usePortalState()
   return (
-    <div className="sticky top-[var(--banner)] hidden h-[calc(100dvh-var(--banner))] w-56 shrink-0 flex-col self-start border-r border-line px-3 py-5 lg:flex">
+    <header className="sticky top-[var(--banner)] hidden h-[calc(100dvh-var(--banner))] w-56 shrink-0 flex-col self-start border-r border-line px-3 py-5 lg:flex">
       <div className="px-2 text-lg">
         <Brand />
       </div>
@@ -97,7 +97,7 @@ function Rail({ current }: { readonly current: Route['page'] }): ReactElement {
           </div>
         </div>
       </div>
-    </div>
+    </header>
   )
 }
 

@@ -148,9 +148,12 @@ function Steps({ at }: { readonly at: 0 | 1 }): ReactElement {
 function NoToken(): ReactElement {
   return (
     <Front>
-      <Notice tone="warn" title="This enrolment link is not complete">
-        Copy the whole link from the terminal, with the part after the # sign.
-      </Notice>
+      <h1 className="text-3xl font-semibold tracking-tight">Set up your passkeys</h1>
+      <div className="mt-6">
+        <Notice tone="warn" title="This enrolment link is not complete">
+          Copy the whole link from the terminal, with the part after the # sign.
+        </Notice>
+      </div>
       <a className="link mt-6" href="/">
         Go to sign-in
       </a>

@@ -1,7 +1,7 @@
 import {
-  actionEventShape,
   type ActionEvent,
   type ApprovalRequest,
+  actionEventShape,
   approvalRequestShape,
   arrayShape,
   booleanShape,

@@ -72,7 +72,7 @@ function groupByQueue(entries: readonly Entry[]): ReadonlyMap<string, readonly E
   return queues
 }
 
-export const MEMORY_MAX_PAYLOAD_BYTES: number = 256 * 1024
+export const MEMORY_MAX_PAYLOAD_BYTES: number = 1024 * 1024
 
 /** One link's bus in memory. Always connected until it is drained. */
 export class MemoryBus implements Bus {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { base32Encode } from './base32.ts'
 import type { BusKeys } from './bus-keys.ts'
 import { type BusCreds, busCreds, credsText } from './creds.ts'
-import { scopedUserJwt, type SubjectRules, type UserPermissions, userJwt } from './jwt.ts'
+import { type SubjectRules, scopedUserJwt, type UserPermissions, userJwt } from './jwt.ts'
+import { NatsError } from './nats-error.ts'
 import { createNKey, type NKey } from './nkeys.ts'
 import {
   type AccountSpec,
@@ -14,10 +15,9 @@ import {
   GATEWAY_ACCOUNT,
   HOST_ACCOUNT,
   LOG_ACCOUNT,
-  servicePermissions,
   SYSTEM_ACCOUNT,
+  servicePermissions,
 } from './topology.ts'
-import { NatsError } from './nats-error.ts'
 
 /** Who a bus user is. Portal sessions are not here: the host makes those, see `portalToken`. */
 export type BusRole =

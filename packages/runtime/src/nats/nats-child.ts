@@ -11,6 +11,8 @@ export interface NatsExit {
 
 /** One run of a program that ends when this process ends, whatever way it ends. */
 export interface BoundChild {
+  /** The server's own process, once it is known. */
+  readonly pid: () => number | undefined
   readonly exited: Promise<NatsExit>
   isAlive(): boolean
   kill(signal: 'SIGTERM' | 'SIGKILL'): void
@@ -72,6 +74,7 @@ function bound(child: ChildProcess, guarded: boolean): BoundChild {
   return {
     exited,
     isAlive,
+    pid: () => serverPid,
     kill: (signal) => {
       if (!isAlive()) return
       if (signal === 'SIGKILL' && serverPid !== undefined) send(serverPid, signal)

@@ -1,14 +1,14 @@
 import {
-  jetstreamManager,
   JetStreamApiError,
   type JetStreamManager,
+  jetstreamManager,
   type StreamInfo,
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { busAccountJwt } from './bus-config.ts'
 import type { BusKeys } from './bus-keys.ts'
 import { NatsError } from './nats-error.ts'
-import { busStreams, type ConsumerSettings, settingsProblems, type StreamSpec } from './streams.ts'
+import { busStreams, type ConsumerSettings, type StreamSpec, settingsProblems } from './streams.ts'
 import { agentsAccount, DATA_ACCOUNT, executorDataAccount, peopleAccount } from './topology.ts'
 
 const PUSH_TIMEOUT_MS = 5_000

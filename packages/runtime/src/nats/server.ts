@@ -34,6 +34,8 @@ export interface NatsServer {
   /** `ws://127.0.0.1:<port>` */
   readonly websocketUrl: string
   isRunning(): boolean
+  /** The process of the present run, once it is known. */
+  pid(): number | undefined
   /** Resolves when the present run ends, wanted or not. */
   exited(): Promise<NatsExit>
   /** Ends it gracefully, forcibly after `STOP_TIMEOUT_MS`. */
@@ -65,6 +67,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     url: `nats://127.0.0.1:${ports.client}`,
     websocketUrl: `ws://127.0.0.1:${ports.websocket}`,
     isRunning: () => run.child.isAlive(),
+    pid: () => run.child.pid(),
     exited: () => run.child.exited,
     stop: () => stopRun(run.child),
     kill: async () => {

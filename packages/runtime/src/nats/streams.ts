@@ -18,6 +18,7 @@ export interface StreamSettings {
   readonly discard_new_per_subject: boolean
   readonly max_msgs_per_subject: number
   readonly max_age: number
+  readonly max_bytes: number
   readonly duplicate_window: number
   readonly deny_delete: boolean
   readonly deny_purge: boolean
@@ -44,6 +45,25 @@ const DUPLICATE_WINDOW_S = 120
 const ACK_WAIT_S = 30
 const UI_EVENTS_MAX = 2_000
 const NO_LIMIT = -1
+const DAY_S = 24 * 3_600
+const MIB = 1024 * 1024
+const RESULTS_MAX_BYTES: number = 512 * MIB
+const UI_MAX_BYTES: number = 128 * MIB
+
+/**
+ * How much a bucket may hold, and for how long. What has no entry is written by people and operators
+ * only. Full means that nothing new is taken in; the audit, which has no limit of its own, keeps the
+ * rest of the account's disk, so that a full bucket never stops a service from starting.
+ */
+const BUCKET_LIMITS: {
+  readonly [bucket: string]: { readonly max_bytes: number; readonly max_age: number }
+} = {
+  // Longer than any approval may wait; a result stays readable as long.
+  actions: { max_bytes: 2_048 * MIB, max_age: 14 * DAY_S * NS_PER_S },
+  open_actions: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
+  approvals: { max_bytes: 512 * MIB, max_age: 30 * DAY_S * NS_PER_S },
+  sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
+}
 
 export const CONTROL_BUCKETS: readonly string[] = [
   'actions',
@@ -67,6 +87,7 @@ const BASE = {
   discard_new_per_subject: false,
   max_msgs_per_subject: NO_LIMIT,
   max_age: 0,
+  max_bytes: NO_LIMIT,
   duplicate_window: DUPLICATE_WINDOW_S * NS_PER_S,
   deny_delete: true,
   deny_purge: false,
@@ -96,6 +117,7 @@ export function busStreams(profiles: readonly string[]): readonly StreamSpec[] {
         subjects: [subjectPattern(SUBJECTS.exec_result)],
         deny_purge: true,
         max_age: RESULT_MAX_AGE_S * NS_PER_S,
+        max_bytes: RESULTS_MAX_BYTES,
       },
       consumers: [durable('gateway')],
     },
@@ -107,6 +129,7 @@ export function busStreams(profiles: readonly string[]): readonly StreamSpec[] {
         subjects: ['ui.v1.>'],
         discard: 'old',
         max_msgs_per_subject: UI_EVENTS_MAX,
+        max_bytes: UI_MAX_BYTES,
         republish: { src: 'ui.v1.>', dest: liveSubject('ui.v1.>') },
       },
       consumers: [],
@@ -125,7 +148,8 @@ function executorStreams(account: string): readonly StreamSpec[] {
 }
 
 function controlBucket(bucket: string): StreamSpec {
-  const spec = bucketStream(DATA_ACCOUNT, bucket)
+  const plain = bucketStream(DATA_ACCOUNT, bucket)
+  const spec = { ...plain, config: { ...plain.config, ...BUCKET_LIMITS[bucket] } }
   if (!LIVE_BUCKETS.includes(bucket)) return spec
   const src = `$KV.${bucket}.>`
   return { ...spec, config: { ...spec.config, republish: { src, dest: liveSubject(src) } } }

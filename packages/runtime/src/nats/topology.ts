@@ -67,7 +67,7 @@ export const agentsAccount = (tenant: string): string => `T_${tenant}_AGENTS`
 export const peopleAccount = (tenant: string): string => `T_${tenant}_PEOPLE`
 
 const MIB = 1024 * 1024
-const DATA_DISK_BYTES = 4096 * MIB
+const DATA_DISK_BYTES = 8192 * MIB
 const EXECUTOR_DISK_BYTES = 1024 * MIB
 const STREAMS_MAX = 32
 const CONSUMERS_MAX = 64

@@ -130,13 +130,6 @@ export const SETTINGS = {
     usedBy: 'gateway',
     text: 'How long a call that waits for approval is held before it answers `pending_approval`.',
   },
-  'gateway.legacy_sse': {
-    kind: 'flag',
-    default: false,
-    env: 'TRUSTGW_GATEWAY_LEGACY_SSE',
-    usedBy: 'gateway',
-    text: 'Also serve the deprecated HTTP+SSE transport of MCP.',
-  },
   'host.listen': {
     kind: 'listen',
     default: '127.0.0.1:8080',

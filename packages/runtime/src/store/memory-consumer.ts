@@ -13,8 +13,8 @@ export class MemoryDurable {
     this.stream = stream
   }
 
-  /** The next new message, else the oldest that waits for another delivery. */
-  next(): Delivery | undefined {
+  /** The next new message, else the oldest that waits for another delivery and is not `taken`. */
+  next(taken: ReadonlySet<number>): Delivery | undefined {
     const fresh = this.stream.after(this.#delivered)
     if (fresh !== undefined) {
       this.#delivered = fresh.seq
@@ -22,6 +22,7 @@ export class MemoryDurable {
       return { ...fresh, redelivered: false }
     }
     for (const seq of this.#open) {
+      if (taken.has(seq)) continue
       const again = this.stream.bySeq(seq)
       if (again !== undefined) return { ...again, redelivered: true }
     }
@@ -39,16 +40,16 @@ type Handler = (delivery: Delivery) => Promise<DeliveryOutcome>
 
 /** Reads a memory stream through its durable place. One reader at a time. */
 export class MemoryConsumer implements StoredConsumer {
-  readonly #durable: MemoryDurable
-  readonly #logger: Logger
+  readonly durable: MemoryDurable
+  readonly logger: Logger
 
   constructor(durable: MemoryDurable, logger: Logger) {
-    this.#durable = durable
-    this.#logger = logger
+    this.durable = durable
+    this.logger = logger
   }
 
-  consume(handler: Handler): { stop(): Promise<void> } {
-    const pump = new MemoryPump(this.#durable, this.#logger, handler)
+  consume(handler: Handler, concurrency = 1): { stop(): Promise<void> } {
+    const pump = new MemoryPump(this, handler, concurrency)
     const running = pump.run()
     return {
       stop: async () => {
@@ -63,13 +64,16 @@ class MemoryPump {
   readonly #durable: MemoryDurable
   readonly #logger: Logger
   readonly #handler: Handler
+  readonly #concurrency: number
+  readonly #handling = new Map<number, Promise<void>>()
   #stopped = false
   #wake: (() => void) | undefined
 
-  constructor(durable: MemoryDurable, logger: Logger, handler: Handler) {
-    this.#durable = durable
-    this.#logger = logger
+  constructor(consumer: MemoryConsumer, handler: Handler, concurrency: number) {
+    this.#durable = consumer.durable
+    this.#logger = consumer.logger
     this.#handler = handler
+    this.#concurrency = concurrency
   }
 
   stop(): void {
@@ -80,11 +84,24 @@ class MemoryPump {
   async run(): Promise<void> {
     const forget = this.#durable.stream.onAppend(() => this.#wake?.())
     while (!this.#stopped) {
-      const delivery = this.#durable.next()
+      if (this.#handling.size >= this.#concurrency) {
+        await Promise.race(this.#handling.values())
+        continue
+      }
+      const delivery = this.#durable.next(new Set(this.#handling.keys()))
       if (delivery === undefined) await this.#wait()
-      else await this.#handle(delivery)
+      else this.#begin(delivery)
     }
     forget()
+    await Promise.all(this.#handling.values())
+  }
+
+  #begin(delivery: Delivery): void {
+    const handling = this.#handle(delivery).finally(() => {
+      this.#handling.delete(delivery.seq)
+      this.#wake?.()
+    })
+    this.#handling.set(delivery.seq, handling)
   }
 
   async #wait(): Promise<void> {

@@ -47,8 +47,8 @@ export class NatsStoredConsumer implements StoredConsumer {
     this.#options = options
   }
 
-  consume(handler: Handler): { stop(): Promise<void> } {
-    const pump = new Pump(this.#options, handler)
+  consume(handler: Handler, concurrency = 1): { stop(): Promise<void> } {
+    const pump = new Pump(this.#options, handler, concurrency)
     const running = pump.run()
     return {
       stop: async () => {
@@ -63,7 +63,9 @@ class Pump {
   readonly #options: NatsStoredConsumerOptions
   readonly #handler: Handler
   readonly #inbox: string
+  readonly #concurrency: number
   readonly #queue: Msg[] = []
+  readonly #handling = new Set<Promise<void>>()
   #stopped = false
   /** Messages that the present pull may still bring. */
   #expected = 0
@@ -71,9 +73,10 @@ class Pump {
   #notBefore = 0
   #wake: () => void = () => undefined
 
-  constructor(options: NatsStoredConsumerOptions, handler: Handler) {
+  constructor(options: NatsStoredConsumerOptions, handler: Handler, concurrency: number) {
     this.#options = options
     this.#handler = handler
+    this.#concurrency = concurrency
     this.#inbox = createInbox(options.inboxPrefix)
   }
 
@@ -94,11 +97,16 @@ class Pump {
       if (status === 'connected') this.#pullAgain(0)
     })
     while (!this.#stopped && !nc.isClosed()) {
+      if (this.#handling.size >= this.#concurrency) {
+        await Promise.race(this.#handling)
+        continue
+      }
       const message = this.#queue.shift()
       if (message === undefined) await this.#pullOrWait()
-      else await this.#handle(message)
+      else this.#begin(message)
     }
     forget()
+    await Promise.all(this.#handling)
     await this.#handBack(subscription)
   }
 
@@ -160,6 +168,11 @@ class Pump {
         resolve()
       }
     })
+  }
+
+  #begin(message: Msg): void {
+    const handling = this.#handle(message).finally(() => this.#handling.delete(handling))
+    this.#handling.add(handling)
   }
 
   async #handle(message: Msg): Promise<void> {

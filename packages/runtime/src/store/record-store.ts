@@ -54,6 +54,6 @@ export interface RecordStore {
 }
 
 /** The longest value that a store takes: under the bus's maximum message. */
-export const RECORD_VALUE_MAX_BYTES: number = 240 * 1024
+export const RECORD_VALUE_MAX_BYTES: number = 640 * 1024
 /** The longest key, tenant included. */
 export const RECORD_KEY_MAX_BYTES = 256

@@ -13,10 +13,14 @@ export type DeliveryOutcome = 'ack' | 'retry'
 /**
  * Reads a stream through its durable consumer. Every stored message is delivered at least once,
  * in order but for redeliveries, across reconnects and restarts of either side. A handler that
- * throws counts as `retry`. One handler runs at a time.
+ * throws counts as `retry`. At most `concurrency` handlers run at a time (default one); with more,
+ * they begin in order and may end in any.
  */
 export interface StoredConsumer {
-  consume(handler: (delivery: Delivery) => Promise<DeliveryOutcome>): { stop(): Promise<void> }
+  consume(
+    handler: (delivery: Delivery) => Promise<DeliveryOutcome>,
+    concurrency?: number,
+  ): { stop(): Promise<void> }
 }
 
 /** The pause before a message that was not handled is delivered again. */

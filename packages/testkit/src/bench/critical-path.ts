@@ -7,10 +7,10 @@ export const CRITICAL_PATH = {
   http_round_trips: 1,
   bus_round_trips: 1,
   stdio_calls: 1,
-  /** Gateway: decision recorded, action created, grant stored, grant recorded, result stored. */
-  gateway_stored_writes: 5,
-  /** Gateway: the result's action, read to check it and again under its lock. */
-  gateway_reads: 2,
+  /** Gateway: decision recorded, action created with its grant, grant recorded, result stored. */
+  gateway_stored_writes: 4,
+  /** Gateway: none, what it saw last is tried first; compare-and-swap tells when it is old. */
+  gateway_reads: 0,
   /** Executor: nonce, journal, `started` recorded, result. */
   executor_stored_writes: 4,
   /** Executor: the decision's event. */

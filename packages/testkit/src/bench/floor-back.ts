@@ -17,7 +17,7 @@ import {
   parseJsonObject,
   utf8Encode,
 } from '@trustgw/protocol'
-import { generateSigningKey, sha256, SyncedAppender, verifierOf } from '@trustgw/runtime'
+import { generateSigningKey, SyncedAppender, sha256, verifierOf } from '@trustgw/runtime'
 import { CRITICAL_PATH } from './critical-path.ts'
 import {
   connectFloor,
@@ -113,15 +113,15 @@ async function main(): Promise<void> {
   mkdirSync(settings.dir, { recursive: true, mode: 0o700 })
   const lines = await SyncedAppender.open(join(settings.dir, 'floor.ndjson'))
   const work = worker({ nc, settings, tool, lines })
-  nc.subscribe(`exec.v1.${settings.tenant}.connector.invoke`, {
+  const requests = nc.subscribe(`exec.v1.${settings.tenant}.connector.invoke`, {
     queue: 'connector',
-    // A failure is a call without answer, which the first process counts as an error.
-    callback: (error, message) => {
-      if (error === null) work(message).catch(() => undefined)
-    },
   })
   await nc.flush()
   tellParent({ ready: true })
+  for await (const message of requests) {
+    // A failure is a call without answer, which the first process counts as an error.
+    work(message).catch(() => undefined)
+  }
 }
 
 await main()

@@ -1,5 +1,5 @@
-import { percentile } from './stats.ts'
 import type { Call } from './mcp-calls.ts'
+import { percentile } from './stats.ts'
 
 export interface SlotLimits {
   /** All clients together. */

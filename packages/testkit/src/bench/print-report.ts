@@ -5,6 +5,10 @@ import type { BenchReport } from './run-bench.ts'
 const MIB = 1_048_576
 const US_PER_MS = 1_000
 
+function share(value: number | null): string {
+  return value === null ? 'unknown' : `${number(value * 100, 0)} %`
+}
+
 /** The report as a person reads it. */
 export function printReport(report: BenchReport): string {
   return [
@@ -18,13 +22,11 @@ export function printReport(report: BenchReport): string {
 
 function heading(report: BenchReport): string {
   const { load } = report
-  const share = (value: number | null): string =>
-    value === null ? 'unknown' : `${number(value * 100, 0)} %`
   return [
     `${report.at}, Node ${report.node}, ${report.cpus} cores (${report.cpu_model})`,
     `stored messages forced to disk: ${report.sync_interval}`,
     `load average before ${load.before.map((value) => number(value, 2)).join(' ')}, after ${load.after.map((value) => number(value, 2)).join(' ')}`,
-    `cores busy during the run: ${share(load.busy_share)}, of that by others than this run: ${share(load.others_share)}`,
+    `cores busy during the run: ${share(load.busy_share)}, by others than this run: ${share(load.others_share)}`,
   ].join('\n')
 }
 

@@ -1,7 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
-import { readFileSync } from 'node:fs'
 import { asObject, isJsonArray, parseJsonObject } from '@trustgw/protocol'
 import { type RunningSystem, startSystem } from '../system.ts'
 import { type Arm, openArms } from './arms.ts'
@@ -9,7 +9,7 @@ import { startFloor } from './floor.ts'
 import { runSlot, type SlotLimits } from './load.ts'
 import { startPeer } from './peer.ts'
 import { cpuOf, descendantsOf, machineTime, peakBytesOf } from './processes.ts'
-import { CLIENT_PROCESS, type Measured, type Ratio, ratios, type Row, summarize } from './report.ts'
+import { CLIENT_PROCESS, type Measured, type Ratio, type Row, ratios, summarize } from './report.ts'
 import { rotated } from './stats.ts'
 
 export interface BenchOptions {
@@ -52,7 +52,7 @@ const WARM_UP: SlotLimits = { calls: 150, max_ms: 3_000 }
 interface Plan {
   readonly rounds: number
   readonly limits: Readonly<Record<number, SlotLimits>>
-  /** No slot begins after this. */
+  /** No round begins after this. */
   readonly max_ms: number
 }
 
@@ -161,14 +161,13 @@ async function measureAll(
   const start = performance.now()
   const measured: Measured[] = []
   for (let round = 0; round < plan.rounds; round += 1) {
+    // A busy machine gets fewer rounds, never half of one.
+    if (round > 0 && performance.now() - start > plan.max_ms) break
     progress(`round ${round + 1} of ${plan.rounds}`)
-    for (const [clients, arms] of byClients) {
-      for (const arm of rotated(arms, round)) {
-        signal.throwIfAborted()
-        if (performance.now() - start > plan.max_ms) throw new Error('the machine is too busy')
-        const limits = plan.limits[clients] ?? WARM_UP
-        measured.push(await measure(arm, { round, clients, limits, processes }))
-      }
+    for (const { arm, clients } of turnsOf(byClients, round)) {
+      signal.throwIfAborted()
+      const limits = plan.limits[clients] ?? WARM_UP
+      measured.push(await measure(arm, { round, clients, limits, processes }))
     }
   }
   const after = machineTime()
@@ -192,6 +191,15 @@ async function measureAll(
       ...shares(machine, after, totalCpu(processes) - own),
     },
   }
+}
+
+function turnsOf(
+  byClients: ReadonlyMap<number, readonly Arm[]>,
+  round: number,
+): readonly { readonly arm: Arm; readonly clients: number }[] {
+  return [...byClients].flatMap(([clients, arms]) =>
+    rotated(arms, round).map((arm) => ({ arm, clients })),
+  )
 }
 
 interface Slot {

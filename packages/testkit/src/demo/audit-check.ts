@@ -26,9 +26,11 @@ export interface Tampering {
   readonly spoil: (lines: readonly string[]) => readonly string[]
 }
 
+const TAIL: readonly string[] = ['audit', 'tail', '--last', '1000', '--no-follow', '--json']
+
 /** The newest events of the log, from the command line. */
 export async function tailEvents(system: RunningSystem): Promise<readonly TailedEvent[]> {
-  const { code, out, err } = await system.command(['audit', 'tail', '--json'])
+  const { code, out, err } = await system.command(TAIL)
   if (code !== 0) throw new Error(`audit tail ended with ${code}: ${err.trim()}`)
   return out
     .split('\n')

@@ -1,9 +1,10 @@
+import { stripVTControlCharacters } from 'node:util'
 import { openAttackWorld } from '../attack-world.ts'
-import { allAttacks, type AttackOutcome, tryAttack } from '../attacks.ts'
+import { type AttackOutcome, allAttacks, tryAttack } from '../attacks.ts'
 import { PortalDriver } from '../portal-driver.ts'
 import { type RunningSystem, startSystem } from '../system.ts'
-import { checkRecord, type Played, playStory, type Stage } from './story.ts'
-import type { Teller } from './teller.ts'
+import { checkEnd, checkRecord, type Played, playStory, type Stage } from './story.ts'
+import type { TableRow, Teller } from './teller.ts'
 
 export interface DemoOptions {
   readonly teller: Teller
@@ -61,7 +62,7 @@ export class Demo {
       await this.#play()
       whole = true
     } catch (error) {
-      if (!(error instanceof StoryFault)) throw error
+      if (!(error instanceof StoryFault)) this.#failed('The demo', error, 0)
     } finally {
       await this.end()
     }
@@ -98,9 +99,8 @@ export class Demo {
     await checkRecord(stage, played)
     teller.chapter('The attacks')
     await this.#attack(system, portal, played)
-    if (portal.complaints.length > 0) {
-      throw new StoryFault(`the portal complained: ${portal.complaints.join('; ')}`)
-    }
+    teller.line('')
+    await checkEnd(stage)
   }
 
   async #attack(system: RunningSystem, portal: PortalDriver, played: Played): Promise<void> {
@@ -125,17 +125,23 @@ export class Demo {
     const began = performance.now()
     try {
       const [value, seen] = await act()
+      if (this.#ending !== undefined) throw new StoryFault('stopped')
       const ms = Math.round(performance.now() - began)
       this.#steps.push({ title, seen, ok: true, ms })
       this.#options.teller.step(title, ms)
       this.#options.teller.note(seen)
       return value
     } catch (error) {
-      const seen = error instanceof Error ? error.message : String(error)
-      this.#steps.push({ title, seen, ok: false, ms: Math.round(performance.now() - began) })
-      if (this.#ending === undefined) this.#options.teller.failed(title, seen)
+      this.#failed(title, error, Math.round(performance.now() - began))
       throw new StoryFault(title, { cause: error })
     }
+  }
+
+  /** What fails because everything is being stopped is no news. */
+  #failed(title: string, error: unknown, ms: number): void {
+    const seen = error instanceof Error ? plain(error.message) : String(error)
+    this.#steps.push({ title, seen, ok: false, ms })
+    if (this.#ending === undefined) this.#options.teller.failed(title, seen)
   }
 
   async #startSystem(): Promise<RunningSystem> {
@@ -167,14 +173,21 @@ export class Demo {
   }
 
   async #cleanUp(): Promise<void> {
-    for (const cleanUp of this.#cleanups.toReversed()) await cleanUp().catch(() => undefined)
+    for (let last = this.#cleanups.pop(); last !== undefined; last = this.#cleanups.pop()) {
+      await last().catch(() => undefined)
+    }
   }
 }
 
-function rowOf(outcome: AttackOutcome): { ok: boolean; cells: readonly string[]; note: string } {
+/** Without the colours that a library put into its message, on one line. */
+function plain(message: string): string {
+  return stripVTControlCharacters(message).replaceAll(/\s+/g, ' ').trim()
+}
+
+const NAME_COLUMNS = 44
+
+function rowOf(outcome: AttackOutcome): TableRow {
   const { name, observed, tried, check, expected, stopped } = outcome
-  const note = stopped
-    ? `${tried}; stopped by ${check}`
-    : `${tried}; expected ${expected} by ${check}`
-  return { ok: stopped, cells: [name.padEnd(44), observed], note }
+  const by = stopped ? check : `expected ${expected}: ${check}`
+  return { ok: stopped, cells: [name.padEnd(NAME_COLUMNS), observed], notes: [tried, by] }
 }

@@ -1,11 +1,11 @@
 import { idempotencyKey, parseActionId, parseTenantId } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import { AgentClient, type OpenedContext } from '../agent-client.ts'
-import { until } from '../process-table.ts'
 import type { CardFacts, PortalDriver } from '../portal-driver.ts'
+import { until } from '../process-table.ts'
 import { type LedgerRefund, paidRefunds } from '../shop-view.ts'
 import type { RunningSystem } from '../system.ts'
-import { type TailedEvent, TAMPERINGS, tailEvents, verify, verifySpoilt } from './audit-check.ts'
+import { TAMPERINGS, type TailedEvent, tailEvents, verify, verifySpoilt } from './audit-check.ts'
 
 const REFUND = {
   order_id: 'ord_1001',
@@ -228,6 +228,16 @@ export async function checkRecord({ system, step }: Stage, played: Played): Prom
       return [undefined, `verify fails: ${verdict.codes.join(', ')}`]
     })
   }
+}
+
+/** After the attacks: the money, and the page that the person had open all the time. */
+export async function checkEnd({ system, portal, step }: Stage): Promise<void> {
+  await step('The shop paid what people approved, and nothing else', async () => {
+    const paid = (await paidRefunds(system)).map(({ amount_minor }) => amount_minor)
+    expect(paid.join(', '), '25000, 12000', "the amounts in the shop's ledger")
+    if (portal.complaints.length > 0) throw new Error(portal.complaints.join('; '))
+    return [undefined, '250.00 EUR of the story and 120.00 EUR of the control']
+  })
 }
 
 interface Answer {

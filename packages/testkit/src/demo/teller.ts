@@ -15,7 +15,8 @@ export interface Teller {
 export interface TableRow {
   readonly ok: boolean
   readonly cells: readonly string[]
-  readonly note?: string
+  /** Below the row, each on lines of its own. */
+  readonly notes: readonly string[]
 }
 
 export interface TellerOptions {
@@ -62,7 +63,9 @@ export function terminalTeller(options: TellerOptions): Teller {
         const mark = row.ok ? paint('green', '✓') : paint('red', '✗')
         const cells = row.cells.map((cell, index) => cell.padEnd(widths[index] ?? 0))
         write(`  ${mark} ${cells.join('   ').trimEnd()}`)
-        if (row.note !== undefined) write(`    ${paint(row.ok ? 'dim' : 'red', row.note)}`)
+        for (const line of row.notes.flatMap((note) => wrap(note, width))) {
+          write(`    ${paint(row.ok ? 'dim' : 'red', line)}`)
+        }
       }
     },
     line: (text) => write(text === '' ? '' : `  ${text}`),

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { contractHash, hashText, readGrant } from '@trustgw/protocol'
+import { nodeRandom, sha256 } from '@trustgw/runtime'
+import type { ActionRecord } from '../src/action/action-record.ts'
+import { readActionRecord, writeActionRecord } from '../src/action/action-record.ts'
+import { loadPolicy, PolicyFault } from '../src/decide/policy-file.ts'
+import { type Authorization, authorize, GrantIssuer } from '../src/grant/grant-issuer.ts'
+import { CONTRACTS, must, POLICY } from './support/keys.ts'
+import { World } from './support/world.ts'
+
+/** The record of a stored action as it was just before its grant. */
+async function authorized(
+  t: TestContext,
+  tool: string,
+): Promise<{ record: ActionRecord; world: World; tool: Parameters<typeof authorize>[1] }> {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  const records: ActionRecord[] = []
+  world.onStore = (record) => {
+    const { state } = record
+    if (state.kind === 'authorized') records.push(record)
+    // What needs no approval is stored together with its grant.
+    if (state.kind !== 'dispatched') return
+    const { jti: _, grant_exp: __, ...rest } = state
+    records.push({
+      ...record,
+      state: { ...rest, kind: 'authorized', issued: [] },
+      grant: null,
+      granted_to: [],
+    })
+  }
+  const args = tool === 'files.read' ? { path: 'a' } : { amount: '5.00' }
+  const { action_id: id, status } = await world.accepted(gateway, tool, args)
+  if (status === 'pending_approval') {
+    await world.until('the host', () => world.host.requests.length === 1)
+    await world.run(world.host.send(world.host.approval(world.host.request(id))))
+  }
+  await world.reaches(id, 'succeeded')
+  const [record] = records
+  const found = CONTRACTS.find((one) => one.id === tool)
+  assert.ok(record !== undefined && found !== undefined)
+  return { record, world, tool: { contract: found, contract_hash: contractHash(sha256, found) } }
+}
+
+test('only an authorized action with a recorded decision gets a grant', async (t) => {
+  const { record, tool } = await authorized(t, 'files.read')
+  assert.equal(authorize(record, tool).ok, true)
+  const { state, decision } = record
+  const wrong: [string, Partial<ActionRecord>, string?][] = [
+    ['decision_not_recorded', { decision_event: null }],
+    ['decision_forbids', { decision: { ...decision, effect: 'deny' } }],
+    ['decision_forbids', { decision: { ...decision, effect: 'require_approval' } }],
+    ['decision_forbids', { decision: { ...decision, effect: 'require_proof', tier: 3 } }],
+    ['decision_forbids', { decision: { ...decision, tier: 1 } }],
+    ['contract_changed', {}, hashText(sha256, 'another')],
+    ['approval_missing', { decision: { ...decision, effect: 'require_approval', tier: 1 } }],
+  ]
+  for (const [reason, change, contract_hash = tool.contract_hash] of wrong) {
+    const refused = authorize({ ...record, ...change }, { ...tool, contract_hash })
+    assert.equal(refused.ok ? 'ok' : refused.reason, reason)
+  }
+  assert.ok(state.kind === 'authorized')
+  const states: ActionRecord['state'][] = [
+    { ...state, kind: 'dispatched', jti: 'j', grant_exp: 1 },
+    { ...state, kind: 'scheduled', not_before: 1 },
+    { kind: 'denied', since: 1, reason: 'no', by: null },
+    { kind: 'proposed', since: 1, round: 1, issued: [], cancel: null },
+  ]
+  for (const other of states) {
+    const refused = authorize({ ...record, state: other }, tool)
+    assert.equal(refused.ok ? 'ok' : refused.reason, 'not_authorized')
+  }
+})
+
+test('an approved action whose evidence is gone gets none', async (t) => {
+  const { record, tool } = await authorized(t, 'shop.refund')
+  assert.equal(authorize(record, tool).ok, true)
+  const { state } = record
+  assert.ok(state.kind === 'authorized')
+  const wrong: Partial<ActionRecord>[] = [
+    { evidence: [] },
+    { state: { ...state, evidence: [] } },
+    {
+      evidence: [...record.evidence, ...record.evidence],
+      decision: {
+        ...record.decision,
+        obligations: {
+          ...record.decision.obligations,
+          approvers: { ...record.decision.obligations.approvers, quorum: 2 },
+        },
+      },
+    },
+  ]
+  for (const change of wrong) {
+    const refused = authorize({ ...record, ...change }, tool)
+    assert.equal(refused.ok ? 'ok' : refused.reason, 'approval_missing')
+  }
+})
+
+test('an issuer signs only what authorize made, for 30 seconds at most, each with an id of its own', async (t) => {
+  const { record, world, tool } = await authorized(t, 'files.read')
+  const { keys, clock } = world
+  const issuer = new GrantIssuer({
+    kid: 'grant',
+    sign: keys.of.grant.sign,
+    sha256,
+    clock,
+    random: nodeRandom,
+  })
+  const forged: Authorization = { record, contract: tool.contract }
+  assert.throws(() => issuer.issue(forged), TypeError)
+  assert.throws(() => issuer.issue({ ...must(authorize(record, tool)) }), TypeError)
+  const first = issuer.issue(must(authorize(record, tool)))
+  const second = issuer.issue(must(authorize(record, tool)))
+  assert.notEqual(first.claims.jti, second.claims.jti)
+  assert.ok(first.expires_at - clock.now() <= 30_000)
+  const read = readGrant(first.token, keys.public.keyFor({ role: 'grant' }))
+  assert.deepEqual(read.ok && read.value, first.claims)
+  const long = { ...record.decision.obligations, grant_ttl_ms: 3_600_000 }
+  const greedy = { ...record, decision: { ...record.decision, obligations: long } }
+  const { claims } = issuer.issue(must(authorize(greedy, tool)))
+  assert.equal(claims.exp - claims.iat, 30)
+})
+
+test('a stored action reads back as it was written, and nothing more than that', async (t) => {
+  const { record } = await authorized(t, 'shop.refund')
+  const bytes = writeActionRecord(record)
+  assert.deepEqual(must(readActionRecord(bytes)), record)
+  const text = Buffer.from(bytes).toString()
+  const odd = [
+    text.replace('"v":1', '"v":2'),
+    text.replace('"v":1', '"v":1,"x":1'),
+    text.replace('"grant":null', '"grant":""'),
+    text.replace('"granted_to":[]', '"granted_to":["No Profile"]'),
+    text.slice(1),
+    '',
+  ]
+  for (const one of odd) assert.equal(readActionRecord(Buffer.from(one)).ok, false)
+})
+
+test('a policy file is taken whole or refused with every place that is wrong', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'trustgw-policy-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'policy.toml')
+  const options = { sha256, development: false }
+  await assert.rejects(
+    () => loadPolicy(file, options),
+    (error: unknown) => {
+      assert.ok(error instanceof PolicyFault)
+      assert.match(error.message, /cannot be read \(ENOENT\)/)
+      return true
+    },
+  )
+  await writeFile(file, POLICY)
+  const loaded = await loadPolicy(file, options)
+  assert.equal(loaded.epoch, 1)
+  await writeFile(
+    file,
+    POLICY.replace('priority = 10', 'prioritee = 10').replace('"deny"', '"dney"'),
+  )
+  await assert.rejects(
+    () => loadPolicy(file, options),
+    (error: unknown) => {
+      assert.ok(error instanceof PolicyFault)
+      assert.ok(error.findings.length >= 2, error.message)
+      assert.match(error.message, /policy\.toml:\d+:\d+: .*did you mean/)
+      return true
+    },
+  )
+})

@@ -1,0 +1,166 @@
+import {
+  type ActionId,
+  actionId,
+  canonicalize,
+  type ExecutionResult,
+  executionResultJson,
+  type GrantClaims,
+  type GrantedAction,
+  type GrantId,
+  grantedActionShape,
+  grantHash,
+  hashJson,
+  type InvokeAnswer,
+  type Json,
+  type Profile,
+  parseJson,
+  RESULT_TYP,
+  readGrant,
+  readShape,
+  signJws,
+  subject,
+  subjectPattern,
+  utf8Encode,
+} from '@trustgw/protocol'
+import { type BusLink, type BusSubscription, nodeRandom, sha256 } from '@trustgw/runtime'
+import { type KeyName, must, type TestKeys } from './keys.ts'
+
+export interface Invocation {
+  readonly action: GrantedAction
+  readonly claims: GrantClaims
+}
+
+/** `run`: claims and reports. `claim`: claims and says nothing more. `silent`: answers nothing. */
+export type Manner = 'run' | 'claim' | 'silent' | InvokeAnswer
+
+export interface ResultTwist {
+  readonly key?: KeyName
+  /** On whose subject it is published. */
+  readonly as?: Profile
+  readonly change?: Partial<ExecutionResult>
+}
+
+export interface ExecutorLinks {
+  readonly link: BusLink
+  readonly keys: TestKeys
+  readonly profile: Profile
+  readonly kid: KeyName
+  readonly onInvoke: (id: ActionId) => void
+}
+
+/**
+ * A double of an executor: the real messages with real keys, no admission and no tool. Like the
+ * real one it enters each action at most once, whatever it is sent; `effects` counts that.
+ */
+export class ExecutorDouble {
+  readonly invocations: Invocation[] = []
+  readonly effects = new Map<ActionId, number>()
+  /** Grants whose life had ended, or that no gateway signed, when they came. */
+  readonly odd: string[] = []
+  manner: Manner = 'run'
+  output: Json = { done: true }
+  now: () => number = () => 0
+  readonly #links: ExecutorLinks
+  #subscription: BusSubscription | undefined
+
+  constructor(links: ExecutorLinks) {
+    this.#links = links
+  }
+
+  start(): void {
+    const { link, profile } = this.#links
+    this.#subscription = link.bus.respond(
+      subjectPattern('exec_invoke', { profile }),
+      { queue: profile },
+      async ({ data }) => {
+        const answer = await this.#take(data)
+        return answer === undefined ? undefined : utf8Encode(canonicalize({ ...answer }))
+      },
+    )
+  }
+
+  async stop(): Promise<void> {
+    await this.#subscription?.stop()
+  }
+
+  get grants(): readonly GrantId[] {
+    return [...new Set(this.invocations.map(({ claims }) => claims.jti))]
+  }
+
+  /** Actions for which two different grants were alive at one time. */
+  liveTogether(): readonly ActionId[] {
+    return this.invocations
+      .filter(({ claims }) =>
+        this.invocations.some(
+          ({ claims: other }) =>
+            other.action_id === claims.action_id &&
+            other.jti !== claims.jti &&
+            other.iat < claims.exp &&
+            claims.iat < other.exp,
+        ),
+      )
+      .map(({ claims }) => claims.action_id)
+  }
+
+  /** The last invocation of an action. */
+  last(id?: ActionId): Invocation {
+    const found = this.invocations.findLast(
+      ({ claims }) => id === undefined || claims.action_id === id,
+    )
+    if (found === undefined) throw new TypeError('nothing was invoked')
+    return found
+  }
+
+  async #take(data: Uint8Array): Promise<InvokeAnswer | undefined> {
+    const { keys, onInvoke } = this.#links
+    const action = must(readShape(grantedActionShape, must(parseJson(data, { maxBytes: 600_000 }))))
+    const claims = must(readGrant(action.grant, keys.public.keyFor({ role: 'grant' })))
+    if (claims.exp * 1000 <= this.now()) this.odd.push(claims.jti)
+    const invocation = { action, claims }
+    this.invocations.push(invocation)
+    onInvoke(claims.action_id)
+    const { manner } = this
+    if (manner === 'silent') return undefined
+    if (typeof manner === 'object') return manner
+    const first = !this.effects.has(claims.action_id)
+    if (first) this.effects.set(claims.action_id, 1)
+    if (first && manner === 'run') await this.report(invocation)
+    return { status: 'claimed' }
+  }
+
+  /** Publishes a result of an invocation, as the boundary lets an executor publish it. */
+  async report(invocation: Invocation, twist: ResultTwist = {}): Promise<void> {
+    const { link, keys, kid, profile } = this.#links
+    const { claims, action } = invocation
+    const output = twist.change?.output ?? this.output
+    const result: ExecutionResult = {
+      v: 1,
+      action_id: claims.action_id,
+      tenant_id: claims.tenant_id,
+      profile,
+      jti: claims.jti,
+      grant_hash: grantHash(sha256, action.grant),
+      input_hash: claims.input_hash,
+      outcome: 'succeeded',
+      reason: null,
+      output,
+      result_hash: hashJson(sha256, output),
+      raw_hash: null,
+      provider_reference: 'ref-1',
+      started_at: 1,
+      finished_at: 2,
+      ...twist.change,
+    }
+    const by = twist.key ?? kid
+    const payload = executionResultJson(result)
+    const token = signJws({ typ: RESULT_TYP, kid: by, payload }, keys.of[by].sign)
+    const tokens = { tenant: result.tenant_id, action: result.action_id }
+    const to =
+      twist.as === undefined
+        ? subject('exec_result_local', tokens)
+        : subject('exec_result', { ...tokens, profile: twist.as })
+    await link.publisher({ stream: 'RESULTS' }).publishStored(to, utf8Encode(token), {
+      msgId: actionId(nodeRandom.bytes(16)),
+    })
+  }
+}

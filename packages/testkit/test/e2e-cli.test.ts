@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { until } from '../src/process-table.ts'
+import { type CommandOutcome, type RunningSystem, startSystem } from '../src/system.ts'
+import { callJson, folder, trustgw } from './e2e-support.ts'
+
+const OTHERS = 0o077
+
+test('init makes keys that nobody else can read, and says what comes next', async (t) => {
+  const cwd = await folder(t)
+  const made = await trustgw(cwd, ['init', '--json'], { TRUSTGW_MODE: 'production' })
+  assert.equal(made.code, 0, made.err)
+  const { state_dir } = JSON.parse(made.out)
+  assert.equal(state_dir, join(cwd, '.trustgw'))
+  const secrets = ['gateway/grant.key', 'host/host.key', 'executor/bus.creds', 'log/log.key']
+  for (const file of secrets) {
+    assert.equal((await stat(join(state_dir, file))).mode & OTHERS, 0, file)
+  }
+  const keys = await readFile(join(state_dir, 'public', 'keys.json'), 'utf8')
+  assert.doesNotMatch(keys, /PRIVATE/)
+  const first = await readFile(join(state_dir, 'gateway/grant.key'), 'utf8')
+  assert.equal((await trustgw(cwd, ['init'], { TRUSTGW_MODE: 'production' })).code, 0)
+  assert.equal(await readFile(join(state_dir, 'gateway/grant.key'), 'utf8'), first)
+})
+
+test('words that are no command, and a flag that is none, end with 2', async (t) => {
+  const cwd = await folder(t)
+  assert.equal((await trustgw(cwd, ['fly'])).code, 2)
+  assert.equal((await trustgw(cwd, ['tool', 'run', '--no-such-flag'])).code, 2)
+  assert.equal((await trustgw(cwd, ['--version'])).code, 0)
+  const help = await trustgw(cwd, ['--help'])
+  assert.equal(help.code, 0)
+  assert.match(help.out, /audit verify/)
+})
+
+describe('the commands against a running system', () => {
+  let system: RunningSystem
+  let run: (...args: readonly string[]) => Promise<CommandOutcome>
+
+  before(async () => {
+    system = await startSystem()
+    const env = { TRUSTGW_API_KEY: system.apiKey ?? '' }
+    run = (...args) => system.command(args, { env })
+  })
+  after(() => system.remove())
+
+  test('doctor finds nothing that keeps it from running', async () => {
+    const doctor = await run('doctor', '--json')
+    assert.equal(doctor.code, 0, doctor.out + doctor.err)
+    assert.match(doctor.out, /nats-server/)
+  })
+
+  test('agents: add shows the key once, list never, revoke ends it', async () => {
+    const added = JSON.parse((await run('agents', 'add', '--name', 'visitor', '--json')).out)
+    const listed = await run('agents', 'list', '--json')
+    assert.ok(listed.out.includes(added.key_id))
+    assert.ok(!listed.out.includes(added.api_key))
+    assert.doesNotMatch(listed.out, /secret_hash/)
+    assert.equal((await run('agents', 'revoke', added.key_id)).code, 0)
+    const again = await run('agents', 'revoke', added.key_id)
+    assert.equal(again.code, 1)
+    assert.equal((await run('agents', 'add')).code, 2)
+  })
+
+  test('tool list and tool run: 0 when it ran, 126 when policy refuses, 127 for no such tool', async () => {
+    const listed = await run('tool', 'list')
+    assert.equal(listed.code, 0)
+    assert.match(listed.out, /shop\.refund/)
+    const done = await run('tool', 'run', 'shop.get_order', '{"order_id":"ord_1001"}', '--json')
+    assert.equal(done.code, 0, done.err)
+    assert.equal(JSON.parse(done.out).status, 'succeeded')
+    // The quick-start policy has no rule for writes to the memory: denied.
+    const entities = { entities: [{ name: 'a', entityType: 'b', observations: [] }] }
+    const denied = await run('tool', 'run', 'memory.create_entities', JSON.stringify(entities))
+    assert.equal(denied.code, 126, denied.err)
+    assert.equal((await run('tool', 'run', 'shop.nothing', '{}')).code, 127)
+    assert.equal((await run('tool', 'run', 'shop.get_order', '{"a":1,"a":2}')).code, 2)
+  })
+
+  test('tool run ends with 130 when the action is cancelled while a person thinks', async () => {
+    const args = '{"order_id":"ord_1001","amount":"150.00","currency":"EUR","reason":"x"}'
+    const running = run('tool', 'run', 'shop.refund', args, '--json')
+    let id = ''
+    await until('it waits for a person', async () => {
+      const { approvals } = JSON.parse((await run('approvals', 'list', '--json')).out)
+      id = approvals[0]?.action_id ?? ''
+      return id !== ''
+    })
+    const cancelled = await callJson(`${system.gateway}/v1/actions/${id}/cancel`, {
+      method: 'POST',
+      key: system.apiKey,
+    })
+    assert.equal(cancelled.status, 200, cancelled.text)
+    assert.equal((await running).code, 130)
+  })
+
+  test('approvals list and pins list say so when there is nothing', async () => {
+    const approvals = await run('approvals', 'list')
+    assert.equal(approvals.code, 0)
+    assert.match(approvals.out, /Nothing waits/)
+    const pins = await run('pins', 'list', '--json')
+    assert.deepEqual(JSON.parse(pins.out), { pins: [], revoked: [] })
+    assert.equal((await run('pins', 'revoke', 'AAAA')).code, 1)
+    assert.equal((await run('pins', 'add')).code, 2)
+  })
+
+  test('audit tail shows what happened, audit verify finds it whole', async () => {
+    await until('the log has the call', async () => {
+      const tail = await run('audit', 'tail', '--no-follow', '--last', '500')
+      return tail.code === 0 && /succeeded/.test(tail.out) && /denied/.test(tail.out)
+    })
+    const verified = await run('audit', 'verify', '--json')
+    assert.equal(verified.code, 0, verified.out)
+    assert.equal(JSON.parse(verified.out).ok, true)
+    const none = await run('audit', 'verify', '--tenant', 'nobody', '--json')
+    assert.notEqual(none.code, 0, 'a log that is not there is not intact')
+  })
+
+  test('without a bus a command says so and ends with 1', async (t) => {
+    const cwd = await folder(t)
+    const env = { TRUSTGW_MODE: 'development', TRUSTGW_NATS_PORT: '1' }
+    assert.equal((await trustgw(cwd, ['init'], env)).code, 0)
+    const ended = await trustgw(cwd, ['agents', 'list'], env)
+    assert.equal(ended.code, 1)
+    assert.match(ended.err, /Is it running\?/)
+  })
+})
