@@ -62,10 +62,75 @@ export {
 } from './lifecycle/state.ts'
 export { step } from './lifecycle/step.ts'
 export { actionStateJson, actionStateShape } from './lifecycle/stored.ts'
-export type { Condition, Policy, PolicyDefaults, Predicate, Rule } from './policy/ast.ts'
-export { DEFAULT_RULE_ID, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
-export { type CompiledPolicy, compilePolicy } from './policy/compile.ts'
-export { decide, type PolicyDecision } from './policy/decide.ts'
-export { type Amount, extractAmount, type PolicyFacts, type ToolFacts } from './policy/facts.ts'
+export type { ArgumentChange } from './policy/change.ts'
+export { type CheckFinding, checkPolicy } from './policy/check.ts'
+export type {
+  Condition,
+  LayerName,
+  Limit,
+  Policy,
+  PolicyDefaults,
+  Predicate,
+  Rule,
+} from './policy/ast.ts'
+export { DEFAULT_RULE_ID, LAYERS, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
+export { type CompiledPolicy, type CompileOptions, compilePolicy } from './policy/compile.ts'
+export {
+  type CompiledLayers,
+  decide,
+  decideLayers,
+  joinLayers,
+  type PolicyDecision,
+} from './policy/decide.ts'
+export {
+  diffPolicies,
+  type Doubt,
+  type PolicyDiff,
+  type Region,
+} from './policy/diff.ts'
+export {
+  type ExplainedLine,
+  type ExplainedRule,
+  type Explanation,
+  explain,
+  safeExplain,
+} from './policy/explain.ts'
+export {
+  type Amount,
+  type Chain,
+  type Counter,
+  extractAmount,
+  type LocalTime,
+  type PolicyFacts,
+  type ToolFacts,
+} from './policy/facts.ts'
 export type { Finding } from './policy/findings.ts'
+export { type Counting, countingsOf } from './policy/limits.ts'
+export { AUTH_METHODS } from './policy/match-syntax.ts'
+export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
+export { printPolicy } from './policy/print.ts'
+export {
+  type DerivedFacts,
+  factsFromRecord,
+  type Recheck,
+  type RecheckRefusal,
+  type Recorded,
+  recheckDecision,
+  redecide,
+  zonesOf,
+} from './policy/record.ts'
+export {
+  type Flip,
+  type PastDecision,
+  type Replay,
+  replay,
+} from './policy/replay.ts'
+export { policySchema } from './policy/schema.ts'
+export {
+  type Expected,
+  type PolicyTest,
+  parsePolicyTests,
+  runPolicyTests,
+  type TestOutcome,
+} from './policy/test-tables.ts'

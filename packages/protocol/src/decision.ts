@@ -33,7 +33,10 @@ export type Tier = 0 | 1 | 2 | 3
 /** `derived`: an executor recomputes it. `asserted`: the gateway's word (spec/protocol.md §3). */
 export type FactOrigin = 'derived' | 'asserted'
 
-/** A fact that the decision looked at. An unknown one has `value` null and is listed in `unknown`. */
+/**
+ * A fact that the decision looked at; `value` is null where there was none. What a condition could not
+ * judge, there or not, is listed in `unknown`. Arguments are written as spec/policy.md has it.
+ */
 export interface DecisionFact {
   readonly name: string
   readonly origin: FactOrigin

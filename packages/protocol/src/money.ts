@@ -25,6 +25,7 @@ export type MoneyRefusal = AmountRefusal | 'currency_unknown'
 /** ASCII digits only: no exponent, no grouping, no sign, no superfluous leading zero. */
 const AMOUNT = /^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$/
 const AMOUNT_MAX_CHARS = 64
+const AMOUNT_LIMIT = 10n ** BigInt(AMOUNT_MAX_DIGITS)
 
 function isCurrency(text: string): text is Currency {
   return CURRENCY_DECIMALS.has(text)
@@ -48,9 +49,21 @@ export function parseMoney(text: string): Result<Money, MoneyRefusal> {
   return currency.ok ? parseDecimalAmount(text.slice(0, space), currency.value) : currency
 }
 
+/** Amounts that a number holds exactly are formatted without big integers: decisions print many. */
+const SAFE_MINOR = BigInt(Number.MAX_SAFE_INTEGER)
+
+function formatSafe(minor: number, decimals: number): string {
+  if (decimals === 0) return String(minor)
+  const scale = 10 ** decimals
+  const rest = minor % scale
+  return `${(minor - rest) / scale}.${String(rest).padStart(decimals, '0')}`
+}
+
 /** With all the decimals of the currency: `100.00 EUR`, `5 JPY`. {@link parseMoney} reads it. */
 export function formatMoney(money: Money): string {
   const decimals = currencyDecimals(money.currency)
+  if (money.minor <= SAFE_MINOR)
+    return `${formatSafe(Number(money.minor), decimals)} ${money.currency}`
   const digits = String(money.minor).padStart(decimals + 1, '0')
   if (decimals === 0) return `${digits} ${money.currency}`
   return `${digits.slice(0, -decimals)}.${digits.slice(-decimals)} ${money.currency}`
@@ -73,6 +86,10 @@ export function parseDecimalAmount(value: Json, currency: Currency): Result<Mone
 
 /** An amount in minor units: an integer as a JSON number, or as digits. */
 export function parseMinorAmount(value: Json, currency: Currency): Result<Money, AmountRefusal> {
+  // The common form: what `amountText` would say of a plain whole number, without the text.
+  if (typeof value === 'number' && value > 0 && Number.isSafeInteger(value)) {
+    return ok(Object.freeze({ minor: BigInt(value), currency }))
+  }
   const text = amountText(value)
   if (!text.ok) return text
   return text.value.includes('.') ? refuse('amount_too_many_decimals') : exact(text.value, currency)
@@ -96,6 +113,6 @@ function amountText(value: Json): Result<string, AmountRefusal> {
 
 function exact(digits: string, currency: Currency): Result<Money, AmountRefusal> {
   const minor = BigInt(digits)
-  if (minor >= 10n ** BigInt(AMOUNT_MAX_DIGITS)) return refuse('amount_too_many_digits')
+  if (minor >= AMOUNT_LIMIT) return refuse('amount_too_many_digits')
   return ok(Object.freeze({ minor, currency }))
 }

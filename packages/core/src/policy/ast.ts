@@ -2,15 +2,7 @@
  * The policy language as data (spec/policy.md "File"): what a policy file says after parsing, before
  * compiling. Everything here is plain JSON-like data; nothing here evaluates.
  */
-import {
-  type ApproversClause,
-  EFFECTS,
-  type Effect,
-  type Money,
-  type Operation,
-  type Source,
-  type Tier,
-} from '@trustgw/protocol'
+import { type ApproversClause, type Effect, type Money, type Tier } from '@trustgw/protocol'
 
 /** Largest policy file, in UTF-16 code units of its text. */
 export const POLICY_MAX_CHARS = 2_097_152
@@ -24,6 +16,17 @@ export const REASON_MAX_CHARS = 300
 /** Different argument pointers in one policy: each may become a fact of a decision. */
 export const POINTERS_MAX = 200
 export const POINTER_MAX_CHARS = 256
+/** Local times of as many zones, and provenance of as many pointers, may be facts of a decision. */
+export const ZONES_MAX = 16
+export const PROVENANCE_POINTERS_MAX = 16
+/** Each limit that a proposal may count in is a fact of its decision. */
+export const LIMITS_MAX = 64
+/** `each` and `any` inside each other. */
+export const PREDICATE_MAX_DEPTH = 3
+export const REGEX_MAX_CHARS = 512
+export const WINDOW_MIN_MS = 1_000
+export const WINDOW_MAX_MS = 2_678_400_000
+export const LIMIT_COUNT_MAX = 1_000_000_000
 export const GRANT_TTL_MIN_MS = 1_000
 export const GRANT_TTL_MAX_MS = 30_000
 export const APPROVAL_TTL_MIN_MS = 1_000
@@ -40,28 +43,95 @@ export interface Verdict {
 }
 
 export type Bound = 'gt' | 'gte' | 'lt' | 'lte'
+export const BOUNDS: readonly Bound[] = ['gt', 'gte', 'lt', 'lte']
 export type Scalar = string | number | boolean
+
+export type ValueType = 'string' | 'number' | 'integer' | 'boolean' | 'null' | 'array' | 'object'
+export const VALUE_TYPES: readonly ValueType[] = [
+  'string',
+  'number',
+  'integer',
+  'boolean',
+  'null',
+  'array',
+  'object',
+]
+
+export type Day = 'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'
+export const DAYS: readonly Day[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+
+/** Predicates that compare a text with names of one kind. */
+export type NamesPredicate =
+  | 'subpath_of'
+  | 'host_in'
+  | 'host_not_in'
+  | 'scheme_in'
+  | 'cidr_in'
+  | 'email_domain_in'
+  | 'email_domain_not_in'
+  | 'keys_in'
 
 /** One predicate on one value of the arguments. */
 export type Predicate =
   | { readonly kind: 'eq'; readonly value: Scalar }
-  | { readonly kind: 'in'; readonly values: readonly Scalar[] }
+  | { readonly kind: 'in' | 'not_in'; readonly values: readonly Scalar[] }
   | { readonly kind: Bound; readonly value: number }
   | { readonly kind: 'glob'; readonly globs: readonly string[] }
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | { readonly kind: 'max_length'; readonly value: number }
+  | { readonly kind: 'type'; readonly any: readonly ValueType[] }
+  | { readonly kind: 'exists'; readonly value: boolean }
+  | { readonly kind: NamesPredicate; readonly names: readonly string[] }
+  | { readonly kind: 'each' | 'any'; readonly predicates: readonly Predicate[] }
 
 export interface AmountBound {
   readonly bound: Bound
   readonly money: Money
 }
 
+export interface NumberBound {
+  readonly bound: Bound
+  readonly value: number
+}
+
+/** Keys that hold when a name matches one of the globs. */
+export type NameKey = 'tool' | 'agent' | 'tenant' | 'workspace' | 'user'
+/** Keys that hold when one of the words is there; `scopes` when all are. */
+export type WordKey =
+  | 'operation'
+  | 'category'
+  | 'tags'
+  | 'bundle'
+  | 'source'
+  | 'roles'
+  | 'scopes'
+  | 'skill_level'
+  | 'auth_method'
+
+/** `from` is inside, `to` is not; both are minutes of the local day. Null: not looked at. */
+export interface TimeWindow {
+  readonly tz: string
+  readonly days: readonly Day[] | null
+  readonly from: number | null
+  readonly to: number | null
+}
+
+export interface ChainBounds {
+  readonly depth: readonly NumberBound[]
+  readonly repeats: readonly NumberBound[]
+  readonly cycle: boolean | null
+}
+
 /** One line of a rule's match. All lines must hold. */
 export type Condition =
-  | { readonly kind: 'tool'; readonly globs: readonly string[] }
-  | { readonly kind: 'operation'; readonly any: readonly Operation[] }
-  | { readonly kind: 'source'; readonly any: readonly Source[] }
-  | { readonly kind: 'agent'; readonly globs: readonly string[] }
+  | { readonly kind: NameKey; readonly globs: readonly string[] }
+  | { readonly kind: WordKey; readonly words: readonly string[] }
+  | { readonly kind: 'auth_level'; readonly bounds: readonly NumberBound[] }
   | { readonly kind: 'amount'; readonly bounds: readonly AmountBound[] }
   | { readonly kind: 'args'; readonly pointer: string; readonly predicates: readonly Predicate[] }
+  | { readonly kind: 'time'; readonly window: TimeWindow }
+  | { readonly kind: 'chain'; readonly bounds: ChainBounds }
+  | { readonly kind: 'provenance'; readonly pointer: string; readonly globs: readonly string[] }
 
 export interface Rule extends Verdict {
   readonly id: string
@@ -72,8 +142,25 @@ export interface Rule extends Verdict {
   readonly match: readonly Condition[]
 }
 
+/** What a counter is kept for: parts of the identity, or the value at `args:<pointer>`. */
+export type LimitKey = 'tenant' | 'workspace' | 'agent' | 'user' | 'tool' | `args:${string}`
+
+/** How much may happen within a sliding window before `on_exceed` stands. */
+export interface Limit extends Verdict {
+  readonly id: string
+  readonly match: readonly Condition[]
+  readonly key: readonly LimitKey[]
+  readonly window_ms: number
+  /** At least one of the two is there. */
+  readonly max_count: number | null
+  readonly max_amount: Money | null
+  readonly reason: string
+  readonly approvers: ApproversClause | null
+}
+
+/** `none`: a layer without an opinion of what it does not match; every layer but `platform`. */
 export interface PolicyDefaults {
-  readonly effect: 'deny' | 'allow'
+  readonly effect: 'deny' | 'allow' | 'none'
   readonly grant_ttl_ms: number
   readonly approval_ttl_ms: number
 }
@@ -82,14 +169,26 @@ export interface Policy {
   readonly version: 1
   readonly defaults: PolicyDefaults
   readonly rules: readonly Rule[]
+  readonly limits: readonly Limit[]
 }
+
+/** From the widest to the narrowest (spec/policy.md "Layers"). */
+export type LayerName = 'platform' | 'tenant' | 'workspace' | 'agent'
+export const LAYERS: readonly LayerName[] = ['platform', 'tenant', 'workspace', 'agent']
 
 /** A permitting rule counts only when known true; a restricting one unless known false. */
 export function restricts(effect: Effect): boolean {
   return effect !== 'allow'
 }
 
+/** From 0, least restrictive, to 4. */
+export function strength({ effect, tier }: Verdict): number {
+  if (effect === 'allow') return 0
+  if (effect === 'require_approval') return tier === 1 ? 1 : 2
+  return effect === 'require_proof' ? 3 : 4
+}
+
 /** Negative when `a` is less restrictive than `b`, positive when more, 0 when alike. */
 export function compareVerdicts(a: Verdict, b: Verdict): number {
-  return EFFECTS.indexOf(a.effect) - EFFECTS.indexOf(b.effect) || a.tier - b.tier
+  return strength(a) - strength(b)
 }

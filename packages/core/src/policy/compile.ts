@@ -1,163 +1,180 @@
 /** A policy made ready to decide: rules in order, their lines as functions, an index over tools. */
-import { formatMoney, type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
-import type {
-  AmountBound,
-  Condition,
-  Policy,
-  PolicyDefaults,
-  Predicate,
-  Rule,
-  Scalar,
-} from './ast.ts'
-import { compileCondition, NAME_SEPARATOR, type Test } from './conditions.ts'
-import { compileGlob, type Glob } from './glob.ts'
+import { type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
+import type { LayerName, Limit, Policy, PolicyDefaults, Rule } from './ast.ts'
+import type { CompiledRule, Standing } from './compiled-rule.ts'
+import { compileCondition, type Test } from './conditions.ts'
+import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
+import { type AnySlot, type Look, Slots } from './slots.ts'
+import type { Counter, PolicyFacts } from './facts.ts'
+import type { Slot } from './slots.ts'
+import { byText, canonicalSets } from './syntax.ts'
+import { ToolIndex } from './tool-index.ts'
+import type { Entry, Plan } from './plan.ts'
 
-/** Tool ids whose candidate rules are remembered. */
-const MEMO_MAX_TOOLS = 4_096
-
-export interface CompiledRule {
-  readonly rule: Rule
-  /** Place in the order of reading: by priority, then id, so that lines may stand in any order. */
-  readonly rank: number
+export interface CompiledLimit {
+  readonly limit: Limit
   readonly tests: readonly Test[]
+  readonly counter: Slot<Counter>
+  readonly counterName: string
+  readonly reached: Standing
 }
 
 export interface CompiledPolicy {
   /** SHA-256 of the canonical form: comments, key order and rule order do not change it. */
   readonly fingerprint: Hash
+  readonly layer: LayerName
+  readonly policy: Policy
   readonly defaults: PolicyDefaults
+  readonly slots: Slots
+  /** All rules, in the order of reading. */
+  readonly rules: readonly CompiledRule[]
+  readonly limits: readonly CompiledLimit[]
   /** The rules whose `tool` line holds for an id, in the order of reading. */
   readonly candidates: (toolId: string) => readonly CompiledRule[]
+  /** Begins a decision: the facts that every decision looks at are looked at. */
+  readonly begin: (facts: PolicyFacts) => Look
+  readonly plan: (look: Look) => Plan
+  /** Every rule with all of its lines, `tool` too, in the order of reading. */
+  readonly everyRule: () => readonly Entry[]
 }
 
-const byText = (a: string, b: string): number => {
-  if (a === b) return 0
-  return a < b ? -1 : 1
+export interface CompileOptions {
+  /** Which layer the policy is; `platform` unless said otherwise. */
+  readonly layer?: LayerName
 }
 
-const sorted = (texts: readonly string[]): string[] => [...new Set(texts)].sort(byText)
-
-const scalarKey = (value: Scalar): string => `${typeof value}:${String(value)}`
-
-function predicateForm(predicate: Predicate): Json {
-  if (predicate.kind === 'glob') return sorted(predicate.globs)
-  if (predicate.kind !== 'in') return predicate.value
-  const values = new Map(predicate.values.map((value) => [scalarKey(value), value]))
-  return [...values.keys()].sort(byText).map((key) => values.get(key) ?? null)
-}
-
-const boundForm = ({ bound, money }: AmountBound): [string, Json] => [bound, formatMoney(money)]
-
-function conditionForm(condition: Condition): [string, Json] {
-  const { kind } = condition
-  if (kind === 'tool' || kind === 'agent') return [kind, sorted(condition.globs)]
-  if (kind === 'operation' || kind === 'source') return [kind, sorted(condition.any)]
-  if (kind === 'amount') return [kind, Object.fromEntries(condition.bounds.map(boundForm))]
-  const predicates = condition.predicates.map((predicate): [string, Json] => [
-    predicate.kind,
-    predicateForm(predicate),
-  ])
-  return [`args:${condition.pointer}`, Object.fromEntries(predicates)]
-}
-
-function ruleForm(rule: Rule): Json {
-  const { id, priority, effect, tier, reason, approvers } = rule
-  return {
-    id,
-    priority,
-    effect,
-    tier,
-    reason,
-    approvers: approvers && {
-      roles: sorted(approvers.roles),
-      quorum: approvers.quorum,
-      channels: sorted(approvers.channels),
-    },
-    match: Object.fromEntries(rule.match.map(conditionForm)),
-  }
+function byId<T extends { readonly id: string }>(items: readonly T[]): readonly T[] {
+  return [...items].sort((a, b) => byText(a.id, b.id))
 }
 
 /** What the fingerprint is the hash of. */
-function canonicalForm(policy: Policy, inOrder: readonly Rule[]): Json {
+function canonicalForm(policy: Policy, layer: LayerName): Json {
   return {
     language: 1,
+    layer,
     defaults: { ...policy.defaults },
-    rules: inOrder.map(ruleForm),
+    rules: byId(policy.rules).map((rule) => ({
+      ...asMembers(canonicalSets(ruleSyntax.write(rule))),
+      tier: rule.tier,
+    })),
+    limits: byId(policy.limits).map((limit) => canonicalSets(limitSyntax.write(limit))),
   }
 }
 
-/** Cheap lines first, arguments by pointer: the order of looking does not depend on the file's. */
-const LINE_ORDER = ['operation', 'source', 'agent', 'amount'] as const
+const asMembers = (value: Json): { readonly [name: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value))
+    : {}
 
-function lineKey(test: Test): string {
-  const place = LINE_ORDER.findIndex((name) => name === test.fact)
-  return `${place === -1 ? LINE_ORDER.length : place}:${test.fact}`
+/** Cheap lines first, arguments last: the order of looking does not depend on the file's. */
+const LINE_ORDER = [
+  'tool',
+  'operation',
+  'source',
+  'tenant',
+  'workspace',
+  'agent',
+  'user',
+  'auth_level',
+  'amount',
+] as const
+
+function lineKey({ slot: { name } }: Test): string {
+  const place = LINE_ORDER.findIndex((line) => line === name)
+  return `${place === -1 ? LINE_ORDER.length : place}:${name}`
 }
 
-function compileRule(rule: Rule, rank: number): CompiledRule {
-  const tests = rule.match.flatMap((line) => (line.kind === 'tool' ? [] : [compileCondition(line)]))
-  return { rule, rank, tests: tests.sort((a, b) => byText(lineKey(a), lineKey(b))) }
+const inLineOrder = (tests: readonly Test[]): readonly Test[] =>
+  [...tests].sort((a, b) => byText(lineKey(a), lineKey(b)))
+
+const isIndexed = ({ condition: { kind } }: Test): boolean =>
+  kind === 'operation' || kind === 'source' || kind === 'tenant'
+
+function standingOf(from: Rule | Limit, layer: LayerName, isKnown: boolean): Standing {
+  const { effect, tier, reason, approvers } = from
+  const id = layer === 'platform' ? from.id : `${layer}:${from.id}`
+  return { effect, tier, id, reason, approvers, isKnown }
 }
 
-interface Globbed {
-  readonly rule: CompiledRule
-  readonly matches: Glob
+interface Place {
+  readonly rank: number
+  readonly layer: LayerName
+  readonly slots: Slots
 }
 
-/** Rules by what their tool globs begin with, so that a tool meets only those that may be its own. */
-class ToolIndex {
-  readonly #exact = new Map<string, CompiledRule[]>()
-  readonly #firstPart = new Map<string, Globbed[]>()
-  readonly #anywhere: Globbed[] = []
-  readonly #memo = new Map<string, readonly CompiledRule[]>()
-
-  add(rule: CompiledRule): void {
-    const tools = rule.rule.match.filter((line) => line.kind === 'tool')
-    if (tools.length === 0) this.#anywhere.push({ rule, matches: () => true })
-    for (const text of tools.flatMap(({ globs }) => globs)) this.#addGlob(rule, text)
-  }
-
-  #addGlob(rule: CompiledRule, text: string): void {
-    const star = text.indexOf('*')
-    if (star === -1) {
-      push(this.#exact, text, rule)
-      return
-    }
-    const globbed = { rule, matches: compileGlob(text, NAME_SEPARATOR) }
-    const dot = text.indexOf(NAME_SEPARATOR)
-    if (dot !== -1 && dot < star) push(this.#firstPart, text.slice(0, dot), globbed)
-    else this.#anywhere.push(globbed)
-  }
-
-  candidates(toolId: string): readonly CompiledRule[] {
-    const known = this.#memo.get(toolId)
-    if (known !== undefined) return known
-    const found = new Set(this.#exact.get(toolId))
-    const firstPart = toolId.split(NAME_SEPARATOR, 1)[0] ?? ''
-    for (const list of [this.#firstPart.get(firstPart) ?? [], this.#anywhere]) {
-      for (const { rule, matches } of list) if (matches(toolId)) found.add(rule)
-    }
-    const inOrder = [...found].sort((a, b) => a.rank - b.rank)
-    if (this.#memo.size >= MEMO_MAX_TOOLS) this.#memo.clear()
-    this.#memo.set(toolId, inOrder)
-    return inOrder
+function compileRule(rule: Rule, { rank, layer, slots }: Place): CompiledRule {
+  const lines = rule.match.filter(({ kind }) => kind !== 'tool')
+  const tests = inLineOrder(lines.map((line) => compileCondition(line, slots)))
+  return {
+    rule,
+    rank,
+    indexed: tests.filter(isIndexed),
+    tests: tests.filter((test) => !isIndexed(test)),
+    known: standingOf(rule, layer, true),
+    doubted: standingOf(rule, layer, false),
   }
 }
 
-function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
-  const list = lists.get(key)
-  if (list === undefined) lists.set(key, [item])
-  else list.push(item)
+/** In the order of looking that the index keeps as well. */
+function allTests(rule: CompiledRule, slots: Slots): readonly Test[] {
+  const tools = rule.rule.match.filter(({ kind }) => kind === 'tool')
+  const first = tools.map((line) => compileCondition(line, slots))
+  return [...first, ...rule.indexed, ...rule.tests]
+}
+
+function compileLimit(limit: Limit, layer: LayerName, slots: Slots): CompiledLimit {
+  const counterName = layer === 'platform' ? limit.id : `${layer}:${limit.id}`
+  return {
+    limit,
+    tests: inLineOrder(limit.match.map((line) => compileCondition(line, slots))),
+    counter: slots.counter(counterName),
+    counterName,
+    reached: standingOf(limit, layer, true),
+  }
+}
+
+/** Facts that the index looks at; always in the record when any rule asks for them. */
+function indexedSlots(rules: readonly CompiledRule[]): readonly AnySlot[] {
+  return [...new Set(rules.flatMap(({ indexed }) => indexed.map(({ slot }) => slot)))]
 }
 
 /** Makes a parsed policy ready for `decide`. `sha256` is the caller's hash function. */
-export function compilePolicy(policy: Policy, sha256: Sha256): CompiledPolicy {
-  const inOrder = [...policy.rules].sort((a, b) => a.priority - b.priority || byText(a.id, b.id))
-  const index = new ToolIndex()
-  for (const [rank, rule] of inOrder.entries()) index.add(compileRule(rule, rank))
+export function compilePolicy(
+  policy: Policy,
+  sha256: Sha256,
+  options: CompileOptions = {},
+): CompiledPolicy {
+  const layer = options.layer ?? 'platform'
+  const slots = new Slots()
+  const rules = [...policy.rules]
+    .sort((a, b) => a.priority - b.priority || byText(a.id, b.id))
+    .map((rule, rank) => compileRule(rule, { rank, layer, slots }))
+  const index = new ToolIndex(rules)
+  const names = new Set(indexedSlots(rules).map(({ name }) => name))
+  const { operation, source, tenant } = slots.words
+  const always = [operation, source, tenant].filter(({ name }) => names.has(name))
+  let every: readonly Entry[] | undefined
+  let stamp = 0
   return {
-    fingerprint: hashJson(sha256, canonicalForm(policy, inOrder)),
+    fingerprint: hashJson(sha256, canonicalForm(policy, layer)),
+    layer,
+    policy,
     defaults: policy.defaults,
+    slots,
+    rules,
+    limits: policy.limits.map((limit) => compileLimit(limit, layer, slots)),
     candidates: (toolId) => index.candidates(toolId),
+    begin: (facts) => {
+      stamp += 1
+      const look: Look = { facts, stamp, order: [] }
+      slots.tool.look(look)
+      for (const slot of always) slot.look(look)
+      return look
+    },
+    plan: (look) => index.plan(look),
+    everyRule: () => {
+      every ??= rules.map((rule) => ({ rule, tests: allTests(rule, slots) }))
+      return every
+    },
   }
 }

@@ -1,105 +1,264 @@
 /** The lines of a match as functions of the facts (spec/policy.md "Three-valued matching"). */
-import { compareMoney, formatMoney, type Json } from '@trustgw/protocol'
-import type { AmountBound, Condition, Predicate } from './ast.ts'
-import type { Look } from './facts.ts'
+import { compareMoney, type Json, type Money } from '@trustgw/protocol'
+import {
+  type AmountBound,
+  type Bound,
+  BOUNDS,
+  type ChainBounds,
+  type Condition,
+  DAYS,
+  type NumberBound,
+  type Predicate,
+  type TimeWindow,
+} from './ast.ts'
+import type { Amount, Chain, LocalTime } from './facts.ts'
 import { compileGlob } from './glob.ts'
-import { valueAt } from './pointer.ts'
-import { compilePredicate, isGlobbable, withinBound } from './predicates.ts'
-import { allOf, type Truth } from './truth.ts'
+import { compilePredicates, isGlobbable, order, withinBound } from './predicates.ts'
+import type { AnySlot, Look, Slot, Slots } from './slots.ts'
+import { allOf, isNfc, type Truth } from './truth.ts'
 
 /** Tool ids and identities are parts joined with dots. */
 export const NAME_SEPARATOR = '.'
 
+/**
+ * How a line can be told false without judging it: the value is one of a few texts, or within
+ * bounds. `read` gives undefined where only judging can tell.
+ */
+export type Hint =
+  | {
+      readonly kind: 'texts'
+      readonly key: string
+      readonly texts: readonly string[]
+      readonly read: (look: Look) => string | undefined
+    }
+  | {
+      readonly kind: 'bounds'
+      readonly key: string
+      readonly bounds: readonly {
+        readonly bound: NumberBound['bound']
+        readonly value: bigint | number
+      }[]
+      /** Null where no bound holds. */
+      readonly read: (look: Look) => bigint | number | null | undefined
+    }
+
 export interface Test {
   /** The fact that the line is about. */
-  readonly fact: string
+  readonly slot: AnySlot
+  readonly condition: Condition
+  /** Looks at the fact; whoever stops at an unknown one says so to the slot. */
   readonly judge: (look: Look) => Truth
+  readonly hint: Hint | null
 }
 
-function operationTest(any: readonly string[]): Test {
-  const wanted = new Set(any)
+type Judged<T> = readonly [slot: Slot<T>, judge: (value: T | undefined) => Truth]
+
+function makeTest<T>(
+  condition: Condition,
+  [slot, judge]: Judged<T>,
+  hint: Hint | null = null,
+): Test {
+  return { slot, condition, judge: (look) => judge(slot.look(look)), hint }
+}
+
+function textHint(slot: Slot<string>, texts: readonly string[]): Hint {
+  const read = (look: Look): string | undefined => {
+    const value = slot.look(look)
+    return value !== undefined && isNfc(value) ? value : undefined
+  }
+  return { kind: 'texts', key: slot.name, texts, read }
+}
+
+function wordTest(condition: Condition, slot: Slot<string>, words: readonly string[]): Test {
+  const wanted = new Set(words)
+  const judge = (value: string | undefined): Truth =>
+    value === undefined ? 'unknown' : wanted.has(value)
+  return makeTest(condition, [slot, judge], textHint(slot, words))
+}
+
+/** Names as globs; what a glob cannot judge is unknown. */
+export function nameJudge(globs: readonly string[]): (value: string | undefined) => Truth {
+  const compiled = globs.map((glob) => compileGlob(glob, NAME_SEPARATOR))
+  return (value) => {
+    if (value === undefined || !isGlobbable(value)) return 'unknown'
+    return compiled.some((glob) => glob(value))
+  }
+}
+
+function nameTest(condition: Condition, slot: Slot<string>, globs: readonly string[]): Test {
+  const isExact = globs.every((glob) => !glob.includes('*'))
+  return makeTest(condition, [slot, nameJudge(globs)], isExact ? textHint(slot, globs) : null)
+}
+
+function listTest(
+  condition: Condition,
+  slot: Slot<readonly string[]>,
+  words: readonly string[],
+): Test {
+  const wanted = new Set(words)
+  const judge = (value: readonly string[] | undefined): Truth => {
+    if (value === undefined) return 'unknown'
+    return condition.kind === 'scopes'
+      ? words.every((word) => value.includes(word))
+      : value.some((word) => wanted.has(word))
+  }
+  return makeTest(condition, [slot, judge])
+}
+
+function withinBounds(value: number, bounds: readonly NumberBound[]): boolean {
+  return bounds.every((bound) => withinBound(order(value, bound.value), bound.bound))
+}
+
+function levelTest(condition: Condition, slot: Slot<number>, bounds: readonly NumberBound[]): Test {
+  const judge = (value: number | undefined): Truth =>
+    value === undefined ? 'unknown' : withinBounds(value, bounds)
+  return makeTest(condition, [slot, judge])
+}
+
+function moneyWithin(money: Money, { bound, money: limit }: AmountBound): Truth {
+  const compared = compareMoney(money, limit)
+  return compared.ok ? withinBound(compared.value, bound) : 'unknown'
+}
+
+function judgeAmount(amount: Amount | undefined, bounds: readonly AmountBound[]): Truth {
+  if (amount === undefined || amount.kind === 'unknown') return 'unknown'
+  if (amount.kind === 'none') return false
+  return allOf(bounds.map((bound) => moneyWithin(amount.money, bound)))
+}
+
+function amountHint(slot: Slot<Amount>, bounds: readonly AmountBound[]): Hint | null {
+  const currency = bounds[0]?.money.currency
+  if (currency === undefined) return null
   return {
-    fact: 'operation',
-    judge: (look) => {
-      const { operation } = look.facts.tool
-      look.see('operation', 'derived', operation)
-      return wanted.has(operation)
+    kind: 'bounds',
+    key: `${slot.name} ${currency}`,
+    bounds: bounds.map(({ bound, money }) => ({ bound, value: money.minor })),
+    read: (look) => {
+      const amount = slot.look(look)
+      if (amount === undefined || amount.kind === 'unknown') return undefined
+      if (amount.kind === 'none') return null
+      return amount.money.currency === currency ? amount.money.minor : undefined
     },
   }
 }
 
-function sourceTest(any: readonly string[]): Test {
-  const wanted = new Set(any)
-  return {
-    fact: 'source',
-    judge: (look) => {
-      const { source } = look.facts
-      look.see('source', 'asserted', source ?? undefined)
-      return source === null ? 'unknown' : wanted.has(source)
-    },
-  }
+function amountTest(
+  condition: Condition,
+  slot: Slot<Amount>,
+  bounds: readonly AmountBound[],
+): Test {
+  const judge = (amount: Amount | undefined): Truth => judgeAmount(amount, bounds)
+  return makeTest(condition, [slot, judge], amountHint(slot, bounds))
 }
 
-function agentTest(texts: readonly string[]): Test {
-  const globs = texts.map((text) => compileGlob(text, NAME_SEPARATOR))
-  return {
-    fact: 'agent',
-    judge: (look) => {
-      const { agent } = look.facts
-      look.see('agent', 'asserted', agent ?? undefined)
-      if (agent === null) return 'unknown'
-      if (isGlobbable(agent)) return globs.some((glob) => glob(agent))
-      look.doubt('agent')
-      return 'unknown'
-    },
-  }
+function textsOf(predicate: Predicate): readonly string[] | null {
+  if (predicate.kind === 'eq') return typeof predicate.value === 'string' ? [predicate.value] : null
+  if (predicate.kind !== 'in') return null
+  const texts = predicate.values.filter((value) => typeof value === 'string')
+  return texts.length === predicate.values.length ? texts : null
 }
 
-function amountTest(bounds: readonly AmountBound[]): Test {
-  return {
-    fact: 'amount',
-    judge: (look) => {
-      const amount = look.amount()
-      if (amount.kind === 'none') {
-        look.see('amount', 'derived', 'none')
-        return false
-      }
-      look.see('amount', 'derived', amount.kind === 'money' ? formatMoney(amount.money) : undefined)
-      if (amount.kind === 'unknown') return 'unknown'
-      const { money } = amount
-      const truth = allOf(
-        bounds.map(({ bound, money: limit }) => {
-          const order = compareMoney(money, limit)
-          return order.ok ? withinBound(order.value, bound) : 'unknown'
-        }),
-      )
-      if (truth === 'unknown') look.doubt('amount')
-      return truth
-    },
-  }
+function isBound(predicate: Predicate): predicate is Extract<Predicate, { kind: Bound }> {
+  return BOUNDS.some((bound) => bound === predicate.kind)
 }
 
-function argsTest(pointer: string, predicates: readonly Predicate[]): Test {
-  const fact = `args:${pointer}`
-  const judges: readonly ((value: Json) => Truth)[] = predicates.map(compilePredicate)
-  return {
-    fact,
-    judge: (look) => {
-      const value = valueAt(look.facts.args, pointer)
-      look.see(fact, 'derived', value)
-      if (value === undefined) return 'unknown'
-      const truth = allOf(judges.map((judge) => judge(value)))
-      if (truth === 'unknown') look.doubt(fact)
-      return truth
-    },
+function argumentHint(slot: Slot<Json>, predicates: readonly Predicate[]): Hint | null {
+  for (const predicate of predicates) {
+    const texts = textsOf(predicate)
+    if (texts === null) continue
+    const read = (look: Look): string | undefined => {
+      const value = slot.look(look)
+      return typeof value === 'string' && isNfc(value) ? value : undefined
+    }
+    return { kind: 'texts', key: slot.name, texts, read }
   }
+  const bounds = predicates.filter(isBound).map(({ kind, value }) => ({ bound: kind, value }))
+  if (bounds.length === 0) return null
+  const read = (look: Look): number | undefined => {
+    const value = slot.look(look)
+    return typeof value === 'number' ? value : undefined
+  }
+  return { kind: 'bounds', key: slot.name, bounds, read }
 }
 
-/** The judge of one line, but for `tool`, which the index answers. */
-export function compileCondition(condition: Exclude<Condition, { kind: 'tool' }>): Test {
-  if (condition.kind === 'operation') return operationTest(condition.any)
-  if (condition.kind === 'source') return sourceTest(condition.any)
-  if (condition.kind === 'agent') return agentTest(condition.globs)
-  if (condition.kind === 'amount') return amountTest(condition.bounds)
-  return argsTest(condition.pointer, condition.predicates)
+function argumentTest(
+  condition: Condition,
+  slot: Slot<Json>,
+  predicates: readonly Predicate[],
+): Test {
+  const judge = compilePredicates(predicates)
+  return makeTest(condition, [slot, judge], argumentHint(slot, predicates))
+}
+
+function isWithin({ from, to }: TimeWindow, minute: number): boolean {
+  if (from === null) return to === null || minute < to
+  if (to === null) return minute >= from
+  return from < to ? minute >= from && minute < to : minute >= from || minute < to
+}
+
+function timeTest(condition: Condition, slot: Slot<LocalTime>, window: TimeWindow): Test {
+  const days = new Set(window.days ?? DAYS)
+  const judge = (value: LocalTime | undefined): Truth =>
+    value === undefined ? 'unknown' : days.has(value.day) && isWithin(window, value.minute)
+  return makeTest(condition, [slot, judge])
+}
+
+function chainTest(condition: Condition, slot: Slot<Chain>, bounds: ChainBounds): Test {
+  const { depth, repeats, cycle } = bounds
+  const judge = (value: Chain | undefined): Truth => {
+    if (value === undefined) return 'unknown'
+    const counts = withinBounds(value.depth, depth) && withinBounds(value.repeats, repeats)
+    return counts && (cycle === null || value.cycle === cycle)
+  }
+  return makeTest(condition, [slot, judge])
+}
+
+function provenanceTest(
+  condition: Condition,
+  slot: Slot<readonly string[]>,
+  globs: readonly string[],
+): Test {
+  const compiled = globs.map((glob) => compileGlob(glob, NAME_SEPARATOR))
+  const judge = (labels: readonly string[] | undefined): Truth => {
+    if (labels === undefined || labels.length === 0) return 'unknown'
+    return labels.some((label) => compiled.some((glob) => glob(label)))
+  }
+  return makeTest(condition, [slot, judge])
+}
+
+/** The judge of one line. */
+// oxlint-disable-next-line complexity -- one straight case for each key
+export function compileCondition(condition: Condition, slots: Slots): Test {
+  switch (condition.kind) {
+    case 'tool':
+      return nameTest(condition, slots.tool, condition.globs)
+    case 'agent':
+    case 'tenant':
+    case 'workspace':
+    case 'user':
+      return nameTest(condition, slots.words[condition.kind], condition.globs)
+    case 'auth_level':
+      return levelTest(condition, slots.auth_level, condition.bounds)
+    case 'amount':
+      return amountTest(condition, slots.amount, condition.bounds)
+    case 'args':
+      return argumentTest(condition, slots.argument(condition.pointer), condition.predicates)
+    case 'time':
+      return timeTest(condition, slots.localTime(condition.window.tz), condition.window)
+    case 'chain':
+      return chainTest(condition, slots.chain, condition.bounds)
+    case 'provenance':
+      return provenanceTest(condition, slots.provenance(condition.pointer), condition.globs)
+    case 'tags':
+    case 'roles':
+    case 'scopes':
+      return listTest(condition, slots.lists[condition.kind], condition.words)
+    case 'operation':
+    case 'category':
+    case 'bundle':
+    case 'source':
+    case 'skill_level':
+    case 'auth_method':
+      return wordTest(condition, slots.words[condition.kind], condition.words)
+  }
 }

@@ -1,14 +1,21 @@
-/** The decision of one layer (spec/policy.md "Reading a layer", "Three-valued matching"). */
-import type { ApproversClause, DecisionRecord } from '@trustgw/protocol'
+/** The decision of one layer and of several (spec/policy.md "Reading a layer", "Layers"). */
 import {
-  compareVerdicts,
-  DEFAULT_RULE_ID,
-  type PolicyDefaults,
-  restricts,
-  type Verdict,
-} from './ast.ts'
-import type { CompiledPolicy, CompiledRule } from './compile.ts'
-import { Look, type PolicyFacts } from './facts.ts'
+  type ApproversClause,
+  type DecisionFact,
+  type DecisionRecord,
+  type Hash,
+  hashJson,
+  type Sha256,
+  type Tier,
+} from '@trustgw/protocol'
+import { DEFAULT_RULE_ID, LAYERS, restricts, strength, type Verdict } from './ast.ts'
+import { commonClause } from './approvers.ts'
+import type { CompiledPolicy } from './compile.ts'
+import type { Standing } from './compiled-rule.ts'
+import type { PolicyFacts } from './facts.ts'
+import { exceededLimits } from './limits.ts'
+import { type Entry, entryIndex, nextRow, rowCount } from './plan.ts'
+import type { Look } from './slots.ts'
 import type { Truth } from './truth.ts'
 
 /** What policy says of a proposal; the gateway makes a DecisionRecord of it. */
@@ -24,112 +31,207 @@ export type PolicyDecision = Pick<
   | 'unknown'
 >
 
+/** The policies in force for a proposal, the platform's first. */
+export interface CompiledLayers {
+  /** The platform's own where it is alone, else the hash of all. */
+  readonly fingerprint: Hash
+  readonly layers: readonly CompiledPolicy[]
+}
+
 /** Unknown facts that a reason names; the rest stand in `unknown`. */
 const REASON_MAX_NAMES = 4
 const REASON_MAX_NAME_CHARS = 40
+/** As many facts as a decision record holds. */
+const FACTS_MAX = 256
 
 const NOBODY_ASKED: ApproversClause = { roles: [], quorum: 1, channels: [] }
 
 interface Reading {
-  /** The most restrictive among the known-true rules of the first priority that has any. */
-  readonly matched: readonly CompiledRule[]
-  /** Restricting rules met on the way whose match is not known to be false. */
-  readonly doubted: readonly CompiledRule[]
-  /** Facts that left any rule met on the way undecided. */
+  readonly matched: readonly Entry[]
+  readonly doubted: readonly Entry[]
+}
+
+/** One layer read: everything that stands in it, in the order of reading. */
+export interface Opinion {
+  readonly standing: readonly Standing[]
+  /** Facts that left anything met on the way undecided. */
   readonly undecidedBy: readonly string[]
 }
 
-function judge(rule: CompiledRule, look: Look, undecidedBy: string[]): Truth {
-  const doubts: string[] = []
-  for (const test of rule.tests) {
-    const truth = test.judge(look)
-    if (truth === false) return false
-    if (truth === 'unknown') doubts.push(test.fact)
+function judge({ tests }: Entry, look: Look, undecidedBy: string[]): Truth {
+  const before = undecidedBy.length
+  let truth: Truth = true
+  for (const test of tests) {
+    const one = test.judge(look)
+    if (one === true) continue
+    if (one === false) {
+      if (undecidedBy.length > before) undecidedBy.length = before
+      return false
+    }
+    test.slot.doubt(look)
+    undecidedBy.push(test.slot.name)
+    truth = 'unknown'
   }
-  if (doubts.length === 0) return true
-  undecidedBy.push(...doubts)
-  return 'unknown'
+  return truth
 }
 
-function read(rules: readonly CompiledRule[], look: Look): Reading {
-  const matched: CompiledRule[] = []
-  const doubted: CompiledRule[] = []
-  const undecidedBy: string[] = []
-  for (const candidate of rules) {
-    const reached = matched[0]
-    if (reached !== undefined && candidate.rule.priority > reached.rule.priority) break
-    const truth = judge(candidate, look, undecidedBy)
-    if (truth === true) matched.push(candidate)
-    else if (truth === 'unknown' && restricts(candidate.rule.effect)) doubted.push(candidate)
+/** Judges rules in the order of reading, to the end of the first priority that has a match. */
+function readRules(compiled: CompiledPolicy, look: Look, undecidedBy: string[]): Reading {
+  const plan = compiled.plan(look)
+  const { entries } = plan
+  const rows = rowCount(plan)
+  const matched: Entry[] = []
+  const doubted: Entry[] = []
+  let reached = Number.POSITIVE_INFINITY
+  let last = -1
+  for (let row = nextRow(plan, look, 0); row < rows; row = nextRow(plan, look, row + 1)) {
+    const index = entryIndex(plan, row)
+    const entry = entries[index]
+    if (entry === undefined || index === last) continue
+    last = index
+    const { priority, effect } = entry.rule.rule
+    if (priority > reached) break
+    const truth = judge(entry, look, undecidedBy)
+    if (truth === true) {
+      matched.push(entry)
+      reached = priority
+    } else if (truth === 'unknown' && restricts(effect)) doubted.push(entry)
   }
-  return { matched: mostRestrictive(matched), doubted, undecidedBy }
+  return { matched, doubted }
 }
+
+/** Reads one layer; the facts looked at stand in `look`. */
+export function readLayer(compiled: CompiledPolicy, look: Look): Opinion {
+  const undecidedBy: string[] = []
+  const { matched, doubted } = readRules(compiled, look, undecidedBy)
+  const standing: Standing[] = []
+  for (const { rule } of mostRestrictive(matched)) standing.push(rule.known)
+  const { effect } = compiled.defaults
+  if (matched.length === 0 && effect !== 'none') standing.push(DEFAULTS[effect])
+  for (const { rule } of doubted) standing.push(rule.doubted)
+  if (compiled.limits.length > 0) {
+    for (const { reached } of exceededLimits(compiled, look, undecidedBy)) standing.push(reached)
+  }
+  return { standing, undecidedBy }
+}
+
+const byDefault = (effect: 'allow' | 'deny'): Standing => ({
+  effect,
+  tier: 0,
+  id: DEFAULT_RULE_ID,
+  reason: 'No rule matches, so the default holds',
+  approvers: null,
+  isKnown: true,
+})
+const DEFAULTS = { allow: byDefault('allow'), deny: byDefault('deny') }
 
 /** All rules than which none is more restrictive, in the order of reading. */
-function mostRestrictive(rules: readonly CompiledRule[]): readonly CompiledRule[] {
-  const top = rules.reduce<Verdict | null>(
-    (best, { rule }) => (best === null || compareVerdicts(rule, best) > 0 ? rule : best),
-    null,
-  )
-  return rules.filter(({ rule }) => top !== null && compareVerdicts(rule, top) === 0)
+function mostRestrictive(entries: readonly Entry[]): readonly Entry[] {
+  if (entries.length < 2) return entries
+  const most = Math.max(...entries.map(({ rule }) => strength(rule.rule)))
+  return entries.filter(({ rule }) => strength(rule.rule) === most)
 }
 
-const common = (a: readonly string[], b: readonly string[]): readonly string[] =>
-  a.filter((item) => b.includes(item))
-
-/** Both clauses as one: whoever satisfies it satisfies each. Null when nobody could. */
-function bothClauses(a: ApproversClause, b: ApproversClause): ApproversClause | null {
-  const channels = common(a.channels, b.channels)
-  const either = a.roles.length === 0 ? b.roles : a.roles
-  const roles = a.roles.length === 0 || b.roles.length === 0 ? either : common(a.roles, b.roles)
-  if (channels.length === 0 || (roles.length === 0 && either.length > 0)) return null
-  return { roles, quorum: Math.max(a.quorum, b.quorum), channels }
-}
-
-/** Every standing requirement holds, not only that of the rule which gave the effect. */
-function clauseOfAll(standing: readonly CompiledRule[]): ApproversClause | null {
-  let all: ApproversClause | null | undefined
-  for (const { rule } of standing) {
-    if (rule.approvers === null) continue
-    all = all === undefined ? rule.approvers : all && bothClauses(all, rule.approvers)
+/** The first than which none is more restrictive. */
+function strictest(standing: readonly Standing[]): Standing {
+  let found: Standing | undefined
+  for (const one of standing) {
+    if (found === undefined || strength(one) > strength(found)) found = one
   }
-  return all === undefined ? NOBODY_ASKED : all
+  return found ?? DEFAULTS.deny
+}
+
+interface Outcome extends Verdict {
+  readonly effect: Verdict['effect']
+  readonly tier: Tier
+  readonly rule_id: string
+  readonly reason: string
+  readonly approvers: ApproversClause
+}
+
+/** What stands, with who may approve it; what nobody could approve is denied. */
+function outcomeOf(standing: readonly Standing[]): Outcome {
+  const { effect, tier, id: rule_id, reason } = strictest(standing)
+  if (effect === 'allow' || effect === 'deny') {
+    return { effect, tier, rule_id, reason, approvers: NOBODY_ASKED }
+  }
+  const approvers = commonClause(standing)
+  if (approvers !== null) return { effect, tier, rule_id, reason, approvers }
+  return {
+    effect: 'deny',
+    tier: 0,
+    rule_id,
+    reason: `${reason}; no approver satisfies every rule that stands`,
+    approvers: NOBODY_ASKED,
+  }
 }
 
 function withUnknown(reason: string, undecidedBy: readonly string[]): string {
+  if (undecidedBy.length === 0) return reason
   const names = [...new Set(undecidedBy)].sort()
-  if (names.length === 0) return reason
   const named = names.slice(0, REASON_MAX_NAMES).map((name) => name.slice(0, REASON_MAX_NAME_CHARS))
   const more = names.length > named.length ? ` and ${names.length - named.length} more` : ''
   return `${reason} (unknown: ${named.join(', ')}${more})`
 }
 
-type Outcome = Pick<PolicyDecision, 'effect' | 'tier' | 'rule_id' | 'reason'>
-
-/** What stands before anybody asks who could approve it. */
-function outcome(defaults: PolicyDefaults, { matched, doubted }: Reading): Outcome {
-  const base: Verdict = matched[0]?.rule ?? { effect: defaults.effect, tier: 0 }
-  const [strictest] = mostRestrictive([...matched, ...doubted])
-  const stands = matched.length > 0 || (strictest && compareVerdicts(strictest.rule, base) > 0)
-  if (strictest === undefined || stands !== true) {
-    return { ...base, rule_id: DEFAULT_RULE_ID, reason: 'No rule matches, so the default holds' }
-  }
-  const { effect, tier, id, reason } = strictest.rule
-  return { effect, tier, rule_id: id, reason }
+interface Seen {
+  readonly facts: readonly DecisionFact[]
+  readonly unknown: readonly string[]
 }
 
-/** Adds who may approve; what nobody could approve is denied. */
-function withApprovers(
-  found: Outcome,
-  { matched, doubted }: Reading,
-): Outcome & { readonly approvers: ApproversClause } {
-  if (found.effect === 'allow' || found.effect === 'deny') {
-    return { ...found, approvers: NOBODY_ASKED }
+function seenBy(look: Look): Seen {
+  const facts: DecisionFact[] = []
+  const unknown: string[] = []
+  for (const slot of look.order) {
+    facts.push(slot.fact())
+    if (slot.isDoubted(look)) unknown.push(slot.name)
   }
-  const approvers = clauseOfAll([...matched, ...doubted])
-  if (approvers !== null) return { ...found, approvers }
-  const reason = `${found.reason}; no approver satisfies every rule that stands`
-  return { effect: 'deny', tier: 0, rule_id: found.rule_id, reason, approvers: NOBODY_ASKED }
+  return { facts, unknown }
+}
+
+function seenByAll(all: readonly Seen[]): Seen {
+  const [only] = all
+  if (only !== undefined && all.length === 1) return only
+  const facts = new Map(all.flatMap((seen) => seen.facts.map((fact) => [fact.name, fact] as const)))
+  return {
+    facts: [...facts.values()],
+    unknown: [...new Set(all.flatMap(({ unknown }) => unknown))],
+  }
+}
+
+/** A decision that cannot be recorded whole could not be made again, so it denies. */
+function asRecorded(outcome: Outcome, { facts }: Seen): Outcome {
+  if (facts.length <= FACTS_MAX) return outcome
+  const reason = `More than ${FACTS_MAX} facts would have to be looked at`
+  return { effect: 'deny', tier: 0, rule_id: DEFAULT_RULE_ID, reason, approvers: NOBODY_ASKED }
+}
+
+function finish(
+  { standing, undecidedBy }: Opinion,
+  seen: Seen,
+  rest: Pick<PolicyDecision, 'policy_fingerprint'> & Lifetimes,
+): PolicyDecision {
+  const { approvers, effect, tier, rule_id, reason } = asRecorded(outcomeOf(standing), seen)
+  const isWhole = seen.facts.length <= FACTS_MAX
+  return {
+    effect,
+    tier,
+    rule_id,
+    reason: withUnknown(reason, undecidedBy),
+    obligations: {
+      grant_ttl_ms: rest.grant_ttl_ms,
+      approval_ttl_ms: rest.approval_ttl_ms,
+      approvers,
+    },
+    policy_fingerprint: rest.policy_fingerprint,
+    facts: isWhole ? seen.facts : seen.facts.slice(0, FACTS_MAX),
+    unknown: isWhole ? seen.unknown : seen.unknown.slice(0, FACTS_MAX),
+  }
+}
+
+interface Lifetimes {
+  readonly grant_ttl_ms: number
+  readonly approval_ttl_ms: number
 }
 
 /**
@@ -141,26 +243,50 @@ function withApprovers(
  * satisfies each; if none can, the action is denied.
  */
 export function decide(compiled: CompiledPolicy, facts: PolicyFacts): PolicyDecision {
-  const look = new Look(facts)
-  look.see('tool', 'derived', facts.tool.id)
-  const { defaults, fingerprint } = compiled
-  const reading = read(compiled.candidates(facts.tool.id), look)
-  const { approvers, effect, tier, rule_id, reason } = withApprovers(
-    outcome(defaults, reading),
-    reading,
-  )
-  return {
-    effect,
-    tier,
-    rule_id,
-    reason: withUnknown(reason, reading.undecidedBy),
-    obligations: {
-      grant_ttl_ms: defaults.grant_ttl_ms,
-      approval_ttl_ms: defaults.approval_ttl_ms,
-      approvers,
-    },
-    policy_fingerprint: fingerprint,
-    facts: look.seen(),
-    unknown: look.unknown(),
+  const look = compiled.begin(facts)
+  const opinion = readLayer(compiled, look)
+  const { grant_ttl_ms, approval_ttl_ms } = compiled.defaults
+  const policy_fingerprint = compiled.fingerprint
+  return finish(opinion, seenBy(look), { grant_ttl_ms, approval_ttl_ms, policy_fingerprint })
+}
+
+/**
+ * Puts layers together, in any order; `TypeError` unless one is the platform's and none is there
+ * twice. Compile each with its name.
+ */
+export function joinLayers(given: readonly CompiledPolicy[], sha256: Sha256): CompiledLayers {
+  const layers = LAYERS.flatMap((name) => given.filter(({ layer }) => layer === name))
+  const [platform] = layers
+  if (platform?.layer !== 'platform') throw new TypeError('the platform layer is missing')
+  if (new Set(layers.map(({ layer }) => layer)).size < layers.length) {
+    throw new TypeError('a layer is given twice')
   }
+  if (layers.length === 1) return { fingerprint: platform.fingerprint, layers }
+  const named = layers.map(({ layer, fingerprint }) => [layer, fingerprint] as const)
+  return { fingerprint: hashJson(sha256, { layers: Object.fromEntries(named) }), layers }
+}
+
+/**
+ * Decides one proposal under every layer: the most restrictive decision stands, and all standing
+ * requirements hold together: one approvers clause that satisfies each, the shortest lifetimes.
+ */
+export function decideLayers(
+  { layers, fingerprint }: CompiledLayers,
+  facts: PolicyFacts,
+): PolicyDecision {
+  const [only] = layers
+  if (only !== undefined && layers.length === 1) return decide(only, facts)
+  const looks = layers.map((layer) => layer.begin(facts))
+  const opinions = layers.map((layer, index) =>
+    readLayer(layer, looks[index] ?? layer.begin(facts)),
+  )
+  const opinion: Opinion = {
+    standing: opinions.flatMap(({ standing }) => standing),
+    undecidedBy: opinions.flatMap(({ undecidedBy }) => undecidedBy),
+  }
+  return finish(opinion, seenByAll(looks.map(seenBy)), {
+    grant_ttl_ms: Math.min(...layers.map(({ defaults }) => defaults.grant_ttl_ms)),
+    approval_ttl_ms: Math.min(...layers.map(({ defaults }) => defaults.approval_ttl_ms)),
+    policy_fingerprint: fingerprint,
+  })
 }

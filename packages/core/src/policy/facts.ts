@@ -1,9 +1,6 @@
-/** What a rule may look at, and the record of what one decision did look at. */
+/** What a rule may look at (spec/policy.md "Decision"). */
 import {
   type AmountRule,
-  type DecisionFact,
-  type FactOrigin,
-  isJsonArray,
   type Json,
   type Money,
   parseCurrency,
@@ -12,6 +9,7 @@ import {
   type Source,
   type ToolContract,
 } from '@trustgw/protocol'
+import type { Day } from './ast.ts'
 import { valueAt } from './pointer.ts'
 
 /** The part of a tool's contract that policy may look at: as declared, never guessed. */
@@ -20,10 +18,36 @@ export type ToolFacts = Pick<
   'id' | 'operation' | 'category' | 'tags' | 'bundle' | 'amount'
 >
 
+/** The local time of the decision in one zone; `minute` counts from midnight. */
+export interface LocalTime {
+  readonly day: Day
+  readonly minute: number
+}
+
+/** The chain of calls that the gateway itself recorded for the trace. */
+export interface Chain {
+  readonly depth: number
+  readonly repeats: number
+  readonly cycle: boolean
+}
+
+/** What a limit's counter held before this proposal, in flight included. */
+export interface Counter {
+  readonly count: number
+  /** Null where an amount in the window is not known. */
+  readonly amount: Money | null
+}
+
+/** Arguments as a decision's record has them: by pointer, undefined where there was none. */
+export interface RecordedArguments {
+  readonly values: ReadonlyMap<string, Json | undefined>
+  readonly amount: Amount | null
+}
+
 /**
- * The inputs of a decision. Null is "not available", which makes every line about it unknown.
- * Tool, arguments, tenant and time are derived (the executor recomputes them); the rest is the
- * gateway's word (spec/protocol.md §3).
+ * The inputs of a decision. Null, or left out, is "not available", which makes every line about it
+ * unknown. Tool, arguments, tenant and time are derived (the executor recomputes them); the rest is
+ * the gateway's word (spec/protocol.md §3).
  */
 export interface PolicyFacts {
   readonly tool: ToolFacts
@@ -37,9 +61,21 @@ export interface PolicyFacts {
   readonly user: string | null
   readonly source: Source | null
   readonly auth_level: number | null
+  readonly auth_method?: string | null
   readonly roles: readonly string[] | null
+  readonly scopes?: readonly string[] | null
+  readonly skill_level?: string | null
   /** Decision time, Unix milliseconds. */
   readonly time_ms: number
+  /** `time_ms` as clocks show it, for every zone that the policy names. */
+  readonly local_times?: ReadonlyMap<string, LocalTime>
+  readonly chain?: Chain | null
+  /** Where the value at a pointer came from: `agent`, `user`, `first_seen`, `tool_result:<tool>`. */
+  readonly provenance?: ReadonlyMap<string, readonly string[]>
+  /** By counter name: a limit's id, with its layer in front where that is not the platform. */
+  readonly counters?: ReadonlyMap<string, Counter>
+  /** Stands in place of `args` where only a record is left. */
+  readonly recorded?: RecordedArguments
 }
 
 /** The amount that a call moves: none by contract, an exact one, or not to be had. */
@@ -60,57 +96,4 @@ export function extractAmount(rule: AmountRule, args: Json): Amount {
   const parse = rule.unit === 'minor' ? parseMinorAmount : parseDecimalAmount
   const money = parse(value, currency.value)
   return money.ok ? { kind: 'money', money: money.value } : { kind: 'unknown', why: money.reason }
-}
-
-/** Longest text that a decision's record repeats; longer ones stand in the arguments. */
-const FACT_TEXT_MAX_CHARS = 256
-
-function brief(value: Json): Json {
-  if (typeof value === 'string' && value.length > FACT_TEXT_MAX_CHARS) {
-    return { type: 'string', length: value.length }
-  }
-  if (typeof value !== 'object' || value === null) return value
-  return isJsonArray(value)
-    ? { type: 'array', length: value.length }
-    : { type: 'object', length: Object.keys(value).length }
-}
-
-/** Remembers every fact that a decision looked at; one per decision. */
-export class Look {
-  readonly facts: PolicyFacts
-  readonly #seen = new Map<string, DecisionFact>()
-  readonly #unknown = new Set<string>()
-  #amount: Amount | undefined
-
-  constructor(facts: PolicyFacts) {
-    this.facts = facts
-  }
-
-  /** Call before judging a fact. An absent value is unknown. */
-  see(name: string, origin: FactOrigin, value: Json | undefined): void {
-    if (this.#seen.has(name)) return
-    this.#seen.set(name, { name, origin, value: value === undefined ? null : brief(value) })
-    if (value === undefined) this.#unknown.add(name)
-  }
-
-  /** The fact is there and a condition could not judge it (another type, not NFC, too long). */
-  doubt(name: string): void {
-    this.#unknown.add(name)
-  }
-
-  amount(): Amount {
-    this.#amount ??= extractAmount(this.facts.tool.amount, this.facts.args)
-    return this.#amount
-  }
-
-  /** In the order first looked at. What is unknown has no value. */
-  seen(): readonly DecisionFact[] {
-    return [...this.#seen.values()].map((fact) =>
-      this.#unknown.has(fact.name) ? { ...fact, value: null } : fact,
-    )
-  }
-
-  unknown(): readonly string[] {
-    return [...this.#seen.keys()].filter((name) => this.#unknown.has(name))
-  }
 }

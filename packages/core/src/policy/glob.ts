@@ -9,7 +9,9 @@ const GLOB_MAX_CHARS = 256
 
 export type Glob = (value: string) => boolean
 
-type Token = { readonly kind: 'text'; readonly char: string } | { readonly kind: 'part' | 'any' }
+export type Token =
+  | { readonly kind: 'text'; readonly char: string }
+  | { readonly kind: 'part' | 'any' }
 
 /** Why `text` is not a glob, or null when it is one. */
 export function globProblem(text: string): string | null {
@@ -21,7 +23,7 @@ export function globProblem(text: string): string | null {
   return null
 }
 
-function tokenize(text: string): readonly Token[] {
+export function tokenizeGlob(text: string): readonly Token[] {
   const tokens: Token[] = []
   for (let at = 0; at < text.length; at++) {
     if (text[at] !== '*') {
@@ -43,28 +45,43 @@ function close(reach: Uint8Array, tokens: readonly Token[]): void {
   }
 }
 
-/** Simulates all ways to match at once: steps are value length × glob length, whatever the input. */
-function run(tokens: readonly Token[], separator: string, value: string): boolean {
-  let reach = new Uint8Array(tokens.length + 1)
+/** All states reached before reading. */
+export function globStart(tokens: readonly Token[]): Uint8Array {
+  const reach = new Uint8Array(tokens.length + 1)
   reach[0] = 1
   close(reach, tokens)
-  for (let at = 0; at < value.length; at++) {
-    const char = value.charAt(at)
-    const next = new Uint8Array(tokens.length + 1)
-    let alive = false
-    for (let state = 0; state < tokens.length; state++) {
-      const token = tokens[state]
-      if (reach[state] !== 1 || token === undefined) continue
-      const target = stepTarget(token, state, char === separator, char)
-      if (target === null) continue
-      next[target] = 1
-      alive = true
-    }
-    if (!alive) return false
-    close(next, tokens)
-    reach = next
+  return reach
+}
+
+/** All states reached by reading one more character; null when there is none. */
+export function globStep(
+  tokens: readonly Token[],
+  separator: string,
+  reach: Uint8Array,
+  char: string,
+): Uint8Array | null {
+  const next = new Uint8Array(tokens.length + 1)
+  let alive = false
+  for (let state = 0; state < tokens.length; state++) {
+    const token = tokens[state]
+    if (reach[state] !== 1 || token === undefined) continue
+    const target = stepTarget(token, state, char === separator, char)
+    if (target === null) continue
+    next[target] = 1
+    alive = true
   }
-  return reach[tokens.length] === 1
+  if (!alive) return null
+  close(next, tokens)
+  return next
+}
+
+/** Simulates all ways to match at once: steps are value length × glob length, whatever the input. */
+function run(tokens: readonly Token[], separator: string, value: string): boolean {
+  let reach: Uint8Array | null = globStart(tokens)
+  for (let at = 0; at < value.length && reach !== null; at++) {
+    reach = globStep(tokens, separator, reach, value.charAt(at))
+  }
+  return reach?.[tokens.length] === 1
 }
 
 function stepTarget(token: Token, state: number, crosses: boolean, char: string): number | null {
@@ -82,7 +99,17 @@ export function compileGlob(text: string, separator: string): Glob {
   if (text === '**') return () => true
   const prefix = text.slice(0, firstStar)
   const suffix = text.slice(text.lastIndexOf('*') + 1)
-  const tokens = tokenize(text)
+  const tokens = tokenizeGlob(text)
+  if (tokens.filter(({ kind }) => kind !== 'text').length === 1) {
+    const least = prefix.length + suffix.length
+    const crosses = text.startsWith('**', firstStar)
+    return (value) => {
+      if (value.length < least || !value.startsWith(prefix) || !value.endsWith(suffix)) return false
+      if (crosses) return true
+      const at = value.indexOf(separator, prefix.length)
+      return at === -1 || at >= value.length - suffix.length
+    }
+  }
   return (value) =>
     value.startsWith(prefix) && value.endsWith(suffix) && run(tokens, separator, value)
 }

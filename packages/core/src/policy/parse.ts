@@ -1,30 +1,18 @@
 /** `policy.toml` to a policy, or to everything that is wrong with it (spec/policy.md "File"). */
+import { type Ok, ok } from '@trustgw/protocol'
 import {
-  type ApproversClause,
-  EFFECTS,
-  type Effect,
-  type Ok,
-  ok,
-  type Tier,
-} from '@trustgw/protocol'
-import {
-  APPROVAL_TTL_MAX_MS,
-  APPROVAL_TTL_MIN_MS,
-  DEFAULT_RULE_ID,
-  GRANT_TTL_MAX_MS,
-  GRANT_TTL_MIN_MS,
+  type LayerName,
+  type Limit,
+  LIMITS_MAX,
   POINTERS_MAX,
   POLICY_MAX_CHARS,
   POLICY_MAX_RULES,
   type Policy,
-  type PolicyDefaults,
-  PRIORITY_MAX,
-  QUORUM_MAX,
-  REASON_MAX_CHARS,
+  PROVENANCE_POINTERS_MAX,
   type Rule,
+  ZONES_MAX,
 } from './ast.ts'
 import type { Finding } from './findings.ts'
-import { readMatch } from './match-keys.ts'
 import { type KeyPath, locate } from './positions.ts'
 import {
   type At,
@@ -34,34 +22,20 @@ import {
   parseToml,
   type Raw,
   type RawTable,
-  readChoice,
-  readDuration,
-  readInteger,
-  readList,
-  readTable,
-  readText,
   wrong,
-  wrongKey,
 } from './raw.ts'
+import { limitSyntax, readDefaults, ruleSyntax } from './rule-syntax.ts'
+import { required, type Syntax } from './syntax.ts'
 
-const TOP_KEYS = { known: ['version', 'defaults', 'rules'], later: ['limits'] }
-const DEFAULTS_KEYS = { known: ['effect', 'grant_ttl', 'approval_ttl'], later: [] }
-const RULE_KEYS = {
-  known: ['id', 'priority', 'effect', 'tier', 'reason', 'approvers', 'match'],
-  later: [],
-}
-const APPROVERS_KEYS = { known: ['roles', 'quorum', 'channels'], later: [] }
-const CHANNELS = ['portal'] as const
-const RULE_ID_MAX_CHARS = 64
-
-/** Used where a rule that asks people does not narrow who: one approver, in the portal. */
-const ANY_APPROVER: ApproversClause = { roles: [], quorum: 1, channels: ['portal'] }
+const TOP_KEYS = { known: ['version', 'defaults', 'rules', 'limits'], later: [] }
 
 export interface ParseOptions {
   /** Named in findings; never opened. */
   readonly file: string
   /** Development mode, which alone may let through what no rule matches. */
   readonly development?: boolean
+  /** Only the platform's policy has a default. `platform` unless said otherwise. */
+  readonly layer?: LayerName
 }
 
 export interface PolicyRefusal {
@@ -71,151 +45,67 @@ export interface PolicyRefusal {
   readonly findings: readonly Finding[]
 }
 
-function required(table: RawTable, name: string, at: At): Raw | null {
-  return table.get(name) ?? wrongKey(inside(at, name), `"${name}" is missing`)
-}
-
-function readId(raw: Raw, at: At): string | null {
-  const id = readText(raw, at, RULE_ID_MAX_CHARS)
-  if (id === null) return null
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(id)) {
-    return wrong(at, 'an id is made of letters, digits, ".", "_" and "-"')
-  }
-  return id === DEFAULT_RULE_ID ? wrong(at, `"${DEFAULT_RULE_ID}" names what no rule matches`) : id
-}
-
-/** The tier that goes with an effect; said aloud where there is a choice. */
-function readTier(table: RawTable, effect: Effect, at: At): Tier | null {
-  const written = table.get('tier')
-  const here = inside(at, 'tier')
-  if (effect === 'require_approval') {
-    if (written === undefined) return wrongKey(here, '"tier" is missing: 1 (click) or 2 (passkey)')
-    if (written === 1n) return 1
-    return written === 2n ? 2 : wrong(here, 'require_approval has tier 1 or 2')
-  }
-  const only = effect === 'require_proof' ? 3 : 0
-  if (written !== undefined && written !== BigInt(only)) {
-    return wrong(here, only === 3 ? 'require_proof has tier 3' : `${effect} has no tier`)
-  }
-  return only
-}
-
-function readApprovers(raw: Raw, at: At): ApproversClause | null {
-  const table = readTable(raw, at)
-  if (table === null) return null
-  checkKeys(table, APPROVERS_KEYS, at)
-  if (table.size === 0) return wrong(at, 'expected roles, quorum or channels')
-  const read = <T>(
-    name: string,
-    fallback: T,
-    reader: (value: Raw, here: At) => T | null,
-  ): T | null => {
-    const written = table.get(name)
-    return written === undefined ? fallback : reader(written, inside(at, name))
-  }
-  const roles = read('roles', ANY_APPROVER.roles, (value, here) =>
-    readList(value, here, (item, itemAt) => readText(item, itemAt, RULE_ID_MAX_CHARS)),
-  )
-  const quorum = read('quorum', ANY_APPROVER.quorum, (value, here) =>
-    readInteger(value, here, { min: 1, max: QUORUM_MAX }),
-  )
-  const channels = read<readonly string[]>('channels', ANY_APPROVER.channels, (value, here) =>
-    readList(value, here, readChannel),
-  )
-  return roles === null || quorum === null || channels === null ? null : { roles, quorum, channels }
-}
-
-function readChannel(raw: Raw, at: At): string | null {
-  if (raw === 'telegram') return wrong(at, '"telegram" is not supported yet')
-  return readChoice(raw, at, CHANNELS)
-}
-
-function readRule(raw: Raw, at: At): Rule | null {
-  const table = readTable(raw, at)
-  if (table === null) return null
-  checkKeys(table, RULE_KEYS, at)
-  const get = <T>(name: string, reader: (value: Raw, here: At) => T | null): T | null => {
-    const written = required(table, name, at)
-    return written === null ? null : reader(written, inside(at, name))
-  }
-  const id = get('id', readId)
-  const priority = get('priority', (value, here) =>
-    readInteger(value, here, { min: 0, max: PRIORITY_MAX }),
-  )
-  const effect = get('effect', (value, here) => readChoice(value, here, EFFECTS))
-  const match = get('match', readMatch)
-  const reason = table.has('reason')
-    ? get('reason', (value, here) => readText(value, here, REASON_MAX_CHARS))
-    : `Rule ${id ?? ''}`
-  if (effect === null) return null
-  const tier = readTier(table, effect, at)
-  const approvers = readRuleApprovers(table, effect, at)
-  if (id === null || priority === null || match === null || reason === null) return null
-  if (tier === null || approvers === 'wrong') return null
-  return { id, priority, effect, tier, reason, approvers, match }
-}
-
-function readRuleApprovers(
-  table: RawTable,
-  effect: Effect,
+function readItems<T extends { readonly id: string }>(
+  raw: Raw | undefined,
   at: At,
-): ApproversClause | null | 'wrong' {
-  const written = table.get('approvers')
-  const here = inside(at, 'approvers')
-  if (effect === 'allow' || effect === 'deny') {
-    if (written === undefined) return null
-    wrong(here, `${effect} asks no approvers`)
-    return 'wrong'
-  }
-  return written === undefined ? ANY_APPROVER : (readApprovers(written, here) ?? 'wrong')
-}
-
-function readRules(raw: Raw | undefined, at: At): readonly Rule[] {
+  { syntax, max }: { readonly syntax: Syntax<T>; readonly max: number },
+): readonly T[] {
   if (raw === undefined) return []
+  const name = String(at.path[0])
   if (typeof raw !== 'object' || !('items' in raw)) {
-    wrong(at, 'expected [[rules]] tables')
+    wrong(at, `expected [[${name}]] tables`)
     return []
   }
-  if (raw.items.length > POLICY_MAX_RULES) {
-    wrong(at, `more than ${POLICY_MAX_RULES} rules`)
+  if (raw.items.length > max) {
+    wrong(at, `more than ${max} ${name}`)
     return []
   }
-  const ids = new Set<string>()
-  const pointers = new Set<string>()
-  const rules: Rule[] = []
-  for (const [index, item] of raw.items.entries()) {
-    const rule = readRule(item, inside(at, index))
-    if (rule === null) continue
-    if (ids.has(rule.id))
-      wrong(inside(inside(at, index), 'id'), `a second rule with id "${rule.id}"`)
-    ids.add(rule.id)
-    rules.push(rule)
-    for (const line of rule.match) if (line.kind === 'args') pointers.add(line.pointer)
-  }
-  if (pointers.size > POINTERS_MAX)
-    wrong(at, `more than ${POINTERS_MAX} different argument pointers`)
-  return rules
+  return raw.items.flatMap((item, index) => {
+    const read = syntax.read(item, inside(at, index))
+    return read === null ? [] : [read]
+  })
 }
 
-function readDefaults(raw: Raw | undefined, at: At, development: boolean): PolicyDefaults | null {
-  const table = raw === undefined ? new Map<string, Raw>() : readTable(raw, at)
-  if (table === null) return null
-  checkKeys(table, DEFAULTS_KEYS, at)
-  const effect = readChoice(table.get('effect') ?? 'deny', inside(at, 'effect'), ['deny', 'allow'])
-  if (effect === 'allow' && !development) {
-    wrong(inside(at, 'effect'), '"allow" is refused outside development', 'deny')
+interface Body {
+  readonly rules: readonly Rule[]
+  readonly limits: readonly Limit[]
+}
+
+/** Ids name a rule or a limit in a decision, so no two are alike. */
+function checkIds(table: RawTable, at: At): void {
+  const ids = new Set<string>()
+  for (const name of ['rules', 'limits'] as const) {
+    const raw = table.get(name)
+    if (typeof raw !== 'object' || !('items' in raw)) continue
+    for (const [index, item] of raw.items.entries()) {
+      const id = item instanceof Map ? item.get('id') : undefined
+      if (typeof id !== 'string') continue
+      const here = inside(inside(inside(at, name), index), 'id')
+      if (ids.has(id)) wrong(here, `a second ${name.slice(0, -1)} with id "${id.slice(0, 64)}"`)
+      ids.add(id)
+    }
   }
-  const grant_ttl_ms = readDuration(table.get('grant_ttl') ?? '30s', inside(at, 'grant_ttl'), {
-    min: GRANT_TTL_MIN_MS,
-    max: GRANT_TTL_MAX_MS,
-  })
-  const approval_ttl_ms = readDuration(
-    table.get('approval_ttl') ?? '15m',
-    inside(at, 'approval_ttl'),
-    { min: APPROVAL_TTL_MIN_MS, max: APPROVAL_TTL_MAX_MS },
-  )
-  if (effect === null || grant_ttl_ms === null || approval_ttl_ms === null) return null
-  return { effect, grant_ttl_ms, approval_ttl_ms }
+}
+
+/** Each may become a fact of a decision, and a decision holds only so many. */
+function checkFacts({ rules, limits }: Body, at: At): void {
+  const pointers = new Set<string>()
+  const origins = new Set<string>()
+  const zones = new Set<string>()
+  for (const line of [...rules, ...limits].flatMap(({ match }) => match)) {
+    if (line.kind === 'args') pointers.add(line.pointer)
+    else if (line.kind === 'provenance') origins.add(line.pointer)
+    else if (line.kind === 'time') zones.add(line.window.tz)
+  }
+  for (const key of limits.flatMap((limit) => limit.key)) {
+    if (key.startsWith('args:')) pointers.add(key.slice('args:'.length))
+  }
+  const most = (count: number, max: number, what: string): void => {
+    if (count > max) wrong(inside(at, 'rules'), `more than ${max} different ${what}`)
+  }
+  most(pointers.size, POINTERS_MAX, 'argument pointers')
+  most(origins.size, PROVENANCE_POINTERS_MAX, 'pointers under provenance')
+  most(zones.size, ZONES_MAX, 'time zones')
 }
 
 function display(path: KeyPath): string {
@@ -228,7 +118,7 @@ function display(path: KeyPath): string {
   return text
 }
 
-function refusal(text: string, file: string, problems: Problems): PolicyRefusal {
+export function refusal(text: string, file: string, problems: Problems): PolicyRefusal {
   const find = locate(text)
   const findings = problems.list.map(({ path, part, message, nearest }): Finding => {
     const finding = { file, ...find(path, part), key: display(path), message }
@@ -238,7 +128,7 @@ function refusal(text: string, file: string, problems: Problems): PolicyRefusal 
   return { ok: false, reason: 'policy_refused', findings }
 }
 
-const whole = (file: string, message: string): PolicyRefusal => ({
+export const whole = (file: string, message: string): PolicyRefusal => ({
   ok: false,
   reason: 'policy_refused',
   findings: [{ file, line: 1, column: 1, key: '', message }],
@@ -263,8 +153,18 @@ export function parsePolicy(text: string, options: ParseOptions): Ok<Policy> | P
   checkKeys(table.value, TOP_KEYS, at)
   const version = required(table.value, 'version', at)
   if (version !== null && version !== 1n) wrong(inside(at, 'version'), 'expected version = 1')
-  const defaults = readDefaults(table.value.get('defaults'), inside(at, 'defaults'), development)
-  const rules = readRules(table.value.get('rules'), inside(at, 'rules'))
+  const defaults = readDefaults(table.value.get('defaults'), inside(at, 'defaults'), {
+    isPlatform: (options.layer ?? 'platform') === 'platform',
+    development,
+  })
+  const items = <T extends Rule | Limit>(name: string, syntax: Syntax<T>, max: number) =>
+    readItems(table.value.get(name), inside(at, name), { syntax, max })
+  const body: Body = {
+    rules: items('rules', ruleSyntax, POLICY_MAX_RULES),
+    limits: items('limits', limitSyntax, LIMITS_MAX),
+  }
+  checkIds(table.value, at)
+  checkFacts(body, at)
   if (defaults === null || problems.list.length > 0) return refusal(text, file, problems)
-  return ok({ version: 1, defaults, rules })
+  return ok({ version: 1, defaults, ...body })
 }

@@ -2,6 +2,7 @@
 import { isWellFormed, ok, type Result } from '@trustgw/protocol'
 import { parse, TomlDate, TomlError } from 'smol-toml'
 import { LIST_MAX_ITEMS, TEXT_MAX_CHARS } from './ast.ts'
+import { hasControl } from './characters.ts'
 import { FINDINGS_MAX, nearestName } from './findings.ts'
 import type { KeyPath, Position } from './positions.ts'
 
@@ -12,10 +13,10 @@ const TOO_DEEP: RawOdd = { odd: 'tables nested too deep' }
 export type RawTable = ReadonlyMap<string, Raw>
 export type Raw = string | bigint | number | boolean | RawOdd | RawList | RawTable
 /** What stands nowhere in the language; that it was there is all that is kept. */
-interface RawOdd {
+export interface RawOdd {
   readonly odd: string
 }
-interface RawList {
+export interface RawList {
   readonly items: readonly Raw[]
 }
 
@@ -141,16 +142,6 @@ export function checkKeys(table: RawTable, keys: KnownKeys, at: At): void {
       wrongKey(inside(at, name), `"${name}" is not a key that means anything here`, nearest)
     }
   }
-}
-
-function hasControl(text: string): boolean {
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index)
-    if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f) || unit === 0x2028 || unit === 0x2029) {
-      return true
-    }
-  }
-  return false
 }
 
 /** Not empty, one line, NFC: a text in another normal form would equal nothing a caller sends. */

@@ -1,5 +1,7 @@
 /** Three-valued logic (spec/policy.md "Three-valued matching, closed by construction"). */
 
+import { isPlain } from './characters.ts'
+
 export type Truth = boolean | 'unknown'
 
 /** False if any is false, else unknown if any is unknown, else true. */
@@ -14,7 +16,12 @@ export function anyOf(truths: readonly Truth[]): Truth {
   return truths.includes('unknown') ? 'unknown' : false
 }
 
+/** What is unknown stays so under negation, too. */
+export function not(truth: Truth): Truth {
+  return truth === 'unknown' ? 'unknown' : !truth
+}
+
 /** Two texts that look alike must not differ in bytes: what is not NFC is not judged. */
 export function isNfc(text: string): boolean {
-  return text.normalize('NFC') === text
+  return isPlain(text) || text.normalize('NFC') === text
 }

@@ -35,6 +35,7 @@ function matchesTool(globs: readonly string[], tool: string): boolean {
           match: [{ kind: 'tool', globs }],
         },
       ],
+      limits: [],
     },
     zeroHash,
   )

@@ -7,7 +7,7 @@ import {
   type PolicyFacts,
   parsePolicy,
 } from '@trustgw/core'
-import type { Json } from '@trustgw/protocol'
+import { type Json, parseMoney } from '@trustgw/protocol'
 import { sha256 } from '../hashing.ts'
 
 /** What a vector says of a proposal; what it leaves out is as here. */
@@ -18,6 +18,32 @@ export interface Given {
   readonly agent?: string | null
   readonly amount?: Json
   readonly args?: Json
+  readonly category?: string | null
+  readonly tags?: readonly string[]
+  readonly bundle?: string
+  readonly tenant?: string
+  readonly workspace?: string
+  readonly user?: string | null
+  readonly roles?: readonly string[] | null
+  readonly scopes?: readonly string[] | null
+  readonly skill_level?: string | null
+  readonly auth_level?: number | null
+  readonly auth_method?: string | null
+  readonly chain?: Json
+  readonly local_times?: Readonly<Record<string, Json>>
+  readonly provenance?: Readonly<Record<string, readonly string[]>>
+  readonly counters?: Readonly<
+    Record<string, { readonly count: number; readonly amount: string | null }>
+  >
+}
+
+function counters(given: Given): PolicyFacts['counters'] {
+  return new Map(
+    Object.entries(given.counters ?? {}).map(([name, { count, amount }]) => {
+      const money = amount === null ? null : parseMoney(amount)
+      return [name, { count, amount: money?.ok === true ? money.value : null }] as const
+    }),
+  )
 }
 
 export function factsOf(given: Given): PolicyFacts {
@@ -25,9 +51,9 @@ export function factsOf(given: Given): PolicyFacts {
     tool: {
       id: given.tool ?? 'shop.refund_order',
       operation: given.operation ?? 'transfer',
-      category: null,
-      tags: [],
-      bundle: 'shop',
+      category: given.category ?? null,
+      tags: given.tags ?? [],
+      bundle: given.bundle ?? 'shop',
       amount: given.amount ?? {
         kind: 'pointer',
         pointer: '/amount',
@@ -36,16 +62,23 @@ export function factsOf(given: Given): PolicyFacts {
       },
     },
     args: given.args ?? {},
-    tenant: 'acme',
-    workspace: 'main',
+    tenant: given.tenant ?? 'acme',
+    workspace: given.workspace ?? 'main',
     agent: given.agent === undefined ? 'support.bot' : given.agent,
-    user: null,
+    user: given.user ?? null,
     source: given.source === undefined ? 'mcp' : given.source,
-    auth_level: 1,
-    roles: null,
+    auth_level: given.auth_level === undefined ? 1 : given.auth_level,
+    auth_method: given.auth_method ?? null,
+    roles: given.roles ?? null,
+    scopes: given.scopes ?? null,
+    skill_level: given.skill_level ?? null,
+    chain: given.chain ?? null,
+    local_times: new Map(Object.entries(given.local_times ?? {})),
+    provenance: new Map(Object.entries(given.provenance ?? {})),
+    counters: counters(given),
     time_ms: 1_700_000_000_000,
   }
-  return facts as PolicyFacts
+  return facts as unknown as PolicyFacts
 }
 
 export function mustParse(text: string, development = false): Policy {

@@ -1,0 +1,85 @@
+/**
+ * Every way in which a set of globs and texts can judge a text, each with a shortest example: the
+ * product of their machines, walked breadth first.
+ */
+import { globStart, globStep, type Token, tokenizeGlob } from './glob.ts'
+
+/** Product states walked before giving up. */
+const STATES_MAX = 4_000
+/** Steps of single machines before giving up. */
+const STEPS_MAX = 1_000_000
+
+export interface Patterns {
+  readonly globs: readonly string[]
+  /** Texts that are equal to themselves only, stars included. */
+  readonly texts: readonly string[]
+  readonly separator: string
+}
+
+type State = readonly (Uint8Array | null)[]
+
+const literal = (text: string): readonly Token[] =>
+  Array.from({ length: text.length }, (_, at) => ({ kind: 'text', char: text.charAt(at) }))
+
+/** A letter that no pattern mentions: what it stands for is any other character. */
+function otherChar(used: ReadonlySet<string>): string {
+  const letters = 'xabcdefghijklmnopqrstuvwyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_'
+  return Array.from(letters).find((letter) => !used.has(letter)) ?? '\u00e6'
+}
+
+const stateKey = (state: State): string =>
+  state.map((reach) => (reach === null ? '-' : reach.join(''))).join('|')
+
+/** A short text that is none of these. */
+export function freshText(texts: readonly string[]): string {
+  for (let text = 'x'; ; text += 'x') if (!texts.includes(text)) return text
+}
+
+/** One shortest text for each way; null when there are too many to walk. */
+export function exampleTexts({ globs, texts, separator }: Patterns): readonly string[] | null {
+  if (globs.every((glob) => !glob.includes('*'))) {
+    return [...new Set(['', ...globs, ...texts, freshText([...globs, ...texts])])]
+  }
+  const machines = [...globs.map(tokenizeGlob), ...texts.map(literal)]
+  const used = new Set([separator])
+  for (const token of machines.flat()) if (token.kind === 'text') used.add(token.char)
+  const alphabet = [...used, otherChar(used)]
+  return walk({ machines, alphabet, separator })
+}
+
+interface Product {
+  readonly machines: readonly (readonly Token[])[]
+  readonly alphabet: readonly string[]
+  readonly separator: string
+}
+
+function step({ machines, separator }: Product, state: State, char: string): State {
+  return machines.map((tokens, index) => {
+    const reach = state[index] ?? null
+    return reach === null ? null : globStep(tokens, separator, reach, char)
+  })
+}
+
+function walk(product: Product): readonly string[] | null {
+  const { machines, alphabet } = product
+  const perState = alphabet.length * machines.length
+  const found = new Map<string, string>()
+  const queue: { readonly state: State; readonly text: string }[] = [
+    { state: machines.map(globStart), text: '' },
+  ]
+  const seen = new Set([stateKey(queue[0]?.state ?? [])])
+  for (let at = 0; at < queue.length; at++) {
+    const { state, text } = queue[at] ?? { state: [], text: '' }
+    const accepts = machines.map((tokens, index) => state[index]?.[tokens.length] === 1).join()
+    if (!found.has(accepts)) found.set(accepts, text)
+    for (const char of alphabet) {
+      const next = step(product, state, char)
+      const key = stateKey(next)
+      if (seen.has(key)) continue
+      if (seen.size >= STATES_MAX || at * perState > STEPS_MAX) return null
+      seen.add(key)
+      queue.push({ state: next, text: text + char })
+    }
+  }
+  return [...found.values()]
+}

@@ -1,0 +1,25 @@
+/** A rule as the engine reads it, and what stands when it holds. */
+import type { ApproversClause } from '@trustgw/protocol'
+import type { Rule, Verdict } from './ast.ts'
+import type { Test } from './conditions.ts'
+
+/** What makes a decision at least as strict as it says: a rule, a reached limit, the default. */
+export interface Standing extends Verdict {
+  /** Of the rule or limit, with the layer in front where that is not the platform. */
+  readonly id: string
+  readonly reason: string
+  readonly approvers: ApproversClause | null
+  /** Whether it is known to hold, or only not known not to. */
+  readonly isKnown: boolean
+}
+
+export interface CompiledRule {
+  readonly rule: Rule
+  /** Place in the order of reading: by priority, then id, so that lines may stand in any order. */
+  readonly rank: number
+  /** Lines that the index answers, but for `tool`: operation, source and tenant. */
+  readonly indexed: readonly Test[]
+  readonly tests: readonly Test[]
+  readonly known: Standing
+  readonly doubted: Standing
+}

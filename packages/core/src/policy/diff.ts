@@ -1,0 +1,302 @@
+/**
+ * What a new policy allows that the old one did not (spec/policy.md "Commands"): every region of
+ * facts in which it is less restrictive, each with a smallest example that both policies were asked
+ * about. Facts are taken as independent: whatever the registry or the gateway would never say.
+ */
+import type { Json } from '@trustgw/protocol'
+import { clauseAtLeast } from './approvers.ts'
+import { type Limit, type Policy, type Rule, strength } from './ast.ts'
+import type { CompiledPolicy } from './compile.ts'
+import { decide, type PolicyDecision } from './decide.ts'
+import { FactNotRecorded } from './slots.ts'
+import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
+import {
+  type Choice,
+  choose,
+  distinctCells,
+  exampleOf,
+  type KeyedRule,
+  keyed,
+  type Left,
+  mayShareTool,
+  NOTHING_CHOSEN,
+  openVariable,
+  remaining,
+  type Space,
+  type Stands,
+  spaceOf,
+  standing,
+  strengthRange,
+  Work,
+} from './search.ts'
+import { canonicalSets } from './syntax.ts'
+import type { Truth } from './truth.ts'
+
+/** Rules looked at for one comparison. */
+export const DIFF_WORK_MAX = 4_000_000
+const REGIONS_MAX = 200
+
+export interface Side {
+  readonly effect: PolicyDecision['effect']
+  readonly tier: PolicyDecision['tier']
+  readonly rule_id: string
+}
+
+/** What a region asks of one fact: which lines hold there. */
+export interface RegionLine {
+  readonly line: string
+  readonly truth: Truth
+}
+
+export interface Region {
+  readonly before: Side
+  readonly after: Side
+  readonly lines: readonly RegionLine[]
+  /** The smallest proposal found in it, by fact; facts left out do not matter. */
+  readonly example: Readonly<Record<string, Json>>
+}
+
+/** Something that may be less restrictive and that no example proves. */
+export interface Doubt {
+  readonly why: string
+  readonly lines: readonly RegionLine[]
+}
+
+export interface PolicyDiff {
+  /** `same`: no decision differs in what it lets through, nor is any stricter. */
+  readonly verdict: 'same' | 'narrower' | 'widens' | 'may_widen'
+  readonly widens: readonly Region[]
+  readonly doubts: readonly Doubt[]
+}
+
+interface Walk {
+  readonly space: Space
+  readonly old: CompiledPolicy
+  readonly next: CompiledPolicy
+  readonly work: Work
+  readonly regions: Map<string, Region>
+  readonly doubts: Map<string, Doubt>
+  isNarrower: boolean
+}
+
+function isWider(before: Stands, after: Stands): boolean {
+  if (after.strength !== before.strength) return after.strength < before.strength
+  if (before.approvers === null || after.approvers === null) return false
+  return !clauseAtLeast(before.approvers, after.approvers)
+}
+
+const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, tier, rule_id })
+
+function widerDecision(before: PolicyDecision, after: PolicyDecision): boolean {
+  const [was, is] = [strength(before), strength(after)]
+  if (was !== is) return is < was
+  return (
+    was > 0 && was < 4 && !clauseAtLeast(before.obligations.approvers, after.obligations.approvers)
+  )
+}
+
+const linesOf = ({ truths }: Choice): readonly RegionLine[] =>
+  [...truths].map(([line, truth]) => ({ line, truth }))
+
+function doubt(walk: Walk, why: string, choice: Choice): void {
+  if (!walk.doubts.has(why)) walk.doubts.set(why, { why, lines: linesOf(choice) })
+}
+
+/** Asks both policies about the example of a choice; without one it stays a doubt. */
+function prove(walk: Walk, choice: Choice): void {
+  const facts = [...choice.cells.keys()]
+  const gaps = new Set(facts.flatMap(({ gap, fact }) => (gap === null ? [] : [`${fact}: ${gap}`])))
+  const why = [...gaps].join('; ')
+  const example = exampleOf(choice)
+  if (example === null) {
+    doubt(walk, why, choice)
+    return
+  }
+  const decided = decideBoth(walk, choice)
+  if (decided === null || !widerDecision(decided.before, decided.after)) {
+    doubt(walk, why || 'the facts of the region depend on each other', choice)
+    return
+  }
+  const before = sideOf(decided.before)
+  const after = sideOf(decided.after)
+  const region: Region = {
+    before,
+    after,
+    lines: linesOf(choice),
+    example: Object.fromEntries(example.shown),
+  }
+  const key = JSON.stringify([before, after])
+  const known = walk.regions.get(key)
+  if (known === undefined || weight(region) < weight(known)) walk.regions.set(key, region)
+}
+
+const weight = ({ example }: Region): number =>
+  Object.keys(example).length * 1_000 + JSON.stringify(example).length
+
+function decideBoth(
+  { old, next }: Walk,
+  choice: Choice,
+): { readonly before: PolicyDecision; readonly after: PolicyDecision } | null {
+  const example = exampleOf(choice)
+  if (example === null) return null
+  try {
+    return {
+      before: decideRecorded(old, example.facts),
+      after: decideRecorded(next, example.facts),
+    }
+  } catch (error) {
+    if (error instanceof FactNotRecorded) return null
+    throw error
+  }
+}
+
+/** Arguments that the example does not mention are not there. */
+function decideRecorded(
+  policy: CompiledPolicy,
+  facts: Parameters<typeof decide>[1],
+): PolicyDecision {
+  const values = new Map(facts.recorded?.values)
+  for (const line of [...policy.policy.rules, ...policy.policy.limits].flatMap(
+    ({ match }) => match,
+  )) {
+    if (line.kind === 'args' && !values.has(line.pointer)) values.set(line.pointer, undefined)
+  }
+  const amount = facts.recorded?.amount ?? null
+  return decide(policy, { ...facts, recorded: { values, amount } })
+}
+
+function firstDifference(a: readonly Left[], b: readonly Left[]): readonly Left[] {
+  const at = a.findIndex(({ form }, index) => form !== b[index]?.form)
+  const from = at === -1 ? a.length : at
+  return [a[from], b[from], ...a.slice(from), ...b.slice(from), ...a, ...b].filter(
+    (left) => left !== undefined,
+  )
+}
+
+const sameForms = (a: readonly Left[], b: readonly Left[]): boolean =>
+  a.length === b.length && a.every(({ form }, index) => form === b[index]?.form)
+
+interface Rules {
+  readonly old: readonly KeyedRule[]
+  readonly next: readonly KeyedRule[]
+}
+
+const keyedOf = (left: readonly Left[]): readonly KeyedRule[] => left.map((one) => one.keyed)
+
+function compare(walk: Walk, choice: Choice, rules: Rules): void {
+  if (!walk.work.spend(rules.old.length + rules.next.length + 1)) {
+    doubt(walk, 'more cases than are looked at', choice)
+    return
+  }
+  const before = remaining(rules.old, choice)
+  const after = remaining(rules.next, choice)
+  const [was, is] = [walk.old.defaults.effect, walk.next.defaults.effect]
+  if (was === is && sameForms(before, after)) return
+  const [oldRange, newRange] = [strengthRange(before, was), strengthRange(after, is)]
+  if (newRange.least > oldRange.most || newRange.least === 4) {
+    if (newRange.least > oldRange.least) walk.isNarrower = true
+    return
+  }
+  for (const { keyed: rule } of firstDifference(before, after)) {
+    const variable = openVariable(rule, choice, walk.space)
+    if (variable === null) continue
+    const left = { old: keyedOf(before), next: keyedOf(after) }
+    for (const cell of distinctCells(variable, [...left.old, ...left.next])) {
+      compare(walk, choose(choice, variable, cell), left)
+    }
+    return
+  }
+  const [old, next] = [standing(before, was), standing(after, is)]
+  if (isWider(old, next)) prove(walk, choice)
+  else if (isWider(next, old)) walk.isNarrower = true
+}
+
+/** A layer without an opinion restricts nothing. */
+function asAlone(compiled: CompiledPolicy): CompiledPolicy {
+  const { defaults } = compiled
+  return defaults.effect === 'none'
+    ? { ...compiled, defaults: { ...defaults, effect: 'allow' } }
+    : compiled
+}
+
+interface RuleLists {
+  readonly old: readonly Rule[]
+  readonly next: readonly Rule[]
+}
+
+/**
+ * Where no changed rule can match, both policies decide alike; so only rules that may be over a tool
+ * of a changed one matter.
+ */
+function rulesThatMatter(old: CompiledPolicy, next: CompiledPolicy): RuleLists {
+  const lists = { old: old.rules.map(({ rule }) => rule), next: next.rules.map(({ rule }) => rule) }
+  if (old.defaults.effect !== next.defaults.effect) return lists
+  const was = new Set(lists.old.map(ruleForm))
+  const is = new Set(lists.next.map(ruleForm))
+  const changed = [
+    ...lists.old.filter((rule) => !is.has(ruleForm(rule))),
+    ...lists.next.filter((rule) => !was.has(ruleForm(rule))),
+  ]
+  const matters = (rule: Rule): boolean => changed.some((one) => mayShareTool(one, rule))
+  return { old: lists.old.filter(matters), next: lists.next.filter(matters) }
+}
+
+const ruleForm = (rule: Rule): string => JSON.stringify(canonicalSets(ruleSyntax.write(rule)))
+
+const limitForm = (limit: Limit): string =>
+  JSON.stringify(canonicalSets({ ...asRecord(limitSyntax.write(limit)), reason: '' }))
+
+/** Limits restrict only, so equal ones change nothing; another one is not looked into. */
+function compareLimits(
+  old: Policy,
+  next: Policy,
+): { readonly doubts: readonly Doubt[]; readonly differs: boolean } {
+  const now = new Set(next.limits.map(limitForm))
+  const gone = old.limits.filter((limit) => !now.has(limitForm(limit)))
+  return {
+    doubts: gone.map(({ id }) => ({ why: `limit ${id} is gone or changed`, lines: [] })),
+    differs: gone.length > 0 || next.limits.length !== old.limits.length,
+  }
+}
+
+const asRecord = (value: Json): Readonly<Record<string, Json>> =>
+  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+
+function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
+  return (['grant_ttl_ms', 'approval_ttl_ms'] as const)
+    .filter((name) => next.defaults[name] > old.defaults[name])
+    .map((name) => ({
+      why: `${name} is longer: ${old.defaults[name]} to ${next.defaults[name]}`,
+      lines: [],
+    }))
+}
+
+/**
+ * Compares two policies of one layer. `same` and `narrower` are proofs; `widens` has at least one
+ * example on which both policies were asked; `may_widen` says why no proof was found.
+ */
+export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): PolicyDiff {
+  const [old, next] = [asAlone(before), asAlone(after)]
+  const rules = rulesThatMatter(old, next)
+  const walk: Walk = {
+    space: spaceOf([...rules.old, ...rules.next]),
+    old,
+    next,
+    work: new Work(DIFF_WORK_MAX),
+    regions: new Map(),
+    doubts: new Map(),
+    isNarrower: false,
+  }
+  compare(walk, NOTHING_CHOSEN, { old: keyed(rules.old), next: keyed(rules.next) })
+  const limits = compareLimits(old.policy, next.policy)
+  const doubts = [
+    ...walk.doubts.values(),
+    ...limits.doubts,
+    ...longerLifetimes(old.policy, next.policy),
+  ]
+  const widens = [...walk.regions.values()].slice(0, REGIONS_MAX)
+  const isNarrower = walk.isNarrower || limits.differs
+  const safe = isNarrower ? 'narrower' : 'same'
+  const verdict = widens.length > 0 ? 'widens' : doubts.length > 0 ? 'may_widen' : safe
+  return { verdict, widens, doubts }
+}

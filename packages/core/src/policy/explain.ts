@@ -1,0 +1,94 @@
+/** Why a proposal was decided as it was, and what would be allowed instead. */
+import type { Json } from '@trustgw/protocol'
+import { restricts, type Verdict } from './ast.ts'
+import { conditionKey } from './cells.ts'
+import { type ArgumentChange, smallestChange } from './change.ts'
+import type { CompiledPolicy } from './compile.ts'
+import type { CompiledRule } from './compiled-rule.ts'
+import { compileCondition } from './conditions.ts'
+import { type CompiledLayers, decideLayers, type PolicyDecision } from './decide.ts'
+import type { PolicyFacts } from './facts.ts'
+import { allOf, type Truth } from './truth.ts'
+
+export interface ExplainedLine {
+  /** As the file could say it. */
+  readonly line: string
+  readonly fact: string
+  /** Null where there is none; long values by their length. */
+  readonly value: Json
+  readonly truth: Truth
+}
+
+export interface ExplainedRule extends Verdict {
+  readonly layer: CompiledPolicy['layer']
+  readonly id: string
+  readonly priority: number
+  readonly truth: Truth
+  /** Whether the decision is at least as strict as this rule says. */
+  readonly stands: boolean
+  readonly lines: readonly ExplainedLine[]
+}
+
+export interface Explanation {
+  readonly decision: PolicyDecision
+  /** The rules read, up to the first that is known to match, in the order of reading. */
+  readonly rules: readonly ExplainedRule[]
+  /** What of the arguments would have to be otherwise for `allow`; empty when it is allowed. */
+  readonly change: readonly ArgumentChange[] | null
+}
+
+function explainRule(
+  compiled: CompiledPolicy,
+  { rule }: CompiledRule,
+  facts: PolicyFacts,
+): ExplainedRule {
+  const look = compiled.begin(facts)
+  const lines = rule.match.map((condition): ExplainedLine => {
+    const { judge, slot } = compileCondition(condition, compiled.slots)
+    const truth = judge(look)
+    return { line: conditionKey(condition), fact: slot.name, value: slot.fact().value, truth }
+  })
+  const truth = allOf(lines.map((line) => line.truth))
+  const stands = truth === true || (truth === 'unknown' && restricts(rule.effect))
+  const { effect, tier, id, priority } = rule
+  return { layer: compiled.layer, id, priority, effect, tier, truth, stands, lines }
+}
+
+/** Rules behind the first match have no say; a less strict one beside it has none either. */
+function readRules(compiled: CompiledPolicy, facts: PolicyFacts): readonly ExplainedRule[] {
+  const read: ExplainedRule[] = []
+  let reached = Number.POSITIVE_INFINITY
+  for (const candidate of compiled.candidates(facts.tool.id)) {
+    if (candidate.rule.priority > reached) break
+    const explained = explainRule(compiled, candidate, facts)
+    if (explained.truth === true) reached = explained.priority
+    read.push(explained)
+  }
+  return read
+}
+
+/** The whole reasoning, for whoever may read the policy. Rules over other tools are left out. */
+export function explain(layers: CompiledLayers, facts: PolicyFacts): Explanation {
+  const decision = decideLayers(layers, facts)
+  return {
+    decision,
+    rules: layers.layers.flatMap((layer) => readRules(layer, facts)),
+    change: decision.effect === 'allow' ? [] : smallestChange(layers, facts),
+  }
+}
+
+function changeText({ pointer, to, isBound }: ArgumentChange): string {
+  return isBound ? `${pointer} were ${JSON.stringify(to)}` : `${pointer} had another value`
+}
+
+/**
+ * What the caller may be told: the outcome, and a change of its own arguments. No rule, no reason
+ * of the policy, no list that it holds, no fact that the caller did not send.
+ */
+export function safeExplain({ decision: { effect }, change }: Explanation): string {
+  if (effect === 'allow') return 'Allowed by policy.'
+  const outcome =
+    effect === 'deny' ? 'Refused by policy.' : 'Policy asks a person to approve this first.'
+  if (change === null || change.length === 0) return outcome
+  return `${outcome} It would be allowed if ${change.map(changeText).join(' and ')}.`
+}

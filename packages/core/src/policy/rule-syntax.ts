@@ -1,0 +1,367 @@
+/** Rules, limits and defaults: what stands in the tables of a policy file, member by member. */
+import {
+  type ApproversClause,
+  EFFECTS,
+  type Effect,
+  type Json,
+  type Money,
+  type Tier,
+} from '@trustgw/protocol'
+import {
+  APPROVAL_TTL_MAX_MS,
+  APPROVAL_TTL_MIN_MS,
+  type Condition,
+  DEFAULT_RULE_ID,
+  GRANT_TTL_MAX_MS,
+  GRANT_TTL_MIN_MS,
+  type Limit,
+  LIMIT_COUNT_MAX,
+  type LimitKey,
+  type PolicyDefaults,
+  PRIORITY_MAX,
+  QUORUM_MAX,
+  REASON_MAX_CHARS,
+  type Rule,
+  type Verdict,
+  WINDOW_MAX_MS,
+  WINDOW_MIN_MS,
+} from './ast.ts'
+import { matchSyntax } from './match-syntax.ts'
+import { pointerProblem } from './pointer.ts'
+import {
+  type At,
+  checkKeys,
+  inside,
+  type Raw,
+  type RawTable,
+  readChoice,
+  readTable,
+  wrong,
+  wrongKey,
+} from './raw.ts'
+import { choice, described, integer, list, required, type Syntax, text } from './syntax.ts'
+import { duration, money } from './value-syntax.ts'
+
+const RULE_ID_MAX_CHARS = 64
+/** Used where a rule that asks people does not narrow who: one approver, in the portal. */
+const ANY_APPROVER: ApproversClause = { roles: [], quorum: 1, channels: ['portal'] }
+const CHANNELS = ['portal'] as const
+
+const id: Syntax<string> = text((written) => {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(written)) {
+    return 'an id is made of letters, digits, ".", "_" and "-"'
+  }
+  return written === DEFAULT_RULE_ID ? `"${DEFAULT_RULE_ID}" names what no rule matches` : null
+}, RULE_ID_MAX_CHARS)
+
+const priority = described(integer({ min: 0, max: PRIORITY_MAX }), 'Lower is looked at first')
+const effect = choice<Effect>(EFFECTS)
+const tier: Syntax<number> = integer({ min: 1, max: 3 })
+const reason = text(undefined, REASON_MAX_CHARS)
+const roles = list(text(undefined, RULE_ID_MAX_CHARS))
+const quorum = integer({ min: 1, max: QUORUM_MAX })
+const channel: Syntax<string> = {
+  ...choice<string>(CHANNELS),
+  read: (raw, at) =>
+    raw === 'telegram'
+      ? wrong(at, '"telegram" is not supported yet')
+      : readChoice(raw, at, CHANNELS),
+}
+const channels: Syntax<readonly string[]> = list(channel)
+const grantTtl = duration({ min: GRANT_TTL_MIN_MS, max: GRANT_TTL_MAX_MS })
+const approvalTtl = duration({ min: APPROVAL_TTL_MIN_MS, max: APPROVAL_TTL_MAX_MS })
+const window = duration({ min: WINDOW_MIN_MS, max: WINDOW_MAX_MS })
+const maxCount = integer({ min: 0, max: LIMIT_COUNT_MAX })
+const onExceed = choice<'require_approval' | 'deny'>(['require_approval', 'deny'])
+
+const limitKey: Syntax<LimitKey> = {
+  read: (raw, at) => {
+    const plain = (['tenant', 'workspace', 'agent', 'user', 'tool'] as const).find(
+      (name) => name === raw,
+    )
+    if (plain !== undefined) return plain
+    if (typeof raw === 'string' && raw.startsWith('args:/')) {
+      const pointer = raw.slice('args:'.length)
+      const problem = pointerProblem(pointer)
+      return problem === null ? `args:${pointer}` : wrong(at, problem)
+    }
+    return wrong(at, 'expected tenant, workspace, agent, user, tool or args:/pointer')
+  },
+  write: (value) => value,
+  schema: { type: 'string', pattern: '^(tenant|workspace|agent|user|tool|args:/.*)$' },
+}
+const limitKeys = list(limitKey)
+
+interface Member {
+  readonly name: string
+  readonly schema: Syntax<unknown>['schema']
+  readonly isRequired?: boolean
+}
+
+const RULE_MEMBERS: readonly Member[] = [
+  { name: 'id', schema: id.schema, isRequired: true },
+  { name: 'priority', schema: priority.schema, isRequired: true },
+  { name: 'effect', schema: effect.schema, isRequired: true },
+  { name: 'tier', schema: tier.schema },
+  { name: 'reason', schema: reason.schema },
+  { name: 'approvers', schema: {} },
+  { name: 'match', schema: matchSyntax.schema, isRequired: true },
+]
+const LIMIT_MEMBERS: readonly Member[] = [
+  { name: 'id', schema: id.schema, isRequired: true },
+  { name: 'match', schema: matchSyntax.schema, isRequired: true },
+  { name: 'key', schema: limitKeys.schema, isRequired: true },
+  { name: 'window', schema: window.schema, isRequired: true },
+  { name: 'max_count', schema: maxCount.schema },
+  { name: 'max_amount', schema: money.schema },
+  { name: 'on_exceed', schema: onExceed.schema, isRequired: true },
+  { name: 'tier', schema: tier.schema },
+  { name: 'reason', schema: reason.schema },
+  { name: 'approvers', schema: {} },
+]
+const APPROVERS_MEMBERS: readonly Member[] = [
+  { name: 'roles', schema: roles.schema },
+  { name: 'quorum', schema: quorum.schema },
+  { name: 'channels', schema: channels.schema },
+]
+const DEFAULTS_MEMBERS: readonly Member[] = [
+  { name: 'effect', schema: { enum: ['deny', 'allow'] } },
+  { name: 'grant_ttl', schema: grantTtl.schema },
+  { name: 'approval_ttl', schema: approvalTtl.schema },
+]
+
+function tableSchema(members: readonly Member[]): Syntax<unknown>['schema'] {
+  return {
+    type: 'object',
+    properties: Object.fromEntries(
+      members.map(({ name, schema }) => [
+        name,
+        name === 'approvers' ? tableSchema(APPROVERS_MEMBERS) : schema,
+      ]),
+    ),
+    required: members.filter(({ isRequired }) => isRequired === true).map(({ name }) => name),
+    additionalProperties: false,
+  }
+}
+
+const keysOf = (
+  members: readonly Member[],
+): { known: readonly string[]; later: readonly string[] } => ({
+  known: members.map(({ name }) => name),
+  later: [],
+})
+
+function need<T>(table: RawTable, name: string, syntax: Syntax<T>, at: At): T | null {
+  const written = required(table, name, at)
+  return written === null ? null : syntax.read(written, inside(at, name))
+}
+
+function optional<T, F>(
+  table: RawTable,
+  [name, syntax]: readonly [string, Syntax<T>],
+  fallback: F,
+  at: At,
+): T | F | 'wrong' {
+  const written = table.get(name)
+  return written === undefined ? fallback : (syntax.read(written, inside(at, name)) ?? 'wrong')
+}
+
+/** The tier that goes with an effect; said aloud where there is a choice. */
+function readTier(table: RawTable, stands: Effect, at: At): Tier | null {
+  const written = table.get('tier')
+  const here = inside(at, 'tier')
+  if (stands === 'require_approval') {
+    if (written === undefined) return wrongKey(here, '"tier" is missing: 1 (click) or 2 (passkey)')
+    if (written === 1n) return 1
+    return written === 2n ? 2 : wrong(here, 'require_approval has tier 1 or 2')
+  }
+  const only = stands === 'require_proof' ? 3 : 0
+  if (written !== undefined && written !== BigInt(only)) {
+    return wrong(here, only === 3 ? 'require_proof has tier 3' : `${stands} has no tier`)
+  }
+  return only
+}
+
+function readApprovers(raw: Raw, at: At): ApproversClause | null {
+  const table = readTable(raw, at)
+  if (table === null) return null
+  checkKeys(table, keysOf(APPROVERS_MEMBERS), at)
+  if (table.size === 0) return wrong(at, 'expected roles, quorum or channels')
+  const clause = {
+    roles: optional(table, ['roles', roles], ANY_APPROVER.roles, at),
+    quorum: optional(table, ['quorum', quorum], ANY_APPROVER.quorum, at),
+    channels: optional(table, ['channels', channels], ANY_APPROVER.channels, at),
+  }
+  const { roles: any, quorum: count, channels: on } = clause
+  return any === 'wrong' || count === 'wrong' || on === 'wrong'
+    ? null
+    : { roles: any, quorum: count, channels: on }
+}
+
+interface Standing extends Verdict {
+  readonly approvers: ApproversClause | null
+}
+
+/** Effect, tier and who decides, where people do. */
+function readStanding(table: RawTable, stands: Effect, at: At): Standing | null {
+  const itsTier = readTier(table, stands, at)
+  const written = table.get('approvers')
+  const here = inside(at, 'approvers')
+  const asks = stands === 'require_approval' || stands === 'require_proof'
+  if (!asks && written !== undefined) return wrong(here, `${stands} asks no approvers`)
+  const asked = written === undefined ? ANY_APPROVER : readApprovers(written, here)
+  if (itsTier === null || (asks && asked === null)) return null
+  return { effect: stands, tier: itsTier, approvers: asks ? asked : null }
+}
+
+function readRule(raw: Raw, at: At): Rule | null {
+  const table = readTable(raw, at)
+  if (table === null) return null
+  checkKeys(table, keysOf(RULE_MEMBERS), at)
+  const itsId = need(table, 'id', id, at)
+  const place = need(table, 'priority', priority, at)
+  const stands = need(table, 'effect', effect, at)
+  const match = need(table, 'match', matchSyntax, at)
+  const why = optional(table, ['reason', reason], `Rule ${itsId ?? ''}`, at)
+  const standing = stands === null ? null : readStanding(table, stands, at)
+  if (itsId === null || place === null || match === null) return null
+  if (why === 'wrong' || standing === null) return null
+  return { id: itsId, priority: place, ...standing, reason: why, match }
+}
+
+/** What is written of a verdict beside the effect; defaults are not written. */
+function standingForm({
+  effect: stands,
+  tier: itsTier,
+  approvers,
+}: Standing): Record<string, Json> {
+  const form: Record<string, Json> = {}
+  if (stands === 'require_approval') form['tier'] = itsTier
+  if (approvers === null) return form
+  form['approvers'] = {
+    ...(approvers.roles.length === 0 ? {} : { roles: roles.write(approvers.roles) }),
+    quorum: approvers.quorum,
+    channels: channels.write(approvers.channels),
+  }
+  return form
+}
+
+export const ruleSyntax: Syntax<Rule> = {
+  read: readRule,
+  write: (rule) => ({
+    id: rule.id,
+    priority: rule.priority,
+    effect: rule.effect,
+    reason: rule.reason,
+    ...standingForm(rule),
+    match: matchSyntax.write(rule.match),
+  }),
+  schema: tableSchema(RULE_MEMBERS),
+}
+
+interface Maxima {
+  readonly max_count: number | null
+  readonly max_amount: Money | null
+}
+
+function readMaxima(table: RawTable, at: At): Maxima | null {
+  const count = optional(table, ['max_count', maxCount], null, at)
+  const amount = optional(table, ['max_amount', money], null, at)
+  if (count === 'wrong' || amount === 'wrong') return null
+  if (count === null && amount === null) return wrongKey(at, 'expected max_count or max_amount')
+  return { max_count: count, max_amount: amount }
+}
+
+function readLimit(raw: Raw, at: At): Limit | null {
+  const table = readTable(raw, at)
+  if (table === null) return null
+  checkKeys(table, keysOf(LIMIT_MEMBERS), at)
+  const itsId = need(table, 'id', id, at)
+  const match = need(table, 'match', matchSyntax, at)
+  const key = need(table, 'key', limitKeys, at)
+  const span = need(table, 'window', window, at)
+  const stands = need(table, 'on_exceed', onExceed, at)
+  const maxima = readMaxima(table, at)
+  const why = optional(table, ['reason', reason], `Limit ${itsId ?? ''} is reached`, at)
+  const standing = stands === null ? null : readStanding(table, stands, at)
+  if (why === 'wrong' || standing === null || maxima === null) return null
+  return asLimit(itsId, match, key, span, { ...standing, ...maxima, reason: why })
+}
+
+type LimitRest = Omit<Limit, 'id' | 'match' | 'key' | 'window_ms'>
+
+// oxlint-disable-next-line max-params -- each may be missing on its own
+function asLimit(
+  itsId: string | null,
+  match: readonly Condition[] | null,
+  key: readonly LimitKey[] | null,
+  window_ms: number | null,
+  rest: LimitRest,
+): Limit | null {
+  if (itsId === null || match === null || key === null || window_ms === null) return null
+  return { id: itsId, match, key, window_ms, ...rest }
+}
+
+export const limitSyntax: Syntax<Limit> = {
+  read: readLimit,
+  write: (limit) => ({
+    id: limit.id,
+    match: matchSyntax.write(limit.match),
+    key: limitKeys.write(limit.key),
+    window: window.write(limit.window_ms),
+    ...(limit.max_count === null ? {} : { max_count: limit.max_count }),
+    ...(limit.max_amount === null ? {} : { max_amount: money.write(limit.max_amount) }),
+    on_exceed: limit.effect,
+    reason: limit.reason,
+    ...standingForm(limit),
+  }),
+  schema: tableSchema(LIMIT_MEMBERS),
+}
+
+/** Which file is read: only the platform's has a default, and only in development may it allow. */
+export interface DefaultsOptions {
+  readonly isPlatform: boolean
+  readonly development: boolean
+}
+
+/** What a layer does not say of lifetimes shortens none. */
+const PLATFORM_TTL = { grant: '30s', approval: '15m' }
+const LAYER_TTL = { grant: '30s', approval: '7d' }
+
+function readDefaultEffect(raw: Raw, at: At, development: boolean): 'deny' | 'allow' | null {
+  const read = choice(['deny', 'allow'] as const).read(raw, at)
+  return read === 'allow' && !development
+    ? wrong(at, '"allow" is refused outside development', 'deny')
+    : read
+}
+
+export function readDefaults(
+  raw: Raw | undefined,
+  at: At,
+  { isPlatform, development }: DefaultsOptions,
+): PolicyDefaults | null {
+  const table = raw === undefined ? new Map<string, Raw>() : readTable(raw, at)
+  if (table === null) return null
+  checkKeys(table, keysOf(DEFAULTS_MEMBERS), at)
+  const fallback = isPlatform ? PLATFORM_TTL : LAYER_TTL
+  const here = inside(at, 'effect')
+  const written = table.get('effect')
+  if (!isPlatform && written !== undefined) wrong(here, 'only the platform layer has a default')
+  const stands = isPlatform ? readDefaultEffect(written ?? 'deny', here, development) : 'none'
+  const ttl = (name: string, syntax: Syntax<number>, value: string): number | null =>
+    syntax.read(table.get(name) ?? value, inside(at, name))
+  const grant_ttl_ms = ttl('grant_ttl', grantTtl, fallback.grant)
+  const approval_ttl_ms = ttl('approval_ttl', approvalTtl, fallback.approval)
+  if (stands === null || grant_ttl_ms === null || approval_ttl_ms === null) return null
+  return { effect: stands, grant_ttl_ms, approval_ttl_ms }
+}
+
+export function writeDefaults(defaults: PolicyDefaults): Json {
+  return {
+    ...(defaults.effect === 'none' ? {} : { effect: defaults.effect }),
+    grant_ttl: grantTtl.write(defaults.grant_ttl_ms),
+    approval_ttl: approvalTtl.write(defaults.approval_ttl_ms),
+  }
+}
+
+export const defaultsSchema: Syntax<unknown>['schema'] = tableSchema(DEFAULTS_MEMBERS)

@@ -1,0 +1,230 @@
+/**
+ * What can be said of rules while only some facts are chosen, and the walk over the choices that
+ * still matter. Two policies that leave the same rules open are the same from there on, so the walk
+ * ends where they begin to agree.
+ */
+import type { ApproversClause } from '@trustgw/protocol'
+import { commonClause } from './approvers.ts'
+import type { Condition, Rule } from './ast.ts'
+import { restricts, strength } from './ast.ts'
+import { BLANK_FACTS, type Cell, conditionKey, type Variable, variablesOf } from './cells.ts'
+import type { PolicyFacts } from './facts.ts'
+import type { Truth } from './truth.ts'
+
+/** A rule whose lines are known by their keys. */
+export interface KeyedRule {
+  readonly rule: Rule
+  readonly keys: readonly string[]
+}
+
+/** Of some conditions all variables, and which of them judges which condition. */
+export interface Space {
+  readonly variableOf: ReadonlyMap<string, Variable>
+}
+
+export const keyed = (rules: readonly Rule[]): readonly KeyedRule[] =>
+  rules.map((rule) => ({ rule, keys: rule.match.map(conditionKey) }))
+
+export function spaceOf(rules: readonly Rule[]): Space {
+  const conditions = new Map<string, Condition>()
+  for (const condition of rules.flatMap(({ match }) => match)) {
+    conditions.set(conditionKey(condition), condition)
+  }
+  return { variableOf: variablesOf([...conditions.values()]) }
+}
+
+/** The cells chosen so far, and the truths that follow. */
+export interface Choice {
+  readonly cells: ReadonlyMap<Variable, Cell>
+  readonly truths: ReadonlyMap<string, Truth>
+}
+
+export const NOTHING_CHOSEN: Choice = { cells: new Map(), truths: new Map() }
+
+export function choose(choice: Choice, variable: Variable, cell: Cell): Choice {
+  return {
+    cells: new Map([...choice.cells, [variable, cell]]),
+    truths: new Map([...choice.truths, ...cell.truths]),
+  }
+}
+
+/** Only rules whose tools may be the same can stand in each other's way. */
+export function mayShareTool(a: Rule, b: Rule): boolean {
+  const [first, second] = [toolsOf(a), toolsOf(b)]
+  if (first === null || second === null) return true
+  return first.some((one) => second.some((other) => mayOverlap(one, other)))
+}
+
+function toolsOf({ match }: Rule): readonly string[] | null {
+  const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
+  return globs.length === 0 ? null : globs
+}
+
+function mayOverlap(a: string, b: string): boolean {
+  const [first, second] = [a.split('*', 1)[0] ?? '', b.split('*', 1)[0] ?? '']
+  if (!a.includes('*') && !b.includes('*')) return a === b
+  return first.startsWith(second) || second.startsWith(first)
+}
+
+/** One cell for each way in which the values of a fact matter to these rules. */
+export function distinctCells(variable: Variable, rules: readonly KeyedRule[]): readonly Cell[] {
+  const own = variable.cells[0]?.truths
+  const keys = [...new Set(rules.flatMap((rule) => rule.keys))].filter(
+    (key) => own?.has(key) === true,
+  )
+  const cells = new Map<string, Cell>()
+  for (const cell of variable.cells) {
+    const way = keys.map((key) => cell.truths.get(key)).join()
+    const known = cells.get(way)
+    if (known === undefined || shownSize(cell) < shownSize(known)) cells.set(way, cell)
+  }
+  return [...cells.values()]
+}
+
+const shownSize = ({ shown }: Cell): number => JSON.stringify(shown).length
+
+/** What is known of a rule: `open` while a line that could still make it false or unknown is not chosen. */
+export type Status = 'true' | 'false' | 'unknown' | 'open'
+
+export function statusOf({ keys }: KeyedRule, { truths }: Choice): Status {
+  let status: Status = 'true'
+  for (const key of keys) {
+    const truth = truths.get(key)
+    if (truth === false) return 'false'
+    if (truth === undefined) status = 'open'
+    else if (truth === 'unknown' && status === 'true') status = 'unknown'
+  }
+  return status
+}
+
+/** The first line of a rule that is not chosen yet. */
+export function openVariable(
+  { keys }: KeyedRule,
+  { truths }: Choice,
+  { variableOf }: Space,
+): Variable | null {
+  const key = keys.find((one) => !truths.has(one))
+  return key === undefined ? null : (variableOf.get(key) ?? null)
+}
+
+/** One rule that a policy may still meet. */
+export interface Left {
+  readonly keyed: KeyedRule
+  readonly status: Status
+  /** Says the same of two rules exactly when they do the same from here on. */
+  readonly form: string
+}
+
+/** The rules that may still be met, in the order of reading. */
+export function remaining(rules: readonly KeyedRule[], choice: Choice): readonly Left[] {
+  const left: Left[] = []
+  let reached = Number.POSITIVE_INFINITY
+  let group = -1
+  let last = -1
+  for (const keyedRule of rules) {
+    const { rule, keys } = keyedRule
+    if (rule.priority > reached) break
+    const status = statusOf(keyedRule, choice)
+    if (status === 'false') continue
+    const doubted = keys.some((key) => choice.truths.get(key) === 'unknown')
+    if (doubted && !restricts(rule.effect)) continue
+    if (status === 'true') reached = rule.priority
+    if (rule.priority !== last) group += 1
+    last = rule.priority
+    const open = keys.filter((key) => !choice.truths.has(key)).sort()
+    const asks = JSON.stringify(rule.approvers)
+    const form = `${group} ${strength(rule)} ${asks} ${doubted ? '?' : ''} ${open.join(' & ')}`
+    left.push({ keyed: keyedRule, status, form })
+  }
+  return left
+}
+
+/** What stands once nothing is open. */
+export interface Stands {
+  readonly strength: number
+  readonly approvers: ApproversClause | null
+  readonly rule_id: string
+}
+
+const DEFAULT_STRENGTH = { deny: 4, allow: 0, none: -1 }
+export type DefaultEffect = keyof typeof DEFAULT_STRENGTH
+
+export function standing(left: readonly Left[], fallback: DefaultEffect): Stands {
+  const known = left.filter(({ status }) => status === 'true')
+  const most = Math.max(...known.map(({ keyed: { rule } }) => strength(rule)))
+  const matched = known.filter(({ keyed: { rule } }) => strength(rule) === most)
+  const stands = [...matched, ...left.filter(({ status }) => status === 'unknown')]
+  let top: Stands =
+    known.length === 0
+      ? { strength: DEFAULT_STRENGTH[fallback], approvers: null, rule_id: 'default' }
+      : { strength: -1, approvers: null, rule_id: '' }
+  for (const {
+    keyed: { rule },
+  } of stands) {
+    const own = strength(rule)
+    if (own > top.strength) top = { strength: own, approvers: null, rule_id: rule.id }
+  }
+  if (top.strength <= 0 || top.strength === 4) return top
+  const approvers = commonClause(stands.map(({ keyed: { rule } }) => rule))
+  return approvers === null ? { ...top, strength: 4 } : { ...top, approvers }
+}
+
+/** Bounds on the strength of whatever may come of the rules left. */
+export function strengthRange(
+  left: readonly Left[],
+  fallback: DefaultEffect,
+): { readonly least: number; readonly most: number } {
+  const strengths = left.map(({ keyed: { rule } }) => strength(rule))
+  const falls = left.every(({ status }) => status !== 'true')
+  const ends = left
+    .filter(({ status }) => status !== 'unknown')
+    .map(({ keyed: { rule } }) => strength(rule))
+  if (falls) {
+    strengths.push(DEFAULT_STRENGTH[fallback])
+    ends.push(DEFAULT_STRENGTH[fallback])
+  }
+  // Asking people whom nobody satisfies denies, so asking may always end as strict as denying.
+  const asks = strengths.some((one) => one > 0 && one < 4)
+  return { least: Math.min(...ends), most: asks ? 4 : Math.max(...strengths) }
+}
+
+/** A cell of real values with all the truths chosen for the fact; null when none is known. */
+function witness(variable: Variable, choice: Choice): Cell | null {
+  if (variable.gap === null) return choice.cells.get(variable) ?? null
+  const fits = ({ truths }: Cell): boolean =>
+    [...truths].every(([key, truth]) => {
+      const wanted = choice.truths.get(key)
+      return wanted === undefined || wanted === truth
+    })
+  return variable.real.find(fits) ?? null
+}
+
+/** A proposal in which every chosen fact has a value; null where one is not known to exist. */
+export function exampleOf(choice: Choice): {
+  readonly facts: PolicyFacts
+  readonly shown: ReadonlyMap<string, Cell['shown']>
+} | null {
+  let facts = BLANK_FACTS
+  const shown = new Map<string, Cell['shown']>()
+  for (const variable of choice.cells.keys()) {
+    const cell = witness(variable, choice)
+    if (cell === null || cell.set === null) return null
+    if (shown.has(variable.fact)) continue
+    facts = cell.set(facts)
+    shown.set(variable.fact, cell.shown)
+  }
+  return { facts, shown }
+}
+
+/** Counts choices down; at zero a question stays open rather than unanswered for ever. */
+export class Work {
+  left: number
+  constructor(limit: number) {
+    this.left = limit
+  }
+
+  spend(cost: number): boolean {
+    this.left -= cost
+    return this.left >= 0
+  }
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  type CompiledLayers,
+  compilePolicy,
+  type Explanation,
+  explain,
+  joinLayers,
+  safeExplain,
+} from '@trustgw/core'
+import { sha256 } from '../hashing.ts'
+import { factsOf, type Given, mustParse } from './world.ts'
+
+const layersOf = (text: string): CompiledLayers =>
+  joinLayers([compilePolicy(mustParse(text), sha256)], sha256)
+
+const TEXT = `version = 1
+[[rules]]
+id = "vip-only"
+priority = 1
+effect = "deny"
+match = { tool = ["shop.*"], args = { "/customer" = { in = ["mallory", "eve"] } } }
+[[rules]]
+id = "small"
+priority = 2
+effect = "allow"
+match = { tool = ["shop.*"], amount = { lte = "50.00 EUR" } }
+[[rules]]
+id = "large"
+priority = 3
+effect = "require_approval"
+tier = 2
+match = { tool = ["shop.*"] }
+[[rules]]
+id = "elsewhere"
+priority = 1
+effect = "deny"
+match = { tool = ["files.*"] }
+`
+const of = (args: Given['args']): Explanation =>
+  explain(layersOf(TEXT), factsOf(args === undefined ? {} : { args }))
+
+test('explain names each rule read, each line with its value, and what stands', () => {
+  const { decision, rules } = of({ customer: 'ann', amount: '80.00', currency: 'EUR' })
+  assert.equal(decision.rule_id, 'large')
+  assert.deepEqual(
+    rules.map(({ id, truth, stands }) => [id, truth, stands]),
+    [
+      ['vip-only', false, false],
+      ['small', false, false],
+      ['large', true, true],
+    ],
+  )
+  assert.deepEqual(rules[1]?.lines[1], {
+    line: 'amount = {"lte":"50.00 EUR"}',
+    fact: 'amount',
+    value: '80.00 EUR',
+    truth: false,
+  })
+})
+
+test('the smallest change is the amount at the threshold, in the form the caller used', () => {
+  const text = of({ customer: 'ann', amount: '80.00', currency: 'EUR' })
+  assert.deepEqual(text.change, [{ pointer: '/amount', from: '80.00', to: '50.00', isBound: true }])
+  const number = of({ customer: 'ann', amount: 80, currency: 'EUR' })
+  assert.deepEqual(number.change?.[0]?.to, 50)
+  assert.equal(
+    safeExplain(text),
+    'Policy asks a person to approve this first. It would be allowed if /amount were "50.00".',
+  )
+})
+
+test('two arguments are changed where one is not enough', () => {
+  const both = of({ customer: 'eve', amount: '80.00', currency: 'EUR' })
+  assert.deepEqual(both.change?.map(({ pointer }) => pointer).sort(), ['/amount', '/customer'])
+  assert.match(safeExplain(both), /^Refused by policy\. It would be allowed if/)
+})
+
+test('what goes to the caller names no rule, no reason, no other value of the policy', () => {
+  const text = safeExplain(of({ customer: 'eve', amount: '8.00', currency: 'EUR' }))
+  assert.equal(text, 'Refused by policy. It would be allowed if /customer had another value.')
+  for (const secret of ['vip-only', 'mallory', 'files', 'Rule']) assert.ok(!text.includes(secret))
+})
+
+test('a change is proposed only of what the caller sent, and none where none helps', () => {
+  assert.equal(of({}).change, null)
+  const files = explain(layersOf(TEXT), factsOf({ tool: 'files.write', args: { path: '/x' } }))
+  assert.equal(files.change, null)
+  assert.equal(safeExplain(files), 'Refused by policy.')
+  const allowed = of({ customer: 'ann', amount: '8.00', currency: 'EUR' })
+  assert.deepEqual([allowed.change, safeExplain(allowed)], [[], 'Allowed by policy.'])
+})
+
+test('a change that helps is one that policy allows, inside lists and objects too', () => {
+  const text = `version = 1
+[[rules]]
+id = "r"
+priority = 1
+effect = "allow"
+[rules.match]
+args."/to/0/address" = { email_domain_in = ["example.com"] }
+args."/urls" = { each = { host_in = ["example.com"], scheme_in = ["https"] } }
+`
+  const layers = layersOf(text)
+  const given = { args: { to: [{ address: 'x@evil.com', name: 'x' }], urls: ['http://evil.com'] } }
+  const { change } = explain(layers, factsOf(given))
+  assert.deepEqual(change?.map(({ pointer }) => pointer).sort(), ['/to/0/address', '/urls'])
+})
