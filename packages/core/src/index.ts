@@ -62,8 +62,6 @@ export {
 } from './lifecycle/state.ts'
 export { step } from './lifecycle/step.ts'
 export { actionStateJson, actionStateShape } from './lifecycle/stored.ts'
-export type { ArgumentChange } from './policy/change.ts'
-export { type CheckFinding, checkPolicy } from './policy/check.ts'
 export type {
   Condition,
   LayerName,
@@ -74,6 +72,8 @@ export type {
   Rule,
 } from './policy/ast.ts'
 export { DEFAULT_RULE_ID, LAYERS, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
+export type { ArgumentChange } from './policy/change.ts'
+export { type CheckFinding, checkPolicy } from './policy/check.ts'
 export { type CompiledPolicy, type CompileOptions, compilePolicy } from './policy/compile.ts'
 export {
   type CompiledLayers,
@@ -83,8 +83,8 @@ export {
   type PolicyDecision,
 } from './policy/decide.ts'
 export {
-  diffPolicies,
   type Doubt,
+  diffPolicies,
   type PolicyDiff,
   type Region,
 } from './policy/diff.ts'

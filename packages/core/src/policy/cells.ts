@@ -11,7 +11,7 @@ import { exampleTexts, freshText } from './cells-text.ts'
 import { compileCondition, NAME_SEPARATOR } from './conditions.ts'
 import type { Amount, Chain, LocalTime, PolicyFacts } from './facts.ts'
 import { MATCH_KEYS } from './match-syntax.ts'
-import { type AnySlot, showArgument, Slots } from './slots.ts'
+import { type AnySlot, Slots, showArgument } from './slots.ts'
 import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
 

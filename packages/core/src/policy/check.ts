@@ -1,5 +1,7 @@
 /** Findings of `policy check` on a policy that loads (spec/policy.md "Bad policies never load"). */
-import { compareVerdicts, type Condition, type Rule } from './ast.ts'
+
+import type { Json } from '@trustgw/protocol'
+import { type Condition, compareVerdicts, type Rule } from './ast.ts'
 import { BLANK_FACTS } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
 import { compileCondition } from './conditions.ts'
@@ -21,7 +23,6 @@ import {
   Work,
 } from './search.ts'
 import { Slots } from './slots.ts'
-import type { Json } from '@trustgw/protocol'
 
 /** Rules looked at for one question, and for all of one check. */
 const QUESTION_WORK_MAX = 200_000

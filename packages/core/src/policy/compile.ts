@@ -3,13 +3,13 @@ import { type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
 import type { LayerName, Limit, Policy, PolicyDefaults, Rule } from './ast.ts'
 import type { CompiledRule, Standing } from './compiled-rule.ts'
 import { compileCondition, type Test } from './conditions.ts'
-import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
-import { type AnySlot, type Look, Slots } from './slots.ts'
 import type { Counter, PolicyFacts } from './facts.ts'
+import type { Entry, Plan } from './plan.ts'
+import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import type { Slot } from './slots.ts'
+import { type AnySlot, type Look, Slots } from './slots.ts'
 import { byText, canonicalSets } from './syntax.ts'
 import { ToolIndex } from './tool-index.ts'
-import type { Entry, Plan } from './plan.ts'
 
 export interface CompiledLimit {
   readonly limit: Limit

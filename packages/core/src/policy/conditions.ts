@@ -2,8 +2,8 @@
 import { compareMoney, type Json, type Money } from '@trustgw/protocol'
 import {
   type AmountBound,
-  type Bound,
   BOUNDS,
+  type Bound,
   type ChainBounds,
   type Condition,
   DAYS,

@@ -8,8 +8,8 @@ import {
   type Sha256,
   type Tier,
 } from '@trustgw/protocol'
-import { DEFAULT_RULE_ID, LAYERS, restricts, strength, type Verdict } from './ast.ts'
 import { commonClause } from './approvers.ts'
+import { DEFAULT_RULE_ID, LAYERS, restricts, strength, type Verdict } from './ast.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { Standing } from './compiled-rule.ts'
 import type { PolicyFacts } from './facts.ts'

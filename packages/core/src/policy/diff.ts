@@ -8,7 +8,6 @@ import { clauseAtLeast } from './approvers.ts'
 import { type Limit, type Policy, type Rule, strength } from './ast.ts'
 import type { CompiledPolicy } from './compile.ts'
 import { decide, type PolicyDecision } from './decide.ts'
-import { FactNotRecorded } from './slots.ts'
 import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import {
   type Choice,
@@ -29,6 +28,7 @@ import {
   strengthRange,
   Work,
 } from './search.ts'
+import { FactNotRecorded } from './slots.ts'
 import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
 

@@ -1,8 +1,8 @@
 /** Limits: whether one is reached, and which counters a proposal would count in. */
 import type { Money } from '@trustgw/protocol'
+import type { LimitKey } from './ast.ts'
 import type { CompiledLimit, CompiledPolicy } from './compile.ts'
 import type { Amount, Counter, PolicyFacts } from './facts.ts'
-import type { LimitKey } from './ast.ts'
 import type { Look, Slots } from './slots.ts'
 
 /** A counter that a proposal counts in, should it run. */

@@ -3,8 +3,8 @@ import { type Json, OPERATIONS, SOURCES } from '@trustgw/protocol'
 import {
   type ChainBounds,
   type Condition,
-  type Day,
   DAYS,
+  type Day,
   type NameKey,
   type NumberBound,
   POINTER_MAX_CHARS,
@@ -12,6 +12,7 @@ import {
   type TimeWindow,
   type WordKey,
 } from './ast.ts'
+import { nearestName } from './findings.ts'
 import { globProblem } from './glob.ts'
 import { pointerProblem } from './pointer.ts'
 import { glob, predicates } from './predicate-syntax.ts'
@@ -28,7 +29,6 @@ import {
 import { boolean, choice, described, list, required, type Syntax, text } from './syntax.ts'
 import { amountBounds, integerBounds, timeOfDay } from './value-syntax.ts'
 import { ZONES } from './zones.ts'
-import { nearestName } from './findings.ts'
 
 /** How the gateway was convinced of who acts. */
 export const AUTH_METHODS = [

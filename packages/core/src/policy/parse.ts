@@ -2,8 +2,8 @@
 import { type Ok, ok } from '@trustgw/protocol'
 import {
   type LayerName,
-  type Limit,
   LIMITS_MAX,
+  type Limit,
   POINTERS_MAX,
   POLICY_MAX_CHARS,
   POLICY_MAX_RULES,

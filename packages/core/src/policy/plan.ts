@@ -3,8 +3,9 @@
  * row says by one number per fact whether its rule is known false, so that a rule that cannot match
  * costs a comparison and not a judgement.
  */
-import type { Hint, Test } from './conditions.ts'
+
 import type { CompiledRule } from './compiled-rule.ts'
+import type { Hint, Test } from './conditions.ts'
 import type { Look } from './slots.ts'
 
 /** Below this many rules, judging is as quick. */

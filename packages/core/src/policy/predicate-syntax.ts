@@ -3,12 +3,12 @@
  * how each is written.
  */
 import {
-  type Bound,
   BOUNDS,
+  type Bound,
   type NamesPredicate,
   POINTER_MAX_CHARS,
-  type Predicate,
   PREDICATE_MAX_DEPTH,
+  type Predicate,
   REGEX_MAX_CHARS,
   type Scalar,
   VALUE_TYPES,

@@ -4,8 +4,8 @@ import {
   EFFECTS,
   type Json,
   type Ok,
-  ok,
   OPERATIONS,
+  ok,
   parseMoney,
   SOURCES,
 } from '@trustgw/protocol'

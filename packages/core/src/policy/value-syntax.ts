@@ -1,6 +1,6 @@
 /** Values with a form of their own: amounts, durations, times of day, bounds. */
 import { formatMoney, type Money, parseMoney } from '@trustgw/protocol'
-import { type AmountBound, type Bound, BOUNDS, type NumberBound } from './ast.ts'
+import { type AmountBound, BOUNDS, type Bound, type NumberBound } from './ast.ts'
 import { type At, type Raw, readDuration, readText, wrong } from './raw.ts'
 import { anyOfMembers, integer, type Member, member, type Syntax } from './syntax.ts'
 

@@ -1,4 +1,4 @@
-import { compilePolicy, type PolicyFacts, parsePolicy, type CompiledPolicy } from '@trustgw/core'
+import { type CompiledPolicy, compilePolicy, type PolicyFacts, parsePolicy } from '@trustgw/core'
 import type { Sha256 } from '@trustgw/protocol'
 
 /** A policy and the proposals that it is asked about, the same for every engine. */
