@@ -68,7 +68,8 @@ test('a seed or public key with a wrong character, length, checksum or kind is r
     assert.throws(() => nkeyFromSeed(bad), coded('key_malformed'))
   }
   assert.equal(publicNKeyKind(seed), undefined)
-  assert.equal(publicNKeyKind(`${key.publicKey.slice(0, -1)}A`) ?? 'refused', 'refused')
+  const other = key.publicKey.endsWith('A') ? 'B' : 'A'
+  assert.equal(publicNKeyKind(key.publicKey.slice(0, -1) + other) ?? 'refused', 'refused')
   assert.equal(verifyNKey('U', Buffer.from('x'), key.sign(Buffer.from('x'))), false)
 })
 
