@@ -56,7 +56,6 @@ export {
   isFinal,
   type Need,
   type ResultSummary,
-  STATE_KINDS,
   type StateKind,
   wakeAt,
 } from './lifecycle/state.ts'

@@ -222,7 +222,7 @@ export function auditSigningInput(event: UnsignedAuditEvent): string {
   )
 }
 
-/** Hash of the whole signed event in canonical form: the next one's `prev_hash`, and its leaf. */
+/** Hash of the whole signed event in canonical form: the next one's `prev_hash`. */
 export function auditEventHash(sha256: Sha256, event: AuditEvent): Hash {
   return hashText(sha256, canonicalize(auditEventJson(event)))
 }

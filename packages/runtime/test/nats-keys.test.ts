@@ -283,3 +283,16 @@ test('insert-only streams refuse a second message, deletion, purge, rollup and e
     )
   }
 })
+
+test('what calls and people fill is bounded, and leaves room for the audit, which is not', () => {
+  const specs = busStreams(['connector']).filter((spec) => spec.account === 'DATA')
+  const bytes = new Map(specs.map(({ config }) => [config.name, config.max_bytes]))
+  for (const bucket of ['actions', 'open_actions', 'approvals', 'sessions']) {
+    assert.ok((bytes.get(`KV_${bucket}`) ?? 0) > 0, bucket)
+  }
+  assert.ok((bytes.get('RESULTS') ?? 0) > 0)
+  assert.ok((bytes.get('UI') ?? 0) > 0)
+  assert.equal(bytes.get('AUDIT'), -1)
+  const reserved = [...bytes.values()].reduce((sum, each) => sum + Math.max(each, 0), 0)
+  assert.ok(reserved <= 4 * 1024 ** 3)
+})

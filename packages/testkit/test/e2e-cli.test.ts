@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { until } from '../src/process-table.ts'
 import { type CommandOutcome, type RunningSystem, startSystem } from '../src/system.ts'
 import { callJson, folder, trustgw } from './e2e-support.ts'
 
 const OTHERS = 0o077
+const MAIN = fileURLToPath(new URL('../../../cli/dist/src/main.js', import.meta.url))
 
 test('init makes keys that nobody else can read, and says what comes next', async (t) => {
   const cwd = await folder(t)
@@ -45,6 +48,20 @@ describe('the commands against a running system', () => {
     run = (...args) => system.command(args, { env })
   })
   after(() => system.remove())
+
+  test('a second supervisor on the same state folder is refused, whatever its ports', async () => {
+    const other = await system.command(['up'], {
+      env: {
+        TRUSTGW_NATS_PORT: '1',
+        TRUSTGW_NATS_WEBSOCKET_PORT: '2',
+        TRUSTGW_GATEWAY_LISTEN: '127.0.0.1:3',
+        TRUSTGW_HOST_LISTEN: '127.0.0.1:4',
+        TRUSTGW_EXAMPLE_SHOP_PORT: '5',
+      },
+    })
+    assert.equal(other.code, 1)
+    assert.match(other.err, new RegExp(`process ${system.supervisorPid} already runs`))
+  })
 
   test('doctor finds nothing that keeps it from running', async () => {
     const doctor = await run('doctor', '--json')
@@ -125,5 +142,28 @@ describe('the commands against a running system', () => {
     const ended = await trustgw(cwd, ['agents', 'list'], env)
     assert.equal(ended.code, 1)
     assert.match(ended.err, /Is it running\?/)
+  })
+
+  test('a start that is interrupted stops what it began and never says that it runs', async () => {
+    await system.stop()
+    const child = spawn(process.execPath, [MAIN, 'up', '--json'], {
+      cwd: dirname(system.stateDir),
+      env: { ...system.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let out = ''
+    let err = ''
+    let asked = false
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString()
+    })
+    child.stderr.on('data', (chunk: Buffer) => {
+      err += chunk.toString()
+      if (!asked && err.includes('starting nats-server')) asked = child.kill('SIGINT')
+    })
+    const code = await new Promise((resolve) => child.once('close', resolve))
+    assert.equal(code, 0, err)
+    assert.match(err, /stopping before everything was started/)
+    assert.equal(out, '')
   })
 })

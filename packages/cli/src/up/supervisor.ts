@@ -72,10 +72,12 @@ export class Supervisor {
 
   async #startAll(): Promise<void> {
     await this.#startServer()
+    if (this.#stopping) return
     const shop = this.#options.shop
     if (shop !== undefined) {
       await this.#startChild('shop', shop.script, this.#shopArgs(shop.port), 'line')
     }
+    if (this.#stopping) return
     this.#options.progress('starting log, gateway, host and executor')
     await Promise.all(
       SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),

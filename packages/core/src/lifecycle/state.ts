@@ -163,26 +163,6 @@ export interface StateMap {
 export type StateKind = keyof StateMap
 export type ActionState = StateMap[StateKind]
 
-export const STATE_KINDS: readonly StateKind[] = [
-  'proposed',
-  'preparing',
-  'denied',
-  'pending_approval',
-  'authorized',
-  'scheduled',
-  'dispatched',
-  'executing',
-  'succeeded',
-  'failed',
-  'refused',
-  'unknown_outcome',
-  'reconciled_succeeded',
-  'reconciled_failed',
-  'needs_human',
-  'cancelled',
-  'expired',
-]
-
 const FINAL: ReadonlySet<StateKind> = new Set<StateKind>([
   'denied',
   'succeeded',
