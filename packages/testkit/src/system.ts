@@ -58,8 +58,23 @@ export interface CommandOutcome {
   readonly err: string
 }
 
+/** A port that was free a moment ago may be taken by the time it is wanted, also by a test beside this one. */
+const PORT_TRIES = 3
+const PORT_TAKEN = /is in use|EADDRINUSE|address already in use/
+
 /** Starts a system in a temporary folder in development mode; about three seconds. */
 export async function startSystem(options: SystemOptions = {}): Promise<RunningSystem> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOnce(options)
+    } catch (error) {
+      const isTaken = error instanceof Error && PORT_TAKEN.test(error.message)
+      if (!isTaken || attempt === PORT_TRIES) throw error
+    }
+  }
+}
+
+async function startOnce(options: SystemOptions): Promise<RunningSystem> {
   const ports = await freePorts(5)
   const [nats = 0, websocket = 0, gateway = 0, host = 0, shop = 0] = ports
   const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'trustgw-')))
