@@ -71,6 +71,14 @@ export type {
   Rule,
 } from './policy/ast.ts'
 export { DEFAULT_RULE_ID, LAYERS, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
+export {
+  type OpenBundleDeps,
+  type OpenedBundle,
+  openBundle,
+  type PolicyScope,
+  type PolicySet,
+  type ScopedPolicy,
+} from './policy/bundle.ts'
 export type { ArgumentChange } from './policy/change.ts'
 export { type CheckFinding, checkPolicy } from './policy/check.ts'
 export { type CompiledPolicy, type CompileOptions, compilePolicy } from './policy/compile.ts'

@@ -144,6 +144,7 @@ describe('on a real bus, with the rights of its own account only', () => {
       v: 1,
       tenant: ACME,
       profile: CONNECTOR,
+      policy: null,
       published_at: Date.now(),
       bundles: [],
       tools: CONTRACTS,

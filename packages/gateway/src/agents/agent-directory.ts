@@ -13,8 +13,13 @@ import {
   type TenantId,
   verifyJws,
 } from '@trustgw/protocol'
-import type { Clock, Logger, RecordStore, Requester } from '@trustgw/runtime'
-import { LiveCopy } from '../registry/live-copy.ts'
+import {
+  type Clock,
+  LiveCopy,
+  type Logger,
+  type RecordStore,
+  type Requester,
+} from '@trustgw/runtime'
 import { type Caller, mintCaller } from './caller.ts'
 
 export interface AgentDirectoryDeps {

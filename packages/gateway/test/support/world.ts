@@ -277,6 +277,7 @@ export class World {
       v: 1,
       tenant,
       profile,
+      policy: null,
       published_at: this.clock.now(),
       bundles: [{ id: 'shop', title: 'Shop', description: 'The shop' }],
       tools,

@@ -63,6 +63,8 @@ const BUCKET_LIMITS: {
   open_actions: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
   approvals: { max_bytes: 512 * MIB, max_age: 30 * DAY_S * NS_PER_S },
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
+  policies: { max_bytes: 512 * MIB, max_age: 0 },
+  policy_status: { max_bytes: 16 * MIB, max_age: 0 },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
@@ -73,9 +75,11 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'sessions',
   'agents',
   'tools',
+  'policies',
+  'policy_status',
 ]
-/** What the gateway hears of as it changes. */
-const LIVE_BUCKETS: readonly string[] = ['agents', 'tools']
+/** What readers hear of as it changes. */
+const LIVE_BUCKETS: readonly string[] = ['agents', 'tools', 'policies']
 /** One message a subject, for ever: a claim made here cannot be undone or made again. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 
