@@ -111,7 +111,7 @@ export {
   type PolicyFacts,
   type ToolFacts,
 } from './policy/facts.ts'
-export type { Finding } from './policy/findings.ts'
+export { type Finding, findingText } from './policy/findings.ts'
 export { type Counting, countingsOf } from './policy/limits.ts'
 export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'

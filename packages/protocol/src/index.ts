@@ -235,6 +235,16 @@ export {
   type UnverifiedBundle,
 } from './policy-bundle.ts'
 export {
+  GATEWAY_STATUS_KEY,
+  POLICY_STATUS_MAX_BYTES,
+  POLICY_STATUS_MAX_DETAILS,
+  POLICY_STATUS_TYP,
+  type PolicyStatus,
+  policyStatusJson,
+  policyStatusShape,
+  type RefusedPolicy,
+} from './policy-status.ts'
+export {
   type OnBehalfOf,
   onBehalfOfShape,
   type Principal,
