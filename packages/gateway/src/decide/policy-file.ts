@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { compilePolicy, type Finding, parsePolicy } from '@trustgw/core'
+import { compilePolicy, type Finding, joinLayers, parsePolicy } from '@trustgw/core'
 import type { Sha256 } from '@trustgw/protocol'
 import type { PolicyInForce } from './evaluator.ts'
 
@@ -29,7 +29,8 @@ export async function loadPolicy(
   }
   const parsed = parsePolicy(text, { file, development: options.development })
   if (!parsed.ok) throw new PolicyFault(file, parsed.findings.map(printFinding))
-  return { compiled: compilePolicy(parsed.value, options.sha256), epoch: 1 }
+  const layers = joinLayers([compilePolicy(parsed.value, options.sha256)], options.sha256)
+  return { epoch: 1, layersFor: () => layers }
 }
 
 function printFinding(finding: Finding): string {

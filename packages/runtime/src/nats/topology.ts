@@ -79,7 +79,8 @@ const TENANT_PAYLOAD_MAX_BYTES = 256 * 1024
 const ANSWER = { max: 1, ttlMs: 30_000 } as const
 
 /** Which buckets a plane reads and writes in DATA. */
-const GATEWAY_READS = ['actions', 'open_actions', 'tools', 'agents'] as const
+const GATEWAY_READS = ['actions', 'open_actions', 'limits', 'tools', 'agents'] as const
+const GATEWAY_WRITES = ['actions', 'open_actions', 'limits'] as const
 const HOST_READS = ['approvals', 'acl', 'sessions', 'actions'] as const
 const HOST_WRITES = ['approvals', 'acl', 'sessions'] as const
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
@@ -128,8 +129,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
-      service('$KV.actions.>'),
-      service('$KV.open_actions.>'),
+      ...GATEWAY_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
@@ -161,8 +161,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
       data(service(subjectPattern(SUBJECTS.ui_events))),
-      data(service('$KV.actions.>')),
-      data(service('$KV.open_actions.>')),
+      ...GATEWAY_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...GATEWAY_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       ...consumer('RESULTS', 'gateway').map(data),
