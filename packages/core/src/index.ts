@@ -101,6 +101,7 @@ export {
   type Explanation,
   explain,
   safeExplain,
+  safeHint,
 } from './policy/explain.ts'
 export {
   type Amount,
@@ -116,8 +117,11 @@ export { type Counting, countingsOf } from './policy/limits.ts'
 export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
+export { valueAt } from './policy/pointer.ts'
 export { printPolicy } from './policy/print.ts'
 export {
+  type Asks,
+  asksOf,
   type DerivedFacts,
   factsFromRecord,
   type Recheck,

@@ -85,7 +85,7 @@ describe('on a real bus, with the rights of its own account only', () => {
       keys: keys.public,
       grantKey: { kid: 'grant', sign: keys.of.grant.sign },
       audit: () => audit,
-      policy: policyOf(POLICY),
+      policy: () => policyOf(POLICY),
       clock: systemClock,
       random: nodeRandom,
       log: silentLogger,

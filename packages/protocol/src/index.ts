@@ -84,6 +84,7 @@ export {
 } from './contract.ts'
 export {
   type ApproversClause,
+  DECISION_FRESH_MS,
   type DecisionFact,
   type DecisionRecord,
   decisionHash,
@@ -265,6 +266,7 @@ export {
   busEnvelopeShape,
   CLIENT_KEY_MAX_CHARS,
   HOLD_MAX_MS,
+  hintField,
   type Proposal,
   type ProposeRequest,
   proposeRequestShape,

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { compilePolicy, findingText, parsePolicy } from '@trustgw/core'
+import { compilePolicy, findingText, joinLayers, parsePolicy } from '@trustgw/core'
 import type { Sha256 } from '@trustgw/protocol'
 import type { PolicyInForce } from './evaluator.ts'
 
@@ -29,7 +29,8 @@ export async function loadPolicy(
   }
   const parsed = parsePolicy(text, { file, development: options.development })
   if (!parsed.ok) throw new PolicyFault(file, parsed.findings.map(findingText))
-  return { compiled: compilePolicy(parsed.value, options.sha256), epoch: 1 }
+  const layers = joinLayers([compilePolicy(parsed.value, options.sha256)], options.sha256)
+  return { epoch: 1, layersFor: () => layers }
 }
 
 function codeOf(error: unknown): string {

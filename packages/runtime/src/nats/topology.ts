@@ -82,11 +82,13 @@ const ANSWER = { max: 1, ttlMs: 30_000 } as const
 const GATEWAY_READS = [
   'actions',
   'open_actions',
+  'limits',
   'tools',
   'agents',
   'policies',
   'policy_status',
 ] as const
+const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status'] as const
 const HOST_READS = [
   'approvals',
   'acl',
@@ -99,8 +101,6 @@ const HOST_READS = [
 /** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
 const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
 const EXECUTOR_READS = ['policies'] as const
-/** What the gateway says of the policy in force and of one that it refused. */
-const GATEWAY_POLICY_STATUS = '$KV.policy_status.>'
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_propose,
@@ -147,9 +147,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
-      service('$KV.actions.>'),
-      service('$KV.open_actions.>'),
-      service(GATEWAY_POLICY_STATUS),
+      ...GATEWAY_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
@@ -182,9 +180,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
       data(service(subjectPattern(SUBJECTS.ui_events))),
-      data(service('$KV.actions.>')),
-      data(service('$KV.open_actions.>')),
-      data(service(GATEWAY_POLICY_STATUS)),
+      ...GATEWAY_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...GATEWAY_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       ...consumer('RESULTS', 'gateway').map(data),
