@@ -277,6 +277,7 @@ async function serveTools(
     registry: deps.link.publisher({ stream: 'KV_tools' }),
     tenants: settings.tenants,
     profile: settings.profile,
+    policyOf: () => undefined,
     ...deps.resultKey,
     sha256,
     clock: deps.clock,

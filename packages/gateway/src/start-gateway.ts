@@ -53,7 +53,8 @@ export interface StartGatewayDeps {
   readonly keys: PublicKeys
   readonly grantKey: { readonly kid: string; readonly sign: JwsSigner }
   readonly audit: (tenant: TenantId) => AuditWriter
-  readonly policy: PolicyInForce
+  /** The policies in force of a tenant now; undefined: none, and nothing is accepted. */
+  readonly policy: (tenant: TenantId) => PolicyInForce | undefined
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -154,10 +155,12 @@ function makeOrchestrator(
     issuer: new GrantIssuer({ ...deps.grantKey, sha256, clock, random }),
     outbound: new Outbound({ bus: link.bus, ui, tools: parts.tools, sha256, clock, log }),
     audit: deps.audit,
-    policy: () => deps.policy,
+    policy: deps.policy,
+    limits: recordsOf(link, 'limits'),
     hostKeyFor: keys.keyFor({ role: 'host' }),
     sha256,
     clock,
+    random,
     log,
   })
 }

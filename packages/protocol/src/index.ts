@@ -84,6 +84,7 @@ export {
 } from './contract.ts'
 export {
   type ApproversClause,
+  DECISION_FRESH_MS,
   type DecisionFact,
   type DecisionRecord,
   decisionHash,
@@ -208,6 +209,43 @@ export {
   parseMoney,
 } from './money.ts'
 export {
+  type BundledPolicy,
+  type BundleRefusal,
+  type BundleSealer,
+  bundleText,
+  checkSeal,
+  NEWEST_BUNDLE_KEY,
+  POLICY_ADMIN_ROLE,
+  POLICY_BUNDLE_MAX_BYTES,
+  POLICY_BUNDLE_MAX_LAYERS,
+  POLICY_DELEGATION_TYP,
+  POLICY_SEAL_TYP,
+  type PolicyBundle,
+  type PolicyDelegation,
+  type PolicyLayer,
+  type PolicyProof,
+  policyBundleShape,
+  policyStatement,
+  readSealedBundle,
+  type SealDeps,
+  type SealedBundle,
+  sealBundle,
+  sealedBundleJson,
+  sealedBundleShape,
+  signDelegation,
+  type UnverifiedBundle,
+} from './policy-bundle.ts'
+export {
+  GATEWAY_STATUS_KEY,
+  POLICY_STATUS_MAX_BYTES,
+  POLICY_STATUS_MAX_DETAILS,
+  POLICY_STATUS_TYP,
+  type PolicyStatus,
+  policyStatusJson,
+  policyStatusShape,
+  type RefusedPolicy,
+} from './policy-status.ts'
+export {
   type OnBehalfOf,
   onBehalfOfShape,
   type Principal,
@@ -228,6 +266,7 @@ export {
   busEnvelopeShape,
   CLIENT_KEY_MAX_CHARS,
   HOLD_MAX_MS,
+  hintField,
   type Proposal,
   type ProposeRequest,
   proposeRequestShape,
@@ -268,6 +307,7 @@ export {
   type EnrolStatement,
   type LoginStatement,
   nonceField,
+  type PolicyStatement,
   type SignedStatement,
   signedStatementShape,
   statementHash,
@@ -293,6 +333,7 @@ export {
 } from './subjects.ts'
 export {
   type Bundle,
+  type PinnedPolicy,
   TOOL_REGISTRY_MAX_BYTES,
   TOOL_REGISTRY_TYP,
   TOOLS_MAX,

@@ -7,6 +7,9 @@ import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
 import { MCP } from './mcp.ts'
 import { PIN_COMMANDS } from './pins.ts'
+import { POLICY_APPLY } from './policy/apply.ts'
+import { POLICY_DELEGATE } from './policy/delegate.ts'
+import { POLICY_SHOW } from './policy/show.ts'
 import { SERVICE_COMMANDS } from './services.ts'
 import { TOOL_COMMANDS } from './tools.ts'
 import { UP } from './up.ts'
@@ -21,6 +24,9 @@ export const COMMANDS: readonly Command[] = [
   ...TOOL_COMMANDS,
   MCP,
   APPROVALS_LIST,
+  POLICY_APPLY,
+  POLICY_SHOW,
+  POLICY_DELEGATE,
   ...AUDIT_COMMANDS,
   ...PIN_COMMANDS,
   ...SERVICE_COMMANDS,

@@ -21,6 +21,8 @@ export interface Layout {
     readonly creds: string
     readonly grantKey: string
     readonly auditKey: string
+    /** The bundles that it pinned. */
+    readonly policies: string
   }
   readonly host: {
     readonly dir: string
@@ -66,6 +68,7 @@ export function layoutOf(settings: Settings): Layout {
       creds: at('gateway', 'bus.creds'),
       grantKey: at('gateway', 'grant.key'),
       auditKey: at('gateway', 'audit.key'),
+      policies: at('gateway', 'policies'),
     },
     host: {
       dir: at('host'),

@@ -16,7 +16,10 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
   const audit = await openAudit(service, { component: 'gateway', keyFile: layout.gateway.auditKey })
   await audit.append('service_started', {
     actor: { kind: 'system', id: 'gateway' },
-    payload: { version: VERSION, policy_fingerprint: policy.compiled.fingerprint },
+    payload: {
+      version: VERSION,
+      policy_fingerprint: policy.layersFor({ workspace: '', agent: '' }).fingerprint,
+    },
   })
   const running = await startGateway({
     link,
@@ -25,7 +28,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     keys,
     grantKey: await namedKey('grant', layout.gateway.grantKey),
     audit: () => audit,
-    policy,
+    policy: () => policy,
     clock: systemClock,
     random: nodeRandom,
     log,

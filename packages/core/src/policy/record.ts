@@ -266,3 +266,23 @@ export function recheckDecision(
 export function zonesOf({ layers }: CompiledLayers): readonly string[] {
   return [...new Set(layers.flatMap(({ slots }) => slots.zones()))].sort()
 }
+
+/** Which facts that somebody has to gather the layers may ask for; what is not here costs nothing. */
+export interface Asks {
+  readonly zones: readonly string[]
+  readonly chain: boolean
+  /** Pointers, sorted. */
+  readonly provenance: readonly string[]
+  /** Whether any layer has limits, whose counters are read and counted in. */
+  readonly limits: boolean
+}
+
+export function asksOf(layers: CompiledLayers): Asks {
+  const all = layers.layers
+  return {
+    zones: zonesOf(layers),
+    chain: all.some(({ slots }) => slots.asksChain()),
+    provenance: [...new Set(all.flatMap(({ slots }) => slots.provenancePointers()))].sort(),
+    limits: all.some(({ limits }) => limits.length > 0),
+  }
+}

@@ -158,12 +158,6 @@ export class Slots {
     (facts) => facts.auth_level ?? undefined,
     asIs,
   )
-  readonly chain: Slot<Chain> = new Slot<Chain>(
-    'chain',
-    'asserted',
-    (facts) => facts.chain ?? undefined,
-    ({ depth, repeats, cycle }) => ({ depth, repeats, cycle }),
-  )
   readonly words: Readonly<Record<WordSlot, Slot<string>>> = {
     operation: word('operation', 'derived', ({ tool }) => tool.operation),
     category: word('category', 'derived', ({ tool }) => tool.category ?? undefined),
@@ -184,6 +178,17 @@ export class Slots {
   readonly #arguments = new Map<string, Slot<Json>>()
   readonly #times = new Map<string, Slot<LocalTime>>()
   readonly #origins = new Map<string, Slot<readonly string[]>>()
+  #chain: Slot<Chain> | undefined
+
+  get chain(): Slot<Chain> {
+    this.#chain ??= new Slot<Chain>(
+      'chain',
+      'asserted',
+      (facts) => facts.chain ?? undefined,
+      ({ depth, repeats, cycle }) => ({ depth, repeats, cycle }),
+    )
+    return this.#chain
+  }
 
   argument(pointer: string): Slot<Json> {
     return once(
@@ -225,6 +230,16 @@ export class Slots {
   /** The zones whose local time a decision may ask for. */
   zones(): readonly string[] {
     return [...this.#times.keys()]
+  }
+
+  /** Whether a decision may ask for the chain of calls. */
+  asksChain(): boolean {
+    return this.#chain !== undefined
+  }
+
+  /** The pointers whose provenance a decision may ask for. */
+  provenancePointers(): readonly string[] {
+    return [...this.#origins.keys()]
   }
 }
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { compilePolicy, type Finding, parsePolicy } from '@trustgw/core'
+import { compilePolicy, findingText, joinLayers, parsePolicy } from '@trustgw/core'
 import type { Sha256 } from '@trustgw/protocol'
 import type { PolicyInForce } from './evaluator.ts'
 
@@ -28,13 +28,9 @@ export async function loadPolicy(
     ])
   }
   const parsed = parsePolicy(text, { file, development: options.development })
-  if (!parsed.ok) throw new PolicyFault(file, parsed.findings.map(printFinding))
-  return { compiled: compilePolicy(parsed.value, options.sha256), epoch: 1 }
-}
-
-function printFinding(finding: Finding): string {
-  const nearest = finding.nearest === undefined ? '' : ` (did you mean ${finding.nearest}?)`
-  return `${finding.file}:${finding.line}:${finding.column}: ${finding.message}${nearest}`
+  if (!parsed.ok) throw new PolicyFault(file, parsed.findings.map(findingText))
+  const layers = joinLayers([compilePolicy(parsed.value, options.sha256)], options.sha256)
+  return { epoch: 1, layersFor: () => layers }
 }
 
 function codeOf(error: unknown): string {

@@ -15,8 +15,14 @@ import {
   toolRegistryShape,
   verifyJws,
 } from '@trustgw/protocol'
-import type { Clock, Logger, RecordStore, SchemaCompiler, SchemaValidator } from '@trustgw/runtime'
-import { LiveCopy } from './live-copy.ts'
+import {
+  type Clock,
+  LiveCopy,
+  type Logger,
+  type RecordStore,
+  type SchemaCompiler,
+  type SchemaValidator,
+} from '@trustgw/runtime'
 
 /** A tool that may be proposed: its contract, the hash of it, and its schema compiled. */
 export interface RegisteredTool {

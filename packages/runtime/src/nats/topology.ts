@@ -79,9 +79,28 @@ const TENANT_PAYLOAD_MAX_BYTES = 256 * 1024
 const ANSWER = { max: 1, ttlMs: 30_000 } as const
 
 /** Which buckets a plane reads and writes in DATA. */
-const GATEWAY_READS = ['actions', 'open_actions', 'tools', 'agents'] as const
-const HOST_READS = ['approvals', 'acl', 'sessions', 'actions'] as const
-const HOST_WRITES = ['approvals', 'acl', 'sessions'] as const
+const GATEWAY_READS = [
+  'actions',
+  'open_actions',
+  'limits',
+  'tools',
+  'agents',
+  'policies',
+  'policy_status',
+] as const
+const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status'] as const
+const HOST_READS = [
+  'approvals',
+  'acl',
+  'sessions',
+  'actions',
+  'policies',
+  'policy_status',
+  'tools',
+] as const
+/** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
+const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
+const EXECUTOR_READS = ['policies'] as const
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_propose,
@@ -120,7 +139,7 @@ export function busTopology({ tenants, profiles }: TopologyOptions): readonly Ac
 }
 
 function dataAccount(profiles: readonly string[]): AccountSpec {
-  const buckets = new Set<string>([...GATEWAY_READS, ...HOST_READS])
+  const buckets = new Set<string>([...GATEWAY_READS, ...HOST_READS, ...EXECUTOR_READS])
   return {
     name: DATA_ACCOUNT,
     jetstream: { diskBytes: DATA_DISK_BYTES, streams: STREAMS_MAX, consumers: CONSUMERS_MAX },
@@ -128,8 +147,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
-      service('$KV.actions.>'),
-      service('$KV.open_actions.>'),
+      ...GATEWAY_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
@@ -143,6 +161,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       ...consumer('RESULTS', 'gateway'),
       stream(liveSubject('$KV.agents.>')),
       stream(liveSubject('$KV.tools.>')),
+      stream(liveSubject('$KV.policies.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -161,13 +180,13 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
       data(service(subjectPattern(SUBJECTS.ui_events))),
-      data(service('$KV.actions.>')),
-      data(service('$KV.open_actions.>')),
+      ...GATEWAY_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...GATEWAY_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       ...consumer('RESULTS', 'gateway').map(data),
       live('$KV.agents.>'),
       live('$KV.tools.>'),
+      live('$KV.policies.>'),
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.map((profile) =>
         serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
@@ -225,7 +244,9 @@ function executorSpec(profile: string): AccountSpec {
     exports: [service(subjectPattern(SUBJECTS.exec_invoke, { profile }))],
     imports: [
       ...executorCrossings().map(own),
+      ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
+      live('$KV.policies.>'),
       // The boundary stamps the profile: no executor can write in another's name.
       stamp(
         subjectPattern(SUBJECTS.exec_result, { profile }),
