@@ -23,13 +23,14 @@ export function parseIpv4(text: string): Address | null {
   return V4_MAPPED + value
 }
 
-function groupsOf(text: string): readonly number[] | null {
+/** The groups of one side of `::`; only the last of an address may be written with dots. */
+function groupsOf(text: string, isEnd: boolean): readonly number[] | null {
   if (text === '') return []
   const groups: number[] = []
   const parts = text.split(':')
   for (const [index, part] of parts.entries()) {
     if (part.includes('.')) {
-      const v4 = index === parts.length - 1 ? parseIpv4(part) : null
+      const v4 = isEnd && index === parts.length - 1 ? parseIpv4(part) : null
       if (v4 === null) return null
       groups.push(Number((v4 >> 16n) & 0xffffn), Number(v4 & 0xffffn))
     } else {
@@ -44,8 +45,8 @@ function groupsOf(text: string): readonly number[] | null {
 export function parseIpv6(text: string): Address | null {
   const halves = text.split('::')
   if (halves.length > 2 || !text.includes(':')) return null
-  const head = groupsOf(halves[0] ?? '')
-  const tail = groupsOf(halves[1] ?? '')
+  const head = groupsOf(halves[0] ?? '', halves.length === 1)
+  const tail = groupsOf(halves[1] ?? '', true)
   if (head === null || tail === null) return null
   const missing = 8 - head.length - tail.length
   if (halves.length === 2 ? missing < 1 : missing !== 0) return null
