@@ -90,10 +90,10 @@ const inLineOrder = (tests: readonly Test[]): readonly Test[] =>
 const isIndexed = ({ condition: { kind } }: Test): boolean =>
   kind === 'operation' || kind === 'source' || kind === 'tenant'
 
-function standingOf(from: Rule | Limit, layer: LayerName, isKnown: boolean): Standing {
+function standingOf(from: Rule | Limit, layer: LayerName): Standing {
   const { effect, tier, reason, approvers } = from
   const id = layer === 'platform' ? from.id : `${layer}:${from.id}`
-  return { effect, tier, id, reason, approvers, isKnown }
+  return { effect, tier, id, reason, approvers }
 }
 
 interface Place {
@@ -110,8 +110,7 @@ function compileRule(rule: Rule, { rank, layer, slots }: Place): CompiledRule {
     rank,
     indexed: tests.filter(isIndexed),
     tests: tests.filter((test) => !isIndexed(test)),
-    known: standingOf(rule, layer, true),
-    doubted: standingOf(rule, layer, false),
+    standing: standingOf(rule, layer),
   }
 }
 
@@ -129,7 +128,7 @@ function compileLimit(limit: Limit, layer: LayerName, slots: Slots): CompiledLim
     tests: inLineOrder(limit.match.map((line) => compileCondition(line, slots))),
     counter: slots.counter(counterName),
     counterName,
-    reached: standingOf(limit, layer, true),
+    reached: standingOf(limit, layer),
   }
 }
 

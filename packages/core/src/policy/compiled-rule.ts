@@ -9,8 +9,6 @@ export interface Standing extends Verdict {
   readonly id: string
   readonly reason: string
   readonly approvers: ApproversClause | null
-  /** Whether it is known to hold, or only not known not to. */
-  readonly isKnown: boolean
 }
 
 export interface CompiledRule {
@@ -20,6 +18,5 @@ export interface CompiledRule {
   /** Lines that the index answers, but for `tool`: operation, source and tenant. */
   readonly indexed: readonly Test[]
   readonly tests: readonly Test[]
-  readonly known: Standing
-  readonly doubted: Standing
+  readonly standing: Standing
 }

@@ -105,10 +105,10 @@ export function readLayer(compiled: CompiledPolicy, look: Look): Opinion {
   const undecidedBy: string[] = []
   const { matched, doubted } = readRules(compiled, look, undecidedBy)
   const standing: Standing[] = []
-  for (const { rule } of mostRestrictive(matched)) standing.push(rule.known)
+  for (const { rule } of mostRestrictive(matched)) standing.push(rule.standing)
   const { effect } = compiled.defaults
   if (matched.length === 0 && effect !== 'none') standing.push(DEFAULTS[effect])
-  for (const { rule } of doubted) standing.push(rule.doubted)
+  for (const { rule } of doubted) standing.push(rule.standing)
   if (compiled.limits.length > 0) {
     for (const { reached } of exceededLimits(compiled, look, undecidedBy)) standing.push(reached)
   }
@@ -121,7 +121,6 @@ const byDefault = (effect: 'allow' | 'deny'): Standing => ({
   id: DEFAULT_RULE_ID,
   reason: 'No rule matches, so the default holds',
   approvers: null,
-  isKnown: true,
 })
 const DEFAULTS = { allow: byDefault('allow'), deny: byDefault('deny') }
 

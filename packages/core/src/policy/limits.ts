@@ -3,7 +3,7 @@ import type { Money } from '@trustgw/protocol'
 import type { LimitKey } from './ast.ts'
 import type { CompiledLimit, CompiledPolicy } from './compile.ts'
 import type { Amount, Counter, PolicyFacts } from './facts.ts'
-import type { Look, Slots } from './slots.ts'
+import type { AnySlot, Look, Slots } from './slots.ts'
 
 /** A counter that a proposal counts in, should it run. */
 export interface Counting {
@@ -34,10 +34,13 @@ function mayMatch({ tests }: CompiledLimit, look: Look, undecidedBy: string[]): 
   return true
 }
 
-function exceedsAmount(max: Money, counter: Counter, amount: Amount): boolean | 'unknown' {
-  if (amount.kind === 'none') return false
-  if (amount.kind === 'unknown' || amount.money.currency !== max.currency) return 'unknown'
-  if (counter.amount === null || counter.amount.currency !== max.currency) return 'unknown'
+/** Over, or not, or which of the two is not known. */
+type Exceeds = boolean | 'amount_unknown' | 'counter_unknown'
+
+function exceedsAmount(max: Money, counter: Counter, amount: Amount | undefined): Exceeds {
+  if (amount?.kind === 'none') return false
+  if (amount?.kind !== 'money' || amount.money.currency !== max.currency) return 'amount_unknown'
+  if (counter.amount?.currency !== max.currency) return 'counter_unknown'
   return counter.amount.minor + amount.money.minor > max.minor
 }
 
@@ -47,24 +50,21 @@ function isExceeded(compiled: CompiledLimit, look: Look, slots: Slots, names: st
   if (!mayMatch(compiled, look, names)) return false
   const { limit, counter: slot } = compiled
   const counter = slot.look(look)
-  if (counter === undefined) {
-    slot.doubt(look)
-    names.push(slot.name)
-    return true
-  }
+  if (counter === undefined) return leaveOpen(slot, look, names)
   if (limit.max_count !== null && counter.count + 1 > limit.max_count) return true
-  const amount = limit.max_amount === null ? undefined : slots.amount.look(look)
   const over =
-    limit.max_amount !== null && amount !== undefined
-      ? exceedsAmount(limit.max_amount, counter, amount)
-      : false
-  if (over === 'unknown') {
-    slots.amount.doubt(look)
-    names.push(slots.amount.name)
-  }
-  if (over !== false) return true
-  names.length = before
-  return false
+    limit.max_amount !== null && exceedsAmount(limit.max_amount, counter, slots.amount.look(look))
+  if (over === 'amount_unknown') return leaveOpen(slots.amount, look, names)
+  if (over === 'counter_unknown') return leaveOpen(slot, look, names)
+  if (!over) names.length = before
+  return over
+}
+
+/** A limit of which this is not known counts as exceeded, and the decision says why. */
+function leaveOpen(slot: AnySlot, look: Look, names: string[]): true {
+  slot.doubt(look)
+  names.push(slot.name)
+  return true
 }
 
 /** The limits that this proposal would exceed, in the order of the file. */
