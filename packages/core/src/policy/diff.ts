@@ -193,10 +193,12 @@ function compare(walk: Walk, choice: Choice, rules: Rules): void {
   const [was, is] = [walk.old.defaults.effect, walk.next.defaults.effect]
   if (was === is && sameForms(before, after)) return
   const [oldRange, newRange] = [strengthRange(before, was), strengthRange(after, is)]
-  if (newRange.least > oldRange.most || newRange.least === 4) {
-    if (newRange.least > oldRange.least) walk.isNarrower = true
+  if (newRange.least > oldRange.most) {
+    walk.isNarrower = true
     return
   }
+  // Nothing is stricter than what denies throughout; only whether it was so before is asked.
+  if (newRange.least === 4 && (walk.isNarrower || oldRange.least === 4)) return
   for (const { keyed: rule } of firstDifference(before, after)) {
     const variable = openVariable(rule, choice, walk.space)
     if (variable === null) continue
