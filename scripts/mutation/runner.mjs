@@ -12,6 +12,7 @@ import { Modules } from './modules.mjs'
 const PROPERTY_SEED = 1
 const PROPERTY_RUNS_MAX = 20
 const FAILURE_MAX_CHARS = 200
+const SLOW_TEST_MS = 50
 const GIVEN = [
   '@trustgw/protocol',
   'node:assert/strict',
@@ -56,6 +57,8 @@ class Runner {
   /** What a test took when it passed last. */
   #fileOf = new Map()
   #spent = new Map()
+  /** How many mutants a file's tests found. */
+  #kills = new Map()
 
   constructor({ mutation }) {
     this.#area = mutation.area
@@ -148,41 +151,63 @@ class Runner {
     state.hitCount = hitLimit === undefined ? undefined : 0
     state.hitLimit = hitLimit
     state.activeMutant = mutantActivation === 'static' ? activeMutant.id : undefined
-    const killedBy = (id, failureMessage, nrOfTests) => {
-      if (hitLimit !== undefined && state.hitCount > hitLimit) {
-        return { status: 'timeout', reason: `more than ${hitLimit} times there` }
-      }
-      return { status: 'killed', killedBy: [id], failureMessage, nrOfTests }
-    }
-    let doing = 'the sources'
     try {
       this.#loadSources()
       state.activeMutant = activeMutant.id
-      const waiting = []
-      for (const file of this.#filesOf(testFilter)) {
-        doing = file
-        const wanted = ({ id }) => testFilter === undefined || testFilter.includes(id)
-        for (const test of this.#loadTests(file)) if (wanted(test)) waiting.push([file, test])
-      }
-      waiting.sort(([, a], [, b]) => (this.#spent.get(a.id) ?? 0) - (this.#spent.get(b.id) ?? 0))
-      for (const [index, [file, test]] of waiting.entries()) {
-        const { status, failureMessage } = await this.#runTest(file, test)
-        if (status !== 0) return killedBy(test.id, failureMessage, index + 1)
-      }
-      const known = testFilter === undefined || waiting.length === testFilter.length
-      if (!known) return killedBy(testFilter[0], 'tests are missing', waiting.length)
-      return { status: 'survived', nrOfTests: waiting.length }
+      const failed = await this.#firstFailure(testFilter)
+      if (failed === null) return { status: 'survived', nrOfTests: testFilter?.length ?? 0 }
+      return outcomeOf(failed, state)
     } catch (error) {
-      return killedBy(testFilter?.[0] ?? doing, String(error?.message ?? error), 0)
+      const failureMessage = String(error?.message ?? error)
+      return outcomeOf({ id: testFilter?.[0] ?? 'the sources', failureMessage }, state)
     } finally {
       state.activeMutant = undefined
     }
+  }
+
+  /** File by file, the ones first that found most so far; slow tests after all others. */
+  async #firstFailure(testFilter) {
+    const slow = []
+    let found = 0
+    const kills = (file) => this.#kills.get(file) ?? 0
+    for (const file of this.#filesOf(testFilter).toSorted((a, b) => kills(b) - kills(a))) {
+      const tests = this.#loadTests(file).filter(({ id }) => testFilter?.includes(id) ?? true)
+      found += tests.length
+      for (const test of tests) {
+        if (this.#spentOn(test) > SLOW_TEST_MS) slow.push([file, test])
+        else {
+          const result = await this.#runTest(file, test)
+          if (result.status !== 0) {
+            this.#kills.set(file, kills(file) + 1)
+            return result
+          }
+        }
+      }
+    }
+    slow.sort(([, a], [, b]) => this.#spentOn(a) - this.#spentOn(b))
+    for (const [file, test] of slow) {
+      const result = await this.#runTest(file, test)
+      if (result.status !== 0) return result
+    }
+    if (testFilter === undefined || found === testFilter.length) return null
+    return { id: testFilter[0], failureMessage: 'tests are missing' }
+  }
+
+  #spentOn({ id }) {
+    return this.#spent.get(id) ?? 0
   }
 
   #filesOf(testFilter) {
     if (testFilter === undefined) return this.testFiles
     return this.testFiles.filter((file) => testFilter.some((id) => id.startsWith(`${file}: `)))
   }
+}
+
+/** A mutant that a test failed of, or that went round more often than any program should. */
+function outcomeOf({ id, failureMessage }, { hitCount, hitLimit }) {
+  return hitLimit !== undefined && hitCount > hitLimit
+    ? { status: 'timeout', reason: `more than ${hitLimit} times there` }
+    : { status: 'killed', killedBy: [id], failureMessage, nrOfTests: 1 }
 }
 
 const PROGRESS_EVERY_MS = 5_000

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ApproversClause, Json } from '@trustgw/protocol'
+import { clauseAtLeast, commonClause } from '../../src/policy/approvers.ts'
+import { nearestName } from '../../src/policy/findings.ts'
+import { pointerReader, valueAt } from '../../src/policy/pointer.ts'
+import { compileRegex, isAnchored } from '../../src/policy/regex.ts'
+import { allOf, anyOf, not, type Truth } from '../../src/policy/truth.ts'
+
+/** Every clause over two roles, three quorums and the sets of two channels. */
+const CLAUSES: readonly ApproversClause[] = [[], ['a'], ['b'], ['a', 'b']].flatMap((roles) =>
+  [1, 2, 3].flatMap((quorum) =>
+    [['p'], ['t'], ['p', 't']].map((channels) => ({ roles, quorum, channels })),
+  ),
+)
+/** Ways to approve: so many people of one role over one channel; nobody names the role `c`. */
+const APPROVALS = ['a', 'b', 'c'].flatMap((role) =>
+  ['p', 't'].flatMap((channel) => [1, 2, 3].map((count) => ({ role, channel, count }))),
+)
+type Approval = (typeof APPROVALS)[number]
+
+const satisfies = (
+  { roles, quorum, channels }: ApproversClause,
+  { role, channel, count }: Approval,
+): boolean =>
+  (roles.length === 0 || roles.includes(role)) && channels.includes(channel) && count >= quorum
+
+test('one clause for two is satisfied by exactly those who satisfy both, or is none', () => {
+  for (const first of CLAUSES) {
+    for (const second of CLAUSES) {
+      const joined = commonClause([{ approvers: first }, { approvers: second }])
+      const both = APPROVALS.filter((one) => satisfies(first, one) && satisfies(second, one))
+      const what = JSON.stringify([first, second, joined])
+      if (joined === null) assert.equal(both.length, 0, what)
+      else {
+        const found = APPROVALS.filter((one) => satisfies(joined, one))
+        assert.deepEqual(found, both, what)
+        assert.ok(found.length > 0, what)
+      }
+    }
+  }
+})
+
+test('clauses of three are joined as well, and standing that asks nobody says nothing', () => {
+  const clause = (roles: readonly string[]): { approvers: ApproversClause } => ({
+    approvers: { roles, quorum: 1, channels: ['p'] },
+  })
+  const nobody = { roles: [], quorum: 1, channels: [] }
+  assert.deepEqual(commonClause([]), nobody)
+  assert.deepEqual(commonClause([{ approvers: null }]), nobody)
+  assert.deepEqual(
+    commonClause([{ approvers: null }, clause(['a', 'b', 'c']), clause(['b', 'c']), clause(['c'])]),
+    clause(['c']).approvers,
+  )
+  assert.equal(commonClause([clause(['a']), clause(['b']), clause([])]), null)
+})
+
+test('a clause is at least another exactly when whoever satisfies the second satisfies the first', () => {
+  for (const first of CLAUSES) {
+    for (const second of CLAUSES) {
+      const follows = APPROVALS.every((one) => !satisfies(second, one) || satisfies(first, one))
+      assert.equal(clauseAtLeast(first, second), follows, JSON.stringify([first, second]))
+    }
+  }
+})
+
+test('truths are joined and negated as the tables say', () => {
+  const all: readonly Truth[] = [true, false, 'unknown']
+  for (const a of all) {
+    assert.equal(allOf([a]), a)
+    assert.equal(anyOf([a]), a)
+    assert.equal(not(a), a === 'unknown' ? 'unknown' : a === false)
+    for (const b of all) {
+      const isUnknown = a === 'unknown' || b === 'unknown'
+      assert.equal(allOf([a, b]), a === false || b === false ? false : isUnknown ? 'unknown' : true)
+      assert.equal(anyOf([a, b]), a === true || b === true ? true : isUnknown ? 'unknown' : false)
+    }
+  }
+  assert.equal(allOf([]), true)
+  assert.equal(anyOf([]), false)
+})
+
+/** RFC 6901 §5, and what is no index. */
+const DOCUMENT: Json = {
+  foo: ['bar', 'baz', ...Array.from({ length: 10 }, (_, at) => at)],
+  '': 0,
+  'a/b': 1,
+  'c%d': 2,
+  'm~n': 8,
+  '~1': 9,
+  nothing: null,
+  deep: { list: [{ x: 1 }] },
+}
+const POINTERS: readonly (readonly [string, Json | undefined])[] = [
+  ['', DOCUMENT],
+  ['/foo/0', 'bar'],
+  ['/foo/1', 'baz'],
+  ['/foo/11', 9],
+  ['/', 0],
+  ['/a~1b', 1],
+  ['/c%d', 2],
+  ['/m~0n', 8],
+  ['/~01', 9],
+  ['/nothing', null],
+  ['/deep/list/0/x', 1],
+  ['/foo/12', undefined],
+  ['/foo/00', undefined],
+  ['/foo/01', undefined],
+  ['/foo/-1', undefined],
+  ['/foo/-', undefined],
+  ['/foo/1e0', undefined],
+  ['/foo/0x1', undefined],
+  ['/foo/x0', undefined],
+  ['/foo/', undefined],
+  ['/foo/length', undefined],
+  ['/nothing/x', undefined],
+  ['/foo/0/length', undefined],
+  ['/deep/toString', undefined],
+  ['/__proto__', undefined],
+  ['/bar', undefined],
+]
+
+test('a pointer leads to exactly one value or to none', () => {
+  for (const [pointer, value] of POINTERS) {
+    assert.deepEqual(valueAt(DOCUMENT, pointer), value, pointer)
+    assert.deepEqual(pointerReader(pointer)(DOCUMENT), value, pointer)
+  }
+  for (const scalar of ['x', 1, true, null]) {
+    assert.equal(valueAt(scalar, '/length'), undefined)
+    assert.equal(valueAt(scalar, ''), scalar)
+  }
+})
+
+test('pointers mean the same however many were asked for before', () => {
+  for (let index = 0; index < 3_000; index++) {
+    assert.equal(valueAt({ [`k${index}`]: index }, `/k${index}`), index)
+    assert.equal(valueAt({ k0: 'first' }, '/k0'), 'first')
+  }
+})
+
+test('the nearest name is one that few letters make of what was written', () => {
+  const names = ['tool', 'tools', 'amount', 'operation', 'id']
+  for (const [written, nearest] of [
+    ['tol', 'tool'],
+    ['tool', 'tool'],
+    ['TOOL', 'tool'],
+    ['toolx', 'tool'],
+    ['toolss', 'tools'],
+    ['amout', 'amount'],
+    ['aomunt', 'amount'],
+    ['amo', undefined],
+    ['amou', 'amount'],
+    ['am', undefined],
+    ['ixd', 'id'],
+    ['x', undefined],
+    ['i', 'id'],
+    ['operations_of', undefined],
+    ['oeratn', 'operation'],
+    ['', undefined],
+  ] as const) {
+    assert.equal(nearestName(written, names), nearest, written)
+  }
+  const long = 'n'.repeat(64)
+  assert.equal(nearestName(long, [long]), long)
+  assert.equal(nearestName(`${long}n`, [long]), undefined)
+})
+
+test('a pattern that RE2 does not have is none, one that it has is searched for', () => {
+  for (const pattern of [
+    '(?=a)',
+    '(?!a)',
+    '(?<=a)',
+    '(a)\\1',
+    'a{1001}',
+    '(',
+    '[',
+    '*',
+    'a**',
+    '\\p{Nope}',
+  ]) {
+    assert.equal(compileRegex(pattern), null, pattern)
+  }
+  const regex = compileRegex('b+')
+  assert.equal(regex?.find('abbc'), true)
+  assert.equal(regex?.find('ac'), false)
+})
+
+test('only a pattern that judges the whole text is anchored', () => {
+  for (const pattern of [
+    '^a$',
+    '\\Aa\\z',
+    '^a\\z',
+    '^(a|b)$',
+    '^a[|]b$',
+    '^a\\|b$',
+    '^[)|(]$',
+    '^$',
+    '^a\\\\|b$',
+    '^(a)(b)$',
+  ]) {
+    assert.equal(isAnchored(pattern), pattern !== '^a\\\\|b$', pattern)
+  }
+  for (const pattern of [
+    'a',
+    '^a',
+    'a$',
+    'a^$',
+    '^a$b',
+    '^a|b$',
+    '^(a)|(b)$',
+    '(^a$)',
+    '^a\\$',
+    'x\\Aa$',
+    '^a\\zb',
+    '|^a$',
+    '^\\(a|b$',
+  ]) {
+    assert.equal(isAnchored(pattern), false, pattern)
+  }
+})
