@@ -23,6 +23,7 @@ import {
   remaining,
   type Space,
   type Stands,
+  type StrengthRange,
   spaceOf,
   standing,
   strengthRange,
@@ -183,6 +184,16 @@ interface Rules {
 
 const keyedOf = (left: readonly Left[]): readonly KeyedRule[] => left.map((one) => one.keyed)
 
+/** Whether the bounds alone tell that nothing widens, and whether anything is stricter. */
+function isSettled(walk: Walk, old: StrengthRange, next: StrengthRange): boolean {
+  if (next.least > old.most) {
+    walk.isNarrower = true
+    return true
+  }
+  // Nothing is stricter than what denies throughout; only whether it was so before is asked.
+  return next.least === 4 && (walk.isNarrower || old.least === 4)
+}
+
 function compare(walk: Walk, choice: Choice, rules: Rules): void {
   if (!walk.work.spend(rules.old.length + rules.next.length + 1)) {
     doubt(walk, 'more cases than are looked at', choice)
@@ -192,13 +203,7 @@ function compare(walk: Walk, choice: Choice, rules: Rules): void {
   const after = remaining(rules.next, choice)
   const [was, is] = [walk.old.defaults.effect, walk.next.defaults.effect]
   if (was === is && sameForms(before, after)) return
-  const [oldRange, newRange] = [strengthRange(before, was), strengthRange(after, is)]
-  if (newRange.least > oldRange.most) {
-    walk.isNarrower = true
-    return
-  }
-  // Nothing is stricter than what denies throughout; only whether it was so before is asked.
-  if (newRange.least === 4 && (walk.isNarrower || oldRange.least === 4)) return
+  if (isSettled(walk, strengthRange(before, was), strengthRange(after, is))) return
   for (const { keyed: rule } of firstDifference(before, after)) {
     const variable = openVariable(rule, choice, walk.space)
     if (variable === null) continue

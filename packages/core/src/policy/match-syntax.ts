@@ -16,17 +16,17 @@ import { nearestName } from './findings.ts'
 import { globProblem } from './glob.ts'
 import { pointerProblem } from './pointer.ts'
 import { glob, predicates } from './predicate-syntax.ts'
+import { type At, checkKeys, inside, type Raw, readTable, wrong, wrongKey } from './raw.ts'
 import {
-  type At,
-  checkKeys,
-  inside,
-  type Raw,
-  type RawTable,
-  readTable,
-  wrong,
-  wrongKey,
-} from './raw.ts'
-import { boolean, choice, described, list, required, type Syntax, text } from './syntax.ts'
+  boolean,
+  choice,
+  described,
+  list,
+  optional,
+  required,
+  type Syntax,
+  text,
+} from './syntax.ts'
 import { amountBounds, integerBounds, timeOfDay } from './value-syntax.ts'
 import { ZONES } from './zones.ts'
 
@@ -140,26 +140,22 @@ const zone: Syntax<string> = {
   schema: { type: 'string', description: 'Canonical name in the IANA time zone database' },
 }
 
-function optional<T>(table: RawTable, name: string, syntax: Syntax<T>, at: At): T | null | 'wrong' {
-  const written = table.get(name)
-  return written === undefined ? null : (syntax.read(written, inside(at, name)) ?? 'wrong')
-}
-
 const days = list(choice<Day>(DAYS))
 
 function readTime(raw: Raw, at: At): TimeWindow | null {
   const table = readTable(raw, at)
   if (table === null) return null
-  checkKeys(table, { known: ['days', 'from', 'to', 'tz'], later: [] }, at)
+  checkKeys(table, { known: ['days', 'from', 'to', 'tz'] }, at)
   const written = required(table, 'tz', at)
   const tz = written === null ? null : zone.read(written, inside(at, 'tz'))
-  const on = optional(table, 'days', days, at)
-  const from = optional(table, 'from', timeOfDay, at)
-  const to = optional(table, 'to', timeOfDay, at)
-  if (tz === null || on === 'wrong' || from === 'wrong' || to === 'wrong') return null
-  if (on === null && from === null && to === null) return wrong(at, 'expected days, from or to')
+  const on = optional(table, ['days', days], null, at)
+  const from = optional(table, ['from', timeOfDay], null, at)
+  const to = optional(table, ['to', timeOfDay], null, at)
+  if (!['days', 'from', 'to'].some((name) => table.has(name))) {
+    return wrong(at, 'expected days, from or to')
+  }
   if (from !== null && from === to) return wrong(at, 'from and to are the same: no time is between')
-  return { tz, days: on, from, to }
+  return tz === null ? null : { tz, days: on, from, to }
 }
 
 const time: Syntax<TimeWindow> = {
@@ -168,7 +164,7 @@ const time: Syntax<TimeWindow> = {
     ...(window.days === null ? {} : { days: days.write(window.days) }),
     ...(window.from === null ? {} : { from: timeOfDay.write(window.from) }),
     ...(window.to === null ? {} : { to: timeOfDay.write(window.to) }),
-    tz: window.tz,
+    tz: zone.write(window.tz),
   }),
   schema: {
     type: 'object',
@@ -189,13 +185,13 @@ const chainCounts: Syntax<readonly NumberBound[]> = integerBounds({ min: 0, max:
 function readChain(raw: Raw, at: At): ChainBounds | null {
   const table = readTable(raw, at)
   if (table === null) return null
-  checkKeys(table, { known: ['depth', 'repeats', 'cycle'], later: [] }, at)
+  checkKeys(table, { known: ['depth', 'repeats', 'cycle'] }, at)
   if (table.size === 0) return wrong(at, 'expected depth, repeats or cycle')
-  const depth = optional(table, 'depth', chainCounts, at)
-  const repeats = optional(table, 'repeats', chainCounts, at)
-  const cycle = optional(table, 'cycle', boolean, at)
-  if (depth === 'wrong' || repeats === 'wrong' || cycle === 'wrong') return null
-  return { depth: depth ?? [], repeats: repeats ?? [], cycle }
+  return {
+    depth: optional(table, ['depth', chainCounts], [], at),
+    repeats: optional(table, ['repeats', chainCounts], [], at),
+    cycle: optional(table, ['cycle', boolean], null, at),
+  }
 }
 
 const chain: Syntax<ChainBounds> = {

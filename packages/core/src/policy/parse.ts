@@ -27,7 +27,7 @@ import {
 import { limitSyntax, readDefaults, ruleSyntax } from './rule-syntax.ts'
 import { required, type Syntax } from './syntax.ts'
 
-const TOP_KEYS = { known: ['version', 'defaults', 'rules', 'limits'], later: [] }
+const TOP_KEYS = { known: ['version', 'defaults', 'rules', 'limits'] }
 
 export interface ParseOptions {
   /** Named in findings; never opened. */

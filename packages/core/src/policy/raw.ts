@@ -128,17 +128,17 @@ export function readTable(raw: Raw, at: At): RawTable | null {
 export interface KnownKeys {
   readonly known: readonly string[]
   /** Names of the language that this version cannot judge yet. */
-  readonly later: readonly string[]
+  readonly later?: readonly string[]
 }
 
 /** Names every key of a table that is not understood, telling a later one from a mistake. */
-export function checkKeys(table: RawTable, keys: KnownKeys, at: At): void {
+export function checkKeys(table: RawTable, { known, later = [] }: KnownKeys, at: At): void {
   for (const name of table.keys()) {
-    if (keys.known.includes(name)) continue
-    if (keys.later.includes(name)) {
+    if (known.includes(name)) continue
+    if (later.includes(name)) {
       wrongKey(inside(at, name), `"${name}" is not supported yet`)
     } else {
-      const nearest = nearestName(name, [...keys.known, ...keys.later])
+      const nearest = nearestName(name, [...known, ...later])
       wrongKey(inside(at, name), `"${name}" is not a key that means anything here`, nearest)
     }
   }

@@ -39,7 +39,16 @@ import {
   wrong,
   wrongKey,
 } from './raw.ts'
-import { choice, described, integer, list, required, type Syntax, text } from './syntax.ts'
+import {
+  choice,
+  described,
+  integer,
+  list,
+  optional,
+  required,
+  type Syntax,
+  text,
+} from './syntax.ts'
 import { duration, money } from './value-syntax.ts'
 
 const RULE_ID_MAX_CHARS = 64
@@ -144,26 +153,13 @@ function tableSchema(members: readonly Member[]): Syntax<unknown>['schema'] {
   }
 }
 
-const keysOf = (
-  members: readonly Member[],
-): { known: readonly string[]; later: readonly string[] } => ({
+const keysOf = (members: readonly Member[]): { readonly known: readonly string[] } => ({
   known: members.map(({ name }) => name),
-  later: [],
 })
 
 function need<T>(table: RawTable, name: string, syntax: Syntax<T>, at: At): T | null {
   const written = required(table, name, at)
   return written === null ? null : syntax.read(written, inside(at, name))
-}
-
-function optional<T, F>(
-  table: RawTable,
-  [name, syntax]: readonly [string, Syntax<T>],
-  fallback: F,
-  at: At,
-): T | F | 'wrong' {
-  const written = table.get(name)
-  return written === undefined ? fallback : (syntax.read(written, inside(at, name)) ?? 'wrong')
 }
 
 /** The tier that goes with an effect; said aloud where there is a choice. */
@@ -187,15 +183,11 @@ function readApprovers(raw: Raw, at: At): ApproversClause | null {
   if (table === null) return null
   checkKeys(table, keysOf(APPROVERS_MEMBERS), at)
   if (table.size === 0) return wrong(at, 'expected roles, quorum or channels')
-  const clause = {
+  return {
     roles: optional(table, ['roles', roles], ANY_APPROVER.roles, at),
     quorum: optional(table, ['quorum', quorum], ANY_APPROVER.quorum, at),
     channels: optional(table, ['channels', channels], ANY_APPROVER.channels, at),
   }
-  const { roles: any, quorum: count, channels: on } = clause
-  return any === 'wrong' || count === 'wrong' || on === 'wrong'
-    ? null
-    : { roles: any, quorum: count, channels: on }
 }
 
 interface Standing extends Verdict {
@@ -224,8 +216,7 @@ function readRule(raw: Raw, at: At): Rule | null {
   const match = need(table, 'match', matchSyntax, at)
   const why = optional(table, ['reason', reason], `Rule ${itsId ?? ''}`, at)
   const standing = stands === null ? null : readStanding(table, stands, at)
-  if (itsId === null || place === null || match === null) return null
-  if (why === 'wrong' || standing === null) return null
+  if (itsId === null || place === null || match === null || standing === null) return null
   return { id: itsId, priority: place, ...standing, reason: why, match }
 }
 
@@ -267,8 +258,9 @@ interface Maxima {
 function readMaxima(table: RawTable, at: At): Maxima | null {
   const count = optional(table, ['max_count', maxCount], null, at)
   const amount = optional(table, ['max_amount', money], null, at)
-  if (count === 'wrong' || amount === 'wrong') return null
-  if (count === null && amount === null) return wrongKey(at, 'expected max_count or max_amount')
+  if (!table.has('max_count') && !table.has('max_amount')) {
+    return wrongKey(at, 'expected max_count or max_amount')
+  }
   return { max_count: count, max_amount: amount }
 }
 
@@ -284,7 +276,7 @@ function readLimit(raw: Raw, at: At): Limit | null {
   const maxima = readMaxima(table, at)
   const why = optional(table, ['reason', reason], `Limit ${itsId ?? ''} is reached`, at)
   const standing = stands === null ? null : readStanding(table, stands, at)
-  if (why === 'wrong' || standing === null || maxima === null) return null
+  if (standing === null || maxima === null) return null
   return asLimit(itsId, match, key, span, { ...standing, ...maxima, reason: why })
 }
 

@@ -169,11 +169,13 @@ export function standing(left: readonly Left[], fallback: DefaultEffect): Stands
   return approvers === null ? { ...top, strength: 4 } : { ...top, approvers }
 }
 
+export interface StrengthRange {
+  readonly least: number
+  readonly most: number
+}
+
 /** Bounds on the strength of whatever may come of the rules left. */
-export function strengthRange(
-  left: readonly Left[],
-  fallback: DefaultEffect,
-): { readonly least: number; readonly most: number } {
+export function strengthRange(left: readonly Left[], fallback: DefaultEffect): StrengthRange {
   const strengths = left.map(({ keyed: { rule } }) => strength(rule))
   const falls = left.every(({ status }) => status !== 'true')
   const ends = left

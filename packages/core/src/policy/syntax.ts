@@ -95,22 +95,6 @@ export function oneOrMore<T>(item: Syntax<T>): Syntax<readonly T[]> {
   }
 }
 
-/** What is written as one thing and kept as another. */
-export function mapped<T, U>(
-  syntax: Syntax<T>,
-  to: (value: T) => U,
-  from: (value: U) => T,
-): Syntax<U> {
-  return {
-    read: (raw, at) => {
-      const read = syntax.read(raw, at)
-      return read === null ? null : to(read)
-    },
-    write: (value) => syntax.write(from(value)),
-    schema: syntax.schema,
-  }
-}
-
 /** With a note for whoever writes the file in an editor. */
 export function described<T>(syntax: Syntax<T>, description: string): Syntax<T> {
   return { ...syntax, schema: { ...syntax.schema, description } }
@@ -125,23 +109,23 @@ export interface Member<T> {
   readonly schema: JsonObject
 }
 
+/** What is written as one thing and kept as another. */
 export function member<T, U>(
   syntax: Syntax<T>,
   to: (value: T) => U,
   from: (value: U) => T | null,
 ): Member<U> {
   return {
-    read: mapped(syntax, to, (value) => from(value) ?? to_never()).read,
+    read: (raw, at) => {
+      const read = syntax.read(raw, at)
+      return read === null ? null : to(read)
+    },
     write: (value) => {
       const own = from(value)
       return own === null ? null : syntax.write(own)
     },
     schema: syntax.schema,
   }
-}
-
-function to_never(): never {
-  throw new TypeError('a member is never written as another')
 }
 
 /** A table whose keys each give one value; at least one is there. */
@@ -151,7 +135,7 @@ export function anyOfMembers<T>(members: Members<T>, expected: string): Syntax<r
     read: (raw, at) => {
       const table = readTable(raw, at)
       if (table === null) return null
-      checkKeys(table, { known: names, later: [] }, at)
+      checkKeys(table, { known: names }, at)
       if (table.size === 0) return wrong(at, expected)
       const values: T[] = []
       for (const [name, { read }] of members) {
@@ -186,6 +170,17 @@ export function required(table: RawTable, name: string, at: At): Raw | null {
   return table.get(name) ?? wrongKey(inside(at, name), `"${name}" is missing`)
 }
 
+/** What stands under a key; `fallback` where nothing does, or what is wrong and was said to `at`. */
+export function optional<T, F>(
+  table: RawTable,
+  [name, syntax]: readonly [string, Syntax<T>],
+  fallback: F,
+  at: At,
+): T | F {
+  const written = table.get(name)
+  return written === undefined ? fallback : (syntax.read(written, inside(at, name)) ?? fallback)
+}
+
 /** One form for every way to write the same: lists are sets, so they are sorted, each item once. */
 export function canonicalSets(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value
@@ -198,7 +193,7 @@ export function canonicalSets(value: Json): Json {
   )
 }
 
+/** Orders texts of which no two are alike. */
 export function byText(a: string, b: string): number {
-  if (a === b) return 0
   return a < b ? -1 : 1
 }

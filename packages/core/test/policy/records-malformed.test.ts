@@ -210,7 +210,7 @@ test('whoever checks compares every member, and says which differs', () => {
   }
   for (const [name, value] of Object.entries(differs)) {
     assert.deepEqual(
-      recheckDecision(layers, { ...record, [name]: value } as Recorded, derived),
+      recheckDecision(layers, { ...record, [name]: value }, derived),
       { ok: false, reason: 'decision_differs', detail: name },
       name,
     )
