@@ -10,7 +10,7 @@ import { Modules } from './modules.mjs'
 
 /** Properties run with one seed and few cases, without looking for a smaller one: the same mutants die in every run, and soon. */
 const PROPERTY_SEED = 1
-const PROPERTY_RUNS_MAX = 20
+const PROPERTY_RUNS_MAX = 12
 const FAILURE_MAX_CHARS = 200
 const SLOW_TEST_MS = 50
 const GIVEN = [

@@ -289,17 +289,3 @@ test('a decision does not depend on what was decided before', () => {
     { numRuns: 200 },
   )
 })
-
-test('the cost of a decision follows the rules that could match, not all of them', () => {
-  const rules = Array.from(
-    { length: 20_000 },
-    (_, index) =>
-      `[[rules]]\nid="r${index}"\npriority=1\neffect="deny"\nmatch={tool=["c${index}.x"],operation=["read"]}\n`,
-  )
-  const compiled = compilePolicy(mustParse(`version=1\n${rules.join('')}`), sha256)
-  assert.deepEqual(
-    compiled.candidates('c17.x').map(({ rule: { id } }) => id),
-    ['r17'],
-  )
-  assert.equal(compiled.candidates('other.x').length, 0)
-})

@@ -156,6 +156,16 @@ for (const [what, most, made, message] of BOUNDS) {
   })
 }
 
+test('more than 20 000 rules are refused without a look at any', () => {
+  const count = (rules: number): readonly Finding[] =>
+    findingsOf(`version = 1\n${'[[rules]]\n'.repeat(rules)}`)
+  assert.deepEqual(
+    count(20_001).map(({ message }) => message),
+    ['more than 20000 rules'],
+  )
+  assert.equal(count(20_000).length, 100)
+})
+
 test('what repeats counts once among pointers and zones', () => {
   const twice = many(150, (index) =>
     rule(

@@ -56,6 +56,10 @@ const N = (at: number): string => `"/n" = { regex = "^${at}$" }`
 const args = (at: number, lines: string): string => `args = { ${lines}, ${N(at)} }`
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, at) => at)
 const all = upTo(RULES)
+const texts = (at: number, count: number): string =>
+  upTo(count)
+    .map((n) => `"v${at}.${n}"`)
+    .join()
 const MINOR = {
   kind: 'pointer',
   pointer: '/amount',
@@ -95,7 +99,7 @@ const KINDS: readonly (readonly [
   ],
   [
     'one of eight texts, the most that are told apart by number',
-    (at) => args(at, `"/a" = { in = [${upTo(8).map((n) => `"v${at}.${n}"`)}] }`),
+    (at) => args(at, `"/a" = { in = [${texts(at, 8)}] }`),
     [
       [{ args: { a: 'v3.7', n: 'x' } }, [3]],
       [{ args: { a: 'v3.8', n: 'x' } }, []],
@@ -103,7 +107,7 @@ const KINDS: readonly (readonly [
   ],
   [
     'one of nine texts, which are judged',
-    (at) => args(at, `"/a" = { in = [${upTo(9).map((n) => `"v${at}.${n}"`)}] }`),
+    (at) => args(at, `"/a" = { in = [${texts(at, 9)}] }`),
     [[{ args: { a: 'v3.7', n: 'x' } }, [3]]],
   ],
   [
@@ -293,12 +297,12 @@ test('rules told apart in many ways at once decide as they do one by one', () =>
     for (const b of [0, 4, 4.5, 8, 20, '4', undefined]) {
       for (const amount of ['0', '3.00', '5.5', 'x']) {
         const values = { a, b, amount, currency: amount === '0' ? 'USD' : 'EUR' }
-        const args = Object.fromEntries(
+        const given = Object.fromEntries(
           Object.entries(values).filter(([, value]) => value !== undefined),
         )
         const at = `${String(a)}${String(b)}${amount}`.length
         same(compiled, {
-          args: args as never,
+          args: given as never,
           agent: ['bot1', 'other', null, 'x'][at % 4] ?? null,
           category: ['c1', null][at % 2] ?? null,
           operation: ['read', 'transfer'][at % 2] ?? 'read',
