@@ -11,7 +11,7 @@ import { printed, summarize } from './mutation/summary.mjs'
 
 const SCORE_MIN = 95
 /** For one mutant, beside the time that its tests take without it. */
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 5_000
 const AREAS = {
   policy: {
     /** As other packages import it. */
@@ -81,6 +81,7 @@ const results = await new Stryker({
   reporters: ['lines'],
   coverageAnalysis: 'perTest',
   timeoutMS: TIMEOUT_MS,
+  timeoutFactor: 1,
   concurrency: Math.floor(concurrency),
   logLevel: 'off',
   warnings: { unknownOptions: false, slow: false },
