@@ -1,5 +1,5 @@
 /** A policy made ready to decide: rules in order, their lines as functions, an index over tools. */
-import { type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
+import { asObject, type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
 import type { LayerName, Limit, Policy, PolicyDefaults, Rule } from './ast.ts'
 import type { CompiledRule, Standing } from './compiled-rule.ts'
 import { compileCondition, type Test } from './conditions.ts'
@@ -54,17 +54,12 @@ function canonicalForm(policy: Policy, layer: LayerName): Json {
     layer,
     defaults: { ...policy.defaults },
     rules: byId(policy.rules).map((rule) => ({
-      ...asMembers(canonicalSets(ruleSyntax.write(rule))),
+      ...asObject(canonicalSets(ruleSyntax.write(rule))),
       tier: rule.tier,
     })),
     limits: byId(policy.limits).map((limit) => canonicalSets(limitSyntax.write(limit))),
   }
 }
-
-const asMembers = (value: Json): { readonly [name: string]: Json } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value))
-    : {}
 
 /** Cheap lines first, arguments last: the order of looking does not depend on the file's. */
 const LINE_ORDER = [

@@ -151,9 +151,7 @@ interface Outcome extends Verdict {
 /** What stands, with who may approve it; what nobody could approve is denied. */
 function outcomeOf(standing: readonly Standing[]): Outcome {
   const { effect, tier, id: rule_id, reason } = strictest(standing)
-  if (effect === 'allow' || effect === 'deny') {
-    return { effect, tier, rule_id, reason, approvers: NOBODY_ASKED }
-  }
+  if (effect === 'deny') return { effect, tier, rule_id, reason, approvers: NOBODY_ASKED }
   const approvers = commonClause(standing)
   if (approvers !== null) return { effect, tier, rule_id, reason, approvers }
   return {

@@ -112,3 +112,51 @@ test('what a proposal counts in names counter, window, parts of the key and what
   const layered = compilePolicy(mustParse(TEXT), sha256, { layer: 'tenant' })
   assert.equal(countingsOf(layered, factsOf({ args }))[0]?.counter, 'tenant:velocity')
 })
+
+test('every part of a key is the identity that it names, a scalar, or not known', () => {
+  const text = TEXT.replace(
+    'key = ["tenant", "agent", "args:/customer"]',
+    'key = ["tool", "tenant", "workspace", "agent", "user", "args:/a", "args:/b", "args:/c", "args:/d", "args:/e", "args:/f"]',
+  )
+  const compiled = compilePolicy(mustParse(text), sha256)
+  const args = { a: 'x', b: 1.5, c: false, d: null, e: [1], amount: '10', currency: 'EUR' }
+  const [counting] = countingsOf(compiled, factsOf({ args, user: 'ann' }))
+  assert.deepEqual(counting?.key, [
+    ['tool', 'shop.refund_order'],
+    ['tenant', 'acme'],
+    ['workspace', 'main'],
+    ['agent', 'support.bot'],
+    ['user', 'ann'],
+    ['args:/a', '"x"'],
+    ['args:/b', '1.5'],
+    ['args:/c', 'false'],
+    ['args:/d', 'null'],
+    ['args:/e', null],
+    ['args:/f', null],
+  ])
+})
+
+test('a sum is added to by money, by nothing where the contract moves none, else by what is unknown', () => {
+  const added = (text: string, given: Given): unknown => {
+    const [counting] = countingsOf(compilePolicy(mustParse(text), sha256), factsOf(given))
+    return counting?.amount
+  }
+  const args = { amount: '10', currency: 'EUR' }
+  assert.deepEqual(added(TEXT, { args }), { minor: 1_000n, currency: 'EUR' })
+  assert.deepEqual(added(TEXT, { args, amount: { kind: 'none' } }), { minor: 0n, currency: 'EUR' })
+  assert.equal(added(TEXT, { args: {} }), null)
+  assert.equal(added(TEXT.replace('max_amount = "100.00 EUR"\n', ''), { args }), null)
+})
+
+test('a proposal counts in a limit whose match is unknown, and not where it is false', () => {
+  const byUser = TEXT.replace(
+    '{ tool = ["shop.refund_*"] }',
+    '{ source = ["rest"], user = ["ann"] }',
+  )
+  const compiled = compilePolicy(mustParse(byUser), sha256)
+  const counts = (given: Given): number => countingsOf(compiled, factsOf(given)).length
+  assert.equal(counts({ source: null, user: null }), 1)
+  assert.equal(counts({ source: null, user: 'bob' }), 0)
+  assert.equal(counts({ source: 'rest', user: 'ann' }), 1)
+  assert.equal(counts({ source: 'mcp', user: 'ann' }), 0)
+})

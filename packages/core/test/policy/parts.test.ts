@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ApproversClause, Json } from '@trustgw/protocol'
+import type { AmountRule, ApproversClause, Json } from '@trustgw/protocol'
 import { clauseAtLeast, commonClause } from '../../src/policy/approvers.ts'
+import { type Amount, extractAmount } from '../../src/policy/facts.ts'
 import { nearestName } from '../../src/policy/findings.ts'
 import { pointerReader, valueAt } from '../../src/policy/pointer.ts'
 import { compileRegex, isAnchored } from '../../src/policy/regex.ts'
@@ -216,5 +217,42 @@ test('only a pattern that judges the whole text is anchored', () => {
     '^\\(a|b$',
   ]) {
     assert.equal(isAnchored(pattern), false, pattern)
+  }
+})
+
+test('an amount is extracted exactly as the contract says, or is unknown and says why', () => {
+  const fixed: AmountRule = {
+    kind: 'pointer',
+    pointer: '/a',
+    unit: 'decimal',
+    currency: { kind: 'fixed', code: 'EUR' as never },
+  }
+  const minor: AmountRule = { ...fixed, unit: 'minor' }
+  const named: AmountRule = { ...fixed, currency: { kind: 'pointer', pointer: '/c' } }
+  const euros = (cents: bigint): Amount => ({
+    kind: 'money',
+    money: { minor: cents, currency: 'EUR' as never },
+  })
+  const unknown = (why: string): Amount => ({ kind: 'unknown', why })
+  for (const [rule, args, amount] of [
+    [{ kind: 'none' }, { a: '1' }, { kind: 'none' }],
+    [fixed, { a: '1.5' }, euros(150n)],
+    [fixed, { a: 0.29 }, euros(29n)],
+    [minor, { a: 150 }, euros(150n)],
+    [minor, { a: '150' }, euros(150n)],
+    [minor, { a: 1.5 }, unknown('amount_too_many_decimals')],
+    [fixed, { a: '1.555' }, unknown('amount_too_many_decimals')],
+    [fixed, { a: '-1' }, unknown('amount_negative')],
+    [fixed, { a: '1e3' }, unknown('amount_format')],
+    [fixed, { a: '1,000.00' }, unknown('amount_format')],
+    [fixed, { a: null }, unknown('amount_format')],
+    [fixed, {}, unknown('amount_missing')],
+    [fixed, [], unknown('amount_missing')],
+    [named, { a: '1', c: 'EUR' }, euros(100n)],
+    [named, { a: '1', c: 'eur' }, unknown('currency_unknown')],
+    [named, { a: '1', c: 978 }, unknown('currency_unknown')],
+    [named, { a: '1' }, unknown('currency_unknown')],
+  ] as const) {
+    assert.deepEqual(extractAmount(rule, args), amount, JSON.stringify(args))
   }
 })

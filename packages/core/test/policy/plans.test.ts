@@ -78,6 +78,8 @@ const KINDS: readonly (readonly [
     'one text of an argument',
     (at) => args(at, `"/a" = { eq = "v${at}" }`),
     [
+      [{ args: { a: 'v0', n: 'x' } }, [0]],
+      [{ args: { a: 'v1', n: 'x' } }, [1]],
       [{ args: { a: 'v7', n: 'x' } }, [7]],
       [{ args: { a: 'v39', n: 'x' } }, [39]],
       [{ args: { a: 'v40', n: 'x' } }, []],
@@ -423,4 +425,19 @@ test('what is remembered of tools and tenants is forgotten before it is too much
     same(compiled, { tool: `a${at}`, tenant: `t${at % 30}`, args: {} })
   }
   same(compiled, { tool: 'a1', tenant: 't1', args: {} })
+})
+
+test('lines that the index answers are not judged again, and whoever has no index judges all once', () => {
+  const match =
+    'tool = ["a.*"], operation = ["read"], source = ["mcp"], tenant = ["t"], agent = ["x"]'
+  const compiled = compilePolicy(mustParse(`version = 1\n${ruleOf('r', match)}`), sha256)
+  const [rule] = compiled.rules
+  const names = (tests: readonly { readonly slot: { readonly name: string } }[] = []) =>
+    tests.map(({ slot }) => slot.name)
+  assert.deepEqual(names(rule?.indexed), ['operation', 'source', 'tenant'])
+  assert.deepEqual(names(rule?.tests), ['agent'])
+  assert.deepEqual(
+    compiled.everyRule().map(({ tests }) => names(tests)),
+    [['tool', 'operation', 'source', 'tenant', 'agent']],
+  )
 })

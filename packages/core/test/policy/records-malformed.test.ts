@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  asksOf,
   type CompiledLayers,
   compilePolicy,
   decideLayers,
@@ -273,23 +274,68 @@ const manyFacts = (limits: number): string =>
   '[[rules]]\nid = "rest"\npriority = 2\neffect = "require_approval"\ntier = 1\nmatch.tool = ["**"]\n'
 
 test('a decision that looked at more facts than a record holds is denied, and says so', () => {
-  const given = { args: Object.fromEntries(Array.from({ length: 199 }, (_, at) => [at, 1])) }
-  for (const [limits, effect, rule_id] of [
-    [55, 'deny', 'r'],
-    [56, 'deny', 'default'],
+  const known = { args: Object.fromEntries(Array.from({ length: 199 }, (_, at) => [at, 1])) }
+  for (const [given, limits, rule_id, unknown] of [
+    [known, 55, 'r', 56],
+    [known, 56, 'default', 57],
+    [{}, 55, 'r', 255],
+    [{}, 57, 'default', 256],
   ] as const) {
     const compiled = compilePolicy(mustParse(manyFacts(limits)), sha256)
     const decision = decideLayers(joinLayers([compiled], sha256), factsOf(given))
-    assert.deepEqual([decision.effect, decision.rule_id], [effect, rule_id])
+    assert.deepEqual([decision.effect, decision.rule_id], ['deny', rule_id])
     assert.equal(decision.facts.length, 256)
-    const unknown = 1 + limits
-    assert.equal(decision.unknown.length, Math.min(unknown, 256))
+    assert.equal(decision.unknown.length, unknown)
     if (rule_id === 'default') {
       assert.match(decision.reason, /^More than 256 facts would have to be looked at \(unknown: /)
       assert.equal(decision.tier, 0)
       assert.deepEqual(decision.obligations.approvers, { roles: [], quorum: 1, channels: [] })
     }
   }
+})
+
+test('a fact that a record does not hold is a fault with its name, where nobody guards it', () => {
+  const without = { ...facts, recorded: { values: new Map(), amount: null } }
+  assert.throws(() => decideLayers(layers, without), {
+    name: 'FactNotRecorded',
+    code: 'fact_not_recorded',
+    fact: 'amount',
+    message: 'the record does not hold amount',
+  })
+})
+
+test('facts that are left out are not available', () => {
+  const { local_times: _times, provenance: _origins, counters: _counters, ...rest } = facts
+  const { effect, unknown } = decideLayers(layers, rest)
+  assert.equal(effect, 'deny')
+  assert.deepEqual([...unknown].sort(), ['counter:l', 'provenance:/to', 'time:UTC'])
+})
+
+test('what layers may ask for is told, so that nobody gathers more', () => {
+  assert.deepEqual(asksOf(layers), {
+    zones: ['UTC'],
+    chain: true,
+    provenance: ['/to'],
+    limits: true,
+  })
+  const of = (layer: 'platform' | 'tenant', lines: string) =>
+    compilePolicy(
+      mustParse(
+        `version = 1\n[[rules]]\nid = "r"\npriority = 1\neffect = "deny"\n[rules.match]\n${lines}\n`,
+      ),
+      sha256,
+      { layer },
+    )
+  const plain = of('platform', 'tool = ["x"]')
+  const nothing = { zones: [], chain: false, provenance: [], limits: false }
+  assert.deepEqual(asksOf(joinLayers([plain], sha256)), nothing)
+  const origins = of('tenant', 'provenance."/b" = ["user"]\nprovenance."/a" = ["user"]')
+  assert.deepEqual(asksOf(joinLayers([plain, origins], sha256)), {
+    ...nothing,
+    provenance: ['/a', '/b'],
+  })
+  const chain = of('tenant', 'chain = { cycle = true }')
+  assert.deepEqual(asksOf(joinLayers([plain, chain], sha256)), { ...nothing, chain: true })
 })
 
 test('a reason names at most four unknown facts, in order, each cut to forty characters', () => {
