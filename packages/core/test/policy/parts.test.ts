@@ -50,7 +50,13 @@ test('clauses of three are joined as well, and standing that asks nobody says no
   assert.deepEqual(commonClause([]), nobody)
   assert.deepEqual(commonClause([{ approvers: null }]), nobody)
   assert.deepEqual(
-    commonClause([{ approvers: null }, clause(['a', 'b', 'c']), clause(['b', 'c']), clause(['c'])]),
+    commonClause([
+      { approvers: null },
+      clause(['a', 'b', 'c']),
+      { approvers: null },
+      clause(['b', 'c']),
+      clause(['c']),
+    ]),
     clause(['c']).approvers,
   )
   assert.equal(commonClause([clause(['a']), clause(['b']), clause([])]), null)
