@@ -20,6 +20,8 @@ const AREAS = {
     index: 'src/index.ts',
     mutate: 'src/policy',
     tests: 'test/policy',
+    /** What tests read beside it. */
+    data: ['vectors/policy', 'spec/policy.schema.json', 'examples/policies'],
   },
 }
 const HELP = `npm run mutation -- AREA [--files a.ts,b.ts] [--concurrency N] [--json]
@@ -71,8 +73,11 @@ process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 const started = Date.now()
 const results = await new Stryker({
   mutate: files.map((name) => `${area.folder}/${area.mutate}/${name}`),
-  // The copy: the package's sources and tests. Data files are read from the project.
-  ignorePatterns: ['**', `!${area.folder}/src/**`, `!${area.folder}/test/**`],
+  ignorePatterns: [
+    '**',
+    ...['src', 'test'].map((folder) => `!${area.folder}/${folder}/**`),
+    ...area.data.flatMap((path) => [`!${path}`, `!${path}/**`]),
+  ],
   tempDirName: scratch,
   cleanTempDir: 'always',
   symlinkNodeModules: false,
@@ -86,7 +91,7 @@ const results = await new Stryker({
   logLevel: 'off',
   warnings: { unknownOptions: false, slow: false },
   // For the runner, which lives in processes of its own.
-  mutation: { area, root: ROOT },
+  mutation: area,
 }).runMutationTest()
 
 const argued = JSON.parse(

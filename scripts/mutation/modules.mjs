@@ -35,18 +35,15 @@ export class Modules {
   #functions = { counting: new Map(), plain: new Map() }
   #given
   #area
-  #root
   #own
 
   /**
-   * @param {{ area: { name: string, folder: string, index: string }, root: string }} place the
-   *   package as others import it, its folder below the working folder (a copy of the project), and
-   *   the project itself, whose data files tests read
+   * @param {{ name: string, folder: string, index: string }} area the package as others import it,
+   *   and its folder below the working folder, which is a copy of the project
    * @param {ReadonlyMap<string, object>} given what modules import from elsewhere
    */
-  constructor({ area, root }, given) {
+  constructor(area, given) {
     this.#area = area
-    this.#root = root
     this.#given = given
     this.#own = resolve(area.folder)
   }
@@ -86,9 +83,8 @@ export class Modules {
     return loader
   }
 
-  /** As if the module were built and stood in the project. */
+  /** As if the module were built, since tests find data files from where they stand then. */
   #urlOf(file) {
-    const built = join(this.#root, this.#area.folder, 'dist', relative(this.#own, file))
-    return pathToFileURL(built).href
+    return pathToFileURL(join(this.#own, 'dist', relative(this.#own, file))).href
   }
 }

@@ -61,8 +61,7 @@ class Runner {
   #kills = new Map()
 
   constructor({ mutation }) {
-    this.#area = mutation.area
-    this.root = mutation.root
+    this.#area = mutation
   }
 
   capabilities() {
@@ -78,7 +77,7 @@ class Runner {
     given.set('fast-check', { __esModule: true, default: boundedProperties })
     const test = (...parts) => this.#register(...parts)
     given.set('node:test', { __esModule: true, test })
-    this.#modules = new Modules({ area: this.#area, root: this.root }, given)
+    this.#modules = new Modules(this.#area, given)
     this.testFiles = readdirSync(resolve(this.#area.folder, this.#area.tests))
       .filter((name) => name.endsWith('.test.ts') && !/\.(?:long|exhaustive)\.test\.ts$/.test(name))
       .sort()
