@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import {
+  type CheckFinding,
+  type CompiledLayers,
+  checkPolicy,
+  compilePolicy,
+  joinLayers,
+  type Policy,
+  type PolicyTest,
+  parsePolicyTests,
+  printPolicy,
+  runPolicyTests,
+} from '@trustgw/core'
+import type { Money } from '@trustgw/protocol'
+import { repositoryFile, sha256 } from '../hashing.ts'
+import { mustParse } from './world.ts'
+
+const ROOT = new URL('../../../../../', import.meta.url)
+const TESTS = '.tests.toml'
+const GUIDE = 'docs/guides/policy.md'
+
+const policiesIn = (folder: string): readonly string[] =>
+  readdirSync(new URL(folder, ROOT))
+    .filter((name) => name.endsWith('.toml') && !name.endsWith(TESTS))
+    .map((name) => `${folder}${name}`)
+
+const PACKS = policiesIn('policies/')
+const ALL = [...PACKS, ...policiesIn('examples/policies/')]
+
+/** Each is argued for in a comment at its rule. */
+const EXPECTED: ReadonlyMap<string, readonly CheckFinding[]> = new Map([
+  [
+    'policies/ask-for-writes.toml',
+    [{ kind: 'asserted_only', rule: 'ask-unattended', facts: ['source'] }],
+  ],
+])
+
+function testsOf(text: string, file: string): readonly PolicyTest[] {
+  const parsed = parsePolicyTests(text, { file })
+  assert.ok(parsed.ok, parsed.ok ? '' : JSON.stringify(parsed.findings))
+  return parsed.value
+}
+
+const testsBeside = (file: string): readonly PolicyTest[] => {
+  const name = file.replace(/\.toml$/, TESTS)
+  return testsOf(repositoryFile(name), name)
+}
+
+const layersOf = (policy: Policy): CompiledLayers =>
+  joinLayers([compilePolicy(policy, sha256)], sha256)
+
+const failuresOf = (policy: Policy, tests: readonly PolicyTest[]): readonly unknown[] =>
+  runPolicyTests(layersOf(policy), tests).filter(({ ok }) => !ok)
+
+const shifted = ({ minor, currency }: Money, by: number): Money => ({
+  minor: minor + BigInt(by),
+  currency,
+})
+
+type Changed = readonly [what: string, policy: Policy]
+
+/** With one bound on an amount narrowed by the smallest unit; wider ones may be covered elsewhere. */
+function narrowed(policy: Policy): readonly Changed[] {
+  const { rules } = policy
+  return rules.flatMap((rule, at) =>
+    rule.match.flatMap((line, place) => {
+      if (line.kind !== 'amount') return []
+      return line.bounds.map(({ bound, money }, index): Changed => {
+        const by = bound === 'gt' || bound === 'gte' ? 1 : -1
+        const bounds = line.bounds.with(index, { bound, money: shifted(money, by) })
+        const match = rule.match.with(place, { kind: 'amount', bounds })
+        return [`${rule.id} ${bound}`, { ...policy, rules: rules.with(at, { ...rule, match }) }]
+      })
+    }),
+  )
+}
+
+/** With one limit one higher, or one lower. */
+function moved(policy: Policy): readonly Changed[] {
+  const { limits } = policy
+  return limits.flatMap((limit, at) =>
+    [-1, 1].map((by): Changed => {
+      const { max_count, max_amount } = limit
+      const changed = {
+        ...limit,
+        max_count: max_count === null ? null : max_count + by,
+        max_amount: max_amount === null ? null : shifted(max_amount, by),
+      }
+      return [`${limit.id} ${by}`, { ...policy, limits: limits.with(at, changed) }]
+    }),
+  )
+}
+
+test('there are packs, and the policy of the quick start beside them', () => {
+  assert.equal(PACKS.length, 8)
+  assert.ok(ALL.includes('examples/policies/quick-start.toml'))
+})
+
+for (const file of ALL) {
+  const text = repositoryFile(file)
+  const policy = mustParse(text)
+  const tests = testsBeside(file)
+
+  test(`${file} names a schema that is there, in its first line`, () => {
+    const [, path] = /^#:schema (\S+)\n/.exec(text) ?? []
+    assert.ok(path !== undefined)
+    assert.ok(existsSync(new URL(path, new URL(file, ROOT))))
+    assert.equal(
+      new URL(path, new URL(file, ROOT)).href,
+      new URL('spec/policy.schema.json', ROOT).href,
+    )
+  })
+
+  test(`${file} is the same after printing, and denies by default`, () => {
+    assert.deepEqual(mustParse(printPolicy(policy)), policy)
+    assert.equal(policy.defaults.effect, 'deny')
+  })
+
+  test(`${file}: check finds nothing that a comment does not argue for`, () => {
+    assert.deepEqual(checkPolicy(compilePolicy(policy, sha256)), EXPECTED.get(file) ?? [])
+  })
+
+  test(`${file} passes its tests, and each rule and limit decides one`, () => {
+    assert.ok(tests.length >= 12)
+    assert.deepEqual(failuresOf(policy, tests), [])
+    assert.equal(new Set(tests.map(({ name }) => name)).size, tests.length)
+    const decided = new Set(tests.map(({ expect }) => expect.rule))
+    const ids = [...policy.rules, ...policy.limits].map(({ id }) => id)
+    assert.deepEqual(
+      ids.filter((id) => !decided.has(id)),
+      [],
+    )
+  })
+
+  test(`${file}: a threshold moved by one fails a test`, () => {
+    for (const [what, changed] of [...narrowed(policy), ...moved(policy)]) {
+      assert.notDeepEqual(failuresOf(changed, tests), [], what)
+    }
+  })
+
+  test(`${file}: a decision that permits says why`, () => {
+    for (const { id, reason } of [...policy.rules, ...policy.limits]) {
+      assert.doesNotMatch(reason, /^(?:Rule|Limit) /, id)
+    }
+  })
+}
+
+test('ids of the packs differ, so that they can stand in one file', () => {
+  const ids = PACKS.flatMap((file) => {
+    const { rules, limits } = mustParse(repositoryFile(file))
+    return [...rules, ...limits].map(({ id }) => id)
+  })
+  assert.equal(new Set(ids).size, ids.length)
+})
+
+test('every piece of policy in the guide loads, and its tests pass', () => {
+  const blocks = [...repositoryFile(GUIDE).matchAll(/^```toml\n([\s\S]*?)^```$/gm)]
+  const texts = blocks.map(([, block = '']) =>
+    block.startsWith('version = 1') ? block : `version = 1\n${block}`,
+  )
+  const [first = '', ...rest] = texts.filter((text) => !text.includes('[[tests]]'))
+  assert.ok(rest.length >= 8)
+  for (const text of [first, ...rest]) {
+    assert.deepEqual(checkPolicy(compilePolicy(mustParse(text), sha256)), [], text)
+  }
+  const tests = texts.filter((text) => text.includes('[[tests]]'))
+  assert.equal(tests.length, 1)
+  for (const text of tests) {
+    assert.deepEqual(failuresOf(mustParse(first), testsOf(text, GUIDE)), [])
+  }
+})
+
+test('the guide names every pack, and no other', () => {
+  const named = repositoryFile(GUIDE).matchAll(/\]\(\.\.\/\.\.\/(policies\/[a-z-]+\.toml)\)/g)
+  assert.deepEqual([...new Set([...named].map(([, name]) => name))].sort(), [...PACKS].sort())
+})
