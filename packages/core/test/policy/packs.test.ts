@@ -140,33 +140,58 @@ for (const file of ALL) {
     }
   })
 
-  test(`${file}: a decision that permits says why`, () => {
+  test(`${file}: every rule and limit says why in its own words`, () => {
     for (const { id, reason } of [...policy.rules, ...policy.limits]) {
       assert.doesNotMatch(reason, /^(?:Rule|Limit) /, id)
     }
   })
 }
 
-test('ids of the packs differ, so that they can stand in one file', () => {
-  const ids = PACKS.flatMap((file) => {
-    const { rules, limits } = mustParse(repositoryFile(file))
-    return [...rules, ...limits].map(({ id }) => id)
-  })
-  assert.equal(new Set(ids).size, ids.length)
+test('packs about different categories, joined in one file, decide as each does alone', () => {
+  const joined = PACKS.filter((file) => !/read-only|ask-for-writes/.test(file))
+  const parts = joined.map((file) => mustParse(repositoryFile(file)))
+  const defaults = { ...mustParse('version = 1').defaults }
+  const policy = {
+    version: 1 as const,
+    defaults,
+    rules: parts.flatMap(({ rules }) => rules),
+    limits: parts.flatMap(({ limits }) => limits),
+  }
+  // Printed and read again: no id is in two packs.
+  const compiled = compilePolicy(mustParse(printPolicy(policy)), sha256)
+  assert.deepEqual(checkPolicy(compiled), [])
+  const tests = joined.flatMap(testsBeside).map((one) => ({
+    ...one,
+    // A false rule of another pack may have looked at an argument first.
+    expect: { ...one.expect, unknown: null },
+  }))
+  assert.ok(tests.length > 250)
+  const outcomes = runPolicyTests(joinLayers([compiled], sha256), tests)
+  assert.deepEqual(
+    outcomes.filter(({ ok }) => !ok),
+    [],
+  )
 })
 
 test('every piece of policy in the guide loads, and its tests pass', () => {
-  const blocks = [...repositoryFile(GUIDE).matchAll(/^```toml\n([\s\S]*?)^```$/gm)]
-  const texts = blocks.map(([, block = '']) =>
+  const guide = repositoryFile(GUIDE)
+  const blocks = [...guide.matchAll(/^```toml\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block)
+  assert.equal(blocks.length, guide.split('```toml').length - 1)
+  const texts = blocks.map((block) =>
     block.startsWith('version = 1') ? block : `version = 1\n${block}`,
   )
   const [first = '', ...rest] = texts.filter((text) => !text.includes('[[tests]]'))
-  assert.ok(rest.length >= 8)
+  assert.ok(rest.length > 0)
   for (const text of [first, ...rest]) {
-    assert.deepEqual(checkPolicy(compilePolicy(mustParse(text), sha256)), [], text)
+    const findings = checkPolicy(compilePolicy(mustParse(text), sha256))
+    assert.deepEqual(
+      findings.filter(({ kind }) => kind !== 'asserted_only'),
+      [],
+      text,
+    )
   }
   const tests = texts.filter((text) => text.includes('[[tests]]'))
-  assert.equal(tests.length, 1)
+  assert.ok(tests.length > 0)
   for (const text of tests) {
     assert.deepEqual(failuresOf(mustParse(first), testsOf(text, GUIDE)), [])
   }
