@@ -199,5 +199,5 @@ test('every piece of policy in the guide loads, and its tests pass', () => {
 
 test('the guide names every pack, and no other', () => {
   const named = repositoryFile(GUIDE).matchAll(/\]\(\.\.\/\.\.\/(policies\/[a-z-]+\.toml)\)/g)
-  assert.deepEqual([...new Set([...named].map(([, name]) => name))].sort(), [...PACKS].sort())
+  assert.deepEqual(new Set([...named].map(([, name]) => name)), new Set(PACKS))
 })
