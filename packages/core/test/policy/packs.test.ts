@@ -4,8 +4,10 @@ import { test } from 'node:test'
 import {
   type CheckFinding,
   type CompiledLayers,
+  type Counter,
   checkPolicy,
   compilePolicy,
+  decideLayers,
   joinLayers,
   type Policy,
   type PolicyTest,
@@ -13,7 +15,7 @@ import {
   printPolicy,
   runPolicyTests,
 } from '@trustgw/core'
-import type { Money } from '@trustgw/protocol'
+import { type Money, OPERATIONS } from '@trustgw/protocol'
 import { repositoryFile, sha256 } from '../hashing.ts'
 import { mustParse } from './world.ts'
 
@@ -27,6 +29,7 @@ const policiesIn = (folder: string): readonly string[] =>
     .map((name) => `${folder}${name}`)
 
 const PACKS = policiesIn('policies/')
+const ABOUT_A_CATEGORY = PACKS.filter((file) => !/read-only|ask-for-writes/.test(file))
 const ALL = [...PACKS, ...policiesIn('examples/policies/')]
 
 /** Each is argued for in a comment at its rule. */
@@ -58,6 +61,15 @@ const shifted = ({ minor, currency }: Money, by: number): Money => ({
   minor: minor + BigInt(by),
   currency,
 })
+
+/** Counters in which nothing was counted, for every limit. */
+const untouched = ({ limits }: Policy): ReadonlyMap<string, Counter> =>
+  new Map(
+    limits.map(({ id, max_amount }) => [
+      id,
+      { count: 0, amount: max_amount === null ? null : { ...max_amount, minor: 0n } },
+    ]),
+  )
 
 type Changed = readonly [what: string, policy: Policy]
 
@@ -140,6 +152,19 @@ for (const file of ALL) {
     }
   })
 
+  test(`${file}: what runs as it is declared does not run declared as another change`, () => {
+    const layers = layersOf(policy)
+    for (const { name, facts, expect } of tests) {
+      if (expect.effect !== 'allow') continue
+      for (const operation of OPERATIONS) {
+        if (operation === 'read' || operation === facts.tool.operation) continue
+        const tool = { ...facts.tool, operation }
+        const changed = { ...facts, tool, counters: untouched(policy) }
+        assert.notEqual(decideLayers(layers, changed).effect, 'allow', `${name}: ${operation}`)
+      }
+    }
+  })
+
   test(`${file}: every rule and limit says why in its own words`, () => {
     for (const { id, reason } of [...policy.rules, ...policy.limits]) {
       assert.doesNotMatch(reason, /^(?:Rule|Limit) /, id)
@@ -147,9 +172,20 @@ for (const file of ALL) {
   })
 }
 
+test('packs about a category permit and ask nothing about another, nor where none is declared', () => {
+  for (const file of ABOUT_A_CATEGORY) {
+    const layers = layersOf(mustParse(repositoryFile(file)))
+    for (const { name, facts } of testsBeside(file)) {
+      for (const category of ['another', null]) {
+        const tool = { ...facts.tool, category }
+        assert.equal(decideLayers(layers, { ...facts, tool }).effect, 'deny', `${file}: ${name}`)
+      }
+    }
+  }
+})
+
 test('packs about different categories, joined in one file, decide as each does alone', () => {
-  const joined = PACKS.filter((file) => !/read-only|ask-for-writes/.test(file))
-  const parts = joined.map((file) => mustParse(repositoryFile(file)))
+  const parts = ABOUT_A_CATEGORY.map((file) => mustParse(repositoryFile(file)))
   const defaults = { ...mustParse('version = 1').defaults }
   const policy = {
     version: 1 as const,
@@ -160,7 +196,7 @@ test('packs about different categories, joined in one file, decide as each does 
   // Printed and read again: no id is in two packs.
   const compiled = compilePolicy(mustParse(printPolicy(policy)), sha256)
   assert.deepEqual(checkPolicy(compiled), [])
-  const tests = joined.flatMap(testsBeside).map((one) => ({
+  const tests = ABOUT_A_CATEGORY.flatMap(testsBeside).map((one) => ({
     ...one,
     // A false rule of another pack may have looked at an argument first.
     expect: { ...one.expect, unknown: null },
