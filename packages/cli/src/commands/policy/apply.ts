@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { compilePolicy, diffPolicies, findingText, parsePolicy } from '@trustgw/core'
-import { sha256 } from '@trustgw/runtime'
+import { atomicWriteFile, SECRET_FILE_MODE, type Settings, sha256 } from '@trustgw/runtime'
 import {
   type Command,
   CommandFault,
@@ -24,7 +24,7 @@ import { visible } from '../../terminal.ts'
 /** Seals the installation's policy files and puts them in force. */
 export const POLICY_APPLY: Command = {
   name: 'policy apply',
-  text: 'seal the policy files with the operator key and put them in force',
+  text: 'seal the policy files (or FILE as the platform policy) and put them in force',
   usage: 'policy apply [FILE] [--yes] [--dry-run] [--key FILE]',
   flags: {
     yes: { type: 'boolean', text: 'also when it permits more than before; do not ask' },
@@ -68,11 +68,19 @@ async function apply(context: Context): Promise<number> {
       throw new CommandFault('widens', 'nothing was applied: it permits more, and --yes is missing')
     }
     const sealed = await admin.publish(files, sealer)
+    if (given !== undefined) await putInPlace(settings, files)
     report(context, sealed, widenings)
     return EXIT_DONE
   } finally {
     await admin.close()
   }
+}
+
+/** The file that was given becomes the installation's own, or the next start would undo it. */
+async function putInPlace(settings: Settings, files: readonly PolicyFile[]): Promise<void> {
+  const platform = files.find(({ layer }) => layer === 'platform')
+  if (platform === undefined) return
+  await atomicWriteFile(settings.policy.file, platform.text, { mode: SECRET_FILE_MODE })
 }
 
 function withPlatform(
