@@ -156,7 +156,7 @@ test('a bundle of the operator is taken live, kept over a restart, and followed 
   await desk.world.until('the status', async () => (await desk.status()).epoch === 4)
 })
 
-test('a bundle that the gateway sealed, or anybody but the operator, changes nothing [INV-35]', async (t) => {
+test('a bundle that the gateway sealed, or anybody but the operator, changes nothing [INV-36]', async (t) => {
   const desk = await Desk.open(t)
   await desk.publish(desk.seal(1))
   const source = await desk.source()

@@ -52,33 +52,33 @@ describe('the policy of a running system', () => {
   })
 
   test('a change of the file is sealed, taken live by gateway and executor, and decides', async () => {
-    const before = await epoch()
-    assert.equal(await metric('trustgw_policy_epoch'), before)
+    const was = await epoch()
+    assert.equal(await metric('trustgw_policy_epoch'), was)
     assert.equal(await propose(), 'succeeded')
     await mkdir(join(system.stateDir, 'policy'), { recursive: true })
     await writeFile(join(system.stateDir, 'policy', 'tenant.toml'), forbid(LIST))
     await until(
       'the policy is taken',
-      async () => (await metric('trustgw_policy_epoch')) === before + 1,
+      async () => (await metric('trustgw_policy_epoch')) === was + 1,
     )
     assert.equal(await propose(), 'denied')
     await writeFile(join(system.stateDir, 'policy', 'tenant.toml'), forbid('files.nothing'))
     await until(
       'the policy is taken',
-      async () => (await metric('trustgw_policy_epoch')) === before + 2,
+      async () => (await metric('trustgw_policy_epoch')) === was + 2,
     )
     await until('the policy is taken', async () => (await propose()) === 'succeeded')
   })
 
   test('a file that does not load changes nothing, and audit and metrics say so', async () => {
-    const before = await metric('trustgw_policy_epoch')
+    const was = await metric('trustgw_policy_epoch')
     const refused = await metric('trustgw_policy_refused_total')
     await writeFile(policy, original.replace('effect', 'efect'))
     await until(
       'the policy is taken',
       async () => (await metric('trustgw_policy_refused_total')) > refused,
     )
-    assert.equal(await metric('trustgw_policy_epoch'), before)
+    assert.equal(await metric('trustgw_policy_epoch'), was)
     assert.equal(await propose(), 'succeeded')
     const tail = await command('audit', 'tail', '--json', '--no-follow')
     assert.match(tail.out, /policy_refused/)
@@ -94,11 +94,11 @@ describe('the policy of a running system', () => {
     const dry = await command('policy', 'apply', file, '--dry-run')
     assert.equal(dry.code, 1)
     assert.match(dry.err, /permits more[\s\S]*becomes allow by wide/)
-    const before = await epoch()
+    const was = await epoch()
     const plain = await command('policy', 'apply', file)
     assert.equal(plain.code, 1)
     assert.match(plain.err, /--yes/)
-    assert.equal(await epoch(), before)
+    assert.equal(await epoch(), was)
     const sealing = join(system.stateDir, '..', 'policy.key')
     assert.equal((await command('policy', 'delegate', '--out', sealing, '--days', '2')).code, 0)
     const applied = await command('policy', 'apply', file, '--yes', '--key', sealing, '--json')
@@ -106,16 +106,16 @@ describe('the policy of a running system', () => {
     assert.equal(JSON.parse(applied.out).sealed_by, 'delegate')
     await until(
       'the policy is taken',
-      async () => (await metric('trustgw_policy_epoch')) === before + 1,
+      async () => (await metric('trustgw_policy_epoch')) === was + 1,
     )
   })
 
   test('what was put in force outlives a restart, until the files change', async () => {
-    const before = await epoch()
+    const was = await epoch()
     system = await system.restart()
-    assert.equal(await epoch(), before)
+    assert.equal(await epoch(), was)
     assert.equal(await propose(), 'succeeded')
     await writeFile(policy, original)
-    await until('the policy is taken', async () => (await epoch()) === before + 1)
+    await until('the policy is taken', async () => (await epoch()) === was + 1)
   })
 })

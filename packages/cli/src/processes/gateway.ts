@@ -1,11 +1,11 @@
 import { MetricsBook, NatsFace, PolicySource, startGateway, startHttpFaces } from '@trustgw/gateway'
-import { nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
+import { type AuditWriter, nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { isLenient } from '../policy/policy-files.ts'
 import { VERSION } from '../version.ts'
 import { readPolicyFilesMessage } from './policy-files-message.ts'
-import { namedKey, openAudit, openService, type Running } from './service.ts'
+import { namedKey, openAudit, openService, type Running, type Service } from './service.ts'
 
 /** The control plane: decisions and grants, and the faces that agents call. */
 export async function runGatewayProcess(settings: Settings): Promise<Running> {
@@ -16,19 +16,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     actor: { kind: 'system', id: 'gateway' },
     payload: { version: VERSION },
   })
-  const policy = new PolicySource({
-    tenants: [tenant],
-    bundles: link.records({ home: 'data', bucket: 'policies' }),
-    statuses: link.records({ home: 'data', bucket: 'policy_status' }),
-    dir: layout.gateway.policies,
-    operatorKeyFor: keys.keyFor({ role: 'operator' }),
-    development: isLenient(settings),
-    statusKey: await namedKey('audit', layout.gateway.auditKey),
-    audit: () => audit,
-    sha256,
-    clock: systemClock,
-    log,
-  })
+  const policy = await policySource(service, audit)
   const running = await startGateway({
     link,
     tenants: [tenant],
@@ -82,4 +70,21 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       await link.bus.drain()
     },
   }
+}
+
+async function policySource(service: Service, audit: AuditWriter): Promise<PolicySource> {
+  const { settings, layout, link, tenant, keys, log } = service
+  return new PolicySource({
+    tenants: [tenant],
+    bundles: link.records({ home: 'data', bucket: 'policies' }),
+    statuses: link.records({ home: 'data', bucket: 'policy_status' }),
+    dir: layout.gateway.policies,
+    operatorKeyFor: keys.keyFor({ role: 'operator' }),
+    development: isLenient(settings),
+    statusKey: await namedKey('audit', layout.gateway.auditKey),
+    audit: () => audit,
+    sha256,
+    clock: systemClock,
+    log,
+  })
 }

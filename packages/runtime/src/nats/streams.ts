@@ -1,5 +1,6 @@
 import { SUBJECTS } from '@trustgw/protocol'
-import { DATA_ACCOUNT, executorDataAccount, liveSubject, subjectPattern } from './topology.ts'
+import { DATA_ACCOUNT, liveSubject, subjectPattern } from './crossings.ts'
+import { executorDataAccount } from './topology.ts'
 
 /** A stream of ours, with every setting that we rely on. Durations are nanoseconds, as on the wire. */
 export interface StreamSpec {

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { compilePolicy, diffPolicies, findingText, parsePolicy } from '@trustgw/core'
+import type { BundleSealer } from '@trustgw/protocol'
 import { atomicWriteFile, SECRET_FILE_MODE, type Settings, sha256 } from '@trustgw/runtime'
 import {
   type Command,
@@ -52,28 +53,40 @@ async function apply(context: Context): Promise<number> {
     else for (const finding of findings) context.terminal.err(findingText(finding))
     return EXIT_FAILED
   }
-  const key = flagText(context, 'key')
-  const sealer = key === undefined ? await operatorSealer(settings) : await delegateSealer(key)
   const admin = await PolicyAdmin.open(settings, tenantOf(settings))
   try {
-    const [newest] = await admin.history()
-    if (newest !== undefined && holdsFiles(newest.bundle, files)) return unchanged(context, newest)
-    const widenings = newest === undefined ? [] : wideningsOf(filesOf(newest.bundle), files)
-    if (!context.json) printWidenings(widenings, context)
-    if (context.flags['dry-run'] === true) {
-      if (context.json) context.terminal.out(JSON.stringify({ applied: false, widenings }))
-      return widenings.length > 0 ? EXIT_FAILED : EXIT_DONE
-    }
-    if (widenings.length > 0 && !(await isMeant(context))) {
-      throw new CommandFault('widens', 'nothing was applied: it permits more, and --yes is missing')
-    }
-    const sealed = await admin.publish(files, sealer)
-    if (given !== undefined) await putInPlace(settings, files)
-    report(context, sealed, widenings)
-    return EXIT_DONE
+    return await applyFiles(files, admin, context)
   } finally {
     await admin.close()
   }
+}
+
+async function applyFiles(
+  files: readonly PolicyFile[],
+  admin: PolicyAdmin,
+  context: Context,
+): Promise<number> {
+  const [newest] = await admin.history()
+  if (newest !== undefined && holdsFiles(newest.bundle, files)) return unchanged(context, newest)
+  const widenings = newest === undefined ? [] : wideningsOf(filesOf(newest.bundle), files)
+  if (!context.json) printWidenings(widenings, context)
+  if (context.flags['dry-run'] === true) {
+    if (context.json) context.terminal.out(JSON.stringify({ applied: false, widenings }))
+    return widenings.length > 0 ? EXIT_FAILED : EXIT_DONE
+  }
+  if (widenings.length > 0 && !(await isMeant(context))) {
+    throw new CommandFault('widens', 'nothing was applied: it permits more, and --yes is missing')
+  }
+  const settings = await context.settings()
+  const sealed = await admin.publish(files, await sealerOf(settings, context))
+  if (context.positionals.length > 0) await putInPlace(settings, files)
+  report(context, sealed, widenings)
+  return EXIT_DONE
+}
+
+function sealerOf(settings: Settings, context: Context): Promise<BundleSealer> {
+  const key = flagText(context, 'key')
+  return key === undefined ? operatorSealer(settings) : delegateSealer(key)
 }
 
 /** The file that was given becomes the installation's own, or the next start would undo it. */
