@@ -66,7 +66,7 @@ const BUCKET_LIMITS: {
   limits: { max_bytes: 256 * MIB, max_age: 32 * DAY_S * NS_PER_S },
   approvals: { max_bytes: 512 * MIB, max_age: 30 * DAY_S * NS_PER_S },
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
-  policies: { max_bytes: 512 * MIB, max_age: 0 },
+  policies: { max_bytes: 256 * MIB, max_age: 0 },
   policy_status: { max_bytes: 16 * MIB, max_age: 0 },
 }
 
