@@ -24,12 +24,19 @@ export interface Recorded extends PolicyDecision {
   readonly decided_at: number
 }
 
-/** What an executor works out for itself. */
+/**
+ * What an executor works out for itself. `agent` and `user` stay the gateway's word, but the one
+ * word that principal and grant are bound to: no decision may be made for somebody else.
+ */
 export interface DerivedFacts {
   readonly tool: ToolFacts
   readonly args: Json
   readonly tenant: string
   readonly workspace: string
+  /** Subject of the record's principal. */
+  readonly agent: string | null
+  /** The record's `on_behalf_of`. */
+  readonly user: string | null
   readonly time_ms: number
   /** For every zone that the policy names; see `zonesOf`. */
   readonly local_times?: ReadonlyMap<string, LocalTime>
@@ -140,8 +147,6 @@ function assertedFacts(facts: ByName): Asserted {
   const source = textOrNull(facts, 'source')
   const level = facts.get('auth_level') ?? null
   return {
-    agent: textOrNull(facts, 'agent'),
-    user: textOrNull(facts, 'user'),
     source:
       source === null ? null : (SOURCES.find((known) => known === source) ?? malformed('source')),
     auth_level: level === null ? null : countOf(level, 'auth_level'),
@@ -193,6 +198,8 @@ export function factsFromRecord(record: Recorded): PolicyFacts {
   const amount = facts.get('amount')
   return {
     ...assertedFacts(facts),
+    agent: textOrNull(facts, 'agent'),
+    user: textOrNull(facts, 'user'),
     tool: recordedTool(record, facts),
     args: {},
     tenant: record.tenant,
