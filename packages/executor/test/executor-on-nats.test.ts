@@ -23,6 +23,7 @@ import {
   verifierOf,
 } from '@trustgw/runtime'
 import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
+import { publishBundle } from '@trustgw/testkit/seal-policy'
 import { pinFirst, runExecutor } from '../src/index.ts'
 import { ROOT, SHOP_KEY, tempDir, until } from './support/connectors.ts'
 import { bytesOf, NOW, PROFILE, REFUND, TENANT, World } from './support/world.ts'
@@ -39,6 +40,9 @@ test('on a real bus, an approved refund is admitted, runs at the shop once, and 
   const gateway = await link(bus, bus.creds.gateway)
   const executor = await link(bus, bus.executor(PROFILE))
   const draft = new World(REFUND, { gateway, executor })
+  const operator = await link(bus, bus.creds.provisionData)
+  const policies = operator.records({ home: 'own', bucket: 'policies' })
+  await publishBundle(policies, TENANT, draft.bundle)
   const executorDir = join(dir.path, 'executor')
   const connectors = join(dir.path, 'connectors')
   await mkdir(executorDir)
@@ -67,6 +71,7 @@ test('on a real bus, an approved refund is admitted, runs at the shop once, and 
       result_max_bytes: 100_000,
       tool_timeout_ms: 5_000,
       max_running: 8,
+      development_policy: false,
     },
     {
       link: executor,
@@ -130,6 +135,7 @@ test('on a real bus, an approved refund is admitted, runs at the shop once, and 
     await running.stop()
     await executor.bus.drain()
     await gateway.bus.drain()
+    await operator.bus.drain()
     await shop.stop()
     await bus.stop()
     await dir.remove()

@@ -32,6 +32,7 @@ import {
   silentLogger,
   verifierOf,
 } from '@trustgw/runtime'
+import { publishBundle } from '@trustgw/testkit/seal-policy'
 import { type RunningExecutor, runExecutor } from '../src/index.ts'
 import { tempDir, until } from './support/connectors.ts'
 import { bytesOf, type Change, PROFILE, TENANT, World } from './support/world.ts'
@@ -111,6 +112,8 @@ async function withBench(
     manifestFor(`http://127.0.0.1:${port}`),
   )
   const first = new World()
+  const policies = first.gateway.records({ home: 'data', bucket: 'policies' })
+  await publishBundle(policies, TENANT, first.bundle)
   const base = first.broker.link({ crossings: executorCrossings(PROFILE) })
   const link = options.wrap?.(base) ?? base
   const start = (on: BusLink): Promise<RunningExecutor> =>
@@ -126,6 +129,7 @@ async function withBench(
         result_max_bytes: 100_000,
         tool_timeout_ms: 2_000,
         max_running: options.max_running ?? 8,
+        development_policy: false,
       },
       {
         link: on,
