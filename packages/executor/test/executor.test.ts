@@ -252,7 +252,7 @@ test('an allowed call runs once and its signed result is stored', async () => {
     assert.equal(result?.action_id, action.decision.action_id)
     await until(() => bench.paid() === 1)
     await bench.running().stop()
-    assert.deepEqual(await typesOf(bench), ['started', 'finished'])
+    assert.deepEqual(await typesOf(bench), ['policy_pinned', 'started', 'finished'])
     const left = await bench.world.gateway
       .records({ home: 'exd', bucket: 'executions' })
       .list(TENANT)

@@ -2,6 +2,7 @@ import { openBundle, type PolicyFacts, type PolicySet } from '@trustgw/core'
 import { readSealedBundle, type SealedBundle, type Source, type Tier } from '@trustgw/protocol'
 import { inflateText, sha256 } from '@trustgw/runtime'
 import { bundleBytes } from '@trustgw/testkit/seal-policy'
+import type { AdmissionReason } from '../../src/admit/reasons.ts'
 
 /**
  * One tool and one set of arguments come to every tier: by the source, which is the gateway's word.
@@ -53,6 +54,17 @@ match     = { source = ["webhook"] }
 `
 
 const SOURCES: { readonly [T in Tier]: Source } = { 0: 'rest', 1: 'nats', 2: 'mcp', 3: 'cron' }
+
+/** The refusals of a decision made again; `admission-policy.test.ts` has each. */
+export const POLICY_REASONS: readonly AdmissionReason[] = [
+  'policy_missing',
+  'policy_epoch_ahead',
+  'policy_superseded',
+  'policy_fingerprint_differs',
+  'decision_time_differs',
+  'decision_record_malformed',
+  'decision_differs',
+]
 
 /** What a gateway says that leads to the tier under {@link POLICY}. */
 export function factsFor(tier: Tier): Partial<PolicyFacts> {
