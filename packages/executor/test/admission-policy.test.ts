@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { PolicyFacts, PolicySet } from '@trustgw/core'
-import { type DecisionRecord, parseTenantId } from '@trustgw/protocol'
+import { type DecisionRecord, parseTenantId, SOURCES } from '@trustgw/protocol'
 import { type AdmissionDeps, clearAction } from '../src/admit/admission.ts'
 import { RETRYABLE_REASONS } from '../src/admit/reasons.ts'
 import { openSealed, POLICY, POLICY_REASONS } from './support/policy.ts'
@@ -159,20 +159,17 @@ test('what only the gateway knows it can choose: no rule may lean on that alone'
   const world = gated()
   assert.equal(world.decision(LARGE, MCP).tier, 2)
   assert.equal(await fate(world, { tier: 0, facts: { source: 'cron' } }), 'admitted')
-  const everySource = new World(GATED_REFUND)
-  const [platform] = LAYERED_POLICY
-  everySource.govern([
-    {
-      text:
-        platform?.text.replace(
-          'effect   = "allow"\nmatch    = { source',
-          'effect   = "deny"\nmatch    = { source',
-        ) ?? '',
-    },
-  ])
-  for (const source of ['cron', 'mcp', 'rest', null] as const) {
+  const leansOnBoth = new World(GATED_REFUND)
+  const cron = 'source = ["cron"]'
+  leansOnBoth.govern(
+    LAYERED_POLICY.map((file) => ({
+      ...file,
+      text: file.text.replace(cron, `${cron}, amount = { lt = "10.00 EUR" }`),
+    })),
+  )
+  for (const source of [...SOURCES, null]) {
     const decision = { tier: 0, effect: 'allow', rule_id: 'cron' } as const
-    const answer = await fate(everySource, { tier: 0, facts: { source }, decision })
+    const answer = await fate(leansOnBoth, { tier: 0, facts: { source }, decision })
     assert.equal(answer, 'decision_differs effect', String(source))
   }
 })
