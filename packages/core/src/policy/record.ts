@@ -240,12 +240,16 @@ const COMPARED = [
   'unknown',
 ] as const
 
-/** A value's JSON with members in order, so that a record compares equal after any transport. */
-function ordered(value: unknown): string {
-  return JSON.stringify(value, (_, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
+/** Equal as JSON: members in any order, as a record has them after any transport. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const others = new Map<string, unknown>(Object.entries(b))
+  const members = Object.entries(a)
+  return (
+    members.length === others.size &&
+    members.every(([name, value]) => others.has(name) && isSame(value, others.get(name)))
   )
 }
 
@@ -262,7 +266,7 @@ export function recheckDecision(
   return guarded(() => {
     const facts: PolicyFacts = { ...assertedFacts(byName(record.facts)), ...derived }
     const decision = decideLayers(layers, facts)
-    const differs = COMPARED.find((name) => ordered(decision[name]) !== ordered(record[name]))
+    const differs = COMPARED.find((name) => !isSame(decision[name], record[name]))
     return differs === undefined
       ? { ok: true, decision }
       : { ok: false, reason: 'decision_differs', detail: differs }
