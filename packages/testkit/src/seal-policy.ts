@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   type BundleSealer,
   canonicalize,
@@ -10,7 +12,17 @@ import {
   sealedBundleJson,
   utf8Encode,
 } from '@trustgw/protocol'
-import { deflateText, type RecordStore, sha256 } from '@trustgw/runtime'
+import {
+  connectNats,
+  deflateText,
+  keyIdOf,
+  loadSigningKey,
+  nodeRandom,
+  type RecordStore,
+  readCredsFile,
+  sha256,
+  silentLogger,
+} from '@trustgw/runtime'
 
 /** A policy file of a bundle, in plain text. */
 export interface PolicyFile {
@@ -66,14 +78,56 @@ export function bundleBytes(sealed: SealedBundle): Uint8Array {
 export async function publishBundle(
   policies: RecordStore,
   tenant: string,
-  sealed: SealedBundle,
+  sealed: SealedBundle | Uint8Array,
 ): Promise<void> {
   const key = `${tenant}.${NEWEST_BUNDLE_KEY}`
-  const value = bundleBytes(sealed)
+  const value = sealed instanceof Uint8Array ? sealed : bundleBytes(sealed)
   const stored = await policies.get(key)
   const written =
     stored === undefined
       ? await policies.create(key, value)
       : await policies.replace(key, value, stored.revision)
   if (!written.ok) throw new Error(`the policy bundle was not stored: ${written.reason}`)
+}
+
+/** What the operator has to publish policy with. */
+export interface PolicyDesk {
+  /** The bucket `policies`. */
+  readonly policies: RecordStore
+  readonly operatorKey: Omit<BundleSealer, 'delegation'>
+}
+
+/** Lends the operator's key and provisioning identity of a system on this machine. */
+export async function asOperator<T>(
+  system: { readonly stateDir: string; readonly nats: string },
+  use: (desk: PolicyDesk) => Promise<T>,
+): Promise<T> {
+  const at = (name: string): string => join(system.stateDir, 'operator', name)
+  const key = await loadSigningKey(at('operator.key'))
+  const link = await connectNats({
+    servers: [system.nats],
+    creds: readCredsFile(at('provision-data.creds')),
+    logger: silentLogger,
+    random: nodeRandom,
+  })
+  try {
+    const operatorKey = { kid: keyIdOf('operator', key.publicKey), sign: key.sign }
+    return await use({ policies: link.records({ home: 'own', bucket: 'policies' }), operatorKey })
+  } finally {
+    await link.bus.drain()
+  }
+}
+
+/** Publishes the policy file of a fresh system as the first bundle of its tenant. */
+export async function publishFirstPolicy(system: {
+  readonly stateDir: string
+  readonly nats: string
+}): Promise<void> {
+  const tenant = 'main'
+  await asOperator(system, async ({ policies, operatorKey }) => {
+    if ((await policies.get(`${tenant}.${NEWEST_BUNDLE_KEY}`)) !== undefined) return
+    const text = await readFile(join(system.stateDir, 'policy.toml'), 'utf8')
+    const sealed = sealBundleOf([{ text }], { tenant, epoch: 1, operatorKey })
+    await publishBundle(policies, tenant, sealed)
+  })
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { publishFirstPolicy } from './seal-policy.ts'
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
 const SCRIPT = join(ROOT, 'packages/cli/dist/src/main.js')
@@ -124,11 +125,13 @@ async function run(plan: Plan): Promise<RunningSystem> {
   const optional = (name: string): string | null =>
     typeof ready[name] === 'string' ? text(name) : null
   const stop = (): Promise<number | null> => end(child)
+  const nats = `nats://127.0.0.1:${plan.ports.nats}`
+  await publishFirstPolicy({ stateDir: text('state_dir'), nats })
   return {
     portal: text('portal'),
     gateway: text('gateway'),
     mcp: text('mcp'),
-    nats: `nats://127.0.0.1:${plan.ports.nats}`,
+    nats,
     websocket: `ws://localhost:${plan.ports.websocket}`,
     shop: `http://127.0.0.1:${plan.ports.shop}`,
     stateDir: text('state_dir'),
