@@ -273,6 +273,23 @@ test('decision_time_differs: a decision is of the time of its grant', async () =
   assert.equal(await at(second + 2_001), 'decision_time_differs')
 })
 
+test('grant_lifetime: a grant lives no longer than the policy says', async () => {
+  const world = new World()
+  world.govern([
+    {
+      text: POLICY.replace(
+        'version = 1',
+        'version = 1\n[defaults]\neffect = "deny"\ngrant_ttl = "5s"',
+      ),
+    },
+  ])
+  const { iat, exp } = world.claims(world.decision(LARGE, MCP), [], {})
+  assert.equal(exp - iat, 30)
+  assert.equal(await fate(world, {}), 'grant_lifetime obligations')
+  assert.equal(await fate(world, { claims: { exp: iat + 6 } }), 'grant_lifetime obligations')
+  assert.equal(await fate(world, { claims: { exp: iat + 5 } }), 'admitted')
+})
+
 test('decision_record_malformed: a fact in no form that a decision writes', async () => {
   const facts = [{ name: 'source', origin: 'asserted', value: 'pigeon' }] as const
   assert.equal(

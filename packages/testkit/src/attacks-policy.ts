@@ -41,7 +41,7 @@ export function policyAttacks(world: AttackWorld): readonly Attack[] {
       },
     },
     {
-      name: 'A policy bundle that the gateway signed itself',
+      name: 'A policy that the gateway signed itself',
       tried: 'a host that plays along puts it on the bus; a refund is decided by it',
       expected: 'bundle_seal',
       check: 'executor: only operator, delegate or a pinned admin puts policy in force',

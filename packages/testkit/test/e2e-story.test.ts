@@ -32,7 +32,7 @@ const REQUIRED: Readonly<Record<string, string>> = {
   'An assertion for another action': 'assertion_other_action',
   'A signed deny presented as approval': 'assertion_is_a_deny',
   'Tier 0 claimed by a stolen gateway': 'decision_differs',
-  'A policy bundle that the gateway signed itself': 'bundle_seal',
+  'A policy that the gateway signed itself': 'bundle_seal',
   'An old policy used again': 'policy_superseded',
   "A proposal on another tenant's subject": 'bus_permission',
   "Straight to the executor's subject": 'bus_permission',

@@ -39,7 +39,7 @@ export async function checkPolicy(
   const value = openBoundAction(bound)
   const policies = await pinnedPolicies(value, deps.policies)
   if (!policies.ok) return policies
-  const problem = checkTime(value) ?? redecide(value, policies.value)
+  const problem = checkTimes(value) ?? redecide(value, policies.value)
   return problem ?? { ok: true, value: stage.mint(value) }
 }
 
@@ -58,13 +58,19 @@ async function pinnedPolicies(
   return { ok: true, value: found }
 }
 
-/** A decision belongs to its grant: an old one cannot choose the hour at which it was made. */
-function checkTime({ claims, action }: BoundActionValue): Refused | undefined {
-  const issuedAt = claims.iat * 1000
-  const { decided_at } = action.decision
-  const isOfNow =
-    decided_at >= issuedAt - DECISION_AGE_MAX_MS && decided_at <= issuedAt + DECISION_AHEAD_MAX_MS
-  return isOfNow ? undefined : refused('decision_time_differs')
+/**
+ * A decision is of the time of its grant, so that nobody chooses the hour at which it was made; and
+ * the grant lives no longer than the decision says.
+ */
+function checkTimes({ claims, action }: BoundActionValue): Refused | undefined {
+  const { iat, exp } = claims
+  const { decided_at, obligations } = action.decision
+  const age = iat * 1000 - decided_at
+  if (age > DECISION_AGE_MAX_MS || age < -DECISION_AHEAD_MAX_MS) {
+    return refused('decision_time_differs')
+  }
+  const isTooLong = (exp - iat) * 1000 > obligations.grant_ttl_ms
+  return isTooLong ? refused('grant_lifetime', 'obligations') : undefined
 }
 
 function redecide(value: BoundActionValue, policies: PolicySet): Refused | undefined {
