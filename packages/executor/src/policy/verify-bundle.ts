@@ -36,11 +36,13 @@ export async function verifyBundle(
 ): Promise<Result<string, PolicyBookRefusal>> {
   const { proof } = bundle
   if (proof.kind === 'passkey') return await checkAdmin(bundle, proof, trust)
-  const keyOf = (text: string): JwsVerifier | undefined => {
-    const bytes = base64urlDecode(text)
-    return bytes === undefined ? undefined : verifierOf(bytes)
-  }
-  return checkSeal(bundle, { operatorKeyFor: trust.operatorKeyFor, verifierOf: keyOf, now })
+  const { operatorKeyFor } = trust
+  return checkSeal(bundle, { operatorKeyFor, verifierOf: verifierOfText, now })
+}
+
+function verifierOfText(publicKey: string): JwsVerifier | undefined {
+  const bytes = base64urlDecode(publicKey)
+  return bytes === undefined ? undefined : verifierOf(bytes)
 }
 
 /** An assertion over exactly this bundle by a person whom this executor pinned as an admin. */

@@ -163,7 +163,7 @@ export const SETTINGS = {
     default: false,
     developmentOnly: true,
     env: 'TRUSTGW_POLICY_ALLOW_BY_DEFAULT',
-    usedBy: 'gateway',
+    usedBy: 'gateway, executor',
     text: 'Permit what no rule decides, instead of denying it.',
   },
   'executor.profile': {
