@@ -86,8 +86,10 @@ export {
   diffPolicies,
   type PolicyDiff,
   type Region,
+  type RegionLine,
 } from './policy/diff.ts'
 export {
+  type ExplainedLimit,
   type ExplainedLine,
   type ExplainedRule,
   type Explanation,
@@ -108,7 +110,9 @@ export { type Counting, countingsOf } from './policy/limits.ts'
 export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
+export { locate, type Position } from './policy/positions.ts'
 export { printPolicy } from './policy/print.ts'
+export { type ProposalProblem, type ProposalRefusal, parseProposal } from './policy/proposal.ts'
 export {
   type DerivedFacts,
   factsFromRecord,
@@ -122,6 +126,8 @@ export {
 export {
   type Flip,
   type PastDecision,
+  type PastIdentity,
+  type PastProposal,
   type Replay,
   replay,
 } from './policy/replay.ts'
