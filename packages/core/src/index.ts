@@ -70,7 +70,7 @@ export type {
   Predicate,
   Rule,
 } from './policy/ast.ts'
-export { DEFAULT_RULE_ID, LAYERS, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
+export { DAYS, DEFAULT_RULE_ID, LAYERS, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
 export type { ArgumentChange } from './policy/change.ts'
 export { type CheckFinding, checkPolicy } from './policy/check.ts'
 export { type CompiledPolicy, type CompileOptions, compilePolicy } from './policy/compile.ts'
@@ -111,7 +111,7 @@ export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
 export { locate, type Position } from './policy/positions.ts'
-export { printPolicy } from './policy/print.ts'
+export { printPolicy, tomlValue } from './policy/print.ts'
 export { type ProposalProblem, type ProposalRefusal, parseProposal } from './policy/proposal.ts'
 export {
   type DerivedFacts,
@@ -128,6 +128,7 @@ export {
   type PastDecision,
   type PastIdentity,
   type PastProposal,
+  pastFacts,
   type Replay,
   replay,
 } from './policy/replay.ts'

@@ -7,6 +7,7 @@ import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
 import { MCP } from './mcp.ts'
 import { PIN_COMMANDS } from './pins.ts'
+import { POLICY_COMMANDS } from './policy/commands.ts'
 import { SERVICE_COMMANDS } from './services.ts'
 import { TOOL_COMMANDS } from './tools.ts'
 import { UP } from './up.ts'
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   ...TOOL_COMMANDS,
   MCP,
   APPROVALS_LIST,
+  ...POLICY_COMMANDS,
   ...AUDIT_COMMANDS,
   ...PIN_COMMANDS,
   ...SERVICE_COMMANDS,

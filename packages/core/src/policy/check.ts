@@ -1,7 +1,7 @@
 /** Findings of `policy check` on a policy that loads (spec/policy.md "Bad policies never load"). */
 
 import type { Json } from '@trustgw/protocol'
-import { type Condition, compareVerdicts, type Rule } from './ast.ts'
+import { type Condition, compareVerdicts, type Limit, type Predicate, type Rule } from './ast.ts'
 import { BLANK_FACTS } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
 import { compileCondition } from './conditions.ts'
@@ -44,8 +44,8 @@ export type CheckFinding =
   | { readonly kind: 'asserted_only'; readonly rule: string; readonly facts: readonly string[] }
   /** A rule that permits, by a pattern found in the middle of anything. */
   | { readonly kind: 'unanchored_regex'; readonly rule: string; readonly pattern: string }
-  /** A tool id in letters of several scripts, or none of ASCII. */
-  | { readonly kind: 'confusable_tool'; readonly rule: string; readonly glob: string }
+  /** A tool id with other characters than ASCII's; in a rule or limit, or registered (rule null). */
+  | { readonly kind: 'confusable_tool'; readonly rule: string | null; readonly glob: string }
   /** The question took more work than one check does. */
   | {
       readonly kind: 'not_checked'
@@ -189,12 +189,23 @@ function checkAsserted({ findings }: Check, { id, match }: Rule): void {
   if (facts.length > 0 && !derived) findings.push({ kind: 'asserted_only', rule: id, facts })
 }
 
-function checkTexts({ findings }: Check, { id, effect, match }: Rule): void {
+function checkToolId({ findings }: Check, rule: string | null, glob: string): void {
+  if (!/^[!-~]+$/.test(glob)) findings.push({ kind: 'confusable_tool', rule, glob })
+}
+
+function checkTools(check: Check, { id, match }: Rule | Limit): void {
   const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
-  for (const glob of globs) {
-    if (!/^[!-~]+$/.test(glob)) findings.push({ kind: 'confusable_tool', rule: id, glob })
-  }
-  const predicates = match.flatMap((line) => (line.kind === 'args' ? line.predicates : []))
+  for (const glob of globs) checkToolId(check, id, glob)
+}
+
+/** With those inside `each` and `any`. */
+const allOf = (predicates: readonly Predicate[]): readonly Predicate[] =>
+  predicates.flatMap((one) =>
+    one.kind === 'each' || one.kind === 'any' ? allOf(one.predicates) : [one],
+  )
+
+function checkPatterns({ findings }: Check, { id, effect, match }: Rule): void {
+  const predicates = match.flatMap((line) => (line.kind === 'args' ? allOf(line.predicates) : []))
   for (const predicate of effect === 'allow' ? predicates : []) {
     if (predicate.kind === 'regex' && !isAnchored(predicate.pattern)) {
       findings.push({ kind: 'unanchored_regex', rule: id, pattern: predicate.pattern })
@@ -208,7 +219,7 @@ function checkTexts({ findings }: Check, { id, effect, match }: Rule): void {
  * ones.
  */
 export function checkPolicy(
-  { rules: compiled }: CompiledPolicy,
+  { rules: compiled, policy }: CompiledPolicy,
   tools: readonly ToolFacts[] = [],
 ): readonly CheckFinding[] {
   const rules = compiled.map(({ rule }) => rule)
@@ -222,9 +233,12 @@ export function checkPolicy(
   }
   for (const rule of rules) {
     checkAsserted(check, rule)
-    checkTexts(check, rule)
+    checkTools(check, rule)
+    checkPatterns(check, rule)
   }
+  for (const limit of policy.limits) checkTools(check, limit)
   for (const tool of tools) {
+    checkToolId(check, null, tool.id)
     if (rules.some((rule) => covers(rule, tool))) continue
     check.findings.push({ kind: 'uncovered_tool', tool: tool.id })
   }

@@ -45,7 +45,8 @@ export interface Replay {
   readonly undecidable: readonly { readonly action_id: string; readonly why: string }[]
 }
 
-function pastFacts({ record, proposal, local_times }: PastDecision): PolicyFacts {
+/** The inputs of a past decision. Throws for a fact in no form that a decision writes. */
+export function pastFacts({ record, proposal, local_times }: PastDecision): PolicyFacts {
   const known = factsFromRecord(record)
   const facts = local_times === undefined ? known : { ...known, local_times }
   if (proposal === null) return facts

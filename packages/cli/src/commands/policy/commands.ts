@@ -1,0 +1,43 @@
+import { type Command, type Context, EXIT_USAGE } from '../../command.ts'
+import { jsonText } from '../audit-text.ts'
+import { POLICY_CHECK } from './check.ts'
+import { POLICY_DIFF } from './diff.ts'
+import { POLICY_EXPLAIN } from './explain.ts'
+import { findingJson, findingText, refusedFinding } from './finding-text.ts'
+import { POLICY_REPLAY } from './replay.ts'
+import { RefusedFault } from './sources.ts'
+import { POLICY_TEST } from './test.ts'
+
+/** A policy that does not load is shown with its places, not as one line. */
+function showingRefusals(command: Command): Command {
+  return {
+    ...command,
+    run: async (context) => {
+      try {
+        return await command.run(context)
+      } catch (error) {
+        if (!(error instanceof RefusedFault)) throw error
+        showRefusal(context, error)
+        return EXIT_USAGE
+      }
+    },
+  }
+}
+
+function showRefusal({ json, terminal }: Context, fault: RefusedFault): void {
+  const { code, message, source } = fault
+  const findings = fault.findings.map((finding) => refusedFinding(source, finding))
+  if (json) {
+    terminal.out(jsonText({ error: { code, message, findings: findings.map(findingJson) } }))
+    return
+  }
+  for (const finding of findings) terminal.err(`${findingText(finding, terminal.style)}\n`)
+}
+
+export const POLICY_COMMANDS: readonly Command[] = [
+  POLICY_CHECK,
+  POLICY_TEST,
+  POLICY_EXPLAIN,
+  POLICY_DIFF,
+  POLICY_REPLAY,
+].map(showingRefusals)
