@@ -6,7 +6,7 @@
 import type { Json } from '@trustgw/protocol'
 import { clauseAtLeast } from './approvers.ts'
 import { type Limit, type Policy, type Rule, strength } from './ast.ts'
-import type { Cell, Variable } from './cells.ts'
+import { type Cell, conditionKey, type Variable } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
 import { decide, type PolicyDecision } from './decide.ts'
 import type { Counter } from './facts.ts'
@@ -37,6 +37,8 @@ import type { Truth } from './truth.ts'
 /** Rules looked at for one comparison. */
 export const DIFF_WORK_MAX = 4_000_000
 const REGIONS_MAX = 200
+/** Different lines about one fact: its cells grow with their square. */
+const FACT_LINES_MAX = 1_500
 
 export interface Side {
   readonly effect: PolicyDecision['effect']
@@ -299,6 +301,17 @@ function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
     }))
 }
 
+/** Whether any fact has more lines than are taken apart. */
+function isTooWide({ old, next }: RuleLists): boolean {
+  const lines = new Map<string, Set<string>>()
+  for (const line of [...old, ...next].flatMap(({ match }) => match)) {
+    const fact = 'pointer' in line ? `${line.kind}:${line.pointer}` : line.kind
+    const known = lines.get(fact) ?? new Set()
+    lines.set(fact, known.add(conditionKey(line)))
+  }
+  return [...lines.values()].some(({ size }) => size > FACT_LINES_MAX)
+}
+
 /**
  * Compares two policies of one layer. `same` and `narrower` are proofs; `widens` has at least one
  * example on which both policies were asked; `may_widen` says why no proof was found.
@@ -306,8 +319,9 @@ function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
 export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): PolicyDiff {
   const [old, next] = [asAlone(before), asAlone(after)]
   const rules = rulesThatMatter(old, next)
+  const isWide = isTooWide(rules)
   const walk: Walk = {
-    space: spaceOf([...rules.old, ...rules.next]),
+    space: spaceOf(isWide ? [] : [...rules.old, ...rules.next]),
     old,
     next,
     work: new Work(DIFF_WORK_MAX),
@@ -315,7 +329,9 @@ export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): Pol
     doubts: new Map(),
     isNarrower: false,
   }
-  compare(walk, NOTHING_CHOSEN, { old: keyed(rules.old), next: keyed(rules.next) })
+  if (isWide)
+    doubt(walk, `more than ${FACT_LINES_MAX} different lines about one fact`, NOTHING_CHOSEN)
+  else compare(walk, NOTHING_CHOSEN, { old: keyed(rules.old), next: keyed(rules.next) })
   const limits = compareLimits(old.policy, next.policy)
   const doubts = [
     ...walk.doubts.values(),
