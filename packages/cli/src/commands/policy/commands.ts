@@ -6,7 +6,7 @@ import { POLICY_EXPLAIN } from './explain.ts'
 import { findingJson, findingText, refusedFinding } from './finding-text.ts'
 import { POLICY_REPLAY } from './replay.ts'
 import { RefusedFault } from './sources.ts'
-import { POLICY_TEST } from './test.ts'
+import { POLICY_TEST } from './tests.ts'
 
 /** A policy that does not load is shown with its places, not as one line. */
 function showingRefusals(command: Command): Command {

@@ -8,7 +8,7 @@ import {
   type PolicyFacts,
   safeExplain,
 } from '@trustgw/core'
-import type { JsonObject } from '@trustgw/protocol'
+import { asObject, type Json, type JsonObject } from '@trustgw/protocol'
 import {
   type Command,
   type Context,
@@ -66,7 +66,7 @@ async function explainProposal(context: Context): Promise<number> {
   const isSafe = context.flags['safe'] === true
   if (context.json) out(jsonText(isSafe ? { safe } : explanationJson(explanation, safe)))
   else if (isSafe) out(visible(safe))
-  else for (const line of explanationLines(explanation, { facts, loaded, style })) out(line)
+  else for (const line of explanationLines(explanation, facts.tool.id, style)) out(line)
   return EXIT_DONE
 }
 
@@ -131,20 +131,10 @@ function explanationJson(explanation: Explanation, safe: string): JsonObject {
   }
 }
 
-interface Surroundings {
-  readonly facts: PolicyFacts
-  readonly loaded: LoadedLayers
-  readonly style: Style
-}
-
-function explanationLines(
-  explanation: Explanation,
-  { facts, loaded, style }: Surroundings,
-): readonly string[] {
+function explanationLines(explanation: Explanation, tool: string, style: Style): readonly string[] {
   const { decision, rules, limits } = explanation
-  const several = loaded.policies.length > 1
   const named = (one: ExplainedRule | ExplainedLimit): string =>
-    several ? `${one.layer}:${one.id}` : one.id
+    one.layer === 'platform' ? one.id : `${one.layer}:${one.id}`
   const width = Math.max(0, ...[...rules, ...limits].map((one) => named(one).length))
   const lineWidth = Math.max(
     0,
@@ -152,7 +142,7 @@ function explanationLines(
   )
   const shown: Columns = { width, lineWidth: Math.min(lineWidth, LINE_MAX_CHARS), style }
   return [
-    `${style.bold(visible(facts.tool.id))}: ${paintedVerdict(decision, style)} by ${ruleText(decision.rule_id)}`,
+    `${style.bold(visible(tool))}: ${paintedVerdict(decision, style)} by ${ruleText(decision.rule_id)}`,
     `  ${visible(decision.reason)}`,
     ...approversLines(explanation, style),
     '',
@@ -180,7 +170,7 @@ interface Columns {
 }
 
 /** Longer lines of a match push their values to the right by themselves. */
-const LINE_MAX_CHARS = 56
+const LINE_MAX_CHARS = 64
 
 function ruleLines(name: string, rule: ExplainedRule, columns: Columns): readonly string[] {
   const { style, width } = columns
@@ -205,10 +195,19 @@ function limitLines(name: string, limit: ExplainedLimit, columns: Columns): read
   ]
 }
 
-function matchLine({ line, value, truth }: ExplainedLine, columns: Columns): string {
+function matchLine({ line, fact, value, truth }: ExplainedLine, columns: Columns): string {
   const { style, lineWidth } = columns
-  const shown = value === null ? 'not available' : valueText(value)
+  const shown = value === null ? 'not available' : (clockText(fact, value) ?? valueText(value))
   return `    ${mark(truth, style)} ${lineText(line).padEnd(lineWidth)}  ${style.dim(`is ${shown}`)}`
+}
+
+/** `thu 22:30`, of a local time; null for other facts. */
+function clockText(fact: string, value: Json): string | null {
+  const { day, minute } = asObject(value) ?? {}
+  if (!fact.startsWith('time:') || typeof day !== 'string' || typeof minute !== 'number')
+    return null
+  const two = (part: number): string => String(part).padStart(2, '0')
+  return `${day} ${two(Math.floor(minute / 60))}:${two(minute % 60)}`
 }
 
 function changeText({ decision, change }: Explanation, style: Style): string {

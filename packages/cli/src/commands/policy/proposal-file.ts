@@ -4,18 +4,16 @@ import {
   asObject,
   type Json,
   type JsonObject,
-  parseJson,
   type ToolContract,
   utf8Encode,
 } from '@trustgw/protocol'
 import { InputFault } from '../../command.ts'
 import { localTimes } from './local-times.ts'
 import { contractsOf, factsOfPast, pastOf } from './past.ts'
-import { readSource, type Source } from './sources.ts'
+import { readJson, type Source } from './sources.ts'
 import { factsOfTool } from './tools.ts'
 
 const PROPOSAL_MAX_BYTES = 1_048_576
-const PROPOSAL_MAX_DEPTH = 80
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/
 
 /**
@@ -27,17 +25,10 @@ export async function readProposal(
   layers: CompiledLayers,
   tools: readonly ToolContract[],
 ): Promise<PolicyFacts> {
-  const source = await readSource(file, PROPOSAL_MAX_BYTES)
-  const json = parseJson(source.text, {
-    maxBytes: PROPOSAL_MAX_BYTES,
-    maxDepth: PROPOSAL_MAX_DEPTH,
-  })
-  if (!json.ok) {
-    throw new InputFault('not_json', `${source.file}: ${json.reason} ${json.detail ?? ''}`.trim())
-  }
-  const members = asObject(json.value)
+  const { source, value } = await readJson(file, PROPOSAL_MAX_BYTES)
+  const members = asObject(value)
   if (members !== undefined && isStoredAction(members)) return storedFacts(source, layers, tools)
-  return writtenFacts(source, json.value, { layers, tools })
+  return writtenFacts(source, value, { layers, tools })
 }
 
 const isStoredAction = (members: JsonObject): boolean =>

@@ -10,6 +10,7 @@ import {
   type Policy,
   parsePolicy,
 } from '@trustgw/core'
+import { type Json, type JsonRefusal, parseJson } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import { type Context, type Flag, flagText, InputFault, UsageFault } from '../../command.ts'
 
@@ -31,12 +32,12 @@ export interface LoadedPolicy {
   readonly compiled: CompiledPolicy
 }
 
-/** A policy or a file of tests that is wrong, in a command that needs it whole. */
+/** A policy or another input that is wrong, in a command that needs it whole. */
 export class RefusedFault extends InputFault {
   readonly source: Source
   readonly findings: readonly Finding[]
   constructor(source: Source, findings: readonly Finding[]) {
-    super('policy_refused', `${source.file} does not load`)
+    super('input_refused', `${source.file} does not load`)
     this.name = 'RefusedFault'
     this.source = source
     this.findings = findings
@@ -102,6 +103,35 @@ function unreadable(file: string, error: unknown): Error {
   if (error instanceof InputFault) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
   return new InputFault(code, `${file} cannot be read: ${WHY.get(code) ?? code}`, { cause: error })
+}
+
+const JSON_MAX_DEPTH = 80
+
+const JSON_PROBLEMS: Readonly<Record<JsonRefusal, string>> = {
+  json_syntax: 'not JSON',
+  json_too_deep: `nested deeper than ${JSON_MAX_DEPTH} levels`,
+  json_too_large: 'too long',
+  json_invalid_utf8: 'not UTF-8',
+  json_lone_surrogate: 'half of a surrogate pair',
+  json_noncharacter: 'a character that means nothing',
+  json_number_not_exact: 'a number that is no exact double',
+  json_duplicate_name: 'the same name twice',
+}
+
+/** The value of a JSON file; `RefusedFault` with the place of what is wrong. */
+export async function readJson(
+  file: string,
+  maxBytes: number,
+): Promise<{ readonly source: Source; readonly value: Json }> {
+  const source = await readSource(file, maxBytes)
+  const json = parseJson(source.text, { maxBytes, maxDepth: JSON_MAX_DEPTH })
+  if (json.ok) return { source, value: json.value }
+  const offset = Number(/^char (\d+)$/.exec(json.detail ?? '')?.[1] ?? 0)
+  const before = source.text.slice(0, offset)
+  const line = before.split('\n').length
+  const column = offset - before.lastIndexOf('\n')
+  const message = JSON_PROBLEMS[json.reason]
+  throw new RefusedFault(source, [{ file: source.file, line, column, key: '', message }])
 }
 
 /** The lines of a file, one at a time, each at most `maxChars` long. */

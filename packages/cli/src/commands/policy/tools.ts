@@ -4,7 +4,6 @@ import {
   asObject,
   isJsonArray,
   type Json,
-  parseJson,
   readShape,
   type ToolContract,
   toolContractShape,
@@ -12,10 +11,9 @@ import {
 import { type Context, type Flag, flagText, InputFault } from '../../command.ts'
 import { openData, registeredTools } from '../../install/data.ts'
 import { assertHere, tenantOf } from '../../install/install.ts'
-import { readSource } from './sources.ts'
+import { readJson } from './sources.ts'
 
 const TOOLS_MAX_BYTES = 33_554_432
-const TOOLS_MAX_DEPTH = 80
 const TOOLS_MAX = 8_192
 
 export const TOOLS_FLAG: { readonly [name: string]: Flag } = {
@@ -32,12 +30,8 @@ export interface KnownTools {
 
 /** The contracts in a file: an array, or an object with it under `tools`. */
 export async function toolsOfFile(file: string): Promise<readonly ToolContract[]> {
-  const source = await readSource(file, TOOLS_MAX_BYTES)
-  const json = parseJson(source.text, { maxBytes: TOOLS_MAX_BYTES, maxDepth: TOOLS_MAX_DEPTH })
-  if (!json.ok) {
-    throw new InputFault('not_json', `${source.file}: ${json.reason} ${json.detail ?? ''}`.trim())
-  }
-  const listed: Json = asObject(json.value)?.['tools'] ?? json.value
+  const { source, value } = await readJson(file, TOOLS_MAX_BYTES)
+  const listed: Json = asObject(value)?.['tools'] ?? value
   if (!isJsonArray(listed)) {
     throw new InputFault('not_tools', `${source.file}: expected what "tool list --json" prints`)
   }
