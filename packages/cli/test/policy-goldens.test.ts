@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -142,6 +142,31 @@ describe('replay of recorded actions', () => {
     )
   })
 
+  test('what was read is saved for another time, in a file that is new and private', async () => {
+    const file = join(dir, 'saved.ndjson')
+    const first = await replayed('wider.toml', '--tools', 'tools.json', '--json', '--save', file)
+    assert.equal((await stat(file)).mode & 0o077, 0)
+    const words = ['policy', 'replay', 'wider.toml', '--tools', 'tools.json', '--json']
+    const again = await run(...words, '--from', file)
+    assert.deepEqual(json(again.out)['flips'], json(first.out)['flips'])
+    assert.equal((await replayed('wider.toml', '--save', file)).code, 2)
+  })
+
+  test('a stored action is explained as it was decided', async () => {
+    const actions = await readFile(join(dir, 'actions.ndjson'), 'utf8')
+    const refund = actions.split('\n')[2] ?? ''
+    await writeFile(join(dir, 'action.json'), refund)
+    const words = ['policy', 'explain', 'refunds.toml', '--proposal', join(dir, 'action.json')]
+    const whole = await run(...words, '--tools', 'tools.json')
+    assert.match(whole.out, /^shop\.refund: require_approval, tier 2 by "refund-large"/)
+    assert.match(whole.out, /It would be allowed if \/amount were "50\.00"/)
+    const tagged = ['policy', 'explain', 'tagged.toml', '--proposal', join(dir, 'action.json')]
+    const bare = await run(...tagged)
+    assert.deepEqual([bare.code, /does not hold tags: give the contract/.test(bare.err)], [2, true])
+    const both = await run(...words, '--action', 'act_aaaaaaaaaaaaaaaaaaaaaaaaaa')
+    assert.equal(both.code, 2)
+  })
+
   test('the policy of the records differs in nothing, and without contracts it says what it lacks', async () => {
     const same = await replayed('refunds.toml', '--tools', 'tools.json')
     assert.equal(same.code, 0)
@@ -157,6 +182,6 @@ describe('replay of recorded actions', () => {
       assert.equal((await replayed('wider.toml', `--since=${since}`)).code, 2, since)
     assert.equal((await replayed('wider.toml', 'refunds.toml')).code, 2)
     const nowhere = await run('policy', 'replay', 'wider.toml')
-    assert.deepEqual([nowhere.code, /no installation/.test(nowhere.err)], [1, true])
+    assert.deepEqual([nowhere.code, /no installation/.test(nowhere.err)], [2, true])
   })
 })

@@ -1,4 +1,9 @@
-export { type ActionRecord, argumentsOf, readActionRecord } from './action/action-record.ts'
+export {
+  type ActionRecord,
+  argumentsOf,
+  readActionRecord,
+  writeActionRecord,
+} from './action/action-record.ts'
 export type { PolicyInForce } from './decide/evaluator.ts'
 export { loadPolicy, PolicyFault } from './decide/policy-file.ts'
 export { MetricsBook } from './faces/metrics.ts'

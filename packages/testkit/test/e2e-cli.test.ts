@@ -110,9 +110,14 @@ describe('the commands against a running system', () => {
     const open = join(await folder(t), 'open.toml')
     const rule = 'id = "all"\npriority = 1\neffect = "allow"\nmatch = { tool = ["**"] }\n'
     await writeFile(open, `version = 1\n[[rules]]\n${rule}`)
-    const wider = await run('policy', 'replay', open, '--since', '1h')
+    const saved = join(system.stateDir, 'saved.ndjson')
+    const wider = await run('policy', 'replay', open, '--since', '1h', '--save', saved)
     assert.equal(wider.code, 1, wider.out + wider.err)
     assert.match(wider.out, /memory\.create_entities +deny by default → allow by "all"/)
+    const { proposal } = JSON.parse((await readFile(saved, 'utf8')).split('\n')[0] ?? '')
+    const why = await run('policy', 'explain', policy, '--action', proposal.action_id)
+    assert.equal(why.code, 0, why.out + why.err)
+    assert.ok(why.out.startsWith(`${proposal.tool_id}: `), why.out)
   })
 
   test('tool run ends with 130 when the action is cancelled while a person thinks', async () => {

@@ -16,10 +16,13 @@ import {
   flagText,
   InputFault,
   requiredFlag,
+  UsageFault,
 } from '../../command.ts'
 import { type Style, visible } from '../../terminal.ts'
 import { jsonText } from '../audit-text.ts'
+import { contractsOf, factsOfPast, pastOf } from './past.ts'
 import { readProposal } from './proposal-file.ts'
+import { recordedAction } from './recorded.ts'
 import {
   DEVELOPMENT_FLAG,
   LOWER_LAYER_FLAGS,
@@ -34,13 +37,14 @@ export const POLICY_EXPLAIN: Command = {
   name: 'policy explain',
   text: 'say why a proposal is decided as it is, and what would be allowed',
   usage:
-    'policy explain FILE --proposal FILE [--tools FILE] [--safe] [--tenant FILE] [--workspace FILE] [--agent FILE]',
+    'policy explain FILE --proposal FILE | --action ID [--tools FILE] [--safe] [--tenant FILE] [--workspace FILE] [--agent FILE]',
   flags: {
     proposal: {
       type: 'string',
       value: 'FILE',
       text: 'a proposal as JSON, or an action as it is stored',
     },
+    action: { type: 'string', value: 'ID', text: 'an action of the running installation' },
     ...TOOLS_FLAG,
     safe: { type: 'boolean', text: 'only what the agent would be told' },
     ...LOWER_LAYER_FLAGS,
@@ -48,6 +52,7 @@ export const POLICY_EXPLAIN: Command = {
   },
   examples: [
     'trustgw policy explain policy.toml --proposal refund.json',
+    'trustgw policy explain policy.toml --action act_…',
     `echo '{"tool":"shop.refund","args":{"amount":"250.00","currency":"EUR"}}' | trustgw policy explain policy.toml --proposal - --tools tools.json`,
   ],
   run: explainProposal,
@@ -55,11 +60,13 @@ export const POLICY_EXPLAIN: Command = {
 
 async function explainProposal(context: Context): Promise<number> {
   const [file = ''] = operands(context, ['FILE'])
-  const proposal = requiredFlag(context, 'proposal')
+  const action = flagText(context, 'action')
+  const proposal = action === undefined ? requiredFlag(context, 'proposal') : undefined
+  if (flagText(context, 'proposal') !== proposal) {
+    throw new UsageFault('--action or --proposal, not both')
+  }
   const loaded = await loadLayers(context, file)
-  const toolsFile = flagText(context, 'tools')
-  const tools = toolsFile === undefined ? [] : await toolsOfFile(toolsFile)
-  const facts = await readProposal(proposal, loaded.layers, tools)
+  const facts = await factsToExplain(context, loaded, { action, proposal })
   const explanation = explainKnown(loaded, facts)
   const safe = safeExplain(explanation)
   const { out, style } = context.terminal
@@ -68,6 +75,22 @@ async function explainProposal(context: Context): Promise<number> {
   else if (isSafe) out(visible(safe))
   else for (const line of explanationLines(explanation, facts.tool.id, style)) out(line)
   return EXIT_DONE
+}
+
+/** Of the action that is named, else of the proposal in a file. */
+async function factsToExplain(
+  context: Context,
+  { layers }: LoadedLayers,
+  {
+    action,
+    proposal = '',
+  }: { readonly action: string | undefined; readonly proposal: string | undefined },
+): Promise<PolicyFacts> {
+  const toolsFile = flagText(context, 'tools')
+  const given = toolsFile === undefined ? null : await toolsOfFile(toolsFile)
+  if (action === undefined) return readProposal(proposal, layers, given ?? [])
+  const { record, tools } = await recordedAction(context, action)
+  return factsOfPast(pastOf(record, contractsOf(given ?? tools), layers))
 }
 
 /** A stored action of a tool whose contract is not at hand lacks what its decision did not look at. */

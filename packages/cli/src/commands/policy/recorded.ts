@@ -1,6 +1,8 @@
-import { type ActionRecord, readActionRecord } from '@trustgw/gateway'
-import { type ToolContract, utf8Encode } from '@trustgw/protocol'
-import { type Context, flagText, InputFault } from '../../command.ts'
+import { open } from 'node:fs/promises'
+import { type ActionRecord, readActionRecord, writeActionRecord } from '@trustgw/gateway'
+import { parseActionId, storedKey, type ToolContract, utf8Encode } from '@trustgw/protocol'
+import { SECRET_FILE_MODE, sha256 } from '@trustgw/runtime'
+import { type Context, flagText, InputFault, UsageFault } from '../../command.ts'
 import { openData, registeredTools } from '../../install/data.ts'
 import { assertHere, tenantOf } from '../../install/install.ts'
 import { readLines } from './sources.ts'
@@ -57,6 +59,46 @@ export async function withRecorded<T>(
     await link.bus.drain()
   }
 }
+
+/** One action of the running installation, with the tools registered now. */
+export async function recordedAction(
+  context: Context,
+  id: string,
+): Promise<{ readonly record: ActionRecord; readonly tools: readonly ToolContract[] }> {
+  const settings = await context.settings()
+  await assertHere(settings)
+  const tenant = tenantOf(settings)
+  if (!parseActionId(id).ok) throw new UsageFault(`"${id}" is no action id`)
+  const link = await openData(settings)
+  try {
+    const key = `${tenant}.${storedKey(sha256, 'a', id)}`
+    const stored = await link.records({ home: 'own', bucket: 'actions' }).get(key)
+    if (stored === undefined) throw new InputFault('no_action', `there is no action ${id}`)
+    const action = readAction(stored.value, id)
+    if (!action.ok) throw new InputFault('unreadable', `${action.where}: ${action.why}`)
+    return { record: action.record, tools: await registeredTools(link, settings, tenant) }
+  } finally {
+    await link.bus.drain()
+  }
+}
+
+/** Hands on what it reads, and appends each action to a file that nobody else may read. */
+export async function* saving(
+  actions: AsyncIterable<RecordedAction>,
+  file: string,
+): AsyncGenerator<RecordedAction> {
+  const out = await open(file, 'wx', SECRET_FILE_MODE)
+  try {
+    for await (const action of actions) {
+      if (action.ok) await out.write(`${utf8Text(writeActionRecord(action.record))}\n`)
+      yield action
+    }
+  } finally {
+    await out.close()
+  }
+}
+
+const utf8Text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
 async function* actionsOfFile(file: string): AsyncGenerator<RecordedAction> {
   let line = 0

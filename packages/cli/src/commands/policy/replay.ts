@@ -11,7 +11,7 @@ import {
 import { type Style, table, visible } from '../../terminal.ts'
 import { jsonText } from '../audit-text.ts'
 import { type Contracts, contractsOf, type Past, pastOf } from './past.ts'
-import { type Recorded, withRecorded } from './recorded.ts'
+import { type Recorded, saving, withRecorded } from './recorded.ts'
 import { DEVELOPMENT_FLAG, LOWER_LAYER_FLAGS, loadLayers, operands } from './sources.ts'
 import { TOOLS_FLAG } from './tools.ts'
 import { decidedText, sideJson } from './words.ts'
@@ -33,6 +33,11 @@ export const POLICY_REPLAY: Command = {
       text: 'actions as they are stored, one a line, not the installation',
     },
     ...TOOLS_FLAG,
+    save: {
+      type: 'string',
+      value: 'FILE',
+      text: 'write the actions read to a new file, for --from',
+    },
     ...LOWER_LAYER_FLAGS,
     ...DEVELOPMENT_FLAG,
   },
@@ -53,7 +58,7 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map([
 const BATCH_ACTIONS = 256
 /** Between two lines that say how far it is. */
 const PROGRESS_MS = 2_000
-/** Flips of one direction that a text lists; JSON has all. */
+/** Flips of one direction that a text lists one by one; JSON has all. */
 const SHOWN_MAX = 50
 
 interface Turned {
@@ -125,7 +130,9 @@ async function replayAll(
   const contracts: Contracts = contractsOf(recorded.tools)
   let batch: Past[] = []
   let said = Date.now()
-  for await (const action of recorded.actions) {
+  const save = flagText(context, 'save')
+  const { actions } = recorded
+  for await (const action of save === undefined ? actions : saving(actions, save)) {
     if (!action.ok) {
       report.undecidable.push({ action_id: action.where, why: `unreadable: ${action.why}` })
       continue
@@ -230,20 +237,35 @@ function flipLines(
   if (own.length === 0) return []
   const title =
     direction === 'wider' ? style.bad(`Wider: ${own.length}`) : `Narrower: ${own.length}`
-  const rows = own
-    .slice(0, SHOWN_MAX)
-    .map(({ flip, tool, contract, uncertain }) => [
-      `  ${flip.action_id}`,
-      visible(tool),
-      `${decidedText(flip.before)} → ${decidedText(flip.after)}`,
-      uncertain.length === 0 ? '' : visible(`uncertain: ${uncertain.join(', ')}`),
-      contract === 'changed' ? 'contract changed' : '',
-    ])
-  const more = own.length - SHOWN_MAX
+  const rows = own.length > SHOWN_MAX ? groupRows(own) : own.map(flipRow)
   return [
     '',
     style.bold(title),
     table(rows),
-    ...(more > 0 ? [style.dim(`  … and ${more} more; --json lists all`)] : []),
+    ...(own.length > SHOWN_MAX ? [style.dim('  an example of each; --json lists all')] : []),
   ]
+}
+
+const flipRow = ({ flip, tool, contract, uncertain }: Turned): readonly string[] => [
+  `  ${flip.action_id}`,
+  visible(tool),
+  `${decidedText(flip.before)} → ${decidedText(flip.after)}`,
+  uncertain.length === 0 ? '' : visible(`uncertain: ${uncertain.join(', ')}`),
+  contract === 'changed' ? 'contract changed' : '',
+]
+
+/** One row, with how many, for all that differ in the action id only. */
+function groupRows(turned: readonly Turned[]): readonly (readonly string[])[] {
+  const groups = new Map<string, { readonly row: readonly string[]; count: number }>()
+  for (const one of turned) {
+    const row = flipRow(one)
+    const key = JSON.stringify(row.slice(1))
+    const group = groups.get(key) ?? { row, count: 0 }
+    group.count += 1
+    groups.set(key, group)
+  }
+  return [...groups.values()]
+    .sort((a, b) => b.count - a.count)
+    .slice(0, SHOWN_MAX)
+    .map(({ row, count }) => [`  ${count} ×`, ...row.slice(1), (row[0] ?? '').trim()])
 }
