@@ -93,7 +93,7 @@ function unrecorded(
     known.has(name) ||
     (proposal !== null && (name === 'amount' || name.startsWith('args:'))) ||
     (proposal?.identity !== undefined && OF_IDENTITY.includes(name)) ||
-    (proposal?.tool != null && name === 'category')
+    (proposal !== null && proposal.tool !== null && name === 'category')
   return unknown.filter((name) => !isKnown(name))
 }
 

@@ -213,8 +213,8 @@ test('what a record does not hold of the contract is not taken to be absent', ()
   const past = { action_id: 'a', record, proposal: { args: facts.args, tool: null } }
   const without = replay(layersOf(TAGGED), [past])
   assert.deepEqual(without.undecidable, [{ action_id: 'a', why: 'fact_not_recorded: operation' }])
-  const proposal = { args: facts.args, tool: facts.tool }
-  const whole = replay(layersOf(TAGGED), [{ ...past, proposal }])
+  const kept = { args: facts.args, tool: facts.tool }
+  const whole = replay(layersOf(TAGGED), [{ ...past, proposal: kept }])
   assert.deepEqual([whole.flips, whole.undecidable, whole.uncertain], [[], [], []])
 })
 

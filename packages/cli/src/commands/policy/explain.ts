@@ -154,10 +154,12 @@ function explanationJson(explanation: Explanation, safe: string): JsonObject {
   }
 }
 
+/** As a decision names it. */
+const named = ({ layer, id }: ExplainedRule | ExplainedLimit): string =>
+  layer === 'platform' ? id : `${layer}:${id}`
+
 function explanationLines(explanation: Explanation, tool: string, style: Style): readonly string[] {
   const { decision, rules, limits } = explanation
-  const named = (one: ExplainedRule | ExplainedLimit): string =>
-    one.layer === 'platform' ? one.id : `${one.layer}:${one.id}`
   const width = Math.max(0, ...[...rules, ...limits].map((one) => named(one).length))
   const lineWidth = Math.max(
     0,
@@ -224,12 +226,13 @@ function matchLine({ line, fact, value, truth }: ExplainedLine, columns: Columns
   return `    ${mark(truth, style)} ${lineText(line).padEnd(lineWidth)}  ${style.dim(`is ${shown}`)}`
 }
 
+const two = (part: number): string => String(part).padStart(2, '0')
+
 /** `thu 22:30`, of a local time; null for other facts. */
 function clockText(fact: string, value: Json): string | null {
   const { day, minute } = asObject(value) ?? {}
   if (!fact.startsWith('time:') || typeof day !== 'string' || typeof minute !== 'number')
     return null
-  const two = (part: number): string => String(part).padStart(2, '0')
   return `${day} ${two(Math.floor(minute / 60))}:${two(minute % 60)}`
 }
 

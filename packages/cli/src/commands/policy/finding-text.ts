@@ -65,17 +65,22 @@ export function findingText(shown: Shown, style: Style): string {
   const place = `${visible(at.source.file)}:${at.line}:${at.column}`
   const nearest = shown.nearest === undefined ? '' : ` did you mean "${visible(shown.nearest)}"?`
   const { before, marked, after } = excerpt(at)
-  const caret = paint(`${'^'.repeat(Math.max(1, [...marked].length))}${nearest}`)
+  const caret = paint(`${'^'.repeat(Math.max(1, signsOf(marked)))}${nearest}`)
   const key = shown.key === undefined || shown.key === '' ? [] : [`key: ${shown.key}`]
   return [
     head,
     `${gutter}${style.dim('-->')} ${place}`,
     `${gutter} ${bar}`,
     `${style.dim(String(at.line))} ${bar} ${before}${marked}${after}`.trimEnd(),
-    `${gutter} ${bar} ${' '.repeat([...before].length)}${caret}`,
+    `${gutter} ${bar} ${' '.repeat(signsOf(before))}${caret}`,
     ...[...key, ...help].map((line) => `${gutter} ${style.dim('=')} ${visible(line)}`),
   ].join('\n')
 }
+
+const segmenter = new Intl.Segmenter()
+
+/** What a person would count. */
+const signsOf = (text: string): number => Array.from(segmenter.segment(text)).length
 
 interface Excerpt {
   readonly before: string
