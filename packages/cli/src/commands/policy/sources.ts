@@ -87,6 +87,9 @@ export async function readSource(file: string, maxBytes: number = TEXT_MAX_BYTES
 }
 
 async function* chunksOf(file: string): AsyncGenerator<Uint8Array> {
+  if (file === STDIN && process.stdin.readableEnded) {
+    throw new InputFault('stdin_twice', 'the standard input can be read once only')
+  }
   const stream: AsyncIterable<unknown> = file === STDIN ? process.stdin : createReadStream(file)
   for await (const chunk of stream) {
     if (chunk instanceof Uint8Array) yield chunk
