@@ -70,7 +70,15 @@ export type {
   Predicate,
   Rule,
 } from './policy/ast.ts'
-export { DAYS, DEFAULT_RULE_ID, LAYERS, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
+export { DEFAULT_RULE_ID, LAYERS, POLICY_MAX_CHARS, POLICY_MAX_RULES } from './policy/ast.ts'
+export {
+  type OpenBundleDeps,
+  type OpenedBundle,
+  openBundle,
+  type PolicyScope,
+  type PolicySet,
+  type ScopedPolicy,
+} from './policy/bundle.ts'
 export type { ArgumentChange } from './policy/change.ts'
 export { type CheckFinding, checkPolicy } from './policy/check.ts'
 export { type CompiledPolicy, type CompileOptions, compilePolicy } from './policy/compile.ts'
@@ -95,6 +103,7 @@ export {
   type Explanation,
   explain,
   safeExplain,
+  safeHint,
 } from './policy/explain.ts'
 export {
   type Amount,
@@ -105,15 +114,18 @@ export {
   type PolicyFacts,
   type ToolFacts,
 } from './policy/facts.ts'
-export type { Finding } from './policy/findings.ts'
+export { type Finding, findingText } from './policy/findings.ts'
 export { type Counting, countingsOf } from './policy/limits.ts'
 export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
+export { valueAt } from './policy/pointer.ts'
 export { locate, type Position } from './policy/positions.ts'
 export { printPolicy, tomlValue } from './policy/print.ts'
 export { type ProposalProblem, type ProposalRefusal, parseProposal } from './policy/proposal.ts'
 export {
+  type Asks,
+  asksOf,
   type DerivedFacts,
   factsFromRecord,
   type Recheck,

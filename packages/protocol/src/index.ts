@@ -84,6 +84,7 @@ export {
 } from './contract.ts'
 export {
   type ApproversClause,
+  DECISION_FRESH_MS,
   type DecisionFact,
   type DecisionRecord,
   decisionHash,
@@ -124,6 +125,7 @@ export {
   CLEARANCE_OF_TIER,
   CLOCK_SKEW_MAX_SECONDS,
   type Clearance,
+  DECISION_AGE_MAX_MS,
   EFFECT_OF_TIER,
   GRANT_ISSUER,
   GRANT_MAX_BYTES,
@@ -208,6 +210,43 @@ export {
   parseMoney,
 } from './money.ts'
 export {
+  type BundledPolicy,
+  type BundleRefusal,
+  type BundleSealer,
+  bundleText,
+  checkSeal,
+  NEWEST_BUNDLE_KEY,
+  POLICY_ADMIN_ROLE,
+  POLICY_BUNDLE_MAX_BYTES,
+  POLICY_BUNDLE_MAX_LAYERS,
+  POLICY_DELEGATION_TYP,
+  POLICY_SEAL_TYP,
+  type PolicyBundle,
+  type PolicyDelegation,
+  type PolicyLayer,
+  type PolicyProof,
+  policyBundleShape,
+  policyStatement,
+  readSealedBundle,
+  type SealDeps,
+  type SealedBundle,
+  sealBundle,
+  sealedBundleJson,
+  sealedBundleShape,
+  signDelegation,
+  type UnverifiedBundle,
+} from './policy-bundle.ts'
+export {
+  GATEWAY_STATUS_KEY,
+  POLICY_STATUS_MAX_BYTES,
+  POLICY_STATUS_MAX_DETAILS,
+  POLICY_STATUS_TYP,
+  type PolicyStatus,
+  policyStatusJson,
+  policyStatusShape,
+  type RefusedPolicy,
+} from './policy-status.ts'
+export {
   type OnBehalfOf,
   onBehalfOfShape,
   type Principal,
@@ -228,6 +267,7 @@ export {
   busEnvelopeShape,
   CLIENT_KEY_MAX_CHARS,
   HOLD_MAX_MS,
+  hintField,
   type Proposal,
   type ProposeRequest,
   proposeRequestShape,
@@ -268,6 +308,7 @@ export {
   type EnrolStatement,
   type LoginStatement,
   nonceField,
+  type PolicyStatement,
   type SignedStatement,
   signedStatementShape,
   statementHash,
@@ -293,6 +334,7 @@ export {
 } from './subjects.ts'
 export {
   type Bundle,
+  type PinnedPolicy,
   TOOL_REGISTRY_MAX_BYTES,
   TOOL_REGISTRY_TYP,
   TOOLS_MAX,

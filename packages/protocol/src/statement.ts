@@ -2,6 +2,7 @@ import { type Tier, tierShape } from './decision.ts'
 import {
   actionIdField,
   base64urlField,
+  countField,
   hashField,
   msField,
   nameField,
@@ -63,8 +64,19 @@ export interface EnrolStatement {
   readonly expires_at: number
 }
 
+/** `trustgw/bundle/1`: a pinned admin's passkey puts a policy bundle in force (spec/protocol.md §4). */
+export interface PolicyStatement {
+  readonly typ: 'trustgw/bundle/1'
+  readonly tenant: TenantId
+  readonly epoch: number
+  readonly bundle_hash: Hash
+  readonly issued_at: number
+  readonly admin: string
+  readonly nonce: string
+}
+
 /** Everything whose hash may become a WebAuthn challenge. There is no other. */
-export type SignedStatement = ApprovalStatement | LoginStatement | EnrolStatement
+export type SignedStatement = ApprovalStatement | LoginStatement | EnrolStatement | PolicyStatement
 
 export const nonceField: Shape<string> = base64urlField({ min: 22, max: 64 })
 const originField: Shape<string> = stringShape({ min: 8, max: 300, characters: 'token' })
@@ -109,11 +121,22 @@ const enrolStatementShape: Shape<EnrolStatement> = objectShape({
   expires_at: msField,
 })
 
+const policyStatementShape: Shape<PolicyStatement> = objectShape({
+  typ: oneOfShape('trustgw/bundle/1'),
+  tenant: tenantField,
+  epoch: countField,
+  bundle_hash: hashField,
+  issued_at: msField,
+  admin: nameField,
+  nonce: nonceField,
+})
+
 /** The registry of statements; a text of another `typ` is no statement. */
 export const signedStatementShape: Shape<SignedStatement> = taggedShape('typ', {
   'trustgw/approval/1': approvalStatementShape,
   'trustgw/login/1': loginStatementShape,
   'trustgw/enrol/1': enrolStatementShape,
+  'trustgw/bundle/1': policyStatementShape,
 })
 
 function statementJson(statement: SignedStatement): JsonObject {

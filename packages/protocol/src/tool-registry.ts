@@ -1,7 +1,16 @@
 import { contractJson, type ToolContract, toolContractShape } from './contract.ts'
-import { msField, nameField, profileField, tenantField } from './fields.ts'
+import { hashField, msField, nameField, profileField, tenantField } from './fields.ts'
+import type { Hash } from './hash.ts'
 import type { JsonObject } from './json.ts'
-import { arrayShape, objectShape, oneOfShape, type Shape, stringShape } from './shape.ts'
+import { epochField } from './policy-bundle.ts'
+import {
+  arrayShape,
+  nullableShape,
+  objectShape,
+  oneOfShape,
+  type Shape,
+  stringShape,
+} from './shape.ts'
 import type { Profile, TenantId } from './subjects.ts'
 
 export const TOOL_REGISTRY_TYP = 'tool-registry+jwt'
@@ -26,6 +35,14 @@ export interface ToolRegistry {
   readonly published_at: number
   readonly bundles: readonly Bundle[]
   readonly tools: readonly ToolContract[]
+  /** The policy that this profile pinned last; null: none yet. */
+  readonly policy: PinnedPolicy | null
+}
+
+/** Which bundle an executor verified by itself: what it names, a gateway may decide by. */
+export interface PinnedPolicy {
+  readonly epoch: number
+  readonly bundle_hash: Hash
 }
 
 export const toolRegistryShape: Shape<ToolRegistry> = objectShape({
@@ -42,6 +59,7 @@ export const toolRegistryShape: Shape<ToolRegistry> = objectShape({
     { max: 64 },
   ),
   tools: arrayShape(toolContractShape, { max: TOOLS_MAX }),
+  policy: nullableShape(objectShape({ epoch: epochField, bundle_hash: hashField })),
 })
 
 export function toolRegistryJson(registry: ToolRegistry): JsonObject {
@@ -49,5 +67,6 @@ export function toolRegistryJson(registry: ToolRegistry): JsonObject {
     ...registry,
     bundles: registry.bundles.map((bundle) => ({ ...bundle })),
     tools: registry.tools.map(contractJson),
+    policy: registry.policy === null ? null : { ...registry.policy },
   }
 }

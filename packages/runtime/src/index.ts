@@ -39,6 +39,7 @@ export {
   type MemoryLinkOptions,
 } from './bus/memory-broker.ts'
 export type { Clock } from './clock/clock.ts'
+export { localTimesOf, type WallTime } from './clock/local-time.ts'
 export { ManualClock } from './clock/manual-clock.ts'
 export { systemClock } from './clock/system-clock.ts'
 export {
@@ -70,6 +71,7 @@ export {
   FileFault,
   type FileFaultCode,
   makePrivateDir,
+  readPrivateFile,
   readSecretFile,
   SECRET_DIR_MODE,
   SECRET_FILE_MODE,
@@ -117,6 +119,14 @@ export {
   HOST_ACCOUNT,
   peopleAccount,
 } from './nats/topology.ts'
+export { deflateText, inflateText } from './policy/deflate.ts'
+export {
+  type InForce,
+  PolicyBook,
+  type PolicyBookDeps,
+  type PolicyBookRefusal,
+  type PolicyNews,
+} from './policy/policy-book.ts'
 export { nodeRandom } from './random/node-random.ts'
 export type { Random } from './random/random.ts'
 export { SeededRandom } from './random/seeded-random.ts'
@@ -152,6 +162,7 @@ export type {
   ClaimStore,
   InsertOnlyOutcome,
 } from './store/claim-store.ts'
+export { LiveCopy, type LiveCopyDeps } from './store/live-copy.ts'
 export {
   type CreateOutcome,
   RECORD_KEY_MAX_BYTES,

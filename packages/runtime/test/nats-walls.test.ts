@@ -30,7 +30,10 @@ const PUBLISHABLE: readonly string[] = [
   'live.kv.tools.acme.connector',
   'toolsout.v1.acme',
   '$KV.tools.acme.connector',
-  ...['actions', 'approvals', 'acl', 'sessions', 'agents'].map((b) => `$KV.${b}.acme.k`),
+  'live.kv.policies.acme.newest',
+  ...['actions', 'approvals', 'acl', 'sessions', 'agents', 'policies', 'policy_status'].map(
+    (b) => `$KV.${b}.acme.k`,
+  ),
   ...['grant_nonces', 'journal', 'executions'].map((b) => `$KV.${b}.acme.k`),
   ...['$JS.API', '$JS.data.API', '$JS.exd.API', '$JS.core.API'].flatMap((api) => [
     `${api}.INFO`,
@@ -47,7 +50,7 @@ const PUBLISHABLE: readonly string[] = [
     ...['AUDIT', 'KV_actions', 'KV_acl', 'KV_agents', 'KV_journal'].map(
       (name) => `${api}.DIRECT.GET.${name}`,
     ),
-    ...['approvals', 'acl', 'sessions', 'tools', 'grant_nonces'].map(
+    ...['approvals', 'acl', 'sessions', 'tools', 'policies', 'policy_status', 'grant_nonces'].map(
       (bucket) => `${api}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.acme.k`,
     ),
   ]),
@@ -91,6 +94,7 @@ const HEARABLE: readonly (readonly [subject: string, queue?: string])[] = [
   ['$KV.>'],
   ['$KV.agents.>'],
   ['$KV.tools.>'],
+  ['$KV.policies.>'],
   ['$KV.acl.>'],
   ['$JS.>'],
   ['$JS.EVENT.ADVISORY.>'],
@@ -128,9 +132,10 @@ const executorRights = (profile: string): Rights => ({
     'execout.v1.*.*.result',
     'auditout.v1.*.*',
     'toolsout.v1.*',
+    ...reads('$JS.data.API', ['policies']),
     ...AUDIT_READS,
   ],
-  hear: [`exec.v1.*.${profile}.invoke ${profile}`],
+  hear: [`exec.v1.*.${profile}.invoke ${profile}`, '$KV.policies.>'],
 })
 
 const RIGHTS: Readonly<Record<string, Rights>> = {
@@ -141,7 +146,8 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       'audit.v1.*.gateway.*',
       'ui.v1.*.events',
       '$KV.actions.>',
-      ...reads('$JS.data.API', ['actions', 'tools', 'agents']),
+      '$KV.policy_status.>',
+      ...reads('$JS.data.API', ['actions', 'tools', 'agents', 'policies', 'policy_status']),
       ...AUDIT_READS,
       '$JS.data.API.CONSUMER.INFO.RESULTS.gateway',
       '$JS.data.API.CONSUMER.MSG.NEXT.RESULTS.gateway',
@@ -152,6 +158,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       'approval.v1.*.decision gateway',
       '$KV.agents.>',
       '$KV.tools.>',
+      '$KV.policies.>',
     ],
   },
   host: {
@@ -161,7 +168,16 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.approvals.>',
       '$KV.acl.>',
       '$KV.sessions.>',
-      ...reads('$JS.data.API', ['approvals', 'acl', 'sessions', 'actions']),
+      '$KV.policies.>',
+      ...reads('$JS.data.API', [
+        'approvals',
+        'acl',
+        'sessions',
+        'actions',
+        'policies',
+        'policy_status',
+        'tools',
+      ]),
       ...AUDIT_READS,
     ],
     hear: [
@@ -185,7 +201,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   agent: { publish: PROPOSALS, hear: [] },
   portal: { publish: [], hear: ['ui.v1.acme.events'] },
   provision_system: { publish: ['$SYS.REQ.CLAIMS.*'], hear: [] },
-  provision_data: { publish: ['$JS.API.>', '$KV.agents.>'], hear: [] },
+  provision_data: { publish: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>'], hear: [] },
   provision_executor: { publish: ['$JS.API.>'], hear: [] },
 }
 

@@ -167,12 +167,6 @@ export class Slots {
     (facts) => facts.auth_level ?? undefined,
     asIs,
   )
-  readonly chain: Slot<Chain> = new Slot<Chain>(
-    'chain',
-    'asserted',
-    (facts) => facts.chain ?? undefined,
-    ({ depth, repeats, cycle }) => ({ depth, repeats, cycle }),
-  )
   readonly words: Readonly<Record<WordSlot, Slot<string>>> = {
     operation: word(
       'operation',
@@ -209,6 +203,17 @@ export class Slots {
   readonly #arguments = new Map<string, Slot<Json>>()
   readonly #times = new Map<string, Slot<LocalTime>>()
   readonly #origins = new Map<string, Slot<readonly string[]>>()
+  #chain: Slot<Chain> | undefined
+
+  get chain(): Slot<Chain> {
+    this.#chain ??= new Slot<Chain>(
+      'chain',
+      'asserted',
+      (facts) => facts.chain ?? undefined,
+      ({ depth, repeats, cycle }) => ({ depth, repeats, cycle }),
+    )
+    return this.#chain
+  }
 
   argument(pointer: string): Slot<Json> {
     return once(
@@ -250,6 +255,16 @@ export class Slots {
   /** The zones whose local time a decision may ask for. */
   zones(): readonly string[] {
     return [...this.#times.keys()]
+  }
+
+  /** Whether a decision may ask for the chain of calls. */
+  asksChain(): boolean {
+    return this.#chain !== undefined
+  }
+
+  /** The pointers whose provenance a decision may ask for. */
+  provenancePointers(): readonly string[] {
+    return [...this.#origins.keys()]
   }
 }
 

@@ -36,6 +36,8 @@ const derived = (facts: PolicyFacts) => ({
   args: facts.args,
   tenant: facts.tenant,
   workspace: facts.workspace,
+  agent: facts.agent,
+  user: facts.user,
   time_ms: facts.time_ms,
   ...(facts.local_times === undefined ? {} : { local_times: facts.local_times }),
 })
@@ -109,6 +111,24 @@ test('other arguments, another tool or another policy than the recorded one are 
     ),
   ].map((again) => (again.ok ? 'ok' : again.reason))
   assert.deepEqual(new Set(reasons), new Set(['decision_differs']))
+})
+
+test('agent and user are those that the record is bound to, whatever it says of them', () => {
+  const layers = layersOf(`version = 1
+[[rules]]
+id = "of-ana-by-her-bot"
+priority = 1
+effect = "allow"
+match = { agent = ["ana.bot"], user = ["ana"] }
+`)
+  const facts = factsOf({ agent: 'ana.bot', user: 'ana' })
+  const record = recordOf(layers, facts)
+  assert.equal(record.effect, 'allow')
+  assert.ok(recheckDecision(layers, record, derived(facts)).ok)
+  for (const bound of [{ agent: 'other.bot' }, { user: 'ben' }, { user: null }]) {
+    const again = recheckDecision(layers, record, { ...derived(facts), ...bound })
+    assert.equal(again.ok ? 'ok' : again.reason, 'decision_differs')
+  }
 })
 
 test('a record in no form that a decision writes is refused, never guessed', () => {

@@ -3,6 +3,7 @@ import {
   canonicalize,
   contractJson,
   type JwsSigner,
+  type PinnedPolicy,
   type Profile,
   type Sha256,
   signJws,
@@ -26,6 +27,8 @@ export interface RegistryDeps {
   readonly registry: StoredPublisher
   readonly tenants: readonly TenantId[]
   readonly profile: Profile
+  /** The policy bundle that is pinned here for a tenant. */
+  readonly policyOf: (tenant: TenantId) => PinnedPolicy | undefined
   readonly kid: string
   readonly sign: JwsSigner
   readonly sha256: Sha256
@@ -52,9 +55,11 @@ export class RegistryPublisher {
 
   /** Publishes when it differs from what was published last. */
   offer(bundles: readonly Bundle[], tools: readonly ToolContract[]): void {
+    const { tenants, policyOf } = this.#deps
     const text = canonicalize({
       bundles: bundles.map((bundle) => ({ ...bundle })),
       tools: tools.map(contractJson),
+      policies: tenants.map((tenant) => ({ ...policyOf(tenant) })),
     })
     if (text === this.#published) return
     this.#published = text
@@ -73,10 +78,19 @@ export class RegistryPublisher {
     bundles: readonly Bundle[],
     tools: readonly ToolContract[],
   ): Promise<void> {
-    const { tenants, profile, kid, sign, clock, logger } = this.#deps
+    const { tenants, profile, policyOf, kid, sign, clock, logger } = this.#deps
     for (const tenant of tenants) {
       const published_at = clock.now()
-      const payload = toolRegistryJson({ v: 1, tenant, profile, published_at, bundles, tools })
+      const policy = policyOf(tenant) ?? null
+      const payload = toolRegistryJson({
+        v: 1,
+        tenant,
+        profile,
+        published_at,
+        bundles,
+        tools,
+        policy,
+      })
       const bytes = utf8Encode(signJws({ typ: TOOL_REGISTRY_TYP, kid, payload }, sign))
       if (bytes.length > RECORD_VALUE_MAX_BYTES) {
         logger.error('registry_too_large', { bytes: bytes.length, tools: tools.length })

@@ -34,7 +34,12 @@ const OTHERS_MODE = 0o077
  * others may touch, one of another owner (root may read any), and one over the limit. Checked on
  * the opened file, so it is the file that is read.
  */
-export async function readSecretFile(file: string): Promise<Uint8Array> {
+export function readSecretFile(file: string): Promise<Uint8Array> {
+  return readPrivateFile(file, SECRET_FILE_MAX_BYTES)
+}
+
+/** Reads a file of our own in the same way, up to `maxBytes`. */
+export async function readPrivateFile(file: string, maxBytes: number): Promise<Uint8Array> {
   const handle = await openForReading(file)
   try {
     const facts = await handle.stat()
@@ -44,7 +49,7 @@ export async function readSecretFile(file: string): Promise<Uint8Array> {
     if (user !== undefined && user !== 0 && facts.uid !== user) {
       throw new FileFault('file_owner', file)
     }
-    if (facts.size > SECRET_FILE_MAX_BYTES) throw new FileFault('file_too_large', file)
+    if (facts.size > maxBytes) throw new FileFault('file_too_large', file)
     return new Uint8Array(await handle.readFile())
   } finally {
     await handle.close()

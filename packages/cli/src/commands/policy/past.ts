@@ -7,8 +7,7 @@ import {
 } from '@trustgw/core'
 import { type ActionRecord, argumentsOf } from '@trustgw/gateway'
 import { contractHash, type Hash, type ToolContract } from '@trustgw/protocol'
-import { sha256 } from '@trustgw/runtime'
-import { localTimes } from './local-times.ts'
+import { localTimesOf, sha256 } from '@trustgw/runtime'
 import { factsOfTool } from './tools.ts'
 
 /** Contracts by tool, with the hash of each: an action names its contract by hash. */
@@ -45,7 +44,7 @@ export function pastOf(record: ActionRecord, contracts: Contracts, layers: Compi
         auth_level: proposal.auth_level,
       },
     },
-    local_times: localTimes(zonesOf(layers), decision.decided_at),
+    local_times: localTimesOf(zonesOf(layers), decision.decided_at),
   }
   if (known === undefined) return { past, contract: 'gone' }
   return { past, contract: known.hash === decision.contract_hash ? 'same' : 'changed' }

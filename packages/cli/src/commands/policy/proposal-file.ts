@@ -7,8 +7,8 @@ import {
   type ToolContract,
   utf8Encode,
 } from '@trustgw/protocol'
+import { localTimesOf } from '@trustgw/runtime'
 import { InputFault } from '../../command.ts'
-import { localTimes } from './local-times.ts'
 import { contractsOf, factsOfPast, pastOf } from './past.ts'
 import { readJson, type Source } from './sources.ts'
 import { factsOfTool } from './tools.ts'
@@ -68,7 +68,7 @@ function writtenFacts(
   if ((read.value.local_times?.size ?? 0) > 0) {
     throw new InputFault('not_a_proposal', `${source.file}: time or local_times, not both`)
   }
-  return { ...read.value, time_ms, local_times: localTimes(zonesOf(layers), time_ms) }
+  return { ...read.value, time_ms, local_times: localTimesOf(zonesOf(layers), time_ms) }
 }
 
 function timeOf(source: Source, time: Json): number {

@@ -1,4 +1,6 @@
-import type { Clock, Logger, RecordChange, RecordStore } from '@trustgw/runtime'
+import type { Clock } from '../clock/clock.ts'
+import type { Logger } from '../log/logger.ts'
+import type { RecordChange, RecordStore } from './record-store.ts'
 
 /** Before a copy that could not be refreshed is read anew. */
 const REFRESH_RETRY_MS = 500
