@@ -28,7 +28,7 @@ describe('the outputs on a policy, on a wider one with a shadowed rule, and on o
     golden('test-refunds', 'policy', 'test', 'refunds.toml'))
 
   test('test that fails says what was expected and what came', () =>
-    golden('test-wider', 'policy', 'test', 'refunds.test.toml', '--policy', 'wider.toml'))
+    golden('test-wider', 'policy', 'test', 'refunds.tests.toml', '--policy', 'wider.toml'))
 
   test('explain shows every line with its value and the smallest change', () =>
     golden('explain-refund', 'policy', 'explain', 'refunds.toml', '--proposal', 'refund.json'))

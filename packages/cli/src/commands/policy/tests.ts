@@ -49,12 +49,12 @@ export const POLICY_TEST: Command = {
   examples: [
     'trustgw policy test policies',
     'trustgw policy test payments.toml --filter refund',
-    'trustgw policy test payments.test.toml --policy payments.new.toml --json',
+    'trustgw policy test payments.tests.toml --policy payments.new.toml --json',
   ],
   run: runTests,
 }
 
-/** `payments.test.toml` tests `payments.toml`; a lone `tests.toml` tests `policy.toml`. */
+/** `payments.tests.toml` tests `payments.toml`; a lone `tests.toml` tests `policy.toml`. */
 const TEST_FILE = /^(?:(?<name>.+)\.)?tests?\.toml$/
 const FOLDERS_MAX_DEPTH = 8
 const FILES_MAX = 1_000
@@ -98,7 +98,7 @@ async function testFiles(operands: readonly string[]): Promise<readonly string[]
     else {
       const inside = await testsBelow(operand, 0)
       if (inside.length === 0) {
-        throw new InputFault('no_tests', `${operand} holds no file named NAME.test.toml`)
+        throw new InputFault('no_tests', `${operand} holds no file named NAME.tests.toml`)
       }
       found.push(...inside)
     }
@@ -131,8 +131,8 @@ async function testsBelow(folder: string, depth: number): Promise<readonly strin
 async function testsOf(file: string): Promise<readonly string[]> {
   if (TEST_FILE.test(basename(file))) return [file]
   const stem = basename(file).replace(/\.toml$/, '')
-  const names = [`${stem}.test.toml`, `${stem}.tests.toml`]
-  if (stem === 'policy') names.push('test.toml', 'tests.toml')
+  const names = [`${stem}.tests.toml`, `${stem}.test.toml`]
+  if (stem === 'policy') names.push('tests.toml', 'test.toml')
   const beside = await readdir(dirname(file)).catch((): readonly string[] => [])
   const found = names.filter((name) => beside.includes(name))
   if (found.length === 0) throw new InputFault('no_tests', `there is no ${names[0]} beside ${file}`)
