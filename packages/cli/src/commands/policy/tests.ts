@@ -233,7 +233,7 @@ function show(context: Context, tested: readonly Tested[]): void {
     for (const one of failed) out(`${failureText(one, style)}\n`)
     if (undetermined.length > 0) {
       out(
-        `${style.accent('note')}: no test is determined by ${undetermined.map(ruleText).join(', ')}\n`,
+        `${style.accent('note')}: rules that decide no test: ${undetermined.map(ruleText).join(', ')}\n`,
       )
     }
     const passed = cases.length - failed.length
