@@ -73,6 +73,8 @@ export interface GatewayDeps {
   readonly orchestrator: Orchestrator
   readonly tools: ToolDirectory
   readonly agents: AgentDirectory
+  /** Whether every tenant has a policy in force. */
+  readonly hasPolicy: () => boolean
   readonly audit: (tenant: Caller['principal']['tenant']) => AuditWriter
   readonly bus: Bus
   readonly sha256: Sha256
@@ -104,7 +106,10 @@ export class Gateway implements GatewayApi {
   }
 
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] } {
-    const reasons = this.#deps.bus.status === 'connected' ? [] : ['bus_not_connected']
+    const reasons = [
+      ...(this.#deps.bus.status === 'connected' ? [] : ['bus_not_connected']),
+      ...(this.#deps.hasPolicy() ? [] : ['no_policy']),
+    ]
     return { ready: reasons.length === 0, reasons }
   }
 

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { contractHash, hashText, readGrant } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
 import { readActionRecord, writeActionRecord } from '../src/action/action-record.ts'
-import { loadPolicy, PolicyFault } from '../src/decide/policy-file.ts'
 import { type Authorization, authorize, GrantIssuer } from '../src/grant/grant-issuer.ts'
-import { CONTRACTS, must, POLICY } from './support/keys.ts'
+import { CONTRACTS, must } from './support/keys.ts'
 import { World } from './support/world.ts'
 
 /** The record of a stored action as it was just before its grant. */
@@ -152,35 +148,4 @@ test('a stored action reads back as it was written, and nothing more than that',
     '',
   ]
   for (const one of odd) assert.equal(readActionRecord(Buffer.from(one)).ok, false)
-})
-
-test('a policy file is taken whole or refused with every place that is wrong', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'trustgw-policy-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  const file = join(folder, 'policy.toml')
-  const options = { sha256, development: false }
-  await assert.rejects(
-    () => loadPolicy(file, options),
-    (error: unknown) => {
-      assert.ok(error instanceof PolicyFault)
-      assert.match(error.message, /cannot be read \(ENOENT\)/)
-      return true
-    },
-  )
-  await writeFile(file, POLICY)
-  const loaded = await loadPolicy(file, options)
-  assert.equal(loaded.epoch, 1)
-  await writeFile(
-    file,
-    POLICY.replace('priority = 10', 'prioritee = 10').replace('"deny"', '"dney"'),
-  )
-  await assert.rejects(
-    () => loadPolicy(file, options),
-    (error: unknown) => {
-      assert.ok(error instanceof PolicyFault)
-      assert.ok(error.findings.length >= 2, error.message)
-      assert.match(error.message, /policy\.toml:\d+:\d+: .*did you mean/)
-      return true
-    },
-  )
 })

@@ -216,7 +216,7 @@ function tellPolicy(outcome: PolicyOutcome, { terminal }: Context): void {
     case 'differs':
       err(
         style.warn(
-          `  the policy files differ from epoch ${outcome.epoch}, which stays in force: see "trustgw policy apply --dry-run", then "trustgw policy apply"`,
+          `  policy epoch ${outcome.epoch} stays in force and the files differ from it: "trustgw policy show --text" prints it, "trustgw policy apply" puts the files in force`,
         ),
       )
       return

@@ -190,15 +190,14 @@ export function filesOf({ policies }: PolicyBundle): readonly PolicyFile[] {
 
 /** Whether a bundle holds exactly these files. */
 export function holdsFiles(bundle: PolicyBundle, files: readonly PolicyFile[]): boolean {
-  const text = (all: readonly PolicyFile[]): string =>
-    JSON.stringify(
-      all.map((one) => [one.layer, one.scope ?? '', one.text]).toSorted((a, b) => order(a, b)),
-    )
-  return text(filesOf(bundle)) === text(files)
+  return contentOf(filesOf(bundle)) === contentOf(files)
 }
 
-const order = (a: readonly string[], b: readonly string[]): number =>
-  JSON.stringify(a) < JSON.stringify(b) ? -1 : 1
+function contentOf(files: readonly PolicyFile[]): string {
+  return JSON.stringify(
+    files.map(({ layer, scope, text }) => JSON.stringify([layer, scope, text])).toSorted(),
+  )
+}
 
 function tooLarge(bytes: number): PolicyAdminFault {
   const limit = `${POLICY_BUNDLE_MAX_BYTES} bytes`

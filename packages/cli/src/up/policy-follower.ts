@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { findingText } from '@trustgw/core'
-import type { Settings } from '@trustgw/runtime'
+import { hashText } from '@trustgw/protocol'
+import { atomicWriteFile, SECRET_FILE_MODE, type Settings, sha256 } from '@trustgw/runtime'
 import { tenantOf } from '../install/install.ts'
+import { layoutOf } from '../install/layout.ts'
 import { holdsFiles, PolicyAdmin } from '../policy/policy-admin.ts'
 import {
   isLenient,
@@ -84,6 +87,17 @@ export class PolicyFollower {
     }
   }
 
+  /** The files as they were when they were last in force. */
+  async #remembered(): Promise<string> {
+    const file = layoutOf(this.#options.settings).policyFilesMark
+    return readFile(file, 'utf8').catch(() => '')
+  }
+
+  #remember(mark: string): Promise<void> {
+    const file = layoutOf(this.#options.settings).policyFilesMark
+    return atomicWriteFile(file, mark, { mode: SECRET_FILE_MODE })
+  }
+
   async #bringInForce(): Promise<PolicyOutcome> {
     const { settings } = this.#options
     const read = await readGood(settings)
@@ -93,13 +107,18 @@ export class PolicyFollower {
       if (!read.ok) {
         return { kind: 'refused', epoch: newest?.bundle.epoch ?? null, lines: read.lines }
       }
+      const mark = hashText(sha256, JSON.stringify(read.files))
       if (newest !== undefined && holdsFiles(newest.bundle, read.files)) {
+        await this.#remember(mark)
         return { kind: 'in_force', epoch: newest.bundle.epoch }
       }
-      if (newest !== undefined && settings.mode !== 'development') {
+      // What was put in force by a command or in the portal since stays, until the files change.
+      const isOlder = newest !== undefined && mark === (await this.#remembered())
+      if (newest !== undefined && (isOlder || settings.mode !== 'development')) {
         return { kind: 'differs', epoch: newest.bundle.epoch }
       }
       const sealed = await admin.publish(read.files, await operatorSealer(settings))
+      await this.#remember(mark)
       return { kind: 'sealed', epoch: sealed.bundle.epoch }
     } finally {
       await admin.close()

@@ -63,8 +63,8 @@ const facts: PolicyFacts = factsOf({
   counters: { l: { count: 1, amount: '5 EUR' } },
   args: { amount: '12.50', currency: 'EUR', to: 'a' },
 })
-const { tool, args, tenant, workspace, time_ms, local_times = new Map() } = facts
-const derived = { tool, args, tenant, workspace, time_ms, local_times }
+const { tool, args, tenant, workspace, agent, user, time_ms, local_times = new Map() } = facts
+const derived = { tool, args, tenant, workspace, agent, user, time_ms, local_times }
 const record: Recorded = {
   ...decideLayers(layers, facts),
   tool_id: tool.id,
@@ -87,8 +87,6 @@ test('the record of the example is whole', () => {
 /** Facts in forms that no decision writes; asserted ones concern whoever checks, too. */
 const ASSERTED: Readonly<Record<string, readonly Json[]>> = {
   source: ['x', 7],
-  agent: [7, ['a']],
-  user: [true],
   roles: ['ops', ['ops', 1], {}],
   scopes: ['a', [null]],
   skill_level: [1],
@@ -118,6 +116,8 @@ const ASSERTED: Readonly<Record<string, readonly Json[]>> = {
   ],
 }
 const DERIVED: Readonly<Record<string, readonly Json[]>> = {
+  agent: [7, ['a']],
+  user: [true],
   operation: ['x', 1],
   category: [1],
   tags: ['pii', [1]],

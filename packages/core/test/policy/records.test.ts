@@ -63,8 +63,9 @@ for (const { policy, name, given, decision } of VECTORS.cases) {
       workspace: facts.workspace,
       decided_at: facts.time_ms,
     }
-    const { tool, args, tenant, workspace, time_ms, local_times = new Map() } = facts
-    const derived = { tool, args, tenant, workspace, time_ms, local_times }
+    const { tool, args, tenant, workspace, agent, user, time_ms } = facts
+    const { local_times = new Map() } = facts
+    const derived = { tool, args, tenant, workspace, agent, user, time_ms, local_times }
     assert.deepEqual(recheckDecision(layers, record, derived).ok, true)
     const alone = redecide(layers, record)
     if (alone.ok) assert.deepEqual(alone.decision, decideLayers(layers, facts))

@@ -30,6 +30,7 @@ import {
   type RecordStore,
   verifierOf,
 } from '@trustgw/runtime'
+import type { PolicyInForce } from './evaluator.ts'
 
 const DETAIL_MAX_CHARS = 400
 const STATUS_TRIES = 5
@@ -44,8 +45,6 @@ export interface PolicySourceDeps {
   /** A folder of the gateway's own. */
   readonly dir: string
   readonly operatorKeyFor: (kid: string) => JwsVerifier | undefined
-  /** What executors of a tenant say that they verified. */
-  readonly pinnedBy: (tenant: TenantId) => readonly PinnedPolicy[]
   /** Permits what production refuses; see `parsePolicy`. */
   readonly development: boolean
   readonly statusKey: { readonly kid: string; readonly sign: JwsSigner }
@@ -55,16 +54,31 @@ export interface PolicySourceDeps {
   readonly log: Logger
 }
 
+/** What executors of a tenant say that they verified. */
+export type PinnedBy = (tenant: TenantId) => readonly PinnedPolicy[]
+
+/** By what is decided, and how that is kept current. */
+export interface PolicyFeed {
+  /** Undefined: no policy is in force, and nothing may be decided. */
+  inForce(tenant: TenantId): PolicyInForce | undefined
+  /** Resolves when what is in force is known. */
+  start(pinnedBy: PinnedBy): Promise<void>
+  /** An executor says something else than before: a bundle may be good by now. */
+  vouched(tenant: TenantId): Promise<void>
+  stop(): Promise<void>
+}
+
 /**
  * The policy that the gateway decides by: the newest verified bundle of each tenant (spec/protocol.md
  * §4 "Trust roots"). The gateway seals none. One that a passkey sealed it cannot check itself, since
  * it holds no pins: it takes one that an executor verified. Whatever is refused leaves the policy in
  * force as it is, and is said in the audit, in metrics and in the status that the portal shows.
  */
-export class PolicySource {
+export class PolicySource implements PolicyFeed {
   readonly #deps: PolicySourceDeps
   readonly #book: PolicyBook<PolicySet>
   readonly #refused = new Map<TenantId, RefusedPolicy>()
+  #pinnedBy: PinnedBy = () => []
   #refusals = 0
   #writing: Promise<void> = Promise.resolve()
   #stopped = false
@@ -86,7 +100,8 @@ export class PolicySource {
   }
 
   /** `FileFault` when what was pinned before cannot be read. */
-  async start(): Promise<void> {
+  async start(pinnedBy: PinnedBy): Promise<void> {
+    this.#pinnedBy = pinnedBy
     await this.#book.start()
     for (const tenant of this.#deps.tenants) this.#tell(tenant)
   }
@@ -97,14 +112,8 @@ export class PolicySource {
     await this.#writing
   }
 
-  /** Undefined: no policy was verified yet, and nothing may be decided. */
   inForce(tenant: TenantId): PolicySet | undefined {
     return this.#book.current(tenant)?.policies
-  }
-
-  /** Whether every tenant has a policy. */
-  isReady(): boolean {
-    return this.#deps.tenants.every((tenant) => this.inForce(tenant) !== undefined)
   }
 
   epoch(tenant: TenantId): number {
@@ -115,9 +124,8 @@ export class PolicySource {
     return this.#refusals
   }
 
-  /** An executor says something else than before: a bundle may be good by now. */
-  async vouched(tenant: TenantId): Promise<void> {
-    await this.#book.refresh(tenant)
+  vouched(tenant: TenantId): Promise<void> {
+    return this.#book.refresh(tenant)
   }
 
   /** Why the operator's files do not load, so that nobody sealed them; empty when they do. */
@@ -136,9 +144,9 @@ export class PolicySource {
       const { operatorKeyFor, clock } = this.#deps
       return checkSeal(offered, { operatorKeyFor, verifierOf, now: clock.now() })
     }
-    const verified = this.#deps
-      .pinnedBy(bundle.tenant)
-      .some((pinned) => pinned.epoch === bundle.epoch && pinned.bundle_hash === bundle_hash)
+    const verified = this.#pinnedBy(bundle.tenant).some(
+      (pinned) => pinned.epoch === bundle.epoch && pinned.bundle_hash === bundle_hash,
+    )
     return verified
       ? { ok: true, value: 'executor' }
       : refuse('bundle_passkey', 'no executor verified it yet')

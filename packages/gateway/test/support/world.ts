@@ -40,6 +40,7 @@ import {
 import { type ActionRecord, readActionRecord } from '../../src/action/action-record.ts'
 import type { Caller } from '../../src/agents/caller.ts'
 import type { PolicyInForce } from '../../src/decide/evaluator.ts'
+import type { PolicyFeed } from '../../src/decide/policy-source.ts'
 import type { CallOutcome } from '../../src/gateway-api.ts'
 import { type RunningGateway, startGateway } from '../../src/start-gateway.ts'
 import { ExecutorDouble } from './executor-double.ts'
@@ -68,6 +69,12 @@ export function policyOf(text: string, epoch = 1): PolicyInForce {
   assert.ok(parsed.ok, parsed.ok ? '' : JSON.stringify(parsed.findings))
   const layers = joinLayers([compilePolicy(parsed.value, sha256)], sha256)
   return { epoch, layersFor: () => layers }
+}
+
+/** A policy that does not change while a gateway runs. */
+export function fixedPolicy(policy: PolicyInForce | undefined): PolicyFeed {
+  const nothing = (): Promise<void> => Promise.resolve()
+  return { inForce: () => policy, start: nothing, vouched: nothing, stop: nothing }
 }
 
 export function agentRecord(more: Partial<AgentRecord> = {}): AgentRecord {
@@ -137,7 +144,7 @@ export class World {
       keys: this.keys.public,
       grantKey: { kid: 'grant', sign: this.keys.of.grant.sign },
       audit: () => audit,
-      policy: () => policy,
+      policy: fixedPolicy(policy),
       clock: this.clock,
       random: nodeRandom,
       log: silentLogger,
@@ -352,7 +359,7 @@ interface Started {
   readonly life: Life
 }
 
-async function put(store: RecordStore, key: string, value: Uint8Array): Promise<void> {
+export async function put(store: RecordStore, key: string, value: Uint8Array): Promise<void> {
   const found = await store.get(key)
   const written =
     found === undefined

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { compilePolicy, diffPolicies, findingText, parsePolicy } from '@trustgw/core'
-import { sha256 } from '@trustgw/runtime'
+import type { BundleSealer } from '@trustgw/protocol'
+import { atomicWriteFile, SECRET_FILE_MODE, type Settings, sha256 } from '@trustgw/runtime'
 import {
   type Command,
   CommandFault,
@@ -24,7 +25,7 @@ import { visible } from '../../terminal.ts'
 /** Seals the installation's policy files and puts them in force. */
 export const POLICY_APPLY: Command = {
   name: 'policy apply',
-  text: 'seal the policy files with the operator key and put them in force',
+  text: 'seal the policy files (or FILE as the platform policy) and put them in force',
   usage: 'policy apply [FILE] [--yes] [--dry-run] [--key FILE]',
   flags: {
     yes: { type: 'boolean', text: 'also when it permits more than before; do not ask' },
@@ -52,27 +53,47 @@ async function apply(context: Context): Promise<number> {
     else for (const finding of findings) context.terminal.err(findingText(finding))
     return EXIT_FAILED
   }
-  const key = flagText(context, 'key')
-  const sealer = key === undefined ? await operatorSealer(settings) : await delegateSealer(key)
   const admin = await PolicyAdmin.open(settings, tenantOf(settings))
   try {
-    const [newest] = await admin.history()
-    if (newest !== undefined && holdsFiles(newest.bundle, files)) return unchanged(context, newest)
-    const widenings = newest === undefined ? [] : wideningsOf(filesOf(newest.bundle), files)
-    if (!context.json) printWidenings(widenings, context)
-    if (context.flags['dry-run'] === true) {
-      if (context.json) context.terminal.out(JSON.stringify({ applied: false, widenings }))
-      return widenings.length > 0 ? EXIT_FAILED : EXIT_DONE
-    }
-    if (widenings.length > 0 && !(await isMeant(context))) {
-      throw new CommandFault('widens', 'nothing was applied: it permits more, and --yes is missing')
-    }
-    const sealed = await admin.publish(files, sealer)
-    report(context, sealed, widenings)
-    return EXIT_DONE
+    return await applyFiles(files, admin, context)
   } finally {
     await admin.close()
   }
+}
+
+async function applyFiles(
+  files: readonly PolicyFile[],
+  admin: PolicyAdmin,
+  context: Context,
+): Promise<number> {
+  const [newest] = await admin.history()
+  if (newest !== undefined && holdsFiles(newest.bundle, files)) return unchanged(context, newest)
+  const widenings = newest === undefined ? [] : wideningsOf(filesOf(newest.bundle), files)
+  if (!context.json) printWidenings(widenings, context)
+  if (context.flags['dry-run'] === true) {
+    if (context.json) context.terminal.out(JSON.stringify({ applied: false, widenings }))
+    return widenings.length > 0 ? EXIT_FAILED : EXIT_DONE
+  }
+  if (widenings.length > 0 && !(await isMeant(context))) {
+    throw new CommandFault('widens', 'nothing was applied: it permits more, and --yes is missing')
+  }
+  const settings = await context.settings()
+  const sealed = await admin.publish(files, await sealerOf(settings, context))
+  if (context.positionals.length > 0) await putInPlace(settings, files)
+  report(context, sealed, widenings)
+  return EXIT_DONE
+}
+
+function sealerOf(settings: Settings, context: Context): Promise<BundleSealer> {
+  const key = flagText(context, 'key')
+  return key === undefined ? operatorSealer(settings) : delegateSealer(key)
+}
+
+/** The file that was given becomes the installation's own, or the next start would undo it. */
+async function putInPlace(settings: Settings, files: readonly PolicyFile[]): Promise<void> {
+  const platform = files.find(({ layer }) => layer === 'platform')
+  if (platform === undefined) return
+  await atomicWriteFile(settings.policy.file, platform.text, { mode: SECRET_FILE_MODE })
 }
 
 function withPlatform(
