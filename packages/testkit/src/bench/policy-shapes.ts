@@ -34,7 +34,8 @@ export interface BenchCall {
   readonly note: string
 }
 
-export type ShapeName = 'usual' | 'flat' | 'cold' | 'worst'
+export const SHAPES = ['usual', 'flat', 'cold', 'worst'] as const
+export type ShapeName = (typeof SHAPES)[number]
 
 export interface Shape {
   readonly name: ShapeName
