@@ -4,7 +4,7 @@ import type { LayerName, Limit, Policy, PolicyDefaults, Rule } from './ast.ts'
 import type { CompiledRule, Standing } from './compiled-rule.ts'
 import { compileCondition, type Test } from './conditions.ts'
 import type { Counter, PolicyFacts } from './facts.ts'
-import type { Entry, Plan } from './plan.ts'
+import { type Entry, makeEntry, type Plan } from './plan.ts'
 import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import type { Slot } from './slots.ts'
 import { type AnySlot, type Look, Slots } from './slots.ts'
@@ -173,7 +173,7 @@ export function compilePolicy(
     },
     plan: (look) => index.plan(look),
     everyRule: () => {
-      every ??= rules.map((rule) => ({ rule, tests: allTests(rule, slots) }))
+      every ??= rules.map((rule) => makeEntry(rule, allTests(rule, slots)))
       return every
     },
   }

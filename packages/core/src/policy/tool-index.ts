@@ -7,7 +7,7 @@ import { OPERATIONS, SOURCES } from '@trustgw/protocol'
 import type { CompiledRule } from './compiled-rule.ts'
 import { NAME_SEPARATOR, type Test } from './conditions.ts'
 import { compileGlob, type Glob } from './glob.ts'
-import { type Entry, makePlan, type Plan, push } from './plan.ts'
+import { type Entry, makeEntry, makePlan, type Plan, push } from './plan.ts'
 import type { Look } from './slots.ts'
 
 /** Tools remembered, and rules remembered in groups and plans, before all of them are forgotten. */
@@ -180,5 +180,5 @@ function entryFor(rule: CompiledRule, look: Look): Entry | null {
     if (truth === false) return null
     if (truth === 'unknown') unsure.push(test)
   }
-  return { rule, tests: unsure.length === 0 ? rule.tests : [...unsure, ...rule.tests] }
+  return makeEntry(rule, unsure.length === 0 ? rule.tests : [...unsure, ...rule.tests])
 }
