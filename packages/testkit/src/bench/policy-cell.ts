@@ -1,8 +1,8 @@
 /** One engine with one policy, measured; started by policy.ts, prints one line of JSON. */
 import { argv, stdout } from 'node:process'
 import { ENGINES, makeEngine } from './policy-engines.ts'
+import { type CellMeasured, measure } from './policy-measure.ts'
 import { measureNames } from './policy-names.ts'
-import { measure } from './policy-measure.ts'
 import { makeShape, SHAPES } from './policy-shapes.ts'
 
 const [, , engineName, shapeName, rules, answers] = argv
@@ -21,5 +21,6 @@ else if (engine === undefined || shape === undefined) {
   const measured = measure(ready, made.calls.length)
   const rss_mb = process.memoryUsage().rss / 1_048_576
   const given = Array.from({ length: Number(answers) }, (_, index) => ready.answer(index))
-  stdout.write(`${JSON.stringify({ ...measured, compile_ms, rss_mb, answers: given })}\n`)
+  const cell: CellMeasured = { ...measured, compile_ms, rss_mb, answers: given }
+  stdout.write(`${JSON.stringify(cell)}\n`)
 }

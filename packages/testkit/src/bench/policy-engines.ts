@@ -1,13 +1,7 @@
 /** Every engine of the benchmark, made ready for a shape. */
 import { type CompiledPolicy, compilePolicy, decide, parsePolicy } from '@trustgw/core'
 import { sha256 } from '@trustgw/runtime'
-import {
-  answerText,
-  makeCasbin,
-  makeCedar,
-  makeNaive,
-  type PolicyEngine,
-} from './policy-peers.ts'
+import { answerText, makeCasbin, makeCedar, makeNaive, type PolicyEngine } from './policy-peers.ts'
 import { type BenchRule, factsOf, type Shape } from './policy-shapes.ts'
 
 export const ENGINES = ['trust-gateway', 'naive', 'cedar', 'casbin'] as const

@@ -21,6 +21,13 @@ export interface Measured {
   readonly samples: number
 }
 
+/** What the process of one engine with one policy prints. */
+export interface CellMeasured extends Measured {
+  readonly compile_ms: number
+  readonly rss_mb: number
+  readonly answers: readonly string[]
+}
+
 /** Calls in turn; the sum keeps a decision from being optimised away. */
 class Turn {
   readonly #engine: PolicyEngine
@@ -55,10 +62,7 @@ class Turn {
 function latencies(turn: Turn): readonly number[] {
   const taken: number[] = []
   const until = performance.now() + SAMPLES_MS
-  while (
-    taken.length < SAMPLES_MIN ||
-    (taken.length < SAMPLES_MAX && performance.now() < until)
-  ) {
+  while (taken.length < SAMPLES_MIN || (taken.length < SAMPLES_MAX && performance.now() < until)) {
     const begun = process.hrtime.bigint()
     turn.one()
     taken.push(Number(process.hrtime.bigint() - begun) / 1e3)

@@ -72,7 +72,9 @@ const quoted = (text: string): string => JSON.stringify(text)
 function cedarText(rule: BenchRule): string {
   const { tool, operation, source, agent, over, upTo, regions, note } = rule
   const glob = (name: string, text: string): string =>
-    text.endsWith('*') ? `context.${name} like ${quoted(text)}` : `context.${name} == ${quoted(text)}`
+    text.endsWith('*')
+      ? `context.${name} like ${quoted(text)}`
+      : `context.${name} == ${quoted(text)}`
   const conditions = [
     tool?.endsWith('*') === true ? glob('tool', tool) : [],
     source === undefined ? [] : `context.source == ${quoted(source)}`,
@@ -94,7 +96,9 @@ function cedarText(rule: BenchRule): string {
  * decides. Its own `forbid` has no priority, so it could not say the same.
  */
 export async function makeCedar({ rules, calls }: Shape): Promise<PolicyEngine> {
-  const { preparsePolicySet, statefulIsAuthorized } = await import('@cedar-policy/cedar-wasm/nodejs')
+  const { preparsePolicySet, statefulIsAuthorized } = await import(
+    '@cedar-policy/cedar-wasm/nodejs'
+  )
   const ordered = inOrder(rules)
   const places = new Map(ordered.map(({ id }, place) => [id, place]))
   const staticPolicies = Object.fromEntries(rules.map((rule) => [rule.id, cedarText(rule)]))
@@ -104,7 +108,7 @@ export async function makeCedar({ rules, calls }: Shape): Promise<PolicyEngine> 
   const requests = calls.map(
     ({ tool, operation, agent, ...rest }): StatefulAuthorizationCall => ({
       principal: uid('Agent', agent),
-      action: uid("Action", operation),
+      action: uid('Action', operation),
       resource: uid('Tool', tool),
       context: { tool, agent, ...rest },
       preparsedPolicySetId: 'bench',
@@ -166,7 +170,8 @@ export async function makeCasbin({ rules, calls }: Shape): Promise<PolicyEngine>
   )
   const lines = {
     begins: (value: string, glob: string) =>
-      glob === LEFT_OUT || (glob.endsWith('*') ? value.startsWith(glob.slice(0, -1)) : value === glob),
+      glob === LEFT_OUT ||
+      (glob.endsWith('*') ? value.startsWith(glob.slice(0, -1)) : value === glob),
     is: (value: string, word: string) => word === LEFT_OUT || value === word,
     over: (value: number, bound: string) => bound === LEFT_OUT || value > Number(bound),
     upTo: (value: number, bound: string) => bound === LEFT_OUT || value <= Number(bound),

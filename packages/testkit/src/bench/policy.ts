@@ -2,8 +2,19 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { asObject, isJsonArray, type Json, type JsonObject, parseJsonObject } from '@trustgw/protocol'
+import {
+  arrayShape,
+  booleanShape,
+  objectShape,
+  parseJson,
+  readShape,
+  type Shape,
+  stringShape,
+} from '@trustgw/protocol'
+import type { Pipeline } from './pipeline.ts'
 import { ENGINES, type EngineName } from './policy-engines.ts'
+import type { CellMeasured } from './policy-measure.ts'
+import type { NamesMeasured } from './policy-names.ts'
 import type { ShapeName } from './policy-shapes.ts'
 import { median, rotated } from './stats.ts'
 
@@ -31,8 +42,8 @@ export interface Agreement {
 export interface PolicyBench {
   readonly rows: readonly PolicyRow[]
   readonly agreement: readonly Agreement[]
-  readonly names: JsonObject
-  readonly pipeline: JsonObject
+  readonly names: NamesMeasured
+  readonly pipeline: Pipeline
 }
 
 export interface Progress {
@@ -65,38 +76,70 @@ const CEDAR_FLAGS = ['--no-turbo-inline-js-wasm-calls']
 
 const run = promisify(execFile)
 
+const text: Shape<string> = stringShape({ max: 1_000, characters: 'any' })
+const number: Shape<number> = {
+  description: { type: 'number' },
+  read: (value) =>
+    typeof value === 'number'
+      ? { ok: true, value }
+      : { ok: false, reason: 'shape', detail: '#: value' },
+}
+const cellShape: Shape<CellMeasured> = objectShape({
+  per_cpu_second: number,
+  per_wall_second: number,
+  p50_us: number,
+  p99_us: number,
+  samples: number,
+  compile_ms: number,
+  rss_mb: number,
+  answers: arrayShape(text, { max: 10_000 }),
+})
+const namesShape: Shape<NamesMeasured> = objectShape({
+  names: number,
+  heap_before_mb: number,
+  heap_settled_mb: number,
+  heap_most_mb: number,
+  rss_mb: number,
+})
+const pipelineShape: Shape<Pipeline> = objectShape({
+  rows: arrayShape(
+    objectShape({
+      what: text,
+      beside: text,
+      bytes: number,
+      us: number,
+      beside_us: number,
+      ratio: number,
+    }),
+    { max: 100 },
+  ),
+  patterns: arrayShape(objectShape({ pattern: text, refused: booleanShape(), ms: number }), {
+    max: 100,
+  }),
+})
+
+interface Script {
+  readonly file: string
+  readonly flags: readonly string[]
+  readonly args: readonly string[]
+}
+
 /** What a process of the benchmark printed. */
-export async function runCell(
-  script: string,
-  flags: readonly string[],
-  args: readonly string[],
-): Promise<JsonObject> {
-  const file = fileURLToPath(new URL(script, import.meta.url))
+async function runScript<T>({ file, flags, args }: Script, shape: Shape<T>): Promise<T> {
+  const path = fileURLToPath(new URL(file, import.meta.url))
   const options = { timeout: CELL_MS, maxBuffer: OUTPUT_MAX_BYTES }
-  const { stdout } = await run(process.execPath, [...flags, file, ...args], options)
-  const parsed = parseJsonObject(stdout, { maxBytes: OUTPUT_MAX_BYTES })
-  if (!parsed.ok) throw new Error(`${script} ${args.join(' ')}: ${parsed.reason}`)
-  return parsed.value
+  const { stdout } = await run(process.execPath, [...flags, path, ...args], options)
+  const parsed = parseJson(stdout.trim(), { maxBytes: OUTPUT_MAX_BYTES })
+  const read = parsed.ok ? readShape(shape, parsed.value) : parsed
+  if (!read.ok) throw new Error(`${file} ${args.join(' ')}: ${read.detail ?? read.reason}`)
+  return read.value
 }
 
-/** Reads a number that a cell printed. */
-export function numberIn(value: Json | undefined, name: string): number {
-  const found = value === undefined ? undefined : asObject(value)?.[name]
-  if (typeof found !== 'number') throw new Error(`a cell printed no ${name}`)
-  return found
-}
-
-interface Pass {
-  readonly figures: JsonObject
-  readonly answers: readonly Json[]
-}
-
-export async function measureCell(cell: Cell, answers: number): Promise<Pass> {
+/** One engine with one policy; decides the first `answers` calls for comparing. */
+export async function measureCell(cell: Cell, answers: number): Promise<CellMeasured> {
   const flags = cell.engine === 'cedar' ? CEDAR_FLAGS : []
   const args = [cell.engine, cell.shape, String(cell.rules), String(answers)]
-  const figures = await runCell('./policy-cell.js', flags, args)
-  const given = figures['answers'] ?? null
-  return { figures, answers: isJsonArray(given) ? given : [] }
+  return runScript({ file: './policy-cell.js', flags, args }, cellShape)
 }
 
 /** Every engine with the usual policy; ours also with the shapes that are its own. */
@@ -110,9 +153,7 @@ function cells(): readonly Cell[] {
     ['worst', 10_000],
   ]
   return [
-    ...SIZES.flatMap((rules) =>
-      ENGINES.map((engine): Cell => ({ engine, shape: 'usual', rules })),
-    ),
+    ...SIZES.flatMap((rules) => ENGINES.map((engine): Cell => ({ engine, shape: 'usual', rules }))),
     ...own.map(([shape, rules]): Cell => ({ engine: 'trust-gateway', shape, rules })),
   ]
 }
@@ -121,17 +162,14 @@ const titleOf = ({ engine, shape }: Cell): string =>
   shape === 'usual' ? engine : `${engine} ${shape}`
 
 /** `Error` at the first call that two engines decide differently. */
-export function agree(
-  rules: number,
-  given: ReadonlyMap<string, readonly Json[]>,
-): Agreement {
+export function agree(rules: number, given: ReadonlyMap<string, readonly string[]>): Agreement {
   const [first, ...others] = [...given]
   if (first === undefined || others.length === 0) throw new Error('nothing to compare')
   const [firstName, answers] = first
   for (const [name, theirs] of others) {
     const differs = answers.findIndex((answer, index) => answer !== theirs[index])
     if (differs !== -1 || theirs.length !== answers.length) {
-      const said = `${firstName} "${String(answers[differs])}", ${name} "${String(theirs[differs])}"`
+      const said = `${firstName} "${answers[differs] ?? ''}", ${name} "${theirs[differs] ?? ''}"`
       throw new Error(`${rules} rules, call ${differs}: ${said}`)
     }
   }
@@ -140,19 +178,30 @@ export function agree(
 
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
 
-function rowOf(cell: Cell, passes: readonly Pass[]): PolicyRow {
-  const all = (name: string): readonly number[] =>
-    passes.map(({ figures }) => numberIn(figures, name))
+function rowOf(cell: Cell, passes: readonly CellMeasured[]): PolicyRow {
+  const middle = (of: (pass: CellMeasured) => number): number => median(passes.map(of))
   return {
     engine: titleOf(cell),
     rules: cell.rules,
-    decisions_per_second: Math.round(median(all('per_cpu_second'))),
-    p50_us: rounded(median(all('p50_us')), 2),
-    p99_us: rounded(median(all('p99_us')), 2),
-    rss_mb: rounded(median(all('rss_mb')), 1),
-    compile_ms: rounded(median(all('compile_ms')), 1),
-    decisions_per_wall_second: Math.round(median(all('per_wall_second'))),
-    samples: all('samples').reduce((sum, one) => sum + one, 0),
+    decisions_per_second: Math.round(middle((pass) => pass.per_cpu_second)),
+    p50_us: rounded(
+      middle((pass) => pass.p50_us),
+      2,
+    ),
+    p99_us: rounded(
+      middle((pass) => pass.p99_us),
+      2,
+    ),
+    rss_mb: rounded(
+      middle((pass) => pass.rss_mb),
+      1,
+    ),
+    compile_ms: rounded(
+      middle((pass) => pass.compile_ms),
+      1,
+    ),
+    decisions_per_wall_second: Math.round(middle((pass) => pass.per_wall_second)),
+    samples: passes.reduce((sum, { samples }) => sum + samples, 0),
   }
 }
 
@@ -162,7 +211,7 @@ function rowOf(cell: Cell, passes: readonly Pass[]): PolicyRow {
  */
 export async function measurePolicy(quick: boolean, say: Progress): Promise<PolicyBench> {
   const all = cells()
-  const passes = new Map<Cell, Pass[]>(all.map((cell) => [cell, []]))
+  const passes = new Map<Cell, CellMeasured[]>(all.map((cell) => [cell, []]))
   const count = quick ? 1 : PASSES
   for (let pass = 0; pass < count; pass++) {
     for (const cell of rotated(all, pass * 7)) {
@@ -179,8 +228,13 @@ export async function measurePolicy(quick: boolean, say: Progress): Promise<Poli
     return agree(rules, new Map(given))
   })
   say('a million invented tool names')
-  const names = await runCell('./policy-cell.js', ['--expose-gc'], ['names'])
+  const flags = ['--expose-gc']
+  const names = await runScript({ file: './policy-cell.js', flags, args: ['names'] }, namesShape)
   say('parsing, canonical form, schemas')
-  const pipeline = await runCell('./pipeline-cell.js', [], [])
-  return { rows: all.map((cell) => rowOf(cell, passes.get(cell) ?? [])), agreement, names, pipeline }
+  const pipeline = await runScript(
+    { file: './pipeline-cell.js', flags: [], args: [] },
+    pipelineShape,
+  )
+  const rows = all.map((cell) => rowOf(cell, passes.get(cell) ?? []))
+  return { rows, agreement, names, pipeline }
 }
