@@ -10,7 +10,7 @@ const [, , engineName, shapeName, rules, answers] = argv
 const engine = ENGINES.find((name) => name === engineName)
 const shape = SHAPES.find((name) => name === shapeName)
 
-if (engineName === 'names') stdout.write(`${JSON.stringify(measureNames())}\n`)
+if (engineName === 'names') stdout.write(`${JSON.stringify(measureNames(Number(shapeName)))}\n`)
 else if (engine === undefined || shape === undefined) {
   throw new Error('usage: policy-cell <engine> <shape> <rules> <answers>')
 } else {

@@ -5,7 +5,8 @@ import { compileRules } from './policy-engines.ts'
 import { factsOf, makeShape } from './policy-shapes.ts'
 
 const RULES = 1_000
-const NAMES = 1_000_000
+/** Unless the caller says otherwise. */
+export const NAMES = 1_000_000
 /** The heap is looked at every so many names. */
 const STEP = 50_000
 /** Names before the first look: the engine has filled and emptied what it remembers. */
@@ -25,15 +26,15 @@ function liveHeapMb(): number {
   return getHeapStatistics().used_heap_size / 1_048_576
 }
 
-/** A million tools never seen before, each decided once. Needs `--expose-gc`. */
-export function measureNames(): NamesMeasured {
+/** Tools never seen before, each decided once. Needs `--expose-gc`. */
+export function measureNames(count: number): NamesMeasured {
   const { rules, calls } = makeShape('usual', RULES)
   const compiled = compileRules(rules)
   const proposals = calls.map(factsOf)
   const heap_before_mb = liveHeapMb()
   let heap_settled_mb = 0
   let heap_most_mb = 0
-  for (let at = 0; at < NAMES; at++) {
+  for (let at = 0; at < count; at++) {
     const facts = proposals[at % proposals.length]
     if (facts === undefined) continue
     decide(compiled, { ...facts, tool: { ...facts.tool, id: `${facts.tool.id}y${at}` } })
@@ -41,5 +42,5 @@ export function measureNames(): NamesMeasured {
     if (at % STEP === 0) heap_most_mb = Math.max(heap_most_mb, liveHeapMb())
   }
   const rss_mb = process.memoryUsage().rss / 1_048_576
-  return { names: NAMES, heap_before_mb, heap_settled_mb, heap_most_mb, rss_mb }
+  return { names: count, heap_before_mb, heap_settled_mb, heap_most_mb, rss_mb }
 }

@@ -14,7 +14,7 @@ import {
 import type { Pipeline } from './pipeline.ts'
 import { ENGINES, type EngineName } from './policy-engines.ts'
 import type { CellMeasured } from './policy-measure.ts'
-import type { NamesMeasured } from './policy-names.ts'
+import { NAMES, type NamesMeasured } from './policy-names.ts'
 import type { ShapeName } from './policy-shapes.ts'
 import { median, rotated } from './stats.ts'
 
@@ -46,11 +46,11 @@ export interface PolicyBench {
   readonly pipeline: Pipeline
 }
 
-export interface Progress {
+interface Progress {
   (text: string): void
 }
 
-export interface Cell {
+interface Cell {
   readonly engine: EngineName
   readonly shape: ShapeName
   readonly rules: number
@@ -136,10 +136,16 @@ async function runScript<T>({ file, flags, args }: Script, shape: Shape<T>): Pro
 }
 
 /** One engine with one policy; decides the first `answers` calls for comparing. */
-export async function measureCell(cell: Cell, answers: number): Promise<CellMeasured> {
+async function measureCell(cell: Cell, answers: number): Promise<CellMeasured> {
   const flags = cell.engine === 'cedar' ? CEDAR_FLAGS : []
   const args = [cell.engine, cell.shape, String(cell.rules), String(answers)]
   return runScript({ file: './policy-cell.js', flags, args }, cellShape)
+}
+
+/** The engine asked about so many tools that nobody knows. */
+export async function measureInvented(names: number): Promise<NamesMeasured> {
+  const args = ['names', String(names)]
+  return runScript({ file: './policy-cell.js', flags: ['--expose-gc'], args }, namesShape)
 }
 
 /** Every engine with the usual policy; ours also with the shapes that are its own. */
@@ -228,8 +234,7 @@ export async function measurePolicy(quick: boolean, say: Progress): Promise<Poli
     return agree(rules, new Map(given))
   })
   say('a million invented tool names')
-  const flags = ['--expose-gc']
-  const names = await runScript({ file: './policy-cell.js', flags, args: ['names'] }, namesShape)
+  const names = await measureInvented(NAMES)
   say('parsing, canonical form, schemas')
   const pipeline = await runScript(
     { file: './pipeline-cell.js', flags: [], args: [] },
