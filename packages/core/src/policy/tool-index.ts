@@ -32,14 +32,14 @@ type Plans = (Plan | undefined)[]
  * needs neither a list nor a plan of its own when others met the same.
  */
 class ToolGroup {
-  readonly #before: ToolGroup | null
-  readonly #rule: CompiledRule | null
+  readonly before: ToolGroup | null
+  readonly rule: CompiledRule | null
   #next: Map<CompiledRule, ToolGroup> | undefined
   #plans: Map<string, Plans> | undefined
 
   constructor(before: ToolGroup | null, rule: CompiledRule | null) {
-    this.#before = before
-    this.#rule = rule
+    this.before = before
+    this.rule = rule
   }
 
   /** With one more rule; `made` is called when there was no such group yet. */
@@ -54,17 +54,6 @@ class ToolGroup {
     return next
   }
 
-  /** The rules of the walk and those that are always met, in the order of reading. */
-  rules(always: readonly CompiledRule[]): readonly CompiledRule[] {
-    if (this.#rule === null) return always
-    const all = [...always]
-    for (let group: ToolGroup | null = this; group !== null; group = group.#before) {
-      if (group.#rule !== null) all.push(group.#rule)
-    }
-    all.sort((a, b) => a.rank - b.rank)
-    return all.filter((rule, index) => rule !== all[index - 1])
-  }
-
   plans(tenant: string): Plans {
     this.#plans ??= new Map()
     let plans = this.#plans.get(tenant)
@@ -74,6 +63,17 @@ class ToolGroup {
     }
     return plans
   }
+}
+
+/** The rules of the walk and those that are always met, in the order of reading. */
+function rulesOf(group: ToolGroup, always: readonly CompiledRule[]): readonly CompiledRule[] {
+  if (group.rule === null) return always
+  const all = [...always]
+  for (let at: ToolGroup | null = group; at !== null; at = at.before) {
+    if (at.rule !== null) all.push(at.rule)
+  }
+  all.sort((a, b) => a.rank - b.rank)
+  return all.filter((rule, index) => rule !== all[index - 1])
 }
 
 const nothing = (): void => undefined
@@ -116,7 +116,7 @@ export class ToolIndex {
 
   /** The rules whose `tool` line holds for an id, in the order of reading. */
   candidates(toolId: string): readonly CompiledRule[] {
-    return this.#find(toolId, new ToolGroup(null, null), nothing).rules(this.#always)
+    return rulesOf(this.#find(toolId, new ToolGroup(null, null), nothing), this.#always)
   }
 
   #find(toolId: string, none: ToolGroup, made: () => void): ToolGroup {
@@ -164,7 +164,8 @@ export class ToolIndex {
       (source === null ? SOURCES.length : SOURCES.indexOf(source))
     const known = plans[kind]
     if (known !== undefined) return known
-    const plan = makePlan(group.rules(this.#always).flatMap((rule) => entryFor(rule, look) ?? []))
+    const rules = rulesOf(group, this.#always)
+    const plan = makePlan(rules.flatMap((rule) => entryFor(rule, look) ?? []))
     plans[kind] = plan
     this.#remembered += plan.entries.length + 1
     this.#forgetIfMany()

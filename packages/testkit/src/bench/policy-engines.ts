@@ -9,9 +9,10 @@ export type EngineName = (typeof ENGINES)[number]
 
 const euros = (cents: number): string => `${(cents / 100).toFixed(2)} EUR`
 
+const quoted = (text: string): string => JSON.stringify(text)
+
 function tomlOf(rule: BenchRule): string {
   const { id, priority, effect, tier, tool, operation, source, agent, over, upTo } = rule
-  const quoted = (text: string): string => JSON.stringify(text)
   const bounds = [
     over === undefined ? [] : `gt = "${euros(over)}"`,
     upTo === undefined ? [] : `lte = "${euros(upTo)}"`,

@@ -15,12 +15,13 @@ export interface PolicyEngine {
 
 const STRENGTH = { allow: 0, require_approval: 1, deny: 4 } as const
 
+const strength = ({ effect, tier }: BenchRule): number => STRENGTH[effect] + tier
+const inText = (a: BenchRule, b: BenchRule): number => (a.id < b.id ? -1 : 1)
+
 /** In the order in which the first that holds decides: by priority, the strictest first, then id. */
 export function inOrder(rules: readonly BenchRule[]): readonly BenchRule[] {
-  const strength = ({ effect, tier }: BenchRule): number => STRENGTH[effect] + tier
-  const byId = (a: BenchRule, b: BenchRule): number => (a.id < b.id ? -1 : 1)
   return rules.toSorted(
-    (a, b) => a.priority - b.priority || strength(b) - strength(a) || byId(a, b),
+    (a, b) => a.priority - b.priority || strength(b) - strength(a) || inText(a, b),
   )
 }
 
@@ -45,16 +46,22 @@ function globMatches(glob: string | undefined, value: string): boolean {
   return glob.endsWith('*') ? value.startsWith(glob.slice(0, -1)) : value === glob
 }
 
+function argumentsHold(rule: BenchRule, call: BenchCall): boolean {
+  return (
+    (rule.over === undefined || call.amount > rule.over) &&
+    (rule.upTo === undefined || call.amount <= rule.upTo) &&
+    (rule.regions === undefined || rule.regions.includes(call.region)) &&
+    (rule.note === undefined || call.note.startsWith(rule.note))
+  )
+}
+
 function holds(rule: BenchRule, call: BenchCall): boolean {
   return (
     globMatches(rule.tool, call.tool) &&
     (rule.operation === undefined || rule.operation === call.operation) &&
     (rule.source === undefined || rule.source === call.source) &&
     globMatches(rule.agent, call.agent) &&
-    (rule.over === undefined || call.amount > rule.over) &&
-    (rule.upTo === undefined || call.amount <= rule.upTo) &&
-    (rule.regions === undefined || rule.regions.includes(call.region)) &&
-    (rule.note === undefined || call.note.startsWith(rule.note))
+    argumentsHold(rule, call)
   )
 }
 
@@ -69,27 +76,34 @@ export function makeNaive({ rules, calls }: Shape): PolicyEngine {
 
 const quoted = (text: string): string => JSON.stringify(text)
 
-function cedarText(rule: BenchRule): string {
-  const { tool, operation, source, agent, over, upTo, regions, note } = rule
-  const glob = (name: string, text: string): string =>
-    text.endsWith('*')
-      ? `context.${name} like ${quoted(text)}`
-      : `context.${name} == ${quoted(text)}`
-  const conditions = [
-    tool?.endsWith('*') === true ? glob('tool', tool) : [],
+function cedarGlob(name: string, glob: string): string {
+  return `context.${name} ${glob.endsWith('*') ? 'like' : '=='} ${quoted(glob)}`
+}
+
+function cedarConditions(rule: BenchRule): readonly string[] {
+  const { tool, source, agent, over, upTo, regions, note } = rule
+  return [
+    tool?.endsWith('*') === true ? cedarGlob('tool', tool) : [],
     source === undefined ? [] : `context.source == ${quoted(source)}`,
-    agent === undefined ? [] : glob('agent', agent),
+    agent === undefined ? [] : cedarGlob('agent', agent),
     over === undefined ? [] : `context.amount > ${over}`,
     upTo === undefined ? [] : `context.amount <= ${upTo}`,
     regions === undefined ? [] : `${JSON.stringify(regions)}.contains(context.region)`,
-    note === undefined ? [] : `context.note like ${quoted(`${note}*`)}`,
+    note === undefined ? [] : cedarGlob('note', `${note}*`),
   ].flat()
+}
+
+function cedarText(rule: BenchRule): string {
+  const { tool, operation } = rule
+  const conditions = cedarConditions(rule)
   const action = operation === undefined ? 'action' : `action == Action::${quoted(operation)}`
   const isExact = tool !== undefined && !tool.endsWith('*')
   const resource = isExact ? `resource == Tool::${quoted(tool)}` : 'resource'
   const when = conditions.length === 0 ? '' : ` when { ${conditions.join(' && ')} }`
   return `permit (principal, ${action}, ${resource})${when};`
 }
+
+const uid = (type: string, id: string): EntityUid => ({ type, id })
 
 /**
  * Cedar names every policy that holds if all of them permit; the first of these in our order
@@ -104,7 +118,6 @@ export async function makeCedar({ rules, calls }: Shape): Promise<PolicyEngine> 
   const staticPolicies = Object.fromEntries(rules.map((rule) => [rule.id, cedarText(rule)]))
   const parsed = preparsePolicySet('bench', { staticPolicies })
   if (parsed.type === 'failure') throw new Error(`cedar: ${parsed.errors[0]?.message ?? ''}`)
-  const uid = (type: string, id: string): EntityUid => ({ type, id })
   const requests = calls.map(
     ({ tool, operation, agent, ...rest }): StatefulAuthorizationCall => ({
       principal: uid('Agent', agent),
