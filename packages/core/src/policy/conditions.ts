@@ -1,5 +1,5 @@
 /** The lines of a match as functions of the facts (spec/policy.md "Three-valued matching"). */
-import { compareMoney, type Json, type Money } from '@trustgw/protocol'
+import type { Json, Money } from '@trustgw/protocol'
 import {
   type AmountBound,
   BOUNDS,
@@ -119,9 +119,12 @@ function levelTest(condition: Condition, slot: Slot<number>, bounds: readonly Nu
   return makeTest(condition, [slot, judge])
 }
 
-function moneyWithin(money: Money, { bound, money: limit }: AmountBound): Truth {
-  const compared = compareMoney(money, limit)
-  return compared.ok ? withinBound(compared.value, bound) : 'unknown'
+/** Amounts of two currencies have no order. */
+function moneyWithin({ minor, currency }: Money, { bound, money: limit }: AmountBound): Truth {
+  if (currency !== limit.currency) return 'unknown'
+  if (bound === 'gt') return minor > limit.minor
+  if (bound === 'gte') return minor >= limit.minor
+  return bound === 'lt' ? minor < limit.minor : minor <= limit.minor
 }
 
 function judgeAmount(amount: Amount | undefined, bounds: readonly AmountBound[]): Truth {

@@ -17,8 +17,6 @@ const SOURCE_KINDS = SOURCES.length + 1
 const NO_RULES: readonly CompiledRule[] = []
 const NO_GLOBS: readonly Globbed[] = []
 
-const EVERY_TENANT = ''
-
 interface Globbed {
   readonly rule: CompiledRule
   readonly matches: Glob
@@ -35,7 +33,9 @@ class ToolGroup {
   readonly before: ToolGroup | null
   readonly rule: CompiledRule | null
   #next: Map<CompiledRule, ToolGroup> | undefined
-  #plans: Map<string, Plans> | undefined
+  /** For every tenant, unless a rule asks for it. */
+  readonly plans: Plans = []
+  #plansOfTenants: Map<string, Plans> | undefined
 
   constructor(before: ToolGroup | null, rule: CompiledRule | null) {
     this.before = before
@@ -54,12 +54,12 @@ class ToolGroup {
     return next
   }
 
-  plans(tenant: string): Plans {
-    this.#plans ??= new Map()
-    let plans = this.#plans.get(tenant)
+  plansOf(tenant: string): Plans {
+    this.#plansOfTenants ??= new Map()
+    let plans = this.#plansOfTenants.get(tenant)
     if (plans === undefined) {
       plans = []
-      this.#plans.set(tenant, plans)
+      this.#plansOfTenants.set(tenant, plans)
     }
     return plans
   }
@@ -158,7 +158,7 @@ export class ToolIndex {
   plan(look: Look): Plan {
     const { tool, tenant, source } = look.facts
     const group = this.#group(tool.id)
-    const plans = group.plans(this.#dependsOnTenant ? tenant : EVERY_TENANT)
+    const plans = this.#dependsOnTenant ? group.plansOf(tenant) : group.plans
     const kind =
       OPERATIONS.indexOf(tool.operation) * SOURCE_KINDS +
       (source === null ? SOURCES.length : SOURCES.indexOf(source))
