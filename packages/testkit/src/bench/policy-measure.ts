@@ -3,6 +3,10 @@ import type { PolicyEngine } from './policy-peers.ts'
 import { median, percentile } from './stats.ts'
 
 const WARM_MS = 400
+/** Warming goes on until so many are made, so that no round makes a plan; a slow engine has its time. */
+const WARM_DECISIONS = 2_048
+const WARM_MAX_MS = 3_000
+const PROBE_MS = 50
 const ROUNDS = 5
 const ROUND_MS = 100
 const BATCH_MS = 1
@@ -73,8 +77,13 @@ function latencies(turn: Turn): readonly number[] {
 /** Bounded by time and by count, whatever the engine; at least {@link SAMPLES_MIN} decisions. */
 export function measure(engine: PolicyEngine, calls: number): Measured {
   const turn = new Turn(engine, calls)
-  const warm = turn.run(WARM_MS, 1)
-  const batch = Math.max(1, Math.min(BATCH_MAX, Math.floor((BATCH_MS * warm.count) / warm.ms)))
+  let warm = turn.run(WARM_MS, 1)
+  while (warm.count < WARM_DECISIONS && warm.ms < WARM_MAX_MS) {
+    const more = turn.run(PROBE_MS, 1)
+    warm = { count: warm.count + more.count, ms: warm.ms + more.ms }
+  }
+  const { count: probed, ms: probeMs } = turn.run(PROBE_MS, 1)
+  const batch = Math.max(1, Math.min(BATCH_MAX, Math.floor((BATCH_MS * probed) / probeMs)))
   const byCpu: number[] = []
   const byWall: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
