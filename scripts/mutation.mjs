@@ -21,7 +21,13 @@ const AREAS = {
     mutate: 'src/policy',
     tests: 'test/policy',
     /** What tests read beside it. */
-    data: ['vectors/policy', 'spec/policy.schema.json', 'examples/policies'],
+    data: [
+      'vectors/policy',
+      'spec/policy.schema.json',
+      'policies',
+      'examples/policies',
+      'docs/guides/policy.md',
+    ],
   },
 }
 const HELP = `npm run mutation -- AREA [--files a.ts,b.ts] [--concurrency N] [--json]
@@ -88,7 +94,7 @@ const results = await new Stryker({
   timeoutMS: TIMEOUT_MS,
   timeoutFactor: 1,
   concurrency: Math.floor(concurrency),
-  logLevel: 'off',
+  logLevel: 'error',
   warnings: { unknownOptions: false, slow: false },
   // For the runner, which lives in processes of its own.
   mutation: area,
