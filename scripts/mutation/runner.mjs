@@ -10,7 +10,7 @@ import { Modules } from './modules.mjs'
 
 /** Properties run with one seed and few cases, without looking for a smaller one: the same mutants die in every run, and soon. */
 const PROPERTY_SEED = 1
-const PROPERTY_RUNS_MAX = 12
+const PROPERTY_RUNS_MAX = 10
 const FAILURE_MAX_CHARS = 200
 const SLOW_TEST_MS = 50
 const GIVEN = [
@@ -78,8 +78,9 @@ class Runner {
     const test = (...parts) => this.#register(...parts)
     given.set('node:test', { __esModule: true, test })
     this.#modules = new Modules(this.#area, given)
+    const leftOut = new RegExp(this.#area.leftOut)
     this.testFiles = readdirSync(resolve(this.#area.folder, this.#area.tests))
-      .filter((name) => name.endsWith('.test.ts') && !/\.(?:long|exhaustive)\.test\.ts$/.test(name))
+      .filter((name) => name.endsWith('.test.ts') && !leftOut.test(name))
       .sort()
   }
 
