@@ -19,6 +19,7 @@ import { isNfc, type Truth } from './truth.ts'
 
 /** Tool ids and identities are parts joined with dots. */
 export const NAME_SEPARATOR = '.'
+const MINUTES_OF_A_DAY = 1_440
 
 /**
  * How a line can be told false without judging it: the value is one of a few texts, or within
@@ -206,8 +207,8 @@ function argumentTest(
 
 function isWithin({ from, to }: TimeWindow, minute: number): boolean {
   if (from === null) return to === null || minute < to
-  if (to === null) return minute >= from
-  return from < to ? minute >= from && minute < to : minute >= from || minute < to
+  const end = to ?? MINUTES_OF_A_DAY
+  return from < end ? minute >= from && minute < end : minute >= from || minute < end
 }
 
 function timeTest(condition: Condition, slot: Slot<LocalTime>, window: TimeWindow): Test {

@@ -231,7 +231,7 @@ test('an amount is extracted exactly as the contract says, or is unknown and say
     kind: 'pointer',
     pointer: '/a',
     unit: 'decimal',
-    currency: { kind: 'fixed', code: 'EUR' as never },
+    currency: { kind: 'fixed', code: 'EUR' },
   }
   const minor: AmountRule = { ...fixed, unit: 'minor' }
   const named: AmountRule = { ...fixed, currency: { kind: 'pointer', pointer: '/c' } }

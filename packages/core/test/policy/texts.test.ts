@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compilePolicy, decide } from '@trustgw/core'
+import { compilePolicy } from '@trustgw/core'
 import type { Json } from '@trustgw/protocol'
 import { repositoryFile, zeroHash } from '../hashing.ts'
-import { factsOf, mustParse } from './world.ts'
+import type { Truth } from './reference.ts'
+import { factsOf, type Given, mustParse } from './world.ts'
 
 interface TextCase {
   readonly line: string
@@ -16,20 +17,20 @@ const { cases } = JSON.parse(repositoryFile('vectors/policy/texts.json')) as {
   readonly cases: readonly TextCase[]
 }
 
-/** Tells what a line on `/v` says of a value: by a rule that permits, and by one that restricts. */
-function judgeOf(line: string): (value: Json) => boolean | 'unknown' {
-  const rule = (effect: string): string =>
-    `version = 1\n[[rules]]\nid = "line"\npriority = 1\neffect = "${effect}"\nmatch = { args = { "/v" = ${line} } }\n`
-  const rest = '[[rules]]\nid = "rest"\npriority = 2\neffect = "allow"\nmatch = { tool = ["**"] }\n'
-  const [permits, restricts] = [rule('allow'), rule('deny') + rest].map((text) =>
-    compilePolicy(mustParse(text), zeroHash),
-  )
-  return (value) => {
-    if (permits === undefined || restricts === undefined) return assert.fail('not compiled')
-    const facts = factsOf({ args: { v: value } })
-    if (decide(permits, facts).rule_id === 'line') return true
-    return decide(restricts, facts).rule_id === 'line' ? 'unknown' : false
-  }
+const policyOf = (line: string): string =>
+  `version = 1\n[[rules]]\nid = "r"\npriority = 1\neffect = "allow"\n[rules.match]\n${line}\n`
+
+/** What a line of a match says of a proposal, as the engine hears it. */
+function lineJudge(line: string): (given: Given) => Truth {
+  const compiled = compilePolicy(mustParse(policyOf(line)), zeroHash)
+  const [test, ...others] = compiled.everyRule()[0]?.tests ?? []
+  assert.ok(test !== undefined && others.length === 0)
+  return (given) => test.judge(compiled.begin(factsOf(given)))
+}
+
+function judgeOf(predicates: string): (value: Json) => Truth {
+  const judge = lineJudge(`args."/v" = ${predicates}`)
+  return (value) => judge({ args: { v: value } })
 }
 
 for (const { line, ...expected } of cases) {
@@ -93,4 +94,77 @@ test('lists are judged up to a thousand items, and lengths of lists are counted 
   const short = judgeOf('{ max_length = 2 }')
   assert.equal(short([1, 2]), true)
   assert.equal(short([1, 2, 3]), false)
+})
+
+const THREE_VALUED = JSON.parse(repositoryFile('vectors/policy/three-valued.json')) as {
+  readonly cases: readonly { readonly line: string; readonly given: Given; readonly truth: Truth }[]
+}
+
+test('a line is true, false or unknown, and nothing between', () => {
+  for (const { line, given, truth } of THREE_VALUED.cases) {
+    if (line.includes('\n')) continue
+    assert.equal(lineJudge(line)(given), truth, `${line} ${JSON.stringify(given)}`)
+  }
+})
+
+test('predicates on one value are joined, and those inside lists too', () => {
+  const both = judgeOf('{ gt = 1, type = "integer" }')
+  assert.deepEqual([2, 1.5, 1, 'x', null].map(both), [true, false, false, false, false])
+  const doubt = judgeOf('{ gt = 1, exists = true }')
+  assert.deepEqual([2, 1, 'x', null].map(doubt), [true, false, 'unknown', 'unknown'])
+  const each = judgeOf('{ each = { gt = 1 } }')
+  assert.deepEqual([[2, 3], [2, 1], [2, 'x'], [1, 'x'], [], 'x', { a: 2 }].map(each), [
+    true,
+    false,
+    'unknown',
+    false,
+    'unknown',
+    'unknown',
+    'unknown',
+  ])
+  const any = judgeOf('{ any = { gt = 1 } }')
+  assert.deepEqual([[0, 3], [0, 1], [0, 'x'], [2, 'x'], [], 'x'].map(any), [
+    true,
+    false,
+    'unknown',
+    true,
+    'unknown',
+    'unknown',
+  ])
+  const among = judgeOf('{ in = ["a", 1] }')
+  assert.deepEqual(['a', 1, 'b', 2, true].map(among), [true, true, 'unknown', 'unknown', 'unknown'])
+  const keys = judgeOf('{ keys_in = ["a"] }')
+  assert.deepEqual([{}, { a: 1 }, { a: 1, b: 1 }, [], 'a', null].map(keys), [
+    true,
+    true,
+    false,
+    'unknown',
+    'unknown',
+    'unknown',
+  ])
+})
+
+test('a window of time holds from its begin to before its end, past midnight too', () => {
+  const at = (line: string, minutes: readonly number[], day = 'mon'): readonly Truth[] => {
+    const judge = lineJudge(`time = { ${line}, tz = "UTC" }`)
+    return minutes.map((minute) => judge({ local_times: { UTC: { day, minute } } }))
+  }
+  const edges = [0, 1, 479, 480, 1_079, 1_080, 1_439]
+  for (const [line, truths] of [
+    ['from = "08:00", to = "18:00"', [false, false, false, true, true, false, false]],
+    ['from = "18:00", to = "08:00"', [true, true, true, false, false, true, true]],
+    ['from = "08:00"', [false, false, false, true, true, true, true]],
+    ['to = "08:00"', [true, true, true, false, false, false, false]],
+    ['from = "00:00"', [true, true, true, true, true, true, true]],
+    ['to = "00:00"', [false, false, false, false, false, false, false]],
+    ['from = "00:00", to = "00:01"', [true, false, false, false, false, false, false]],
+    ['from = "23:59", to = "00:00"', [false, false, false, false, false, false, true]],
+    ['days = ["mon", "tue"]', [true, true, true, true, true, true, true]],
+    ['days = ["tue"]', [false, false, false, false, false, false, false]],
+    ['days = ["mon"], to = "08:00"', [true, true, true, false, false, false, false]],
+  ] as const) {
+    assert.deepEqual(at(line, edges), truths, line)
+  }
+  assert.deepEqual(at('from = "08:00"', [500], 'sun'), [true])
+  assert.equal(lineJudge('time = { from = "08:00", tz = "UTC" }')({}), 'unknown')
 })
