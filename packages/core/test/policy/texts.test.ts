@@ -23,9 +23,9 @@ const policyOf = (line: string): string =>
 /** What a line of a match says of a proposal, as the engine hears it. */
 function lineJudge(line: string): (given: Given) => Truth {
   const compiled = compilePolicy(mustParse(policyOf(line)), zeroHash)
-  const [test, ...others] = compiled.everyRule()[0]?.tests ?? []
-  assert.ok(test !== undefined && others.length === 0)
-  return (given) => test.judge(compiled.begin(factsOf(given)))
+  const [only, ...others] = compiled.everyRule()[0]?.tests ?? []
+  assert.ok(only !== undefined && others.length === 0)
+  return (given) => only.judge(compiled.begin(factsOf(given)))
 }
 
 function judgeOf(predicates: string): (value: Json) => Truth {
