@@ -68,14 +68,12 @@ function namesOf(
   )
 }
 
-/** Of several, one is below no name that a policy has. */
-const OTHER_HOSTS = ['other.example', 'other.invalid', 'other.test']
-
 /** Hosts, or domains: each name, something below each, and one that is none of them. */
 function hostExamples(names: readonly string[]): readonly string[] {
   const hosts = names.map((name) => name.replace(/^\*\./, ''))
   const below = hosts.filter((host) => parseNamePattern(host) !== null).map((host) => `x.${host}`)
-  return [...hosts, ...below, ...below.map((host) => `x.${host}`), ...OTHER_HOSTS]
+  // A single label that is no name is below none, either.
+  return [...hosts, ...below, ...below.map((host) => `x.${host}`), freshText(hosts)]
 }
 
 function urlExamples(predicates: readonly Predicate[]): readonly string[] {
@@ -89,7 +87,7 @@ function urlExamples(predicates: readonly Predicate[]): readonly string[] {
         .map((host) => `${scheme}://${host}`),
     ),
     ...schemes.map((scheme) => `${scheme}:x`),
-    'other-scheme:x',
+    `${freshText(schemes)}:x`,
   ]
 }
 
@@ -152,9 +150,10 @@ function textExamples(predicates: readonly Predicate[]): Examples {
     predicates.some(({ kind }) => kinds.includes(kind)),
   )
   const names = [...(globs.length > 0 ? ['glob'] : []), ...families.map(({ name }) => name)]
+  const examples = families.flatMap((family) => family.examples(predicates))
   const values = [
     ...(patterns ?? []),
-    ...families.flatMap(({ examples }) => examples(predicates)),
+    ...examples,
     ...texts,
     ...(hasRegex ? ['a', 'A', '0', 'x1', ' '] : []),
     NOT_NFC,
@@ -162,8 +161,10 @@ function textExamples(predicates: readonly Predicate[]): Examples {
   ]
   if (hasRegex) return { values, gap: 'a regex is not taken apart' }
   if (patterns === null) return { values, gap: 'more globs than are taken apart' }
-  const mixed = names.length > 1 ? `${names.join(' and ')} on one value` : null
-  return { values, gap: mixed }
+  if (names.length > 1) return { values, gap: `${names.join(' and ')} on one value` }
+  // An example that is told apart from all others stands for none of them.
+  const isTaken = examples.some((example) => texts.some((text) => text === example))
+  return { values, gap: isTaken ? `${names.join()} and a text of its own on one value` : null }
 }
 
 function nestedOf(predicates: readonly Predicate[]): readonly Predicate[] {

@@ -14,6 +14,8 @@ export interface Patterns {
   /** Texts that are equal to themselves only, stars included. */
   readonly texts: readonly string[]
   readonly separator: string
+  /** Whether no empty text is meant, as for names. */
+  readonly isName?: boolean
 }
 
 type State = readonly (Uint8Array | null)[]
@@ -36,21 +38,24 @@ export function freshText(texts: readonly string[]): string {
 }
 
 /** One shortest text for each way; null when there are too many to walk. */
-export function exampleTexts({ globs, texts, separator }: Patterns): readonly string[] | null {
+export function exampleTexts(patterns: Patterns): readonly string[] | null {
+  const { globs, texts, separator, isName = false } = patterns
   if (globs.every((glob) => !glob.includes('*'))) {
-    return [...new Set(['', ...globs, ...texts, freshText([...globs, ...texts])])]
+    const empty = isName ? [] : ['']
+    return [...new Set([...empty, ...globs, ...texts, freshText([...globs, ...texts])])]
   }
   const machines = [...globs.map(tokenizeGlob), ...texts.map(literal)]
   const used = new Set([separator])
   for (const token of machines.flat()) if (token.kind === 'text') used.add(token.char)
-  const alphabet = [...used, otherChar(used)]
-  return walk({ machines, alphabet, separator })
+  const alphabet = [otherChar(used), ...used]
+  return walk({ machines, alphabet, separator, isName })
 }
 
 interface Product {
   readonly machines: readonly (readonly Token[])[]
   readonly alphabet: readonly string[]
   readonly separator: string
+  readonly isName: boolean
 }
 
 function step({ machines, separator }: Product, state: State, char: string): State {
@@ -61,17 +66,18 @@ function step({ machines, separator }: Product, state: State, char: string): Sta
 }
 
 function walk(product: Product): readonly string[] | null {
-  const { machines, alphabet } = product
+  const { machines, alphabet, isName } = product
   const perState = alphabet.length * machines.length
   const found = new Map<string, string>()
   const queue: { readonly state: State; readonly text: string }[] = [
     { state: machines.map(globStart), text: '' },
   ]
-  const seen = new Set([stateKey(queue[0]?.state ?? [])])
+  // The first state may come again after a letter, where the empty text does not count.
+  const seen = new Set<string>()
   for (let at = 0; at < queue.length; at++) {
     const { state, text } = queue[at] ?? { state: [], text: '' }
     const accepts = machines.map((tokens, index) => state[index]?.[tokens.length] === 1).join()
-    if (!found.has(accepts)) found.set(accepts, text)
+    if (!found.has(accepts) && !(isName && text === '')) found.set(accepts, text)
     for (const char of alphabet) {
       const next = step(product, state, char)
       const key = stateKey(next)

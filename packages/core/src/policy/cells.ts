@@ -10,7 +10,7 @@ import { argumentExamples, unions } from './cells-args.ts'
 import { exampleTexts, freshText } from './cells-text.ts'
 import { compileCondition, NAME_SEPARATOR } from './conditions.ts'
 import type { Amount, Chain, LocalTime, PolicyFacts } from './facts.ts'
-import { MATCH_KEYS } from './match-syntax.ts'
+import { MATCH_KEYS, ORIGINS, TOOL_RESULT } from './match-syntax.ts'
 import { type AnySlot, Slots, showArgument } from './slots.ts'
 import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
@@ -201,11 +201,12 @@ function originSamples(pointer: string, conditions: readonly Condition[]): Sampl
   const globs = [
     ...new Set(conditions.flatMap((one) => (one.kind === 'provenance' ? [...one.globs] : []))),
   ]
-  const labels = exampleTexts({ globs, texts: ['agent'], separator: NAME_SEPARATOR })
-  const usable = (labels ?? globs).filter(
-    (label) => /^tool_result:./.test(label) || ['agent', 'user', 'first_seen'].includes(label),
+  const tools = globs.flatMap((glob) =>
+    glob.startsWith(TOOL_RESULT) ? [glob.slice(TOOL_RESULT.length)] : [],
   )
-  const all = [[], ...[...new Set([...usable, 'agent'])].map((label) => [label])]
+  const names = exampleTexts({ globs: tools, texts: [], separator: NAME_SEPARATOR, isName: true })
+  const results = (names ?? tools).map((name) => `${TOOL_RESULT}${name}`)
+  const all = [[], ...[...ORIGINS, ...results].map((label) => [label])]
   const samples = all.map(
     (list): Sample => ({
       set: (facts) => ({
@@ -215,7 +216,7 @@ function originSamples(pointer: string, conditions: readonly Condition[]): Sampl
       shown: list,
     }),
   )
-  const gap = labels === null ? 'more globs than are taken apart' : null
+  const gap = names === null ? 'more globs than are taken apart' : null
   return { samples, gap: gap ?? (globs.length > 1 ? 'several origins of one value' : null) }
 }
 
@@ -223,10 +224,8 @@ type Named = 'agent' | 'tenant' | 'workspace' | 'user' | 'tool'
 
 function nameSamples(kind: Named, conditions: readonly Condition[]): Samples {
   const globs = [...new Set(conditions.flatMap((one) => ('globs' in one ? [...one.globs] : [])))]
-  const texts = exampleTexts({ globs, texts: [], separator: NAME_SEPARATOR })
-  const names = (texts ?? globs.map((glob) => glob.replaceAll('*', 'x'))).filter(
-    (name) => name !== '',
-  )
+  const texts = exampleTexts({ globs, texts: [], separator: NAME_SEPARATOR, isName: true })
+  const names = texts ?? globs.map((glob) => glob.replaceAll('*', 'x'))
   const setTo =
     (name: string | null): SetFact =>
     (facts) =>
@@ -234,7 +233,7 @@ function nameSamples(kind: Named, conditions: readonly Condition[]): Samples {
         ? { ...facts, tool: { ...facts.tool, id: name ?? 'x' } }
         : { ...facts, [kind]: name }
   const absent = kind === 'agent' || kind === 'user' ? [null] : []
-  const samples = [...absent, ...new Set([...names, 'x'])].map((name) => ({
+  const samples = [...absent, ...names].map((name) => ({
     set: setTo(name),
     shown: name ?? 'nothing',
   }))

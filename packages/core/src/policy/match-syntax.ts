@@ -210,8 +210,8 @@ const chain: Syntax<ChainBounds> = {
   },
 }
 
-const ORIGINS = ['agent', 'user', 'first_seen']
-const TOOL_RESULT = 'tool_result:'
+export const ORIGINS: readonly string[] = ['agent', 'user', 'first_seen']
+export const TOOL_RESULT = 'tool_result:'
 
 function originProblem(written: string): string | null {
   if (ORIGINS.includes(written)) return null
