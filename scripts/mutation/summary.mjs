@@ -67,7 +67,10 @@ export function summarize(mutants, argued) {
       covered: mutant.status !== 'NoCoverage',
       why: reasonOf(mutant),
     })),
-    stale: argued.filter((one) => !alive.some((mutant) => same(one, mutant))),
+    // One that ran out of time may live on a quieter machine.
+    stale: argued.filter(
+      (one) => !described.some((mutant) => mutant.status !== 'Killed' && same(one, mutant)),
+    ),
   }
 }
 
