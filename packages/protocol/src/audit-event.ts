@@ -67,6 +67,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'registry_refused',
   'policy_loaded',
   'policy_refused',
+  'policy_sealed',
+  'policy_applied',
+  'policy_seal_refused',
   'service_started',
   'service_stopped',
 ]
@@ -110,6 +113,9 @@ export type AuditEventType =
   | 'registry_refused'
   | 'policy_loaded'
   | 'policy_refused'
+  | 'policy_sealed'
+  | 'policy_applied'
+  | 'policy_seal_refused'
   | 'service_started'
   | 'service_stopped'
 

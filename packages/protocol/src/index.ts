@@ -235,6 +235,17 @@ export {
   type UnverifiedBundle,
 } from './policy-bundle.ts'
 export {
+  GATEWAY_STATUS_KEY,
+  POLICY_STATUS_MAX_BYTES,
+  POLICY_STATUS_MAX_DETAILS,
+  POLICY_STATUS_TYP,
+  type PolicyStatus,
+  policyStatusShape,
+  type RefusedPolicy,
+  readPolicyStatus,
+  signPolicyStatus,
+} from './policy-status.ts'
+export {
   type OnBehalfOf,
   onBehalfOfShape,
   type Principal,
@@ -259,6 +270,11 @@ export {
   type ProposeRequest,
   proposeRequestShape,
 } from './proposal.ts'
+export {
+  RECORDED_ACTION_MAX_BYTES,
+  type RecordedAction,
+  readRecordedAction,
+} from './recorded-action.ts'
 export { Fault, type Ok, ok, type Refusal, type Result, refuse } from './result.ts'
 export {
   arrayShape,
@@ -278,6 +294,7 @@ export {
   oneOfShape,
   optionalMember,
   parsedShape,
+  pickedShape,
   readShape,
   type Shape,
   type ShapeOf,

@@ -7,12 +7,9 @@ import {
   booleanShape,
   integerShape,
   isJsonObject,
-  type Json,
-  type Members,
   nullableShape,
-  type ObjectOf,
-  objectShape,
   optionalMember,
+  pickedShape,
   type Shape,
   type ShapeOf,
   stringShape,
@@ -24,43 +21,31 @@ const LIST_MAX = 1_000
 const text = stringShape({ max: TEXT_MAX_CHARS })
 const whole = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
 
-/**
- * Reads the named members of a document that this package does not own (an answer of the host's,
- * WebAuthn options) and leaves out the others, so that they cannot be used by accident.
- */
-function picked<const M extends Members>(members: M): Shape<ObjectOf<M>> {
-  const closed = objectShape(members)
-  const keep = (value: Json): Json =>
-    isJsonObject(value)
-      ? Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(members, name)))
-      : value
-  return { description: closed.description, read: (value) => closed.read(keep(value)) }
-}
+const personShape = pickedShape({ id: text, name: text, roles: arrayShape(text, { max: 32 }) })
 
-const personShape = picked({ id: text, name: text, roles: arrayShape(text, { max: 32 }) })
-
-export const sessionShape = picked({
+export const sessionShape = pickedShape({
   person: personShape,
   tenant: text,
   expires_at: whole,
   now: whole,
-  bus: picked({ url: text, subject: text, inbox_prefix: text, user: text }),
+  bus: pickedShape({ url: text, subject: text, inbox_prefix: text, user: text }),
 })
 export type Session = ShapeOf<typeof sessionShape>
 
-export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = picked({
+export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = pickedShape({
   actions: arrayShape(actionEventShape, { max: LIST_MAX }),
 })
 
-export const approvalsShape: Shape<{ readonly approvals: readonly ApprovalRequest[] }> = picked({
-  approvals: arrayShape(approvalRequestShape, { max: LIST_MAX }),
-})
+export const approvalsShape: Shape<{ readonly approvals: readonly ApprovalRequest[] }> =
+  pickedShape({
+    approvals: arrayShape(approvalRequestShape, { max: LIST_MAX }),
+  })
 
 /** One request with the state of its action beside it. */
 export const approvalShape: Shape<{ request: ApprovalRequest; state: string }> = {
   description: approvalRequestShape.description,
   read: (value) => {
-    const state = picked({ state: text }).read(value)
+    const state = pickedShape({ state: text }).read(value)
     if (!state.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
     const { state: _, ...rest } = value
     const request = approvalRequestShape.read(rest)
@@ -69,7 +54,7 @@ export const approvalShape: Shape<{ request: ApprovalRequest; state: string }> =
   },
 }
 
-export const ceremonyShape = picked({
+export const ceremonyShape = pickedShape({
   approver: text,
   nonce: text,
   decide_by: whole,
@@ -79,16 +64,16 @@ export const ceremonyShape = picked({
 })
 export type ApprovalCeremony = ShapeOf<typeof ceremonyShape>
 
-export const stateShape = picked({ state: text })
+export const stateShape = pickedShape({ state: text })
 
-const credentialList = arrayShape(picked({ id: text }), { max: 64 })
+const credentialList = arrayShape(pickedShape({ id: text }), { max: 64 })
 
 /** What is taken from `PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3 §5.1.8). */
-const creationShape = picked({
+const creationShape = pickedShape({
   challenge: text,
-  rp: picked({ id: text, name: text }),
-  user: picked({ id: text, name: text, displayName: text }),
-  pubKeyCredParams: arrayShape(picked({ alg: integerShape({ min: -70_000, max: 0 }) }), {
+  rp: pickedShape({ id: text, name: text }),
+  user: pickedShape({ id: text, name: text, displayName: text }),
+  pubKeyCredParams: arrayShape(pickedShape({ alg: integerShape({ min: -70_000, max: 0 }) }), {
     max: 32,
   }),
   excludeCredentials: optionalMember(credentialList),
@@ -96,7 +81,7 @@ const creationShape = picked({
 })
 export type CreationOptions = ShapeOf<typeof creationShape>
 
-const requestShape = picked({
+const requestShape = pickedShape({
   challenge: text,
   rpId: text,
   allowCredentials: optionalMember(credentialList),
@@ -104,24 +89,24 @@ const requestShape = picked({
 })
 export type RequestOptions = ShapeOf<typeof requestShape>
 
-const enrolleeShape = picked({ id: text, name: text })
+const enrolleeShape = pickedShape({ id: text, name: text })
 
-export const enrolBeginShape = picked({
+export const enrolBeginShape = pickedShape({
   ceremony: text,
   person: enrolleeShape,
   login_options: creationShape,
 })
 export type EnrolBegin = ShapeOf<typeof enrolBeginShape>
-export const enrolLoginShape = picked({ approval_options: creationShape })
+export const enrolLoginShape = pickedShape({ approval_options: creationShape })
 export type EnrolLogin = ShapeOf<typeof enrolLoginShape>
-export const enrolFinishShape = picked({ person: enrolleeShape, fingerprint: text })
+export const enrolFinishShape = pickedShape({ person: enrolleeShape, fingerprint: text })
 export type EnrolFinish = ShapeOf<typeof enrolFinishShape>
-export const loginBeginShape = picked({ ceremony: text, options: requestShape })
+export const loginBeginShape = pickedShape({ ceremony: text, options: requestShape })
 export type LoginBegin = ShapeOf<typeof loginBeginShape>
 
-export const installationShape = picked({
+export const installationShape = pickedShape({
   processes: arrayShape(
-    picked({
+    pickedShape({
       name: text,
       pid: nullableShape(whole),
       state: text,
@@ -131,19 +116,19 @@ export const installationShape = picked({
     }),
     { max: 64 },
   ),
-  bus: picked({
+  bus: pickedShape({
     version: nullableShape(text),
     connected: booleanShape(),
     port: nullableShape(whole),
     websocket_port: nullableShape(whole),
   }),
-  isolation: arrayShape(picked({ name: text, in_force: booleanShape(), detail: text }), {
+  isolation: arrayShape(pickedShape({ name: text, in_force: booleanShape(), detail: text }), {
     max: 64,
   }),
   mode: text,
-  versions: picked({ trustgw: text, node: text }),
+  versions: pickedShape({ trustgw: text, node: text }),
   state_dir: text,
 })
 export type Installation = ShapeOf<typeof installationShape>
 
-export const problemShape = picked({ title: text, code: text })
+export const problemShape = pickedShape({ title: text, code: text })

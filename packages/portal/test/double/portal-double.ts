@@ -16,7 +16,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 function policyFor(busUrl: string): string {
   return [
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:",
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:",
     `font-src 'self'; connect-src 'self' ${busUrl}`,
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   ].join('; ')
