@@ -351,11 +351,11 @@ describe('policy on the host', () => {
     })
 
     const refusedWith = async (answer: Promise<Answer>, code: string): Promise<void> => {
-      const before = await stores.policies.get(`${TENANT}.newest`)
+      const known = await stores.policies.get(`${TENANT}.newest`)
       const { json } = await answer
       assert.equal(json['code'], code)
       const now = await stores.policies.get(`${TENANT}.newest`)
-      assert.equal(now?.revision, before?.revision, 'nothing was written')
+      assert.equal(now?.revision, known?.revision, 'nothing was written')
     }
 
     it('stores the bundle under its epoch and as the newest, sealed by the passkey', async () => {

@@ -75,9 +75,7 @@ export class RecordedActions {
       const count = Math.min(SCAN_WIDTH_COUNT, next - end)
       const wanted = Array.from({ length: count }, (_, index) => next - index)
       for (const message of await Promise.all(wanted.map((seq) => actions.getBySeq(seq)))) {
-        if (message?.subject.startsWith(mine) !== true || message.data.length === 0) continue
-        const action = this.#read(message.data)
-        if (action !== undefined) found.push(action)
+        found.push(...(message?.subject.startsWith(mine) === true ? this.#read(message.data) : []))
       }
       next -= count
     }
@@ -85,12 +83,14 @@ export class RecordedActions {
     return { found: found.slice(0, limit), isWhole }
   }
 
-  #read(value: Uint8Array): RecordedAction | undefined {
+  #read(value: Uint8Array): readonly RecordedAction[] {
     const { tenant, log } = this.#deps
+    // What a removed key leaves behind.
+    if (value.length === 0) return []
     const read = readRecordedAction(value)
-    if (read.ok && read.value.tenant === tenant) return read.value
+    if (read.ok && read.value.tenant === tenant) return [read.value]
     log.warn('recorded_action_refused', { reason: read.ok ? 'tenant' : (read.detail ?? '') })
-    return undefined
+    return []
   }
 }
 
