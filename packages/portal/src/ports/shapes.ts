@@ -2,21 +2,36 @@ import {
   type ActionEvent,
   type ApprovalRequest,
   actionEventShape,
+  actionIdField,
+  amountRuleShape,
   approvalRequestShape,
   arrayShape,
   booleanShape,
+  decisionRecordShape,
+  hashField,
   integerShape,
   isJsonObject,
+  jsonShape,
+  nameField,
   nullableShape,
+  oneOfShape,
+  operationShape,
   optionalMember,
+  POLICY_BUNDLE_MAX_BYTES,
+  POLICY_BUNDLE_MAX_LAYERS,
   pickedShape,
   type Shape,
   type ShapeOf,
+  sourceShape,
   stringShape,
 } from '@trustgw/protocol'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
+import type { RecordedProposal } from '../logic/recorded.ts'
 
 const TEXT_MAX_CHARS = 2_000
 const LIST_MAX = 1_000
+const POLICY_TEXT_MAX_CHARS = 4 * 1024 * 1024
+const TOOLS_LISTED_MAX = 16_384
 
 const text = stringShape({ max: TEXT_MAX_CHARS })
 const whole = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
@@ -130,5 +145,102 @@ export const installationShape = pickedShape({
   state_dir: text,
 })
 export type Installation = ShapeOf<typeof installationShape>
+
+const bundleShape = pickedShape({
+  epoch: whole,
+  bundle_hash: hashField,
+  issued_at: whole,
+  sealed_by: text,
+})
+
+const statusMembers = {
+  in_force: nullableShape(bundleShape),
+  unreadable: booleanShape(),
+  gateway: nullableShape(
+    pickedShape({
+      epoch: nullableShape(whole),
+      bundle_hash: nullableShape(hashField),
+      refused: nullableShape(
+        pickedShape({
+          at: whole,
+          reason: text,
+          details: arrayShape(text, { max: 64 }),
+          source: oneOfShape('bundle', 'file'),
+        }),
+      ),
+      at: whole,
+    }),
+  ),
+  executors: arrayShape(
+    pickedShape({
+      profile: text,
+      policy: nullableShape(pickedShape({ epoch: whole, bundle_hash: hashField })),
+    }),
+    { max: 256 },
+  ),
+} as const
+
+/** Who decides by which bundle. */
+export const policyStatusShape: Shape<PolicyStatusView> = pickedShape(statusMembers)
+
+const toolMembers = {
+  id: nameField,
+  operation: operationShape,
+  category: nullableShape(nameField),
+  tags: arrayShape(nameField, { max: 64 }),
+  bundle: nameField,
+  amount: amountRuleShape,
+} as const
+
+export const policyShape = pickedShape({
+  ...statusMembers,
+  policies: nullableShape(
+    arrayShape(
+      pickedShape({
+        layer: oneOfShape('platform', 'tenant', 'workspace', 'agent'),
+        scope: nullableShape(nameField),
+        file: text,
+        text: stringShape({ max: POLICY_TEXT_MAX_CHARS, characters: 'any' }),
+      }),
+      { max: POLICY_BUNDLE_MAX_LAYERS },
+    ),
+  ),
+  tools: arrayShape(pickedShape({ ...toolMembers, title: text }), { max: TOOLS_LISTED_MAX }),
+})
+export type PolicyAnswer = ShapeOf<typeof policyShape>
+export type ListedTool = PolicyAnswer['tools'][number]
+
+export const recordedShape: Shape<{
+  readonly actions: readonly RecordedProposal[]
+  readonly truncated: boolean
+}> = pickedShape({
+  actions: arrayShape(
+    pickedShape({
+      action_id: actionIdField,
+      at: whole,
+      source: sourceShape,
+      auth_level: whole,
+      amount: nullableShape(text),
+      arguments: jsonShape(),
+      decision: decisionRecordShape,
+      tool: nullableShape(pickedShape(toolMembers)),
+    }),
+    { max: LIST_MAX },
+  ),
+  truncated: booleanShape(),
+})
+export type RecordedAnswer = ShapeOf<typeof recordedShape>
+
+export const policyChallengeShape = pickedShape({
+  bundle: stringShape({ max: POLICY_BUNDLE_MAX_BYTES, characters: 'any' }),
+  bundle_hash: text,
+  nonce: text,
+  rp_id: text,
+  credential_ids: arrayShape(text, { max: 64 }),
+})
+export type PolicyChallenge = ShapeOf<typeof policyChallengeShape>
+
+export const appliedShape = pickedShape({ epoch: whole, bundle_hash: hashField })
+export type Applied = ShapeOf<typeof appliedShape>
 
 export const problemShape = pickedShape({ title: text, code: text })
