@@ -131,31 +131,49 @@ function emptyLike({ layer }: CompiledPolicy, sha256: Sha256): CompiledPolicy {
   return compilePolicy(parsed.value, sha256, { layer })
 }
 
-function* compare(
+function byKey(set: PolicySet | undefined): ReadonlyMap<string, CompiledPolicy> {
+  return new Map((set?.policies ?? []).map((policy) => [keyOf(policy), policy.compiled]))
+}
+
+interface Pair {
+  readonly key: string
+  readonly old: CompiledPolicy
+  readonly next: CompiledPolicy
+}
+
+/** Policies that differ, of which one may be new or gone. */
+function differing(
   before: PolicySet | undefined,
   after: PolicySet,
   { sha256 }: JudgeDeps,
-): Generator<JudgeStep> {
-  const [was, is] = [before?.policies ?? [], after.policies].map(
-    (policies) => new Map(policies.map((policy) => [keyOf(policy), policy.compiled])),
-  )
-  const layers: LayerDiff[] = []
-  for (const key of new Set([...(was?.keys() ?? []), ...(is?.keys() ?? [])])) {
-    const [old, next] = [was?.get(key), is?.get(key)]
-    const some = old ?? next
-    if (some === undefined || old?.fingerprint === next?.fingerprint) continue
+): readonly Pair[] {
+  const [was, is] = [byKey(before), byKey(after)]
+  return [...new Set([...was.keys(), ...is.keys()])].flatMap((key) => {
+    const some = was.get(key) ?? is.get(key)
+    if (some === undefined) return []
     const empty = emptyLike(some, sha256)
-    const diff = diffPolicies(old ?? empty, next ?? empty)
-    layers.push({ key, diff, stricter: [] })
-    yield { kind: 'compared', layers: [...layers], isWhole: false }
-    const { widens } = diffPolicies(next ?? empty, old ?? empty)
-    // A region names what was before it first.
-    const stricter = widens.map((region) => ({
-      ...region,
-      before: region.after,
-      after: region.before,
-    }))
-    layers[layers.length - 1] = { key, diff, stricter }
+    const [old, next] = [was.get(key) ?? empty, is.get(key) ?? empty]
+    return old.fingerprint === next.fingerprint ? [] : [{ key, old, next }]
+  })
+}
+
+/** A region of the way back, told as of the way there. */
+const turned = (region: Region): Region => ({
+  ...region,
+  before: region.after,
+  after: region.before,
+})
+
+function* compare(pairs: readonly Pair[]): Generator<JudgeStep> {
+  const layers: LayerDiff[] = []
+  for (const { key, old, next } of pairs) {
+    const diff = diffPolicies(old, next)
+    yield {
+      kind: 'compared',
+      layers: [...layers, { key, diff, stricter: [] }],
+      isWhole: false,
+    }
+    layers.push({ key, diff, stricter: diffPolicies(next, old).widens.map(turned) })
   }
   yield { kind: 'compared', layers, isWhole: true }
 }
@@ -208,7 +226,7 @@ export function* judgeDraft(
   }
   yield { kind: 'opened', findings: [] }
   yield { kind: 'replayed', replay: replayAll(opened.value, context.recorded, deps) }
-  yield* compare(openInForce(context, deps), opened.value, deps)
+  yield* compare(differing(openInForce(context, deps), opened.value, deps))
   yield* check(opened.value, context.tools)
 }
 

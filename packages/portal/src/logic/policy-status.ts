@@ -80,28 +80,37 @@ export interface PolicyAlarm {
 
 /** What everybody should know on every page; undefined while all is well. The gravest first. */
 export function policyAlarm(status: PolicyStatusView): PolicyAlarm | undefined {
-  const { in_force, unreadable, gateway } = status
+  return refusedAlarm(status) ?? missingAlarm(status) ?? lateAlarm(status)
+}
+
+function refusedAlarm({ gateway }: PolicyStatusView): PolicyAlarm | undefined {
+  if (gateway === null || gateway.refused === null) return undefined
+  const { details, reason, source } = gateway.refused
+  const what = source === 'file' ? 'changed policy file' : 'newest policy'
+  const stays = gateway.epoch === null ? NO_POLICY : `Epoch ${gateway.epoch} still decides.`
+  return bad(`The ${what} was refused. ${stays}`, details[0] ?? reason)
+}
+
+function missingAlarm({
+  in_force,
+  unreadable,
+  gateway,
+}: PolicyStatusView): PolicyAlarm | undefined {
   if (unreadable) return bad('The stored policy cannot be read.')
-  if (in_force === null && gateway === null) return bad(NO_POLICY)
-  if (gateway !== null && gateway.refused !== null) {
-    const what = gateway.refused.source === 'file' ? 'changed policy file' : 'newest policy'
-    const stays = gateway.epoch === null ? '' : ` Epoch ${gateway.epoch} still decides.`
-    return bad(
-      `The ${what} was refused.${stays}`,
-      gateway.refused.details[0] ?? gateway.refused.reason,
-    )
-  }
-  if (gateway?.epoch === null) return bad(NO_POLICY)
-  if (in_force === null) return bad(`No policy is stored; epoch ${gateway?.epoch} still decides.`)
+  const epoch = gateway?.epoch ?? null
+  if (gateway === null ? in_force === null : epoch === null) return bad(NO_POLICY)
+  return in_force === null ? bad(`No policy is stored; epoch ${epoch} still decides.`) : undefined
+}
+
+function lateAlarm(status: PolicyStatusView): PolicyAlarm | undefined {
+  const { in_force } = status
+  if (in_force === null) return undefined
   if (!isVerified(in_force.sealed_by)) return bad('Nobody known here sealed the newest policy.')
   const late = takeUpOf(status, in_force).filter(({ state }) => state !== 'taken_up')
   if (late.length === 0) return undefined
-  const title = late.map((one) => `${one.name} ${takeUpWords(one)}`).join('; ')
-  return {
-    tone: 'warn',
-    title: `${title}. The newest policy is epoch ${in_force.epoch}.`,
-    detail: '',
-  }
+  const who = late.map((one) => `${one.name} ${takeUpWords(one)}`).join('; ')
+  const title = `${who}. The newest policy is epoch ${in_force.epoch}.`
+  return { tone: 'warn', title, detail: '' }
 }
 
 const NO_POLICY = 'No policy is in force: every proposal is refused.'

@@ -15,14 +15,15 @@ export interface RecordedProposal {
   readonly tool: ToolFacts | null
 }
 
+const asserted = (name: string, value: Json): DecisionFact => ({ name, origin: 'asserted', value })
+
 /** What the gateway knew of the proposal, also where its policy did not look. */
 function knownFacts({ source, auth_level, decision }: RecordedProposal): readonly DecisionFact[] {
-  const known = (name: string, value: Json): DecisionFact => ({ name, origin: 'asserted', value })
   return [
-    known('source', source),
-    known('agent', decision.principal.subject),
-    known('user', decision.on_behalf_of),
-    known('auth_level', auth_level),
+    asserted('source', source),
+    asserted('agent', decision.principal.subject),
+    asserted('user', decision.on_behalf_of),
+    asserted('auth_level', auth_level),
   ]
 }
 

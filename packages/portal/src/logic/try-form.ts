@@ -45,23 +45,18 @@ export function proposalOf(
   tools: readonly ToolFacts[],
   now: number,
 ): TriedProposal | TryRefusal {
-  const { recorded } = form
-  const registered = tools.find(({ id }) => id === form.tool.trim())
-  const kept = recorded?.decision.tool_id === form.tool.trim() ? recorded : null
-  const tool = kept?.tool ?? registered
+  const id = form.tool.trim()
+  const recorded = form.recorded?.decision.tool_id === id ? form.recorded : null
+  const tool = recorded?.tool ?? tools.find((one) => one.id === id)
   if (tool === undefined) return 'tool_unknown'
   const args = parseJson(form.args)
   if (!args.ok) return 'args_unreadable'
   if (!isJsonObject(args.value)) return 'args_no_object'
-  return {
-    tool,
-    args: args.value,
-    workspace: form.workspace.trim(),
-    agent: form.agent.trim(),
-    user: form.user.trim() === '' ? null : form.user.trim(),
-    source: kept?.source ?? 'mcp',
-    auth_level: kept?.auth_level ?? 1,
-    at: kept?.at ?? now,
-    recorded: kept,
-  }
+  const { source, auth_level, at } = recorded ?? { ...TYPED, at: now }
+  const [workspace, agent, user] = [form.workspace.trim(), form.agent.trim(), form.user.trim()]
+  const who = { workspace, agent, user: user === '' ? null : user, source, auth_level }
+  return { tool, args: args.value, ...who, at, recorded }
 }
+
+/** What is taken of a proposal that nobody made. */
+const TYPED = { source: 'mcp', auth_level: 1 } as const

@@ -85,19 +85,22 @@ class WorkerJudge implements PolicyJudge {
   }
 
   #send(message: ToWorker): void {
+    // A worker of one's own has no origin to name.
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
     this.#worker.postMessage(message)
   }
 
   #hear(message: FromWorker): void {
     if (message.kind === 'tried') {
       if (message.number === this.#tryNumber) this.#events?.onTried(message.tried)
-      return
-    }
-    if (message.kind === 'failed' && message.of === 'try') {
+    } else if (message.kind === 'failed' && message.of === 'try') {
       this.#events?.onTried('failed')
-      return
+    } else if (message.number === this.#number) {
+      this.#hearOfDraft(message)
     }
-    if (message.number !== this.#number) return
+  }
+
+  #hearOfDraft(message: Exclude<FromWorker, { kind: 'tried' }>): void {
     this.#heardMs = message.kind === 'step' ? performance.now() : undefined
     if (message.kind === 'step') this.#events?.onStep(message.step)
     else this.#events?.onDone(message.kind === 'done' ? 'whole' : 'failed')

@@ -27,22 +27,28 @@ const TONES: Readonly<Record<PolicyDiff['verdict'], Tone>> = {
 /** What the draft lets through that the policy in force does not, and the other way round. */
 export function Changes(): ReactElement {
   const { judged, draft, base } = useDeskState()
-  const { layers } = judged
-  const isSame = sameDraft(draft, base)
-  const worst = worstOf(layers?.list ?? [])
-  const aside =
-    layers === undefined || isSame ? null : <Chip tone={TONES[worst]}>{diffWords(worst)}</Chip>
-  return (
-    <Panel title="What changes" aside={aside}>
-      {isSame ? (
+  if (sameDraft(draft, base)) {
+    return (
+      <Panel title="What changes">
         <p className="text-soft">Nothing is changed. This is the policy in force.</p>
-      ) : (
-        layers?.list.map((layer) => <Layer key={layer.key} layer={layer} />)
-      )}
-      {!isSame && layers?.isWhole === true && layers.list.length === 0 ? (
+      </Panel>
+    )
+  }
+  const { list = [], isWhole = false } = judged.layers ?? {}
+  const worst = worstOf(list)
+  const isKnown = isWhole || list.length > 0
+  return (
+    <Panel
+      title="What changes"
+      aside={isKnown ? <Chip tone={TONES[worst]}>{diffWords(worst)}</Chip> : null}
+    >
+      {list.map((layer) => (
+        <Layer key={layer.key} layer={layer} />
+      ))}
+      {isWhole && list.length === 0 ? (
         <p className="text-soft">Only comments or the order of lines: every decision stays.</p>
       ) : null}
-      {!isSame && layers?.isWhole !== true ? <Unfinished /> : null}
+      {isWhole ? null : <Unfinished />}
     </Panel>
   )
 }
@@ -72,7 +78,7 @@ function Layer({ layer }: { readonly layer: LayerDiff }): ReactElement {
   const { draft, base } = useDeskState()
   const policy = policyAt(draft, layer.key) ?? policyAt(base, layer.key)
   const { widens, doubts } = layer.diff
-  const hasMany = useDeskState().draft.length > 1
+  const hasMany = draft.length > 1 || base.length > 1
   return (
     <div className="flex flex-col gap-3">
       {hasMany && policy !== undefined ? (

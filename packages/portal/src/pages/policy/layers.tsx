@@ -84,27 +84,8 @@ const REFUSALS: Readonly<Record<LayerRefusal, string>> = {
 }
 
 function AddLayer({ onAdded }: { readonly onAdded: (key: string) => void }): ReactElement {
-  const desk = useDesk()
-  const { draft } = useDeskState()
   const [open, setOpen] = useState(false)
-  const [layer, setLayer] = useState<PolicyText['layer']>('tenant')
-  const [scope, setScope] = useState('')
-  const [problem, setProblem] = useState<string | undefined>()
   const id = useId()
-  const add = (): void => {
-    const added = withLayer(draft, layer, scope)
-    if (typeof added === 'string') {
-      setProblem(REFUSALS[added])
-      return
-    }
-    desk.edit(added)
-    const fresh = added.find((policy) => policyAt(draft, policyKey(policy)) === undefined)
-    if (fresh !== undefined) onAdded(policyKey(fresh))
-    setOpen(false)
-    setProblem(undefined)
-    setScope('')
-  }
-  const isScoped = layer === 'workspace' || layer === 'agent'
   return (
     <>
       <button
@@ -118,54 +99,84 @@ function AddLayer({ onAdded }: { readonly onAdded: (key: string) => void }): Rea
         Layer
       </button>
       {open ? (
-        <form
+        <LayerForm
           id={id}
-          aria-label="Add a layer"
-          className="sheet mt-1 flex basis-full flex-wrap items-end gap-3 p-4"
-          onSubmit={(event) => {
-            event.preventDefault()
-            add()
+          onAdded={(key) => {
+            setOpen(false)
+            onAdded(key)
           }}
-        >
-          <label className="flex flex-1 basis-36 flex-col gap-1">
-            <span className="label">Layer</span>
-            <select
-              className="field"
-              value={layer}
-              onChange={({ target }) => {
-                setLayer(LAYERS.find((one) => one === target.value) ?? 'tenant')
-              }}
-            >
-              {LAYERS.map((one) => (
-                <option key={one} value={one}>
-                  {layerWords(one)}
-                </option>
-              ))}
-            </select>
-          </label>
-          {isScoped ? (
-            <label className="flex flex-1 basis-48 flex-col gap-1">
-              <span className="label">{layer === 'agent' ? 'Agent' : 'Workspace'}</span>
-              <input
-                className="field data"
-                value={scope}
-                onChange={(event) => setScope(event.target.value)}
-              />
-            </label>
-          ) : null}
-          <button type="submit" className="button">
-            Add it
-          </button>
-          <p className="basis-full text-sm text-soft">
-            A lower layer can only restrict further: across layers the strictest decision stands.
-          </p>
-          {problem === undefined ? null : (
-            <p role="alert" className="basis-full font-semibold text-red">
-              {problem}
-            </p>
-          )}
-        </form>
+        />
       ) : null}
     </>
+  )
+}
+
+function LayerForm(props: {
+  readonly id: string
+  readonly onAdded: (key: string) => void
+}): ReactElement {
+  const desk = useDesk()
+  const { draft } = useDeskState()
+  const [layer, setLayer] = useState<PolicyText['layer']>('tenant')
+  const [scope, setScope] = useState('')
+  const [problem, setProblem] = useState<string | undefined>()
+  const add = (): void => {
+    const added = withLayer(draft, layer, scope)
+    if (typeof added === 'string') {
+      setProblem(REFUSALS[added])
+      return
+    }
+    desk.edit(added)
+    const fresh = added.find((policy) => policyAt(draft, policyKey(policy)) === undefined)
+    props.onAdded(fresh === undefined ? layer : policyKey(fresh))
+  }
+  return (
+    <form
+      id={props.id}
+      aria-label="Add a layer"
+      className="sheet mt-1 flex basis-full flex-wrap items-end gap-3 p-4"
+      onSubmit={(event) => {
+        event.preventDefault()
+        add()
+      }}
+    >
+      <label className="flex flex-1 basis-36 flex-col gap-1">
+        <span className="label">Layer</span>
+        <select
+          className="field"
+          value={layer}
+          onChange={({ target }) => {
+            setLayer(LAYERS.find((one) => one === target.value) ?? 'tenant')
+          }}
+        >
+          {LAYERS.map((one) => (
+            <option key={one} value={one}>
+              {layerWords(one)}
+            </option>
+          ))}
+        </select>
+      </label>
+      {layer === 'workspace' || layer === 'agent' ? (
+        <label className="flex flex-1 basis-48 flex-col gap-1">
+          <span className="label">{layerWords(layer)}</span>
+          <input
+            className="field data"
+            value={scope}
+            onChange={(event) => setScope(event.target.value)}
+          />
+        </label>
+      ) : null}
+      <button type="submit" className="button">
+        Add it
+      </button>
+      <p className="basis-full text-sm text-soft">
+        A lower layer can only restrict further: across layers the strictest decision stands.
+      </p>
+      {problem === undefined ? null : (
+        <p role="alert" className="basis-full font-semibold text-red">
+          {problem}
+        </p>
+      )}
+    </form>
   )
 }

@@ -122,31 +122,37 @@ function What({
           ))}
         </div>
       </fieldset>
-      <div className="grid grid-cols-[9rem_minmax(0,1fr)] gap-2">
-        <Field label="and the amount is">
-          <select
-            className="field"
-            value={form.amountBound}
-            onChange={({ target }) =>
-              change({ amountBound: AMOUNT_BOUNDS.find((one) => one === target.value) ?? 'gt' })
-            }
-          >
-            {AMOUNT_BOUNDS.map((bound) => (
-              <option key={bound} value={bound}>
-                {BOUND_WORDS[bound]}
-              </option>
-            ))}
-          </select>
-        </Field>
-        <Field label="amount, if it matters">
-          <input
-            className="field data"
-            placeholder="100.00 EUR"
-            value={form.amount}
-            onChange={(event) => change({ amount: event.target.value })}
-          />
-        </Field>
-      </div>
+      <Amount form={form} change={change} />
+    </div>
+  )
+}
+
+function Amount({ form, change }: Part): ReactElement {
+  return (
+    <div className="grid grid-cols-[9rem_minmax(0,1fr)] gap-2">
+      <Field label="and the amount is">
+        <select
+          className="field"
+          value={form.amountBound}
+          onChange={({ target }) =>
+            change({ amountBound: AMOUNT_BOUNDS.find((one) => one === target.value) ?? 'gt' })
+          }
+        >
+          {AMOUNT_BOUNDS.map((bound) => (
+            <option key={bound} value={bound}>
+              {BOUND_WORDS[bound]}
+            </option>
+          ))}
+        </select>
+      </Field>
+      <Field label="amount, if it matters">
+        <input
+          className="field data"
+          placeholder="100.00 EUR"
+          value={form.amount}
+          onChange={(event) => change({ amount: event.target.value })}
+        />
+      </Field>
     </div>
   )
 }

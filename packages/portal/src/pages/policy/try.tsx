@@ -19,19 +19,11 @@ const PROBLEMS: Readonly<Record<TryRefusal, string>> = {
 }
 
 /** One proposal, decided by the draft, with every line that had a say. */
-export function TryPanel(props: {
-  readonly form: TryForm
-  readonly onForm: (form: TryForm) => void
-}): ReactElement {
-  const { form, onForm } = props
+export function TryPanel({ form, onForm }: FormPart): ReactElement {
   const desk = useDesk()
   const portal = usePortal()
   const { answer, tried } = useDeskState()
   const [problem, setProblem] = useState<string | undefined>()
-  const change = (part: Partial<TryForm>): void => {
-    desk.forgetTried()
-    onForm({ ...form, ...part })
-  }
   const decide = (): void => {
     const proposal = proposalOf(form, answer?.tools ?? [], portal.serverNow())
     const refusal = typeof proposal === 'string' ? proposal : undefined
@@ -49,40 +41,7 @@ export function TryPanel(props: {
         }}
       >
         <ChooseRecorded form={form} onForm={onForm} />
-        <Field label="Tool">
-          <input
-            className="field data"
-            list="try-tools"
-            value={form.tool}
-            onChange={(event) => change({ tool: event.target.value })}
-          />
-          <datalist id="try-tools">
-            {answer?.tools.map(({ id, title }) => (
-              <option key={id} value={id}>
-                {title}
-              </option>
-            ))}
-          </datalist>
-        </Field>
-        <Field label="Arguments, as JSON">
-          <textarea
-            className="field data min-h-28"
-            spellCheck={false}
-            value={form.args}
-            onChange={(event) => change({ args: event.target.value })}
-          />
-        </Field>
-        <div className="grid grid-cols-3 gap-2">
-          {(['agent', 'user', 'workspace'] as const).map((name) => (
-            <Field key={name} label={WHO[name]}>
-              <input
-                className="field data"
-                value={form[name]}
-                onChange={(event) => change({ [name]: event.target.value })}
-              />
-            </Field>
-          ))}
-        </div>
+        <Fields form={form} onForm={onForm} />
         {problem === undefined ? null : (
           <p role="alert" className="font-semibold text-red">
             {problem}
@@ -99,12 +58,61 @@ export function TryPanel(props: {
   )
 }
 
-const WHO = { agent: 'Agent', user: 'On behalf of', workspace: 'Workspace' } as const
-
-function ChooseRecorded(props: {
+interface FormPart {
   readonly form: TryForm
   readonly onForm: (form: TryForm) => void
-}): ReactElement | null {
+}
+
+function Fields({ form, onForm }: FormPart): ReactElement {
+  const desk = useDesk()
+  const { answer } = useDeskState()
+  const change = (part: Partial<TryForm>): void => {
+    desk.forgetTried()
+    onForm({ ...form, ...part })
+  }
+  return (
+    <>
+      <Field label="Tool">
+        <input
+          className="field data"
+          list="try-tools"
+          value={form.tool}
+          onChange={(event) => change({ tool: event.target.value })}
+        />
+        <datalist id="try-tools">
+          {answer?.tools.map(({ id, title }) => (
+            <option key={id} value={id}>
+              {title}
+            </option>
+          ))}
+        </datalist>
+      </Field>
+      <Field label="Arguments, as JSON">
+        <textarea
+          className="field data min-h-28"
+          spellCheck={false}
+          value={form.args}
+          onChange={(event) => change({ args: event.target.value })}
+        />
+      </Field>
+      <div className="grid grid-cols-3 gap-2">
+        {(['agent', 'user', 'workspace'] as const).map((name) => (
+          <Field key={name} label={WHO[name]}>
+            <input
+              className="field data"
+              value={form[name]}
+              onChange={(event) => change({ [name]: event.target.value })}
+            />
+          </Field>
+        ))}
+      </div>
+    </>
+  )
+}
+
+const WHO = { agent: 'Agent', user: 'On behalf of', workspace: 'Workspace' } as const
+
+function ChooseRecorded(props: FormPart): ReactElement | null {
   const desk = useDesk()
   const { recorded } = useDeskState()
   const now = usePortal().serverNow()
