@@ -164,11 +164,11 @@ function TabBar({ current }: { readonly current: Route['page'] }): ReactElement 
             entry.page === current ? 'text-brand' : 'text-soft'
           }`}
         >
-          <Icon name={entry.icon} size={20} />
           <span className="flex items-center gap-1.5">
-            {entry.label}
+            <Icon name={entry.icon} size={20} />
             {entry.page === 'approvals' ? <PendingCount /> : null}
           </span>
+          {entry.label}
         </NavLink>
       ))}
     </nav>

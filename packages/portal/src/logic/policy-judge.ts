@@ -202,8 +202,7 @@ export function replayAll(
   const all: Replay[] = recorded.map((one) => {
     const { workspace, principal, decided_at } = one.decision
     const layers = set.layersFor({ workspace, agent: principal.subject })
-    const local_times = localTimes(zonesOf(layers), decided_at)
-    return replay(layers, [{ ...pastOf(one), local_times }])
+    return replay(layers, [pastOf(one, localTimes(zonesOf(layers), decided_at))])
   })
   return {
     decided: all.reduce((sum, { decided }) => sum + decided, 0),
@@ -250,12 +249,17 @@ export interface Tried {
   readonly inForce: PolicyDecision | null
 }
 
-function factsOf(tried: TriedProposal, context: JudgeContext): Omit<PolicyFacts, 'local_times'> {
+function factsOf(
+  tried: TriedProposal,
+  tenant: TenantId,
+  localTimes: ReadonlyMap<string, LocalTime>,
+): PolicyFacts {
   const { tool, args, workspace, agent, user, source, auth_level, at } = tried
-  const own = { tool, args, workspace, agent, user, source, auth_level, time_ms: at }
-  if (tried.recorded === null) return { ...own, tenant: context.tenant, roles: null }
-  const { recorded: _, local_times: __, ...rest } = factsFromRecord(wholeRecord(tried.recorded))
-  return { ...rest, ...own, tenant: context.tenant }
+  const who = { tenant, workspace, agent, user, source, auth_level }
+  const own = { tool, args, ...who, time_ms: at, local_times: localTimes }
+  if (tried.recorded === null) return { ...own, roles: null }
+  const { recorded: _, ...rest } = factsFromRecord(wholeRecord(tried.recorded, localTimes))
+  return { ...rest, ...own }
 }
 
 /** Decides one proposal by the draft, line by line; null where the draft does not load. */
@@ -267,11 +271,11 @@ export function tryProposal(
 ): Tried | null {
   const draft = openDraft(policies, context, deps)
   if (!draft.ok) return null
-  const facts = factsOf(tried, context)
   const scope = { workspace: tried.workspace, agent: tried.agent }
   const explainBy = (set: PolicySet): Explanation => {
     const layers = set.layersFor(scope)
-    return explain(layers, { ...facts, local_times: deps.localTimes(zonesOf(layers), tried.at) })
+    const times = deps.localTimes(zonesOf(layers), tried.at)
+    return explain(layers, factsOf(tried, context.tenant, times))
   }
   const inForce = openInForce(context, deps)
   return {

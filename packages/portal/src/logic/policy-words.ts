@@ -17,10 +17,17 @@ export function verdictWords({
   return tier === 1 ? 'needs a click' : 'needs a passkey'
 }
 
-/** `needs a passkey, and now runs at once`; a change of approvers alone says so. */
-export function changeWords({ before, after }: Pick<Region, 'before' | 'after'>): string {
+type Sides = Pick<Region, 'before' | 'after'>
+
+/** What becomes of it then; a change of approvers alone says so. */
+export function afterWords({ before, after }: Sides): string {
   const [was, is] = [verdictWords(before), verdictWords(after)]
-  return was === is ? `${is}, by other approvers` : `${is} instead of “${was}”`
+  return was === is ? `${is} of other people` : is
+}
+
+/** `what needs a passkey then needs a click` */
+export function changeWords(sides: Sides): string {
+  return `what ${verdictWords(sides.before)} then ${afterWords(sides)}`
 }
 
 /** Facts of an example in the order in which a person asks: what, how much, who, when. */

@@ -177,11 +177,11 @@ function Widenings(): ReactElement | null {
   const lines = layers.flatMap(({ key, diff }) => [
     ...diff.widens.map((region) => ({
       id: `${key} ${JSON.stringify(region.lines)}`,
-      text: `${changeWords(region)} (rule ${region.after.rule_id})`,
+      text: `${capital(changeWords(region))} (rule ${region.after.rule_id})`,
     })),
     ...diff.doubts.map((doubt) => ({
       id: `${key} ${doubt.why}`,
-      text: `may allow more: ${doubtWords(doubt)}`,
+      text: `It may allow more: ${doubtWords(doubt)}`,
     })),
   ])
   if (lines.length === 0) return null
@@ -191,7 +191,7 @@ function Widenings(): ReactElement | null {
         <li key={id} className="flex items-start gap-2 text-red">
           <Icon name="warning" size={16} className="mt-1" />
           <span className="min-w-0">
-            Something <Hardened text={text} />
+            <Hardened text={text} />
           </span>
         </li>
       ))}
@@ -201,6 +201,8 @@ function Widenings(): ReactElement | null {
     </ul>
   )
 }
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
 function TakingUp({
   applying,

@@ -3,17 +3,18 @@ import type { ReactElement } from 'react'
 import { policyAt, sameDraft } from '../../logic/policy-draft.ts'
 import type { LayerDiff } from '../../logic/policy-judge.ts'
 import {
-  changeWords,
+  afterWords,
   diffWords,
   doubtWords,
   exampleRows,
   layerWords,
   lineWords,
+  verdictWords,
 } from '../../logic/policy-words.ts'
 import { Hardened } from '../../ui/hardened.tsx'
 import { Icon } from '../../ui/icons.tsx'
 import { useDeskState } from './desk-context.ts'
-import { Chip, Panel, type Tone, Working } from './panel.tsx'
+import { Arrow, Chip, Panel, type Tone, Working } from './panel.tsx'
 
 const REGIONS_SHOWN_MAX = 20
 
@@ -136,7 +137,7 @@ export function RegionCard(props: {
     <div className={`border-l-4 pl-3.5 ${isBad ? 'border-red' : 'border-green'}`}>
       <p className={`flex items-start gap-2 font-semibold ${isBad ? 'text-red' : 'text-green'}`}>
         <Icon name={isBad ? 'warning' : 'check'} size={16} className="mt-1" />
-        It {changeWords(region)}
+        <Arrow before={verdictWords(region.before)} after={afterWords(region)} />
       </p>
       <p className="text-sm text-soft">
         By rule <Id text={region.after.rule_id} />, before by <Id text={region.before.rule_id} />

@@ -52,7 +52,7 @@ export function Editor(props: {
   const hasErrors = marks.some(({ tone }) => tone === 'bad')
   return (
     <div
-      className={`flex min-h-0 flex-1 overflow-hidden border-y bg-raised sm:rounded-b-xl sm:border-x ${hasErrors ? 'border-red' : 'border-edge'}`}
+      className={`flex min-h-0 flex-1 overflow-hidden border-y max-lg:h-[55dvh] max-lg:flex-none bg-raised sm:rounded-b-xl sm:border-x ${hasErrors ? 'border-red' : 'border-edge'}`}
     >
       <div aria-hidden="true" className="shrink-0 overflow-hidden border-r border-line bg-sunken">
         <div ref={gutter} className="relative will-change-transform">

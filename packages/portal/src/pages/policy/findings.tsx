@@ -96,7 +96,7 @@ function Errors(props: {
           <Hardened text={finding.message} />
           {finding.nearest === undefined ? null : (
             <>
-              {' '}
+              {'. '}
               Did you mean <strong>{finding.nearest}</strong>?
             </>
           )}

@@ -1,4 +1,5 @@
 import { type ReactElement, type ReactNode, useId } from 'react'
+import { Icon } from '../../ui/icons.tsx'
 
 /** One part of what is said about the draft. */
 export function Panel(props: {
@@ -9,7 +10,10 @@ export function Panel(props: {
 }): ReactElement {
   const id = useId()
   return (
-    <section aria-labelledby={id} className="border-t border-line pt-4 pb-6">
+    <section
+      aria-labelledby={id}
+      className="border-t border-line pt-4 pb-6 lg:first:border-t-0 lg:first:pt-1.5"
+    >
       <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1">
         <h2 id={id} className="text-lg font-semibold">
           {props.title}
@@ -32,6 +36,19 @@ export type Tone = keyof typeof TONES
 
 export function Chip(props: { readonly tone: Tone; readonly children: ReactNode }): ReactElement {
   return <span className={`chip ${TONES[props.tone]}`}>{props.children}</span>
+}
+
+/** From one decision to another: drawn as an arrow, read as a sentence. */
+export function Arrow(props: { readonly before: string; readonly after: string }): ReactElement {
+  return (
+    <span className="flex min-w-0 flex-wrap items-center gap-x-2">
+      <span className="sr-only">What </span>
+      <span className="font-normal">{props.before}</span>
+      <Icon name="arrow" size={16} />
+      <span className="sr-only"> then </span>
+      <span className="font-semibold">{props.after}</span>
+    </span>
+  )
 }
 
 export function Working({ text }: { readonly text: string }): ReactElement {

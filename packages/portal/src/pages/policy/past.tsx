@@ -7,7 +7,7 @@ import type { RecordedProposal } from '../../logic/recorded.ts'
 import { ago } from '../../logic/time-left.ts'
 import { Hardened } from '../../ui/hardened.tsx'
 import { useDeskState } from './desk-context.ts'
-import { Chip, Panel, Working } from './panel.tsx'
+import { Arrow, Chip, Panel, Working } from './panel.tsx'
 
 const FLIPS_SHOWN_MAX = 100
 
@@ -94,14 +94,17 @@ function FlipRow(props: {
         </span>{' '}
         <span className="font-semibold whitespace-nowrap">{proposal.amount ?? ''}</span>
       </p>
-      <button type="button" className="link text-sm" onClick={() => onTry(proposal)}>
+      <button
+        type="button"
+        className="link justify-self-end text-sm"
+        onClick={() => onTry(proposal)}
+      >
         Explain
         <span className="sr-only"> {proposal.decision.tool_id}</span>
       </button>
-      <p className={`font-semibold ${isWider ? 'text-red' : 'text-green'}`}>
-        {isWider ? 'Wider: ' : 'Stricter: '}
-        {verdictWords(flip.after)}
-        <span className="font-normal text-soft"> instead of “{verdictWords(flip.before)}”</span>
+      <p className={`flex flex-wrap items-center gap-x-2 ${isWider ? 'text-red' : 'text-green'}`}>
+        <span className="font-semibold">{isWider ? 'Wider:' : 'Stricter:'}</span>
+        <Arrow before={verdictWords(flip.before)} after={verdictWords(flip.after)} />
       </p>
       <p className="text-right text-sm whitespace-nowrap text-soft">{ago(proposal.at, now)}</p>
       <p className="col-span-full truncate text-sm text-soft">

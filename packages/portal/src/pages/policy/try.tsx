@@ -261,10 +261,10 @@ function RuleLines(props: {
                 </span>{' '}
                 <span className="text-sm text-soft">
                   {line.value === null ? (
-                    'there is none'
+                    'here there is none'
                   ) : (
                     <>
-                      is <Hardened text={asText(line.value)} />
+                      here <Hardened text={asText(line.value)} />
                     </>
                   )}
                 </span>
