@@ -367,7 +367,7 @@ describe('what is sealed', () => {
   })
 
   it('refuses another text, order, name, epoch, tenant, hash and form', async () => {
-    const with_ = (change: object): Partial<typeof offered> => {
+    const having = (change: object): Partial<typeof offered> => {
       const bundle = canonicalize({ ...(JSON.parse(made.text) as object), ...change })
       return { bundle, bundle_hash: hashText(sha256, bundle) }
     }
@@ -383,13 +383,13 @@ describe('what is sealed', () => {
       'bundle_texts_differ',
     )
     assert.equal(await refusal({}, { after: 8 }), 'bundle_place_differs')
-    assert.equal(await refusal(with_({ tenant: 'globex' })), 'bundle_place_differs')
+    assert.equal(await refusal(having({ tenant: 'globex' })), 'bundle_place_differs')
     assert.equal(
       await refusal({ bundle_hash: `sha256:${'0'.repeat(64)}` as Hash }),
       'bundle_hash_differs',
     )
     assert.equal(await refusal({ bundle: ` ${made.text}` }), 'bundle_unreadable')
-    assert.equal(await refusal(with_({ more: 1 })), 'bundle_unreadable')
+    assert.equal(await refusal(having({ more: 1 })), 'bundle_unreadable')
     assert.equal(await refusal({ bundle: '{}' }), 'bundle_unreadable')
   })
 })

@@ -167,18 +167,20 @@ function Id({ text }: { readonly text: string }): ReactElement {
 
 function Example({ example }: { readonly example: Region['example'] }): ReactElement {
   return (
-    <dl className="mt-1.5 grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 rounded-lg bg-sunken px-3 py-2 text-sm">
-      <dt className="label col-span-2">Smallest example</dt>
-      {exampleRows(example).map(([name, value]) => (
-        <div key={name} className="contents">
-          <dt className="data text-soft">
-            <Hardened text={name} />
-          </dt>
-          <dd className="data">
-            <Hardened text={value} />
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <div className="mt-1.5 rounded-lg bg-sunken px-3 py-2 text-sm">
+      <p className="label">Smallest example</p>
+      <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4">
+        {exampleRows(example).map(([name, value]) => (
+          <div key={name} className="contents">
+            <dt className="data text-soft">
+              <Hardened text={name} />
+            </dt>
+            <dd className="data">
+              <Hardened text={value} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </div>
   )
 }
