@@ -6,9 +6,11 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createEnrolment, type HostDeps, type RunningHost, runHost } from '@trustgw/host'
 import {
+  actionId,
   type Component,
   canonicalize,
   type Hash,
+  hashJson,
   type JwsSigner,
   type JwsVerifier,
   type PolicyBundle,
@@ -121,6 +123,7 @@ describe('the policy page, served by the real host', () => {
       executor: await connect(bus.executor()),
     }
     await putFirstBundle()
+    await putRecordedAction()
     await takeUp()
     host = await runHost(
       {
@@ -170,6 +173,55 @@ describe('the policy page, served by the real host', () => {
     const store = links.host.records({ home: 'data', bucket: 'policies' })
     const value = utf8Encode(canonicalize(sealedBundleJson(sealed)))
     assert.ok((await store.create(`${TENANT}.newest`, value)).ok)
+  }
+
+  /** An action of the past, as the gateway stores it, with what nobody else reads left out. */
+  async function putRecordedAction(): Promise<void> {
+    const id = actionId(nodeRandom.bytes(16))
+    const now = systemClock.now()
+    const args = { order_id: 'ord_1', amount: '150.00', currency: 'EUR' }
+    const input_hash = hashJson(sha256, args)
+    const decision = {
+      typ: 'trustgw/decision/1',
+      action_id: id,
+      tenant: TENANT,
+      workspace: 'default',
+      principal: { tenant: TENANT, issuer: 'api-key', client: 'k1', subject: 'support-agent' },
+      on_behalf_of: null,
+      tool_id: 'shop.refund',
+      contract_hash: hashJson(sha256, 'a contract that nobody serves any more'),
+      input_hash,
+      effect: 'require_approval',
+      tier: 2,
+      rule_id: 'refund-large',
+      reason: 'Refunds over 100 EUR need a passkey',
+      obligations: {
+        grant_ttl_ms: 30_000,
+        approval_ttl_ms: 900_000,
+        approvers: { roles: [], quorum: 1, channels: ['portal'] },
+      },
+      policy_fingerprint: hashJson(sha256, 'policy'),
+      policy_epoch: 1,
+      facts: [
+        { name: 'tool', origin: 'derived', value: 'shop.refund' },
+        { name: 'operation', origin: 'derived', value: 'transfer' },
+        { name: 'amount', origin: 'derived', value: '150.00 EUR' },
+      ],
+      unknown: [],
+      decided_at: now,
+    }
+    const proposal = {
+      action_id: id,
+      tenant: TENANT,
+      tool_id: 'shop.refund',
+      received_at: now,
+      source: 'mcp',
+      auth_level: 1,
+      arguments: args,
+    }
+    const value = canonicalize({ v: 1, proposal, tool: { amount: '150.00 EUR' }, decision })
+    const store = links.gateway.records({ home: 'data', bucket: 'actions' })
+    assert.ok((await store.create(`${TENANT}.${id}`, utf8Encode(value))).ok)
   }
 
   /** Stands for a gateway and an executor that believe the newest bundle. */
@@ -307,6 +359,7 @@ describe('the policy page, served by the real host', () => {
     await page.getByRole('button', { name: 'Layer', exact: true }).click()
     await editor().fill(text.replaceAll('"100.00 EUR"', '"250.00 EUR"'))
     await page.getByText('Your draft allows more than the policy in force').waitFor()
+    await page.getByText('1 of 1 otherwise').waitFor()
     await assertAccessible(page, 'a draft that allows more')
     await assertFits(page, 'a draft on a desk')
     await page.setViewportSize(NARROW)

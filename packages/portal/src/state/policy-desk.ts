@@ -42,6 +42,8 @@ export class PolicyDesk {
   #judge: PolicyJudge | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #person = ''
+  /** What the judge was given last; of a draft that was changed since nothing is believed. */
+  #judgedDraft: readonly PolicyText[] | undefined
 
   constructor(portal: Portal) {
     this.#portal = portal
@@ -249,6 +251,7 @@ export class PolicyDesk {
     const { draft, recorded } = this.#state
     if (draft.length === 0 || recorded.kind === 'loading') return
     this.#update({ judged: UNJUDGED })
+    this.#judgedDraft = draft
     this.#judge?.judge(draft)
   }
 
@@ -257,12 +260,16 @@ export class PolicyDesk {
     judge.listen({
       onStep: (step) => this.#judged(partOf(step)),
       onDone: (outcome) => this.#judged({ outcome }),
-      onTried: (tried) => this.#update({ tried }),
+      onTried: (tried) => {
+        // Forgotten meanwhile: the draft or the proposal was changed.
+        if (this.#state.tried === 'working') this.#update({ tried })
+      },
     })
     return judge
   }
 
   #judged(part: Partial<Judged>): void {
+    if (this.#judgedDraft !== this.#state.draft) return
     this.#update({ judged: { ...this.#state.judged, ...part } })
   }
 
