@@ -93,6 +93,17 @@ export const INVARIANTS: readonly Invariant[] = [
     sentence: 'Every state takes every event, and recovery is the normal loop',
     spec: 'protocol §5',
   },
+  {
+    id: 'INV-35',
+    sentence: 'The executor decides again by the policy that it pinned, and refuses any difference',
+    spec: 'protocol §4',
+  },
+  {
+    id: 'INV-36',
+    sentence:
+      "A policy comes into force by the operator's root, its delegate or a pinned admin only, and its epoch only grows",
+    spec: 'protocol §4',
+  },
 
   // What people sign
   {

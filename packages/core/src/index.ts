@@ -94,13 +94,16 @@ export {
   diffPolicies,
   type PolicyDiff,
   type Region,
+  type RegionLine,
 } from './policy/diff.ts'
 export {
+  type ExplainedLimit,
   type ExplainedLine,
   type ExplainedRule,
   type Explanation,
   explain,
   safeExplain,
+  safeHint,
 } from './policy/explain.ts'
 export {
   type Amount,
@@ -111,13 +114,18 @@ export {
   type PolicyFacts,
   type ToolFacts,
 } from './policy/facts.ts'
-export type { Finding } from './policy/findings.ts'
+export { type Finding, findingText } from './policy/findings.ts'
 export { type Counting, countingsOf } from './policy/limits.ts'
 export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
-export { printPolicy } from './policy/print.ts'
+export { valueAt } from './policy/pointer.ts'
+export { locate, type Position } from './policy/positions.ts'
+export { printPolicy, tomlValue } from './policy/print.ts'
+export { type ProposalProblem, type ProposalRefusal, parseProposal } from './policy/proposal.ts'
 export {
+  type Asks,
+  asksOf,
   type DerivedFacts,
   factsFromRecord,
   type Recheck,
@@ -130,6 +138,9 @@ export {
 export {
   type Flip,
   type PastDecision,
+  type PastIdentity,
+  type PastProposal,
+  pastFacts,
   type Replay,
   replay,
 } from './policy/replay.ts'

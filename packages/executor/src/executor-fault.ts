@@ -2,6 +2,8 @@ export type ExecutorFaultCode =
   | 'connectors_refused'
   | 'credentials_refused'
   | 'floors_refused'
+  /** A policy bundle that this executor pinned cannot be read any more. */
+  | 'policy_pin_refused'
   /** The stream of nonces or of the journal would let an entry vanish or be replaced. */
   | 'stream_not_insert_only'
 

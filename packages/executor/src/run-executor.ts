@@ -25,8 +25,10 @@ import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
 import { ExecutorFault } from './executor-fault.ts'
-import { PinRegistry } from './pins/pin-registry.ts'
+import { PinRegistry, type PinSource } from './pins/pin-registry.ts'
+import { PinnedPolicies } from './policy/pinned-policies.ts'
 import { type OwnFiles, readOwnFiles } from './read-files.ts'
+import { Catalogue } from './run/catalogue.ts'
 import { RegistryPublisher } from './run/registry-publisher.ts'
 import { ResultOutbox } from './run/result-outbox.ts'
 import { Runner } from './run/runner.ts'
@@ -37,7 +39,7 @@ export interface ExecutorSettings {
   readonly tenants: readonly TenantId[]
   /** Absolute; `{state_dir}` of the manifests. */
   readonly state_dir: string
-  /** Folder of `pins.json`, `credentials.toml`, `wal.ndjson`. */
+  /** Folder of `pins.json`, `credentials.toml`, `wal.ndjson`, `policies/`. */
   readonly executor_dir: string
   readonly connectors_dir: string
   /** Where the search for npm packages of connectors starts. */
@@ -49,6 +51,8 @@ export interface ExecutorSettings {
   /** How long a tool may run, unless its manifest says otherwise. */
   readonly tool_timeout_ms: number
   readonly max_running: number
+  /** Takes policy bundles that production refuses (`policy.allow_by_default`). */
+  readonly development_policy: boolean
 }
 
 export interface ServiceKey {
@@ -93,12 +97,28 @@ export async function runExecutor(
   const context = { settings, deps, credentials: files.credentials, schemas }
   const connectors = makeConnectors(files.manifests, context)
   const tools = new ToolIndex(sha256, schemas)
-  const parts: Parts = { settings, deps, files, claims, audits, connectors, tools }
+  const pins = new PinRegistry(join(settings.executor_dir, 'pins.json'))
+  const catalogue = new Catalogue([...connectors.values()], tools)
+  const policies = pinnedPolicies({ settings, deps, audits, pins, catalogue })
+  await policies.start()
+  const parts: Parts = {
+    settings,
+    deps,
+    files,
+    claims,
+    audits,
+    connectors,
+    tools,
+    pins,
+    policies,
+  }
   const { executor, outbox, wal } = await assemble(parts)
-  const registry = await serveTools([...connectors.values()], tools, { settings, deps })
+  const registry = makeRegistry({ settings, deps, policies })
+  await catalogue.serve(registry)
   executor.listen()
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
+    await policies.stop()
     await registry.stop()
     await executor.stop(STOP_GRACE_MS)
     await Promise.all([...connectors.values()].map((connector) => connector.stop()))
@@ -139,6 +159,8 @@ interface Parts {
   readonly audits: ReadonlyMap<TenantId, AuditWriter>
   readonly connectors: ReadonlyMap<string, Connector>
   readonly tools: ToolIndex
+  readonly pins: PinSource
+  readonly policies: PinnedPolicies
 }
 
 interface Assembled {
@@ -193,7 +215,8 @@ async function assemble(parts: Parts): Promise<Assembled> {
   return { executor, outbox, wal }
 }
 
-function admissionDeps({ settings, deps, files, tools }: Parts): Omit<AdmissionDeps, 'tenants'> {
+function admissionDeps(parts: Parts): Omit<AdmissionDeps, 'tenants'> {
+  const { settings, deps, files, tools, pins, policies } = parts
   return {
     profile: settings.profile,
     grantKeyFor: deps.trust.keyFor({ role: 'grant', component: 'gateway' }),
@@ -203,7 +226,8 @@ function admissionDeps({ settings, deps, files, tools }: Parts): Omit<AdmissionD
     credentials: files.credentials,
     audit: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
     floorOf: (tool) => files.floors.get(tool) ?? 0,
-    pins: new PinRegistry(join(settings.executor_dir, 'pins.json')),
+    pins,
+    policies,
     sha256,
     clock: deps.clock,
   }
@@ -267,37 +291,46 @@ function makeConnector(manifest: ConnectorManifest, context: ConnectorContext): 
   })
 }
 
-async function serveTools(
-  connectors: readonly Connector[],
-  tools: ToolIndex,
-  context: { readonly settings: ExecutorSettings; readonly deps: ExecutorRunDeps },
-): Promise<RegistryPublisher> {
-  const { settings, deps } = context
-  const registry = new RegistryPublisher({
+interface PolicyParts {
+  readonly settings: ExecutorSettings
+  readonly deps: ExecutorRunDeps
+  readonly audits: ReadonlyMap<TenantId, AuditWriter>
+  readonly pins: PinSource
+  readonly catalogue: Catalogue
+}
+
+function pinnedPolicies({ settings, deps, audits, pins, catalogue }: PolicyParts): PinnedPolicies {
+  return new PinnedPolicies({
+    tenants: settings.tenants,
+    records: deps.link.records({ home: 'data', bucket: 'policies' }),
+    dir: join(settings.executor_dir, 'policies'),
+    development: settings.development_policy,
+    component: executorComponent(settings.profile),
+    operatorKeyFor: deps.trust.keyFor({ role: 'operator' }),
+    pins,
+    auditOf: (tenant) => audits.get(tenant),
+    onChanged: () => catalogue.offer(),
+    sha256,
+    clock: deps.clock,
+    logger: deps.logger,
+  })
+}
+
+function makeRegistry({
+  settings,
+  deps,
+  policies,
+}: Pick<Parts, 'settings' | 'deps' | 'policies'>): RegistryPublisher {
+  return new RegistryPublisher({
     registry: deps.link.publisher({ stream: 'KV_tools' }),
     tenants: settings.tenants,
     profile: settings.profile,
-    policyOf: () => undefined,
+    policyOf: (tenant) => policies.pinned(tenant),
     ...deps.resultKey,
     sha256,
     clock: deps.clock,
     logger: deps.logger,
   })
-  let ready = false
-  const offer = (): void => {
-    tools.replace(connectors.flatMap((connector) => connector.contracts()))
-    if (!ready) return
-    const contracts = tools.list().map(({ contract }) => contract)
-    const bundles = connectors
-      .filter((connector) => contracts.some((contract) => contract.bundle === connector.bundle.id))
-      .map((connector) => connector.bundle)
-    registry.offer(bundles, contracts)
-  }
-  for (const connector of connectors) connector.onChanged(offer)
-  await Promise.all(connectors.map((connector) => connector.start()))
-  ready = true
-  offer()
-  return registry
 }
 
 function limitsOf(

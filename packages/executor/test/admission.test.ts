@@ -10,6 +10,7 @@ import {
   type GrantClaims,
   hashText,
   parseProfile,
+  type Source,
   signGrant,
   signJws,
   statementHash,
@@ -18,10 +19,12 @@ import { BusFault, generateSigningKey, sha256 } from '@trustgw/runtime'
 import { type AssertionTwist, SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import { clearAction } from '../src/admit/admission.ts'
 import { ADMISSION_REASONS, type AdmissionReason } from '../src/admit/reasons.ts'
+import { factsFor, POLICY_REASONS } from './support/policy.ts'
 import { bytesOf, type Change, NOW, ORIGIN, REFUND, RP_ID, TENANT, World } from './support/world.ts'
 
-/** Reasons that come after the four steps; `claiming.test.ts` has them. */
-const CLAIM_REASONS: readonly AdmissionReason[] = [
+/** Reasons that other files have: `executor.test.ts` those of claiming, and step 3 one of its own. */
+const ELSEWHERE: readonly AdmissionReason[] = [
+  ...POLICY_REASONS,
   'grant_used',
   'action_claimed',
   'journal_unwritable',
@@ -29,12 +32,13 @@ const CLAIM_REASONS: readonly AdmissionReason[] = [
   'executor_busy',
   'executor_stopping',
 ]
+const ARGUMENTS = '{"amount":"250.00","order_id":"ord_1001"}'
 const seen = new Set<string>()
 const world = new World()
 
 after(() => {
   const missing = ADMISSION_REASONS.filter(
-    (reason) => !seen.has(reason) && !CLAIM_REASONS.includes(reason),
+    (reason) => !seen.has(reason) && !ELSEWHERE.includes(reason),
   )
   assert.deepEqual(missing, [], 'every reason is seen once')
 })
@@ -165,7 +169,8 @@ refuses('grant_expired', 'ended 2 seconds ago', {
 test('two seconds of skew are allowed on either side [INV-14]', async () => {
   const late = { iat: SECONDS - 29, nbf: SECONDS - 29, exp: SECONDS - 1 }
   const early = { iat: SECONDS + 2, nbf: SECONDS + 2, exp: SECONDS + 20 }
-  assert.equal(await reasonFor({ claims: late }), 'admitted')
+  const decision = { decided_at: NOW - 29_000 }
+  assert.equal(await reasonFor({ claims: late, decision }), 'admitted')
   assert.equal(await reasonFor({ claims: early }), 'admitted')
 })
 
@@ -269,9 +274,11 @@ test('below_floor: this executor demands more than the gateway says', async () =
 function withEvidence(
   make: (decision: DecisionRecord) => readonly ApprovalEvidence[],
   tier: 0 | 1 | 2 = 2,
-  change: Partial<DecisionRecord> = {},
+  change: Partial<DecisionRecord> & { readonly source?: Source } = {},
 ): Change {
-  const decision = world.decision(tier, '{"amount":"250.00","order_id":"ord_1001"}', change)
+  const { source, ...changed } = change
+  const facts = source === undefined ? factsFor(tier) : { source }
+  const decision = world.decision(ARGUMENTS, facts, changed)
   return { tier, decision, evidence: make(decision) }
 }
 
@@ -300,13 +307,7 @@ refuses('approver_twice', 'one person with two keys is one person', () =>
       world.passkeyEvidence(world.statement(decision)),
     ],
     2,
-    {
-      obligations: {
-        grant_ttl_ms: 30_000,
-        approval_ttl_ms: 900_000,
-        approvers: { roles: [], quorum: 2, channels: [] },
-      },
-    },
+    { source: 'webhook' },
   ),
 )
 refuses('approver_is_initiator', 'the person on whose behalf it runs', () =>
@@ -421,7 +422,7 @@ refuses('assertion_is_a_deny', 'a signed deny presented as an approval [INV-22]'
 refuses('assertion_other_action', 'an assertion over another action', () =>
   withEvidence((decision) => {
     const statement = world.statement(decision)
-    const other = world.decision(2, '{"amount":"1.00","order_id":"ord_1001"}', {})
+    const other = world.decision(ARGUMENTS.replace('250', '1'), factsFor(2))
     const hash = statementHash(sha256, { ...statement, action_id: other.action_id })
     return [world.passkeyEvidence(statement, world.approver.assert(hash))]
   }),
@@ -476,11 +477,7 @@ test('a quorum of two people passes, and both are needed [INV-20]', async () => 
   const deps = world.admission({
     pins: { current: () => Promise.resolve({ ok: true, value: pins }) },
   })
-  const obligations = {
-    grant_ttl_ms: 30_000,
-    approval_ttl_ms: 900_000,
-    approvers: { roles: ['finance'], quorum: 2, channels: [] },
-  }
+  const twoOfFinance = { source: 'telegram' } as const
   const both = (decision: DecisionRecord): readonly ApprovalEvidence[] => {
     const second = world.statement(decision, { approver: 'ben' })
     return [
@@ -488,8 +485,8 @@ test('a quorum of two people passes, and both are needed [INV-20]', async () => 
       world.passkeyEvidence(second, ben.assert(statementHash(sha256, second))),
     ]
   }
-  assert.equal(await reasonFor(withEvidence(both, 2, { obligations }), deps), 'admitted')
-  const one = withEvidence((decision) => both(decision).slice(0, 1), 2, { obligations })
+  assert.equal(await reasonFor(withEvidence(both, 2, twoOfFinance), deps), 'admitted')
+  const one = withEvidence((decision) => both(decision).slice(0, 1), 2, twoOfFinance)
   assert.equal(await reasonFor(one, deps), 'quorum_not_met')
 })
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { startShop } from '@trustgw/example-shop'
 import {
+  asObject,
   parseJson,
   RESULT_MAX_BYTES,
   RESULT_TYP,
@@ -15,6 +16,7 @@ import {
   verifyJws,
 } from '@trustgw/protocol'
 import {
+  BusFault,
   type BusLink,
   connectNats,
   nodeRandom,
@@ -23,15 +25,19 @@ import {
   verifierOf,
 } from '@trustgw/runtime'
 import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
+import { publishBundle } from '@trustgw/testkit/seal-policy'
 import { pinFirst, runExecutor } from '../src/index.ts'
 import { ROOT, SHOP_KEY, tempDir, until } from './support/connectors.ts'
+import { POLICY } from './support/policy.ts'
 import { bytesOf, NOW, PROFILE, REFUND, TENANT, World } from './support/world.ts'
+
+const ARGUMENTS = '{"amount":"250.00","currency":"EUR","order_id":"ord_1001","reason":"broken"}'
 
 function link(world: BusWorld, creds: BusWorld['creds']['gateway']): Promise<BusLink> {
   return connectNats({ servers: [world.url], creds, logger: silentLogger, random: nodeRandom })
 }
 
-test('on a real bus, an approved refund is admitted, runs at the shop once, and its result is stored', async () => {
+test('on a real bus, an approved refund runs at the shop once; a new policy is pinned at once', async () => {
   const bus = await startBusWorld({ tenants: [TENANT], profiles: [PROFILE] })
   const dir = await tempDir()
   const shop = await startShop({ stateDir: join(dir.path, 'shop'), apiKey: SHOP_KEY })
@@ -39,6 +45,9 @@ test('on a real bus, an approved refund is admitted, runs at the shop once, and 
   const gateway = await link(bus, bus.creds.gateway)
   const executor = await link(bus, bus.executor(PROFILE))
   const draft = new World(REFUND, { gateway, executor })
+  const operator = await link(bus, bus.creds.provisionData)
+  const policies = operator.records({ home: 'own', bucket: 'policies' })
+  await publishBundle(policies, TENANT, draft.bundle)
   const executorDir = join(dir.path, 'executor')
   const connectors = join(dir.path, 'connectors')
   await mkdir(executorDir)
@@ -67,6 +76,7 @@ test('on a real bus, an approved refund is admitted, runs at the shop once, and 
       result_max_bytes: 100_000,
       tool_timeout_ms: 5_000,
       max_running: 8,
+      development_policy: false,
     },
     {
       link: executor,
@@ -99,7 +109,7 @@ test('on a real bus, an approved refund is admitted, runs at the shop once, and 
 
     const action = await draft.granted({
       tier: 2,
-      arguments: '{"amount":"250.00","currency":"EUR","order_id":"ord_1001","reason":"broken"}',
+      arguments: ARGUMENTS,
     })
     const target = subject('exec_invoke', { tenant: TENANT, profile: PROFILE })
     const ask = async (): Promise<unknown> => {
@@ -126,10 +136,26 @@ test('on a real bus, an approved refund is admitted, runs at the shop once, and 
     assert.deepEqual(await ask(), { status: 'claimed' })
     assert.equal(shop.ledger().length, before + 1)
     await consumer.stop()
+
+    const newer = draft.sealed([{ text: POLICY }], 2)
+    await publishBundle(policies, TENANT, newer)
+    const old = await draft.granted({ tier: 2, arguments: ARGUMENTS })
+    const answer = async (): Promise<unknown> => {
+      const said = await gateway.bus.request(target, bytesOf(old), { timeoutMs: 5_000 })
+      const parsed = parseJson(said)
+      return parsed.ok ? asObject(parsed.value)?.['reason'] : parsed
+    }
+    await until(
+      async () => (await tools.get(`${TENANT}.${PROFILE}`))?.revision !== record?.revision,
+    )
+    assert.equal(await answer(), 'policy_superseded')
+    const written = gateway.records({ home: 'data', bucket: 'policies' })
+    await assert.rejects(publishBundle(written, TENANT, newer), BusFault)
   } finally {
     await running.stop()
     await executor.bus.drain()
     await gateway.bus.drain()
+    await operator.bus.drain()
     await shop.stop()
     await bus.stop()
     await dir.remove()

@@ -15,11 +15,13 @@ import {
   type Json,
   parseJson,
   readShape,
+  type SealedBundle,
   type Shape,
   subject,
   TOOL_REGISTRY_MAX_BYTES,
   TOOL_REGISTRY_TYP,
   type ToolContract,
+  type ToolRegistry,
   toolRegistryShape,
   verifyJws,
 } from '@trustgw/protocol'
@@ -32,8 +34,10 @@ import {
   silentLogger,
   verifierOf,
 } from '@trustgw/runtime'
+import { publishBundle } from '@trustgw/testkit/seal-policy'
 import { type RunningExecutor, runExecutor } from '../src/index.ts'
 import { tempDir, until } from './support/connectors.ts'
+import { POLICY } from './support/policy.ts'
 import { bytesOf, type Change, PROFILE, TENANT, World } from './support/world.ts'
 
 const ARGUMENTS = '{"order_id":"o1"}'
@@ -81,6 +85,8 @@ interface BenchOptions {
   readonly handler?: Handler
   readonly wrap?: (link: BusLink) => BusLink
   readonly max_running?: number
+  /** No policy bundle is on the bus yet. */
+  readonly withoutPolicy?: boolean
 }
 
 const PAY: Handler = (_request, response) => {
@@ -111,6 +117,7 @@ async function withBench(
     manifestFor(`http://127.0.0.1:${port}`),
   )
   const first = new World()
+  if (options.withoutPolicy !== true) await publish(first, first.bundle)
   const base = first.broker.link({ crossings: executorCrossings(PROFILE) })
   const link = options.wrap?.(base) ?? base
   const start = (on: BusLink): Promise<RunningExecutor> =>
@@ -126,6 +133,7 @@ async function withBench(
         result_max_bytes: 100_000,
         tool_timeout_ms: 2_000,
         max_running: options.max_running ?? 8,
+        development_policy: false,
       },
       {
         link: on,
@@ -199,7 +207,12 @@ function timer(ms: number, callback: () => void): () => void {
   return () => clearTimeout(handle)
 }
 
-async function publishedContract(world: World): Promise<ToolContract> {
+async function publish(world: World, bundle: SealedBundle): Promise<void> {
+  const policies = world.gateway.records({ home: 'data', bucket: 'policies' })
+  await publishBundle(policies, TENANT, bundle)
+}
+
+async function publishedRegistry(world: World): Promise<ToolRegistry> {
   const record = await world.gateway
     .records({ home: 'data', bucket: 'tools' })
     .get(`${TENANT}.${PROFILE}`)
@@ -210,7 +223,11 @@ async function publishedContract(world: World): Promise<ToolContract> {
     keyFor: (kid) => (kid === 'result-1' ? verifierOf(world.resultKey.publicKey) : undefined),
   })
   assert.ok(verified.ok)
-  const registry = read(toolRegistryShape, verified.value.payload)
+  return read(toolRegistryShape, verified.value.payload)
+}
+
+async function publishedContract(world: World): Promise<ToolContract> {
+  const registry = await publishedRegistry(world)
   assert.deepEqual(
     registry.bundles.map(({ id }) => id),
     ['till'],
@@ -248,7 +265,7 @@ test('an allowed call runs once and its signed result is stored', async () => {
     assert.equal(result?.action_id, action.decision.action_id)
     await until(() => bench.paid() === 1)
     await bench.running().stop()
-    assert.deepEqual(await typesOf(bench), ['started', 'finished'])
+    assert.deepEqual(await typesOf(bench), ['policy_pinned', 'started', 'finished'])
     const left = await bench.world.gateway
       .records({ home: 'exd', bucket: 'executions' })
       .list(TENANT)
@@ -270,6 +287,62 @@ test('an approved call of tier 2 runs only with a pin in the file of this execut
     assert.deepEqual(await bench.invoke(await bench.granted({ tier: 2 })), { status: 'claimed' })
     await until(() => bench.results().length === 1)
     assert.equal(bench.paid(), 1)
+  })
+})
+
+test('without a policy nothing is admitted, and everything once one is pinned', async () => {
+  await withBench({ withoutPolicy: true }, async (bench) => {
+    assert.equal((await publishedRegistry(bench.world)).policy, null)
+    const action = await bench.granted()
+    assert.deepEqual(await bench.invoke(action), {
+      status: 'refused',
+      reason: 'policy_missing',
+      retryable: true,
+    })
+    await publish(bench.world, bench.world.bundle)
+    await until(async () => (await publishedRegistry(bench.world)).policy?.epoch === 1)
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
+    await until(() => bench.paid() === 1)
+  })
+})
+
+test('a new policy is pinned, told and recorded; the old one decides no more [INV-36]', async () => {
+  await withBench({}, async (bench) => {
+    const { world } = bench
+    const before = await publishedRegistry(world)
+    assert.equal(before.policy?.epoch, 1)
+    const old = await bench.granted()
+    await publish(world, world.sealed([{ text: POLICY }], 2))
+    await until(async () => (await publishedRegistry(world)).policy?.epoch === 2)
+    const after = await publishedRegistry(world)
+    assert.notEqual(after.policy?.bundle_hash, before.policy?.bundle_hash)
+    assert.deepEqual(after.tools, before.tools)
+    assert.deepEqual(await bench.invoke(old), {
+      status: 'refused',
+      reason: 'policy_superseded',
+      retryable: true,
+    })
+    await publish(world, world.bundle)
+    await until(async () => (await typesOf(bench)).includes('policy_refused'))
+    await bench.running().stop()
+    await bench.restart()
+    assert.equal((await bench.invoke(old)).status, 'refused')
+    const told = (await bench.events()).filter(({ type }) => type.startsWith('policy_'))
+    assert.deepEqual(
+      told.map(({ payload }) => [
+        payload['epoch'] ?? payload['reason'],
+        payload['by'] ?? payload['details'],
+      ]),
+      [
+        [1, 'operator'],
+        [2, 'operator'],
+        ['bundle_old', 'epoch 1'],
+        [2, 'own pin'],
+        ['bundle_old', 'epoch 1'],
+      ],
+    )
+    assert.equal(told[0]?.payload['bundle_hash'], before.policy?.bundle_hash)
+    assert.equal(bench.paid(), 0)
   })
 })
 

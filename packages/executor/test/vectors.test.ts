@@ -2,11 +2,21 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { base64urlDecode, canonicalize, parseJson, readShape } from '@trustgw/protocol'
-import { PublicKeys } from '@trustgw/runtime'
+import {
+  base64urlDecode,
+  canonicalize,
+  type JsonObject,
+  parseJson,
+  readSealedBundle,
+  readShape,
+} from '@trustgw/protocol'
+import { PublicKeys, sha256 } from '@trustgw/runtime'
+import { bundleBytes } from '@trustgw/testkit/seal-policy'
 import { clearAction } from '../src/admit/admission.ts'
+import { verifyBundle } from '../src/policy/verify-bundle.ts'
 import { ROOT } from './support/connectors.ts'
-import { makeVectors } from './support/make-vectors.ts'
+import { makeApprovalVectors, makePolicyVectors } from './support/make-vectors.ts'
+import { openSealed } from './support/policy.ts'
 import { type AdmissionVectors, vectorsShape } from './support/vectors.ts'
 import { NOW, PROFILE, TENANT, World } from './support/world.ts'
 
@@ -18,13 +28,20 @@ function readVectors(text: Uint8Array | string): AdmissionVectors {
   return read.value
 }
 
-test('every vector of admission has the fate that it names [INV-13]', async () => {
-  await check(readVectors(await readFile(join(ROOT, 'vectors/admission/approval.json'))))
-})
+const FILES: readonly (readonly [file: string, make: () => Promise<JsonObject>])[] = [
+  ['approval', makeApprovalVectors],
+  ['policy', makePolicyVectors],
+]
 
-test('vectors made of fresh keys and ids have the same fates', async () => {
-  await check(readVectors(JSON.stringify(await makeVectors())))
-})
+for (const [file, make] of FILES) {
+  test(`every vector of admission has the fate that it names: ${file} [INV-13]`, async () => {
+    await check(readVectors(await readFile(join(ROOT, `vectors/admission/${file}.json`))))
+  })
+
+  test(`vectors made of fresh keys and ids have the same fates: ${file}`, async () => {
+    await check(readVectors(JSON.stringify(await make())))
+  })
+}
 
 async function check(vectors: AdmissionVectors): Promise<void> {
   assert.deepEqual([vectors.now_ms, vectors.profile, vectors.tenant], [NOW, PROFILE, TENANT])
@@ -38,11 +55,19 @@ async function check(vectors: AdmissionVectors): Promise<void> {
   )
   const encode = (value: Parameters<typeof canonicalize>[0]): Uint8Array =>
     new TextEncoder().encode(canonicalize(value))
+  const sealed = readSealedBundle(bundleBytes(vectors.policy), sha256)
+  assert.ok(sealed.ok)
+  const pins = { current: () => Promise.resolve({ ok: true, value: vectors.pins } as const) }
+  const operatorKeyFor = trust.keyFor({ role: 'operator' })
+  const vouched = await verifyBundle(sealed.value, { operatorKeyFor, pins, sha256 }, NOW)
+  assert.ok(vouched.ok && vouched.value === 'operator')
+  const policies = openSealed(vectors.policy)
   const deps = new World(vectors.contract).admission({
     grantKeyFor: trust.keyFor({ role: 'grant', component: 'gateway' }),
     auditKeyFor: trust.keyFor({ role: 'audit', component: 'gateway' }),
     hostKeyFor: trust.keyFor({ role: 'host', component: 'host' }),
-    pins: { current: () => Promise.resolve({ ok: true, value: vectors.pins }) },
+    pins,
+    policies: { current: () => policies, refresh: () => Promise.resolve() },
     audit: {
       getLast: () => Promise.resolve(undefined),
       getBySeq: (seq) => {

@@ -6,11 +6,9 @@ import {
   actionId,
   type Bundle,
   canonicalize,
-  type DecisionRecord,
   hashText,
   hexEncode,
   ID_RANDOM_BYTES,
-  type Json,
   type Proposal,
   principalText,
   type Sha256,
@@ -26,12 +24,14 @@ import {
   type Logger,
   type Random,
 } from '@trustgw/runtime'
+import { argumentsOf } from './action/action-record.ts'
 import type { ActionStore, Reference, StoredAction } from './action/action-store.ts'
 import type { Orchestrator } from './action/orchestrator.ts'
 import { toolSummary } from './action/tool-summary.ts'
 import { actionView } from './action/view.ts'
 import type { AgentDirectory } from './agents/agent-directory.ts'
 import { assertCaller, type Caller } from './agents/caller.ts'
+import type { Decided, Undecided } from './decide/decider.ts'
 import { evaluationOf } from './decide/evaluator.ts'
 import type {
   CallOutcome,
@@ -58,13 +58,23 @@ type Claimed =
 
 type Accepted =
   | { readonly stored: StoredAction; readonly joined: boolean }
-  | { readonly reason: CallRefusal }
+  | { readonly reason: CallRefusal; readonly why?: Undecided }
+
+/** What a caller is told when nothing could be decided. */
+const UNDECIDED: { readonly [U in Undecided]: string } = {
+  no_policy: 'no policy is in force',
+  limits_contended: 'too many calls count in one limit at the same moment',
+  limits_full: 'too many calls that one limit counts have not ended',
+  limits_unreadable: 'a counter of a limit cannot be read',
+}
 
 export interface GatewayDeps {
   readonly store: ActionStore
   readonly orchestrator: Orchestrator
   readonly tools: ToolDirectory
   readonly agents: AgentDirectory
+  /** Whether every tenant has a policy in force. */
+  readonly hasPolicy: () => boolean
   readonly audit: (tenant: Caller['principal']['tenant']) => AuditWriter
   readonly bus: Bus
   readonly sha256: Sha256
@@ -96,7 +106,10 @@ export class Gateway implements GatewayApi {
   }
 
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] } {
-    const reasons = this.#deps.bus.status === 'connected' ? [] : ['bus_not_connected']
+    const reasons = [
+      ...(this.#deps.bus.status === 'connected' ? [] : ['bus_not_connected']),
+      ...(this.#deps.hasPolicy() ? [] : ['no_policy']),
+    ]
     return { ready: reasons.length === 0, reasons }
   }
 
@@ -119,8 +132,12 @@ export class Gateway implements GatewayApi {
     }
     const proposal = this.#proposal(caller, call, text)
     return this.#guarded(async () => {
-      const accepted = await this.#accept(proposal, tool, call.arguments)
-      if ('reason' in accepted) return this.#refused(caller, call.tool, accepted.reason)
+      const accepted = await this.#accept(proposal, tool)
+      if ('reason' in accepted) {
+        const { reason, why } = accepted
+        const detail = why === undefined ? undefined : UNDECIDED[why]
+        return this.#refused(caller, call.tool, reason, detail)
+      }
       return { ok: true, value: await this.#wait(accepted.stored, accepted.joined, hold) }
     })
   }
@@ -187,39 +204,67 @@ export class Gateway implements GatewayApi {
     }
   }
 
-  async #accept(proposal: Proposal, tool: RegisteredTool, args: Json): Promise<Accepted> {
+  async #accept(proposal: Proposal, tool: RegisteredTool): Promise<Accepted> {
     const { store, orchestrator } = this.#deps
+    const { decider } = orchestrator
     const same = store.sameness(proposal.tool_id, proposal.input_hash)
-    const decision = orchestrator.decide(proposal, tool)
-    const key = indexKey(store, proposal, decision, same)
-    const room = (): boolean => !waitsForPeople(decision) || orchestrator.reserve(proposal)
+    // A repeat is no call of its own: it must not be counted beside the one that it joins.
+    const joined = decider.remembers(proposal) ? await this.#repeated(proposal, same) : undefined
+    if (joined !== undefined) return joined
+    const outcome = await decider.decide(proposal, tool)
+    if (!outcome.ok) return { reason: 'unavailable', why: outcome.reason }
+    const decided = outcome.value
     try {
-      const claim = key === undefined ? MINE : await this.#claim(key, proposal, { same, room })
+      const claim = await this.#claimed(proposal, decided, same)
       if (claim.kind === 'refused') return claim
       if (claim.kind === 'found') return { stored: claim.stored, joined: true }
-      if (claim.kind === 'mine') return await this.#store(proposal, tool, { decision, args })
+      if (claim.kind === 'mine') return await this.#store(proposal, tool, decided)
       // An action that was pointed at and never came to be is taken over under its own id, so that a
       // slow first try and this one cannot both become actions.
       const adopted = { ...proposal, action_id: claim.action_id }
-      const judged = orchestrator.decide(adopted, tool)
-      return await this.#store(adopted, tool, { decision: judged, args })
+      const judged = await decider.decide(adopted, tool)
+      if (!judged.ok) return { reason: 'unavailable', why: judged.reason }
+      return await this.#store(adopted, tool, judged.value)
     } finally {
       orchestrator.release(proposal)
     }
   }
 
-  async #store(
-    proposal: Proposal,
-    tool: RegisteredTool,
-    decided: { readonly decision: DecisionRecord; readonly args: Json },
-  ): Promise<Accepted> {
-    const { orchestrator } = this.#deps
-    const { decision, args } = decided
-    if (waitsForPeople(decision) && !orchestrator.reserve(proposal))
-      return { reason: 'too_many_pending' }
+  /** Claims what a repeat finds this action by; gives back what was taken unless the claim is ours. */
+  async #claimed(proposal: Proposal, decided: Decided, same: Reference['same']): Promise<Claimed> {
+    const { store, orchestrator } = this.#deps
+    const key = indexKey(store, proposal, waitsForPeople(decided), same)
+    const room = (): boolean => !waitsForPeople(decided) || orchestrator.reserve(proposal)
+    let claim: Claimed | undefined
     try {
-      const summary = toolSummary(tool, decision, args)
-      const stored = await orchestrator.accept(proposal, decision, summary)
+      claim = key === undefined ? MINE : await this.#claim(key, proposal, { same, room })
+      return claim
+    } finally {
+      if (claim?.kind !== 'mine') await orchestrator.decider.giveBack(decided.counted)
+    }
+  }
+
+  /** The action that this proposal repeats, where there is one that it joins. */
+  async #repeated(proposal: Proposal, same: Reference['same']): Promise<Accepted | undefined> {
+    const { store, orchestrator } = this.#deps
+    const key = indexKey(store, proposal, true, same)
+    const found = key === undefined ? undefined : await store.reference(key)
+    if (found === undefined) return undefined
+    const { reference } = found
+    if (reference.same !== same) return { reason: 'key_conflict' }
+    const stored = await orchestrator.current(proposal.tenant, reference.action_id)
+    return stored !== undefined && joins(proposal, stored) ? { stored, joined: true } : undefined
+  }
+
+  async #store(proposal: Proposal, tool: RegisteredTool, decided: Decided): Promise<Accepted> {
+    const { orchestrator } = this.#deps
+    if (waitsForPeople(decided) && !orchestrator.reserve(proposal)) {
+      await orchestrator.decider.giveBack(decided.counted)
+      return { reason: 'too_many_pending' }
+    }
+    try {
+      const summary = toolSummary(tool, decided.decision, argumentsOf(proposal))
+      const stored = await orchestrator.accept(proposal, decided, summary)
       if (stored !== undefined) return { stored, joined: false }
     } finally {
       orchestrator.release(proposal)
@@ -244,9 +289,7 @@ export class Gateway implements GatewayApi {
         if (found.reference.same !== of.same) return { kind: 'refused', reason: 'key_conflict' }
         const stored = await this.#pointedAt(proposal.tenant, found.reference.action_id)
         if (stored === undefined) return { kind: 'adopt', action_id: found.reference.action_id }
-        if (proposal.client_key !== null || stored.record.state.kind === 'pending_approval') {
-          return { kind: 'found', stored }
-        }
+        if (joins(proposal, stored)) return { kind: 'found', stored }
       }
       if (!of.room()) return { kind: 'refused', reason: 'too_many_pending' }
       if (await this.#deps.store.point(key, mine, found?.revision)) return MINE
@@ -301,13 +344,18 @@ export class Gateway implements GatewayApi {
 function indexKey(
   store: ActionStore,
   proposal: Proposal,
-  decision: DecisionRecord,
+  waits: boolean,
   same: Reference['same'],
 ): string | undefined {
   if (proposal.client_key !== null) return store.clientKey(proposal.principal, proposal.client_key)
-  return waitsForPeople(decision) ? store.joinKey(proposal.principal, same) : undefined
+  return waits ? store.joinKey(proposal.principal, same) : undefined
 }
 
-function waitsForPeople(decision: DecisionRecord): boolean {
+/** With a client key it is the same action for good, else while that one waits for people. */
+function joins({ client_key }: Proposal, { record }: StoredAction): boolean {
+  return client_key !== null || record.state.kind === 'pending_approval'
+}
+
+function waitsForPeople({ decision }: Decided): boolean {
   return evaluationOf(decision).outcome === 'pending'
 }

@@ -1,5 +1,11 @@
+export {
+  type ActionRecord,
+  argumentsOf,
+  readActionRecord,
+  writeActionRecord,
+} from './action/action-record.ts'
 export type { PolicyInForce } from './decide/evaluator.ts'
-export { loadPolicy, PolicyFault } from './decide/policy-file.ts'
+export { type PolicyFeed, PolicySource } from './decide/policy-source.ts'
 export { MetricsBook } from './faces/metrics.ts'
 export { NatsFace } from './faces/nats.ts'
 export { type HttpFaces, startHttpFaces } from './faces/start-http-faces.ts'

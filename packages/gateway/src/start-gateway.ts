@@ -35,7 +35,7 @@ import { ActionStore } from './action/action-store.ts'
 import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
-import type { PolicyInForce } from './decide/evaluator.ts'
+import type { PolicyFeed } from './decide/policy-source.ts'
 import { Gateway } from './gateway.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import { GrantIssuer } from './grant/grant-issuer.ts'
@@ -53,7 +53,7 @@ export interface StartGatewayDeps {
   readonly keys: PublicKeys
   readonly grantKey: { readonly kid: string; readonly sign: JwsSigner }
   readonly audit: (tenant: TenantId) => AuditWriter
-  readonly policy: PolicyInForce
+  readonly policy: PolicyFeed
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -86,6 +86,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     ...directories,
     store,
     orchestrator,
+    hasPolicy: () => tenants.every((tenant) => deps.policy.inForce(tenant) !== undefined),
     audit: deps.audit,
     bus: link.bus,
     sha256,
@@ -94,6 +95,8 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     log,
   })
   await Promise.all([tools.start(), agents.start()])
+  // Before anything is taken up: without a policy it would be denied.
+  await deps.policy.start((tenant) => tools.pinned(tenant))
   const recovered = await orchestrator.recover(tenants, (text) => {
     const id = parseActionId(text)
     return id.ok ? id.value : undefined
@@ -115,7 +118,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
       await decisions.stop()
       await results.stop()
       await orchestrator.stop()
-      await Promise.all([tools.stop(), agents.stop()])
+      await Promise.all([tools.stop(), agents.stop(), deps.policy.stop()])
     },
   }
 }
@@ -126,6 +129,11 @@ function makeDirectories(deps: StartGatewayDeps): Directories {
     tools: recordsOf(link, 'tools'),
     tenants,
     executorKeyFor: executorKeys(keys),
+    onPinned: (tenant) => {
+      deps.policy.vouched(tenant).catch((error: unknown) => {
+        log.warn('policy_not_read', { error: String(error) })
+      })
+    },
     schemas: new AjvSchemaCompiler(),
     sha256,
     clock,
@@ -154,10 +162,12 @@ function makeOrchestrator(
     issuer: new GrantIssuer({ ...deps.grantKey, sha256, clock, random }),
     outbound: new Outbound({ bus: link.bus, ui, tools: parts.tools, sha256, clock, log }),
     audit: deps.audit,
-    policy: () => deps.policy,
+    policy: (tenant) => deps.policy.inForce(tenant),
+    limits: recordsOf(link, 'limits'),
     hostKeyFor: keys.keyFor({ role: 'host' }),
     sha256,
     clock,
+    random,
     log,
   })
 }

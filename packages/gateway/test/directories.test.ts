@@ -34,6 +34,7 @@ async function bare(t: TestContext, tenants: readonly TenantId[] = TENANTS): Pro
     tools: breakable(world.records('tools'), broken),
     executorKeyFor: (profile, kid) =>
       world.keys.public.keyFor({ role: 'result', component: `exec-${profile}` })(kid),
+    onPinned: () => undefined,
     schemas: new AjvSchemaCompiler(),
   })
   const agents = new AgentDirectory({

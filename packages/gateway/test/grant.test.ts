@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { contractHash, hashText, readGrant } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
 import { readActionRecord, writeActionRecord } from '../src/action/action-record.ts'
-import { loadPolicy, PolicyFault } from '../src/decide/policy-file.ts'
 import { type Authorization, authorize, GrantIssuer } from '../src/grant/grant-issuer.ts'
-import { CONTRACTS, must, POLICY } from './support/keys.ts'
+import { CONTRACTS, must } from './support/keys.ts'
 import { World } from './support/world.ts'
 
 /** The record of a stored action as it was just before its grant. */
@@ -48,8 +44,13 @@ async function authorized(
 
 test('only an authorized action with a recorded decision gets a grant', async (t) => {
   const { record, tool } = await authorized(t, 'files.read')
-  assert.equal(authorize(record, tool).ok, true)
+  assert.equal(authorize(record, tool, record.decision.decided_at).ok, true)
   const { state, decision } = record
+  for (const age of [-10_001, 10_001, Number.NaN]) {
+    const stale = authorize(record, tool, decision.decided_at + age)
+    assert.equal(stale.ok ? 'ok' : stale.reason, 'decision_stale')
+  }
+  assert.equal(authorize(record, tool, decision.decided_at + 10_000).ok, true)
   const wrong: [string, Partial<ActionRecord>, string?][] = [
     ['decision_not_recorded', { decision_event: null }],
     ['decision_forbids', { decision: { ...decision, effect: 'deny' } }],
@@ -60,7 +61,11 @@ test('only an authorized action with a recorded decision gets a grant', async (t
     ['approval_missing', { decision: { ...decision, effect: 'require_approval', tier: 1 } }],
   ]
   for (const [reason, change, contract_hash = tool.contract_hash] of wrong) {
-    const refused = authorize({ ...record, ...change }, { ...tool, contract_hash })
+    const refused = authorize(
+      { ...record, ...change },
+      { ...tool, contract_hash },
+      record.decision.decided_at,
+    )
     assert.equal(refused.ok ? 'ok' : refused.reason, reason)
   }
   assert.ok(state.kind === 'authorized')
@@ -71,14 +76,14 @@ test('only an authorized action with a recorded decision gets a grant', async (t
     { kind: 'proposed', since: 1, round: 1, issued: [], cancel: null },
   ]
   for (const other of states) {
-    const refused = authorize({ ...record, state: other }, tool)
+    const refused = authorize({ ...record, state: other }, tool, record.decision.decided_at)
     assert.equal(refused.ok ? 'ok' : refused.reason, 'not_authorized')
   }
 })
 
 test('an approved action whose evidence is gone gets none', async (t) => {
   const { record, tool } = await authorized(t, 'shop.refund')
-  assert.equal(authorize(record, tool).ok, true)
+  assert.equal(authorize(record, tool, record.decision.decided_at).ok, true)
   const { state } = record
   assert.ok(state.kind === 'authorized')
   const wrong: Partial<ActionRecord>[] = [
@@ -96,7 +101,7 @@ test('an approved action whose evidence is gone gets none', async (t) => {
     },
   ]
   for (const change of wrong) {
-    const refused = authorize({ ...record, ...change }, tool)
+    const refused = authorize({ ...record, ...change }, tool, record.decision.decided_at)
     assert.equal(refused.ok ? 'ok' : refused.reason, 'approval_missing')
   }
 })
@@ -113,16 +118,19 @@ test('an issuer signs only what authorize made, for 30 seconds at most, each wit
   })
   const forged: Authorization = { record, contract: tool.contract }
   assert.throws(() => issuer.issue(forged), TypeError)
-  assert.throws(() => issuer.issue({ ...must(authorize(record, tool)) }), TypeError)
-  const first = issuer.issue(must(authorize(record, tool)))
-  const second = issuer.issue(must(authorize(record, tool)))
+  assert.throws(
+    () => issuer.issue({ ...must(authorize(record, tool, record.decision.decided_at)) }),
+    TypeError,
+  )
+  const first = issuer.issue(must(authorize(record, tool, record.decision.decided_at)))
+  const second = issuer.issue(must(authorize(record, tool, record.decision.decided_at)))
   assert.notEqual(first.claims.jti, second.claims.jti)
   assert.ok(first.expires_at - clock.now() <= 30_000)
   const read = readGrant(first.token, keys.public.keyFor({ role: 'grant' }))
   assert.deepEqual(read.ok && read.value, first.claims)
   const long = { ...record.decision.obligations, grant_ttl_ms: 3_600_000 }
   const greedy = { ...record, decision: { ...record.decision, obligations: long } }
-  const { claims } = issuer.issue(must(authorize(greedy, tool)))
+  const { claims } = issuer.issue(must(authorize(greedy, tool, record.decision.decided_at)))
   assert.equal(claims.exp - claims.iat, 30)
 })
 
@@ -140,35 +148,4 @@ test('a stored action reads back as it was written, and nothing more than that',
     '',
   ]
   for (const one of odd) assert.equal(readActionRecord(Buffer.from(one)).ok, false)
-})
-
-test('a policy file is taken whole or refused with every place that is wrong', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'trustgw-policy-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  const file = join(folder, 'policy.toml')
-  const options = { sha256, development: false }
-  await assert.rejects(
-    () => loadPolicy(file, options),
-    (error: unknown) => {
-      assert.ok(error instanceof PolicyFault)
-      assert.match(error.message, /cannot be read \(ENOENT\)/)
-      return true
-    },
-  )
-  await writeFile(file, POLICY)
-  const loaded = await loadPolicy(file, options)
-  assert.equal(loaded.epoch, 1)
-  await writeFile(
-    file,
-    POLICY.replace('priority = 10', 'prioritee = 10').replace('"deny"', '"dney"'),
-  )
-  await assert.rejects(
-    () => loadPolicy(file, options),
-    (error: unknown) => {
-      assert.ok(error instanceof PolicyFault)
-      assert.ok(error.findings.length >= 2, error.message)
-      assert.match(error.message, /policy\.toml:\d+:\d+: .*did you mean/)
-      return true
-    },
-  )
 })

@@ -39,7 +39,7 @@ import {
   POLICY,
   TestKeys,
 } from './support/keys.ts'
-import { agentRecord, apiKey, policyOf } from './support/world.ts'
+import { agentRecord, apiKey, fixedPolicy, policyOf } from './support/world.ts'
 
 describe('on a real bus, with the rights of its own account only', () => {
   const keys = new TestKeys()
@@ -85,7 +85,7 @@ describe('on a real bus, with the rights of its own account only', () => {
       keys: keys.public,
       grantKey: { kid: 'grant', sign: keys.of.grant.sign },
       audit: () => audit,
-      policy: policyOf(POLICY),
+      policy: fixedPolicy(policyOf(POLICY)),
       clock: systemClock,
       random: nodeRandom,
       log: silentLogger,

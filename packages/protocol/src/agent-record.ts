@@ -1,8 +1,15 @@
-import { hashField, msField, nameField, tenantField, titleField } from './fields.ts'
+import { hashField, labelsField, msField, nameField, tenantField, titleField } from './fields.ts'
 import { type Hash } from './hash.ts'
 import type { JsonObject } from './json.ts'
 import { type OnBehalfOf, onBehalfOfShape } from './principal.ts'
-import { nullableShape, objectShape, oneOfShape, type Shape, stringShape } from './shape.ts'
+import {
+  nullableShape,
+  objectShape,
+  oneOfShape,
+  optionalMember,
+  type Shape,
+  stringShape,
+} from './shape.ts'
 import type { TenantId } from './subjects.ts'
 
 export const AGENT_RECORD_TYP = 'agent-record+jwt'
@@ -20,6 +27,10 @@ export interface AgentRecord {
   readonly title: string
   readonly on_behalf_of: OnBehalfOf
   readonly workspace: string
+  /** What policy may go by of the agent, in the operator's word; absent: none is known. */
+  readonly roles?: readonly string[]
+  readonly scopes?: readonly string[]
+  readonly skill_level?: string | null
   /** SHA-256 of the secret of the API key; the secret has 256 random bits, so no salt is needed. */
   readonly secret_hash: Hash | null
   /** The public user nkey with which the agent is on the bus. */
@@ -37,6 +48,9 @@ export const agentRecordShape: Shape<AgentRecord> = objectShape({
   title: titleField,
   on_behalf_of: onBehalfOfShape,
   workspace: nameField,
+  roles: optionalMember(labelsField),
+  scopes: optionalMember(labelsField),
+  skill_level: optionalMember(nullableShape(nameField)),
   secret_hash: nullableShape(hashField),
   nkey: nullableShape(stringShape({ min: 56, max: 56, characters: 'token' })),
   status: oneOfShape('active', 'revoked'),

@@ -66,6 +66,7 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'registry_changed',
   'registry_refused',
   'policy_loaded',
+  'policy_pinned',
   'policy_refused',
   'policy_sealed',
   'policy_applied',
@@ -112,6 +113,7 @@ export type AuditEventType =
   | 'registry_changed'
   | 'registry_refused'
   | 'policy_loaded'
+  | 'policy_pinned'
   | 'policy_refused'
   | 'policy_sealed'
   | 'policy_applied'

@@ -85,6 +85,9 @@ export interface DecisionRecord {
   readonly decided_at: number
 }
 
+/** How old a decision may be when a grant names it, in milliseconds (spec/protocol.md §4). */
+export const DECISION_FRESH_MS = 10_000
+
 const FACTS_MAX = 256
 const HOUR_MS = 3_600_000
 

@@ -33,6 +33,8 @@ export const GRANT_TTL_MAX_SECONDS = 30
 /** How far two clocks may differ. */
 export const CLOCK_SKEW_MAX_SECONDS = 2
 export const GRANT_MAX_BYTES = 8_192
+/** How much older than `iat` the decision may be that a grant names. */
+export const DECISION_AGE_MAX_MS = 30_000
 
 /** By what the action was released. */
 export type Clearance = 'auto_approved' | 'human_approved' | 'elevated_approval' | 'proof_verified'

@@ -41,7 +41,7 @@ export function grantedActionJson(action: GrantedAction): JsonObject {
 /** executor → gateway, at once: the result itself comes stored, later. */
 export type InvokeAnswer =
   | { readonly status: 'claimed' }
-  /** `retryable`: nothing was claimed, the same grant may be sent again (a store was unreachable). */
+  /** `retryable`: nothing was claimed, and the action may come again, under this grant or another. */
   | { readonly status: 'refused'; readonly reason: string; readonly retryable: boolean }
 
 export const invokeAnswerShape: Shape<InvokeAnswer> = taggedShape('status', {

@@ -84,6 +84,7 @@ export {
 } from './contract.ts'
 export {
   type ApproversClause,
+  DECISION_FRESH_MS,
   type DecisionFact,
   type DecisionRecord,
   decisionHash,
@@ -124,6 +125,7 @@ export {
   CLEARANCE_OF_TIER,
   CLOCK_SKEW_MAX_SECONDS,
   type Clearance,
+  DECISION_AGE_MAX_MS,
   EFFECT_OF_TIER,
   GRANT_ISSUER,
   GRANT_MAX_BYTES,
@@ -240,10 +242,10 @@ export {
   POLICY_STATUS_MAX_DETAILS,
   POLICY_STATUS_TYP,
   type PolicyStatus,
+  policyStatusJson,
   policyStatusShape,
   type RefusedPolicy,
   readPolicyStatus,
-  signPolicyStatus,
 } from './policy-status.ts'
 export {
   type OnBehalfOf,
@@ -266,6 +268,7 @@ export {
   busEnvelopeShape,
   CLIENT_KEY_MAX_CHARS,
   HOLD_MAX_MS,
+  hintField,
   type Proposal,
   type ProposeRequest,
   proposeRequestShape,

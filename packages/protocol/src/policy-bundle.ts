@@ -5,6 +5,7 @@
  */
 import type { PasskeyAssertion } from './approval.ts'
 import { passkeyAssertionShape } from './approval.ts'
+import { base64urlDecode } from './bytes.ts'
 import { canonicalize } from './canonical.ts'
 import { base64urlField, hashField, msField, nameField, tenantField } from './fields.ts'
 import { type Hash, hashText, type Sha256 } from './hash.ts'
@@ -190,7 +191,7 @@ export interface SealDeps {
   /** The operator's root keys. */
   readonly operatorKeyFor: (kid: string) => JwsVerifier | undefined
   /** The verifier of a raw Ed25519 key; undefined for bytes that are no key. */
-  readonly verifierOf: (publicKey: string) => JwsVerifier | undefined
+  readonly verifierOf: (publicKey: Uint8Array) => JwsVerifier | undefined
   /** When the bundle was first seen here, Unix milliseconds. */
   readonly now: number
 }
@@ -240,7 +241,8 @@ function delegateOf(
   if (not_after - not_before > DELEGATION_MAX_MS) return refuse('bundle_delegation', 'too long')
   const covers = (time: number): boolean => time >= not_before && time < not_after
   if (!covers(issued_at) || !covers(deps.now)) return refuse('bundle_delegation', 'time')
-  const verify = deps.verifierOf(public_key)
+  const raw = base64urlDecode(public_key)
+  const verify = raw === undefined ? undefined : deps.verifierOf(raw)
   if (verify === undefined) return refuse('bundle_delegation', 'key')
   return ok((wanted) => (wanted === kid ? verify : undefined))
 }

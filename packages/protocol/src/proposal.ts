@@ -40,6 +40,8 @@ export interface Proposal {
 }
 
 export const CLIENT_KEY_MAX_CHARS = 200
+const HINT_MAX_CHARS = 600
+export const hintField: Shape<string> = stringShape({ max: HINT_MAX_CHARS, characters: 'any' })
 
 /** What an agent sends: over NATS as it is, over REST as the body. Identity is never part of it. */
 export interface ProposeRequest {
@@ -94,6 +96,8 @@ export interface ActionView {
   readonly joined: boolean
   /** Safe reason of a refusal; never which internal check. */
   readonly reason: string | null
+  /** What of its own arguments would have to be otherwise, where policy said no; nothing of the policy. */
+  readonly hint: string | null
   readonly result: Json
   readonly proposed_at: number
   readonly expires_at: number | null
@@ -107,6 +111,7 @@ export const actionViewShape: Shape<ActionView> = objectShape({
   tool: nameField,
   joined: booleanShape(),
   reason: nullableShape(reasonField),
+  hint: nullableShape(hintField),
   result: jsonShape(),
   proposed_at: msField,
   expires_at: nullableShape(msField),

@@ -39,7 +39,7 @@ export {
   type MemoryLinkOptions,
 } from './bus/memory-broker.ts'
 export type { Clock } from './clock/clock.ts'
-export { localTimesOf } from './clock/local-time.ts'
+export { localTimesOf, type WallTime } from './clock/local-time.ts'
 export { ManualClock } from './clock/manual-clock.ts'
 export { systemClock } from './clock/system-clock.ts'
 export {

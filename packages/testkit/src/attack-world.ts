@@ -83,7 +83,7 @@ export async function openAttackWorld(
   const gateway = await TakenOverGateway.open(system)
   const refundDecision = await gateway.decisionOf(templates.refundAction)
   const readDecision = await gateway.decisionOf(templates.readAction)
-  const decided = await gateway.decide(refundDecision, CONTROL_ARGUMENTS)
+  const decided = await gateway.decide(refundDecision, CONTROL_ARGUMENTS, { tool: refundTool })
   const approvals = [
     signApproval(approver, { ...decided, contract: refundTool, verdict: 'approve' }),
   ]

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import type { PolicySet } from '@trustgw/core'
 import {
   type ActionId,
   type ApprovalEvidence,
@@ -58,6 +59,7 @@ import {
   startAuditWriter,
   systemClock,
 } from '@trustgw/runtime'
+import { decideLike, newestBundle, openPolicies } from './attack-policy.ts'
 import type { SoftwareAuthenticator } from './software-authenticator.ts'
 import type { RunningSystem } from './system.ts'
 
@@ -81,6 +83,16 @@ export interface Approver {
   readonly authenticator: SoftwareAuthenticator
 }
 
+/** How a new action is decided. */
+export interface Deciding {
+  readonly tool: ToolContract
+  readonly action?: ActionId
+  /** Default: those that were in force when the gateway was taken over. */
+  readonly policies?: PolicySet
+  /** What the record says instead of what policy says. */
+  readonly claim?: Partial<DecisionRecord>
+}
+
 /** What an approver signs over an action: this one, with that verdict. */
 export interface Signing {
   readonly decision: DecisionRecord
@@ -96,6 +108,8 @@ export interface Signing {
 export class TakenOverGateway {
   readonly tenant: TenantId
   readonly grantKid: string
+  /** In force when the gateway was taken over. */
+  readonly policies: PolicySet
   readonly #link: BusLink
   readonly #grantKey: SigningKey
   readonly #audit: AuditWriter
@@ -103,13 +117,18 @@ export class TakenOverGateway {
   private constructor(
     tenant: TenantId,
     link: BusLink,
-    keys: { readonly grant: SigningKey; readonly audit: AuditWriter },
+    own: {
+      readonly grant: SigningKey
+      readonly audit: AuditWriter
+      readonly policies: PolicySet
+    },
   ) {
     this.tenant = tenant
+    this.policies = own.policies
     this.#link = link
-    this.#grantKey = keys.grant
-    this.grantKid = keyIdOf('grant', keys.grant.publicKey)
-    this.#audit = keys.audit
+    this.#grantKey = own.grant
+    this.grantKid = keyIdOf('grant', own.grant.publicKey)
+    this.#audit = own.audit
   }
 
   static async open(system: RunningSystem, tenantText = 'main'): Promise<TakenOverGateway> {
@@ -139,7 +158,9 @@ export class TakenOverGateway {
       keyFor: trusted.keyFor({ role: 'audit', component }),
     })
     const grant = await loadSigningKey(join(system.stateDir, 'gateway', 'grant.key'))
-    return new TakenOverGateway(tenant.value, link, { grant, audit })
+    const bucket = link.records({ home: 'data', bucket: 'policies' })
+    const policies = openPolicies(await newestBundle(bucket, tenant.value))
+    return new TakenOverGateway(tenant.value, link, { grant, audit, policies })
   }
 
   async close(): Promise<void> {
@@ -157,21 +178,27 @@ export class TakenOverGateway {
     return read.value
   }
 
-  /** Records a decision for a new action, like one that was made before for the same tool. */
+  /** Decides and records a new action of whoever made an earlier one. */
   async decide(
     like: DecisionRecord,
     args: JsonObject,
-    action: ActionId = actionId(randomBytes(ID_RANDOM_BYTES)),
+    deciding: Deciding,
   ): Promise<Pick<ForgedAction, 'arguments' | 'decision' | 'decision_event'>> {
+    const { tool, action = actionId(randomBytes(ID_RANDOM_BYTES)), claim } = deciding
+    const at = Date.now()
     const decision: DecisionRecord = {
       ...like,
+      ...decideLike(deciding.policies ?? this.policies, like, { tool, args, at }),
       action_id: action,
+      tool_id: tool.id,
+      contract_hash: contractHash(sha256, tool),
       input_hash: hashText(sha256, canonicalize(args)),
-      decided_at: Date.now(),
+      decided_at: at,
+      ...claim,
     }
     const { event, stored } = await this.#audit.append('evaluated', {
       actor: { kind: 'system', id: 'gateway' },
-      action_id: action,
+      action_id: decision.action_id,
       payload: {
         decision_hash: decisionHash(sha256, decision),
         tool: decision.tool_id,

@@ -20,7 +20,7 @@ import { crash, until } from './process-table.ts'
 import { SoftwareAuthenticator } from './software-authenticator.ts'
 
 const RAISED: JsonObject = { ...CONTROL_ARGUMENTS, order_id: 'ord_1005', amount: '2500.00' }
-const REFUND: JsonObject = { ...CONTROL_ARGUMENTS, order_id: 'ord_1005', amount: '150.00' }
+export const REFUND: JsonObject = { ...CONTROL_ARGUMENTS, order_id: 'ord_1005', amount: '150.00' }
 const PAST_S = 60
 const SIGNATURE_BYTES = 64
 
@@ -36,9 +36,9 @@ export function grantAttacks(world: AttackWorld): readonly Attack[] {
 }
 
 /** A new refund, decided, approved and granted as it should be. */
-async function wholeRefund(world: AttackWorld): Promise<ForgedAction> {
+export async function wholeRefund(world: AttackWorld): Promise<ForgedAction> {
   const { gateway, refundDecision, approver, refundTool } = world
-  const decided = await gateway.decide(refundDecision, REFUND)
+  const decided = await gateway.decide(refundDecision, REFUND, { tool: refundTool })
   const approvals = [
     signApproval(approver, { ...decided, contract: refundTool, verdict: 'approve' }),
   ]
@@ -51,12 +51,12 @@ async function approvedBy(
   approve: (decided: Pick<ForgedAction, 'decision'>) => ApprovalEvidence,
 ): Promise<ForgedAction> {
   const { gateway, refundDecision, refundTool } = world
-  const decided = await gateway.decide(refundDecision, REFUND)
+  const decided = await gateway.decide(refundDecision, REFUND, { tool: refundTool })
   const approvals = [approve(decided)]
   return { ...decided, approvals, claims: gateway.claims(decided, refundTool, approvals) }
 }
 
-function reasonOf(answer: InvokeAnswer): string {
+export function reasonOf(answer: InvokeAnswer): string {
   return answer.status === 'refused' ? answer.reason : 'admitted'
 }
 
@@ -83,7 +83,8 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       check: 'nonce store: insert-only, outlives the process',
       run: async () => {
         await (await crash(world.system, 'executor'))()
-        return refusalOf(world, () => gateway.send(grantedAgain(world, control.claims.jti)))
+        const again = await grantedAgain(world, control.claims.jti)
+        return refusalOf(world, () => gateway.send(again))
       },
     },
     {
@@ -91,18 +92,21 @@ function replayAttacks(world: AttackWorld): readonly Attack[] {
       tried: 'a new grant, with a new id, for the action that has run',
       expected: 'action_claimed',
       check: 'journal shared by all executors: an action starts once',
-      run: () => {
-        const jti = grantId(randomBytes(ID_RANDOM_BYTES))
-        return refusalOf(world, () => gateway.send(grantedAgain(world, jti)))
+      run: async () => {
+        const again = await grantedAgain(world, grantId(randomBytes(ID_RANDOM_BYTES)))
+        return refusalOf(world, () => gateway.send(again))
       },
     },
   ]
 }
 
-/** The control's action under a grant of now, so that no deadline is what stops it. */
-function grantedAgain(world: AttackWorld, jti: GrantClaims['jti']): ForgedAction {
-  const { gateway, control, refundTool } = world
-  return { ...control, claims: { ...gateway.claims(control, refundTool, control.approvals), jti } }
+/** The control's action, decided and granted now, so that nothing's age is what stops it. */
+async function grantedAgain(world: AttackWorld, jti: GrantClaims['jti']): Promise<ForgedAction> {
+  const { gateway, control, refundDecision, refundTool: tool } = world
+  const { approvals } = control
+  const again = { tool, action: control.claims.action_id }
+  const decided = await gateway.decide(refundDecision, control.arguments, again)
+  return { ...decided, approvals, claims: { ...gateway.claims(decided, tool, approvals), jti } }
 }
 
 /**
@@ -150,7 +154,9 @@ function argumentAttacks(world: AttackWorld): readonly Attack[] {
       check: 'executor: the passkey signed the statement of this action',
       run: async () => {
         const { approvals, claims } = await wholeRefund(world)
-        const raised = await gateway.decide(world.refundDecision, RAISED, claims.action_id)
+        const { refundDecision, refundTool: tool } = world
+        const again = { tool, action: claims.action_id }
+        const raised = await gateway.decide(refundDecision, RAISED, again)
         const granted = gateway.claims(raised, world.refundTool, approvals)
         return reasonOf(await gateway.send({ ...raised, approvals, claims: granted }))
       },
@@ -178,7 +184,7 @@ function targetAttacks(world: AttackWorld): readonly Attack[] {
       expected: 'decision_disagrees',
       check: 'executor: the grant names what was decided',
       run: async () => {
-        const decided = await gateway.decide(readDecision, REFUND)
+        const decided = await gateway.decide(readDecision, REFUND, { tool: readTool })
         const claims = gateway.claims(decided, refundTool, [])
         return reasonOf(await gateway.send({ ...decided, approvals: [], claims }))
       },

@@ -1,6 +1,7 @@
 import type { Attack, AttackWorld } from './attack-world.ts'
 import { busAttacks } from './attacks-agent.ts'
 import { grantAttacks } from './attacks-grant.ts'
+import { policyAttacks } from './attacks-policy.ts'
 import { paidRefunds } from './shop-view.ts'
 
 /** How an attack ended. */
@@ -16,7 +17,7 @@ export interface AttackOutcome {
 
 /** Every attack, in the order in which they are told. */
 export function allAttacks(world: AttackWorld): readonly Attack[] {
-  return [...grantAttacks(world), ...busAttacks(world)]
+  return [...grantAttacks(world), ...busAttacks(world), ...policyAttacks(world)]
 }
 
 /** Tries one attack and looks afterwards whether the shop paid anything. */

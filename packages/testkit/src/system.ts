@@ -124,11 +124,12 @@ async function run(plan: Plan): Promise<RunningSystem> {
   const optional = (name: string): string | null =>
     typeof ready[name] === 'string' ? text(name) : null
   const stop = (): Promise<number | null> => end(child)
+  const nats = `nats://127.0.0.1:${plan.ports.nats}`
   return {
     portal: text('portal'),
     gateway: text('gateway'),
     mcp: text('mcp'),
-    nats: `nats://127.0.0.1:${plan.ports.nats}`,
+    nats,
     websocket: `ws://localhost:${plan.ports.websocket}`,
     shop: `http://127.0.0.1:${plan.ports.shop}`,
     stateDir: text('state_dir'),

@@ -13,17 +13,18 @@ import {
   hashJson,
   type JwsSigner,
   type JwsVerifier,
+  POLICY_STATUS_TYP,
   type PolicyBundle,
   type Profile,
   parseComponent,
   parseProfile,
   parseTenantId,
+  policyStatusJson,
   type Result,
   readSealedBundle,
   sealBundle,
   sealedBundleJson,
   signJws,
-  signPolicyStatus,
   subject,
   type TenantId,
   TOOL_REGISTRY_TYP,
@@ -255,7 +256,9 @@ describe('the policy page, served by the real host', () => {
   async function tellStatus(epoch: number, bundle_hash: Hash): Promise<void> {
     const store = links.gateway.records({ home: 'data', bucket: 'policy_status' })
     const status = { v: 1, tenant: TENANT, epoch, bundle_hash, refused: null, at: 1 } as const
-    const value = utf8Encode(signPolicyStatus(status, keys.gatewayAudit))
+    const payload = policyStatusJson(status)
+    const { kid, sign } = keys.gatewayAudit
+    const value = utf8Encode(signJws({ typ: POLICY_STATUS_TYP, kid, payload }, sign))
     const known = await store.get(`${TENANT}.gateway`)
     const written =
       known === undefined

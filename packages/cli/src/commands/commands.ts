@@ -7,6 +7,10 @@ import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
 import { MCP } from './mcp.ts'
 import { PIN_COMMANDS } from './pins.ts'
+import { POLICY_APPLY } from './policy/apply.ts'
+import { POLICY_COMMANDS } from './policy/commands.ts'
+import { POLICY_DELEGATE } from './policy/delegate.ts'
+import { POLICY_SHOW } from './policy/show.ts'
 import { SERVICE_COMMANDS } from './services.ts'
 import { TOOL_COMMANDS } from './tools.ts'
 import { UP } from './up.ts'
@@ -21,6 +25,10 @@ export const COMMANDS: readonly Command[] = [
   ...TOOL_COMMANDS,
   MCP,
   APPROVALS_LIST,
+  ...POLICY_COMMANDS,
+  POLICY_APPLY,
+  POLICY_SHOW,
+  POLICY_DELEGATE,
   ...AUDIT_COMMANDS,
   ...PIN_COMMANDS,
   ...SERVICE_COMMANDS,

@@ -1,10 +1,17 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { findingText } from '@trustgw/core'
 import { readPins } from '@trustgw/executor'
 import { findNatsServer, type Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { isOfDevelopment, missingFiles } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
+import {
+  isLenient,
+  PolicyFilesFault,
+  policyFindings,
+  readPolicyFiles,
+} from '../policy/policy-files.ts'
 import type { Style } from '../terminal.ts'
 import { isolationInForce, KEY_FILES_WALL, keyFolders } from '../up/isolation.ts'
 import { isFree, portMessage, takenPorts } from '../up/ports.ts'
@@ -35,6 +42,7 @@ export const DOCTOR: Command = {
       ...(await modeChecks(settings)),
       await portalCheck(context),
       await approverCheck(settings),
+      await policyCheck(settings),
       ...(await runningChecks(settings)),
       ...(await isolationChecks(settings)),
     ]
@@ -142,6 +150,22 @@ async function approverCheck(settings: Settings): Promise<Check> {
         remedy: 'enrol by the link that trustgw up prints',
       }
     : { name: 'Approvers', grade: 'ok', detail: `${pins.value.pins.length} pinned` }
+}
+
+async function policyCheck(settings: Settings): Promise<Check> {
+  const name = 'Policy'
+  try {
+    const files = await readPolicyFiles(settings)
+    const [first] = policyFindings(files, isLenient(settings))
+    if (first === undefined) return { name, grade: 'ok', detail: `${files.length} files load` }
+    const remedy = 'trustgw policy check says everything that is wrong'
+    return { name, grade: 'fail', detail: findingText(first), remedy }
+  } catch (error) {
+    if (!(error instanceof PolicyFilesFault)) throw error
+    const remedy = settings.mode === 'development' ? 'npm start makes it' : 'trustgw init makes it'
+    const grade = settings.mode === 'development' ? 'warn' : 'fail'
+    return { name, grade, detail: error.message, remedy }
+  }
 }
 
 async function runningChecks(settings: Settings): Promise<readonly Check[]> {

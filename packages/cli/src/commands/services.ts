@@ -13,6 +13,7 @@ async function untilStopped(start: () => Promise<Running>): Promise<number> {
       process.once(signal, () => resolve())
   })
   const running = await start()
+  if (running.hear !== undefined) process.on('message', running.hear)
   process.send?.({ kind: 'ready' })
   await stopped
   await running.stop()

@@ -5,9 +5,11 @@ import type { Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { AgentAdmin } from '../install/agents.ts'
 import { assertInstalled, install, missingFiles, tenantOf } from '../install/install.ts'
+import { visible } from '../terminal.ts'
 import { ChildFault } from '../up/child.ts'
 import { firstEnrolment, pinEnrolled } from '../up/enrolment.ts'
 import { isolationInForce } from '../up/isolation.ts'
+import { type PolicyOutcome, PolicyStartFault } from '../up/policy-follower.ts'
 import { portMessage, takenPorts } from '../up/ports.ts'
 import { lockState } from '../up/state-lock.ts'
 import { printSummary } from '../up/summary.ts'
@@ -73,6 +75,7 @@ async function runLocked(settings: Settings, began: number, context: Context): P
         : { script: join(context.root, 'examples/shop/dist/src/main.js'), port: shopPort },
     isolation: await isolationInForce(settings),
     progress: (step) => terminal.err(terminal.style.dim(`  ${step} …`)),
+    onPolicy: (outcome) => tellPolicy(outcome, context),
     onMessage: (from, message) => {
       if (from === 'host' && isEnrolled(message)) void pinned(settings, message, context)
     },
@@ -190,11 +193,37 @@ async function pinned(
 }
 
 function startFailed(error: unknown, context: Context): number {
-  if (!(error instanceof ChildFault)) throw error
   const { err } = context.terminal
+  if (error instanceof PolicyStartFault) {
+    err(`trustgw up: ${error.message}`)
+    return EXIT_FAILED
+  }
+  if (!(error instanceof ChildFault)) throw error
   err(`trustgw up: ${error.message}. Its last lines:`)
   for (const line of error.lastLines) err(`  ${line}`)
   return EXIT_FAILED
+}
+
+/** A change of policy, as the terminal that started the system sees it. */
+function tellPolicy(outcome: PolicyOutcome, { terminal }: Context): void {
+  const { err, style } = terminal
+  switch (outcome.kind) {
+    case 'in_force':
+      return
+    case 'sealed':
+      err(style.dim(`  policy epoch ${outcome.epoch} is sealed …`))
+      return
+    case 'differs':
+      err(
+        style.warn(
+          `  policy epoch ${outcome.epoch} stays in force and the files differ from it: "trustgw policy show --text" prints it, "trustgw policy apply" puts the files in force`,
+        ),
+      )
+      return
+    case 'refused':
+      err(style.bad(`  the policy files are refused; epoch ${outcome.epoch} stays in force:`))
+      for (const line of outcome.lines) err(`    ${visible(line)}`)
+  }
 }
 
 /** No more than services need: their settings, and where programs are. */

@@ -16,20 +16,17 @@ import {
 import {
   atomicWriteFile,
   type BusLink,
-  connectNats,
   issueUser,
   keyIdOf,
   loadBusKeys,
   loadPublicKeys,
   loadSigningKey,
-  nodeRandom,
   type RecordStore,
-  readCredsFile,
   SECRET_FILE_MODE,
   type Settings,
   sha256,
-  silentLogger,
 } from '@trustgw/runtime'
+import { openData } from './data.ts'
 import { InstallFault } from './install.ts'
 import { layoutOf } from './layout.ts'
 
@@ -71,16 +68,7 @@ export class AgentAdmin {
   }
 
   static async open(settings: Settings, tenant: TenantId): Promise<AgentAdmin> {
-    const creds = readCredsFile(layoutOf(settings).provisionData)
-    const servers = [`nats://127.0.0.1:${settings.nats.port}`]
-    const link = await connectNats({
-      servers,
-      creds,
-      logger: silentLogger,
-      random: nodeRandom,
-      budgetMs: 3_000,
-    })
-    return new AgentAdmin(link, settings, tenant)
+    return new AgentAdmin(await openData(settings), settings, tenant)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { cp, mkdir, readFile, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseTenantId, type TenantId } from '@trustgw/protocol'
 import {
@@ -34,7 +34,9 @@ export class InstallFault extends Error {
   }
 }
 
-const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '../../../../../examples')
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..')
+const EXAMPLES = join(ROOT, 'examples')
+const POLICY_SCHEMA = 'policy.schema.json'
 const PUBLIC_MODE = 0o644
 const SHOP_KEY_BYTES = 32
 
@@ -141,7 +143,7 @@ export async function install(settings: Settings): Promise<Layout> {
   }
   await makeSigningKeys(layout, profile)
   await makeBusIdentities(layout, tenant, profile)
-  await copyExample(join(EXAMPLES, 'policies/quick-start.toml'), layout.policy)
+  await makePolicy(layout)
   await makeConnectors(settings, layout)
   await copyExample(join(EXAMPLES, 'files'), join(layout.state, 'files'))
   await makeCredentials(settings, layout, tenant)
@@ -221,6 +223,16 @@ async function copyExample(from: string, to: string): Promise<boolean> {
   if (await exists(to)) return false
   await cp(from, to, { recursive: true })
   return true
+}
+
+/** The quick start's policy, with the schema beside it that editors complete and check by. */
+async function makePolicy(layout: Layout): Promise<void> {
+  await copyExample(join(ROOT, 'spec', POLICY_SCHEMA), join(layout.state, POLICY_SCHEMA))
+  if (!(await copyExample(join(EXAMPLES, 'policies/quick-start.toml'), layout.policy))) return
+  const text = await readFile(layout.policy, 'utf8')
+  const beside = relative(dirname(layout.policy), join(layout.state, POLICY_SCHEMA))
+  const pointed = text.replace(/^#:schema .*$/m, `#:schema ./${beside}`)
+  await atomicWriteFile(layout.policy, pointed, { mode: SECRET_FILE_MODE })
 }
 
 /** The example shop belongs to development only. */

@@ -10,6 +10,8 @@ export interface Layout {
   readonly operatorKey: string
   readonly busKeys: string
   readonly provisionData: string
+  /** A hash of the policy files as they were last in force. */
+  readonly policyFilesMark: string
   readonly bus: string
   readonly publicKeys: string
   readonly accounts: string
@@ -21,6 +23,8 @@ export interface Layout {
     readonly creds: string
     readonly grantKey: string
     readonly auditKey: string
+    /** The bundles that it pinned. */
+    readonly policies: string
   }
   readonly host: {
     readonly dir: string
@@ -55,6 +59,7 @@ export function layoutOf(settings: Settings): Layout {
     operatorKey: at('operator', 'operator.key'),
     busKeys: at('operator', 'bus'),
     provisionData: at('operator', 'provision-data.creds'),
+    policyFilesMark: at('operator', 'policy-files.sha256'),
     bus: at('bus'),
     publicKeys: at('public', 'keys.json'),
     accounts: at('public', 'accounts.json'),
@@ -66,6 +71,7 @@ export function layoutOf(settings: Settings): Layout {
       creds: at('gateway', 'bus.creds'),
       grantKey: at('gateway', 'grant.key'),
       auditKey: at('gateway', 'audit.key'),
+      policies: at('gateway', 'policies'),
     },
     host: {
       dir: at('host'),

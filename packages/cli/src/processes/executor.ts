@@ -22,6 +22,7 @@ export async function runExecutorProcess(settings: Settings, modulesDir: string)
       result_max_bytes: settings.executor.result_max_bytes,
       tool_timeout_ms: settings.executor.tool_timeout,
       max_running: MAX_RUNNING,
+      development_policy: settings.mode === 'development' && settings.policy.allow_by_default,
     },
     {
       link: service.link,

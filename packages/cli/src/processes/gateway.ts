@@ -1,23 +1,22 @@
-import { loadPolicy, MetricsBook, NatsFace, startGateway, startHttpFaces } from '@trustgw/gateway'
-import { nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
+import { MetricsBook, NatsFace, PolicySource, startGateway, startHttpFaces } from '@trustgw/gateway'
+import { type AuditWriter, nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
+import { isLenient } from '../policy/policy-files.ts'
 import { VERSION } from '../version.ts'
-import { namedKey, openAudit, openService, type Running } from './service.ts'
+import { readPolicyFilesMessage } from './policy-files-message.ts'
+import { namedKey, openAudit, openService, type Running, type Service } from './service.ts'
 
 /** The control plane: decisions and grants, and the faces that agents call. */
 export async function runGatewayProcess(settings: Settings): Promise<Running> {
   const service = await openService(settings, 'gateway', layoutOf(settings).gateway.creds)
   const { layout, link, tenant, keys, log } = service
-  const policy = await loadPolicy(layout.policy, {
-    sha256,
-    development: settings.mode === 'development' && settings.policy.allow_by_default,
-  })
   const audit = await openAudit(service, { component: 'gateway', keyFile: layout.gateway.auditKey })
   await audit.append('service_started', {
     actor: { kind: 'system', id: 'gateway' },
-    payload: { version: VERSION, policy_fingerprint: policy.compiled.fingerprint },
+    payload: { version: VERSION },
   })
+  const policy = await policySource(service, audit)
   const running = await startGateway({
     link,
     tenants: [tenant],
@@ -31,6 +30,8 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     log,
   })
   const metrics = new MetricsBook()
+  metrics.gauge('trustgw_policy_epoch', () => policy.epoch(tenant))
+  metrics.gauge('trustgw_policy_refused_total', () => policy.refusals)
   const nats = new NatsFace({
     bus: link.bus,
     api: running.api,
@@ -58,6 +59,10 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     log,
   })
   return {
+    hear: (message) => {
+      const files = readPolicyFilesMessage(message)
+      if (files !== undefined) policy.filesChecked(tenant, files.lines)
+    },
     stop: async () => {
       await Promise.all([faces.stop(), nats.stop()])
       await running.stop()
@@ -65,4 +70,21 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       await link.bus.drain()
     },
   }
+}
+
+async function policySource(service: Service, audit: AuditWriter): Promise<PolicySource> {
+  const { settings, layout, link, tenant, keys, log } = service
+  return new PolicySource({
+    tenants: [tenant],
+    bundles: link.records({ home: 'data', bucket: 'policies' }),
+    statuses: link.records({ home: 'data', bucket: 'policy_status' }),
+    dir: layout.gateway.policies,
+    operatorKeyFor: keys.keyFor({ role: 'operator' }),
+    development: isLenient(settings),
+    statusKey: await namedKey('audit', layout.gateway.auditKey),
+    audit: () => audit,
+    sha256,
+    clock: systemClock,
+    log,
+  })
 }

@@ -39,6 +39,8 @@ export interface NamedKey extends SigningKey {
 /** A service that runs; `stop` ends it without losing anything. */
 export interface Running {
   readonly stop: () => Promise<void>
+  /** What its supervisor says over the channel. */
+  readonly hear?: (message: unknown) => void
 }
 
 /** Diagnostic lines go to stdout, which the supervisor keeps in a file. */

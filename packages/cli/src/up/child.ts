@@ -62,6 +62,7 @@ export class Child {
   #lastLines: string[] = []
   #stopping = false
   #timer: NodeJS.Timeout | undefined
+  #word: object | undefined
 
   constructor(spec: ChildSpec) {
     this.#spec = spec
@@ -105,6 +106,12 @@ export class Child {
     })
   }
 
+  /** Over its channel, once it is ready and again after each restart; the last word counts. */
+  tell(word: object): void {
+    this.#word = word
+    if (this.#state === 'ready') this.#say()
+  }
+
   /** Asks it to end, insists after a while. */
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return
@@ -120,6 +127,12 @@ export class Child {
     }
     this.#change('stopped')
     this.#log.end()
+  }
+
+  #say(): void {
+    if (this.#word !== undefined && this.#process?.connected === true) {
+      this.#process.send(this.#word, () => undefined)
+    }
   }
 
   #spawn(onReady: () => void, onEnd: () => void): void {
@@ -142,6 +155,7 @@ export class Child {
     }
     const ready = (): void => {
       this.#change('ready')
+      this.#say()
       onReady()
     }
     child.stdout?.on('data', keep)

@@ -1,14 +1,18 @@
 import { join } from 'node:path'
 import { atomicWriteFile, type NatsServer, type Settings } from '@trustgw/runtime'
 import { layoutOf } from '../install/layout.ts'
+import type { PolicyFilesMessage } from '../processes/policy-files-message.ts'
 import { VERSION } from '../version.ts'
 import { startBus } from './bus.ts'
 import { Child, type ChildSpec, type ChildStatus } from './child.ts'
 import type { Isolation } from './isolation.ts'
+import { PolicyFollower, type PolicyOutcome } from './policy-follower.ts'
 import { RotatingLog } from './rotating-log.ts'
 
 /** In the order in which they start; they stop the other way round. */
 const SERVICES = ['log', 'gateway', 'host', 'executor'] as const
+/** The service that records and shows that policy files do not load. */
+const DECIDER = 'gateway'
 
 export interface SupervisorOptions {
   readonly settings: Settings
@@ -23,6 +27,8 @@ export interface SupervisorOptions {
   readonly shop: { readonly script: string; readonly port: number } | undefined
   readonly isolation: readonly Isolation[]
   readonly progress: (step: string) => void
+  /** What became of the policy files, at the start and whenever they change. */
+  readonly onPolicy: (outcome: PolicyOutcome) => void
   readonly onMessage: (from: string, message: unknown) => void
 }
 
@@ -34,6 +40,8 @@ export class Supervisor {
   #busVersion: string | null = null
   #serverStartedAt = 0
   #serverRestarts = 0
+  #follower: PolicyFollower | undefined
+  #policyWord: PolicyFilesMessage | undefined
   #stopping = false
   #starting: Promise<void> | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -66,6 +74,7 @@ export class Supervisor {
   }
 
   async #stopParts(): Promise<void> {
+    await this.#follower?.stop()
     for (const child of this.#children.toReversed()) await child.stop()
     await this.#server?.stop()
   }
@@ -73,6 +82,7 @@ export class Supervisor {
   async #startAll(): Promise<void> {
     await this.#startServer()
     if (this.#stopping) return
+    await this.#beginPolicy()
     const shop = this.#options.shop
     if (shop !== undefined) {
       await this.#startChild('shop', shop.script, this.#shopArgs(shop.port), 'line')
@@ -83,6 +93,25 @@ export class Supervisor {
       SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),
     )
     await this.#publish()
+    this.#follower?.follow()
+  }
+
+  /** What was in force goes on; without it, files that do not load end the start. */
+  async #beginPolicy(): Promise<void> {
+    const follower = new PolicyFollower({
+      settings: this.#options.settings,
+      told: (outcome) => this.#hearPolicy(outcome),
+    })
+    const outcome = await follower.begin()
+    this.#follower = follower
+    this.#hearPolicy(outcome)
+  }
+
+  #hearPolicy(outcome: PolicyOutcome): void {
+    this.#options.onPolicy(outcome)
+    const lines = outcome.kind === 'refused' ? outcome.lines : []
+    this.#policyWord = { kind: 'policy_files', lines }
+    this.#children.find(({ status }) => status.name === DECIDER)?.tell(this.#policyWord)
   }
 
   get statuses(): readonly ChildStatus[] {
@@ -145,6 +174,7 @@ export class Supervisor {
       },
     })
     this.#children.push(child)
+    if (name === DECIDER && this.#policyWord !== undefined) child.tell(this.#policyWord)
     await child.start()
   }
 

@@ -6,7 +6,7 @@ import { type CompiledLayers, decideLayers } from './decide.ts'
 import type { PolicyFacts } from './facts.ts'
 import { pointerParts, valueAt } from './pointer.ts'
 
-/** Proposals tried before giving up. */
+/** Proposals tried before giving up, unless told otherwise. */
 const TRIES_MAX = 4_000
 /** Values kept for each pointer when several are changed at once. */
 const PAIR_VALUES_MAX = 24
@@ -133,7 +133,11 @@ function* pairs(all: readonly ArgumentChange[]): Generator<Change> {
  * Tries values of the arguments that the proposal has, one pointer at a time and then two, nearest
  * first. Null when none of those tried is allowed; facts that the caller does not set stay.
  */
-export function smallestChange(layers: CompiledLayers, facts: PolicyFacts): Change | null {
+export function smallestChange(
+  layers: CompiledLayers,
+  facts: PolicyFacts,
+  triesMax: number = TRIES_MAX,
+): Change | null {
   const lines = linesFor(layers, facts)
   const all = [...amountChanges(lines, facts), ...argumentChanges(lines, facts)].sort(
     (a, b) => distance(a) - distance(b),
@@ -144,11 +148,11 @@ export function smallestChange(layers: CompiledLayers, facts: PolicyFacts): Chan
     const changed = apply(facts, change)
     return changed !== null && decideLayers(layers, changed).effect === 'allow'
   }
-  const single = all.find((one) => tries < TRIES_MAX && isAllowed([one]))
+  const single = all.find((one) => tries < triesMax && isAllowed([one]))
   if (single !== undefined) return [single]
   let best: Change | null = null
   for (const change of pairs(all)) {
-    if (tries >= TRIES_MAX) break
+    if (tries >= triesMax) break
     if (best !== null && cost(change) >= cost(best)) continue
     if (isAllowed(change)) best = change
   }

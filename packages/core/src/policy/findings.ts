@@ -16,6 +16,12 @@ export interface Finding {
   readonly nearest?: string
 }
 
+/** On one line: where it is, what is wrong, the nearest valid name. */
+export function findingText({ file, line, column, message, nearest }: Finding): string {
+  const hint = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
+  return `${file}:${line}:${column}: ${message}${hint}`
+}
+
 /** Names further away than this are no help to whoever misspelt one. */
 const NEAREST_MAX_DISTANCE = 3
 

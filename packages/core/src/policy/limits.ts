@@ -96,15 +96,19 @@ export function countingsOf(compiled: CompiledPolicy, facts: PolicyFacts): reado
   const look = compiled.begin(facts)
   return compiled.limits
     .filter((limit) => mayMatch(limit, look, []))
-    .map(({ limit, counterName }) => {
-      const amount = limit.max_amount === null ? undefined : compiled.slots.amount.look(look)
-      return {
-        counter: counterName,
-        window_ms: limit.window_ms,
-        key: limit.key.map((part) => [part, keyPart(part, compiled, look)] as const),
-        max_count: limit.max_count,
-        max_amount: limit.max_amount,
-        amount: amount?.kind === 'money' ? amount.money : null,
-      }
-    })
+    .map(({ limit, counterName }) => ({
+      counter: counterName,
+      window_ms: limit.window_ms,
+      key: limit.key.map((part) => [part, keyPart(part, compiled, look)] as const),
+      max_count: limit.max_count,
+      max_amount: limit.max_amount,
+      amount: amountToCount(limit.max_amount, compiled, look),
+    }))
+}
+
+/** What a call adds to a sum: nothing where its contract says that it moves nothing. */
+function amountToCount(max: Money | null, { slots }: CompiledPolicy, look: Look): Money | null {
+  const amount = max === null ? undefined : slots.amount.look(look)
+  if (max === null || amount === undefined || amount.kind === 'unknown') return null
+  return amount.kind === 'money' ? amount.money : { minor: 0n, currency: max.currency }
 }

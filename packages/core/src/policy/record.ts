@@ -24,12 +24,19 @@ export interface Recorded extends PolicyDecision {
   readonly decided_at: number
 }
 
-/** What an executor works out for itself. */
+/**
+ * What an executor works out for itself. `agent` and `user` stay the gateway's word, but the one
+ * word that principal and grant are bound to: no decision may be made for somebody else.
+ */
 export interface DerivedFacts {
   readonly tool: ToolFacts
   readonly args: Json
   readonly tenant: string
   readonly workspace: string
+  /** Subject of the record's principal. */
+  readonly agent: string | null
+  /** The record's `on_behalf_of`. */
+  readonly user: string | null
   readonly time_ms: number
   /** For every zone that the policy names; see `zonesOf`. */
   readonly local_times?: ReadonlyMap<string, LocalTime>
@@ -140,8 +147,6 @@ function assertedFacts(facts: ByName): Asserted {
   const source = textOrNull(facts, 'source')
   const level = facts.get('auth_level') ?? null
   return {
-    agent: textOrNull(facts, 'agent'),
-    user: textOrNull(facts, 'user'),
     source:
       source === null ? null : (SOURCES.find((known) => known === source) ?? malformed('source')),
     auth_level: level === null ? null : countOf(level, 'auth_level'),
@@ -193,17 +198,24 @@ export function factsFromRecord(record: Recorded): PolicyFacts {
   const amount = facts.get('amount')
   return {
     ...assertedFacts(facts),
+    agent: textOrNull(facts, 'agent'),
+    user: textOrNull(facts, 'user'),
     tool: recordedTool(record, facts),
     args: {},
     tenant: record.tenant,
     workspace: record.workspace,
     time_ms: record.decided_at,
     local_times: under(facts, 'time:', readLocalTime),
-    recorded: { values, amount: amount === undefined ? null : readAmount(amount) },
+    recorded: {
+      values,
+      amount: amount === undefined ? null : readAmount(amount),
+      names: new Set(facts.keys()),
+    },
   }
 }
 
-function guarded(decide: () => Recheck): Recheck {
+/** Makes a decision of recorded facts; what the record lacks, or has in no known form, refuses. */
+export function guarded(decide: () => Recheck): Recheck {
   try {
     return decide()
   } catch (error) {
@@ -233,12 +245,16 @@ const COMPARED = [
   'unknown',
 ] as const
 
-/** A value's JSON with members in order, so that a record compares equal after any transport. */
-function ordered(value: unknown): string {
-  return JSON.stringify(value, (_, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
+/** Equal as JSON: members in any order, as a record has them after any transport. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const others = new Map<string, unknown>(Object.entries(b))
+  const members = Object.entries(a)
+  return (
+    members.length === others.size &&
+    members.every(([name, value]) => others.has(name) && isSame(value, others.get(name)))
   )
 }
 
@@ -255,7 +271,7 @@ export function recheckDecision(
   return guarded(() => {
     const facts: PolicyFacts = { ...assertedFacts(byName(record.facts)), ...derived }
     const decision = decideLayers(layers, facts)
-    const differs = COMPARED.find((name) => ordered(decision[name]) !== ordered(record[name]))
+    const differs = COMPARED.find((name) => !isSame(decision[name], record[name]))
     return differs === undefined
       ? { ok: true, decision }
       : { ok: false, reason: 'decision_differs', detail: differs }
@@ -265,4 +281,24 @@ export function recheckDecision(
 /** The zones whose local time the layers ask for. */
 export function zonesOf({ layers }: CompiledLayers): readonly string[] {
   return [...new Set(layers.flatMap(({ slots }) => slots.zones()))].sort()
+}
+
+/** Which facts that somebody has to gather the layers may ask for; what is not here costs nothing. */
+export interface Asks {
+  readonly zones: readonly string[]
+  readonly chain: boolean
+  /** Pointers, sorted. */
+  readonly provenance: readonly string[]
+  /** Whether any layer has limits, whose counters are read and counted in. */
+  readonly limits: boolean
+}
+
+export function asksOf(layers: CompiledLayers): Asks {
+  const all = layers.layers
+  return {
+    zones: zonesOf(layers),
+    chain: all.some(({ slots }) => slots.asksChain()),
+    provenance: [...new Set(all.flatMap(({ slots }) => slots.provenancePointers()))].sort(),
+    limits: all.some(({ limits }) => limits.length > 0),
+  }
 }

@@ -8,12 +8,14 @@ import {
   openClearedAction,
 } from './check-approvals.ts'
 import { checkDecisionEvent, type DecisionEventDeps } from './check-decision-event.ts'
+import { checkPolicy, type PolicyDeps } from './check-policy.ts'
 import type { Admission, Refused } from './reasons.ts'
 import { type GrantCheckDeps, openVerifiedGrant, verifyGrant } from './verify-grant.ts'
 
 export interface AdmissionDeps
   extends GrantCheckDeps,
     BindDeps,
+    PolicyDeps,
     DecisionEventDeps,
     Omit<ApprovalDeps, 'sha256'> {
   readonly clock: Clock
@@ -40,7 +42,9 @@ export async function clearAction(
   const { claims } = openVerifiedGrant(verified.value)
   const bound = bindAction(verified.value, deps)
   if (!bound.ok) return { ...bound, claims }
-  const recorded = await checkDecisionEvent(bound.value, deps)
+  const decided = await checkPolicy(bound.value, deps)
+  if (!decided.ok) return { ...decided, claims }
+  const recorded = await checkDecisionEvent(decided.value, deps)
   if (!recorded.ok) return { ...recorded, claims }
   const cleared = await checkApprovals(recorded.value, deps, deps.clock.now())
   if (!cleared.ok) return { ...cleared, claims }

@@ -45,9 +45,8 @@ const stage = makeStage<'bound_action', BoundActionValue>('bound_action')
 export const openBoundAction: (token: BoundAction) => BoundActionValue = stage.open
 
 /**
- * Step 2 of spec/protocol.md §4, but for the decision's stored event, which costs a read and comes
- * right after. The arguments are parsed here, once. NOT checked yet: that the policy gives this
- * decision (step 3), preconditions.
+ * Step 2 of spec/protocol.md §4. The arguments are parsed here, once. NOT checked here: that the
+ * policy gives this decision (step 3) and that it is on record, both next; preconditions.
  */
 export function bindAction(verified: VerifiedGrant, deps: BindDeps): Admission<BoundAction> {
   const value = openVerifiedGrant(verified)

@@ -10,7 +10,6 @@ import {
   type Hash,
   type JwsVerifier,
   type Sha256,
-  statementHash,
   type Tier,
   type Verdict,
   verifyJws,
@@ -22,7 +21,7 @@ import { openRecordedAction, type RecordedAction } from './check-decision-event.
 import { CoseKey } from './cose-key.ts'
 import { type Admission, type AdmissionReason, type Refused, refused } from './reasons.ts'
 import { makeStage, type StageToken } from './stage.ts'
-import { checkAssertion } from './webauthn.ts'
+import { challengeOf, checkAssertion, decodeAssertion } from './webauthn.ts'
 
 /** Everything but single use holds. */
 export type ClearedAction = StageToken<'cleared_action'>
@@ -43,9 +42,8 @@ const stage = makeStage<'cleared_action', BoundActionValue>('cleared_action')
 export const openClearedAction: (token: ClearedAction) => BoundActionValue = stage.open
 
 /**
- * Steps 3 and 4 of spec/protocol.md §4. NOT checked yet: the policy re-run over a pinned bundle
- * (only the floor is), proofs of tier 3 (refused before). At tier 1 the approver and their roles
- * are the host's word.
+ * This executor's own floor, and step 4 of spec/protocol.md §4. NOT checked yet: proofs of tier 3
+ * (refused before). At tier 1 the approver and their roles are the host's word.
  */
 export async function checkApprovals(
   recorded: RecordedAction,
@@ -91,7 +89,10 @@ function checkPeople(value: BoundActionValue, nowMs: number): Refused | undefine
   return people.size > quorum ? refused('evidence_unexpected', 'more than the quorum') : undefined
 }
 
-/** When the person decided cannot be proved here; that the deadlines are the decision's can. */
+/**
+ * When the person decided cannot be proved here; that the deadlines are the decision's can. They
+ * count from the decision that the grant names: the one made anew when the last approval came.
+ */
 function timeProblem(
   evidence: ApprovalEvidence,
   value: BoundActionValue,
@@ -167,23 +168,17 @@ function checkPasskey(
   }
   const key = CoseKey.parse(base64urlDecode(pin.public_key) ?? new Uint8Array())
   if (key === undefined) return 'pins_unreadable'
-  const client_data_json = base64urlDecode(assertion.client_data_json)
-  const authenticator_data = base64urlDecode(assertion.authenticator_data)
-  const signature = base64urlDecode(assertion.signature)
-  if (client_data_json === undefined) return 'assertion_malformed'
-  if (authenticator_data === undefined || signature === undefined) return 'assertion_malformed'
+  const decoded = decodeAssertion(assertion)
+  if (decoded === undefined) return 'assertion_malformed'
   const challenge = (verdict: Verdict): Uint8Array =>
-    hashBytes(statementHash(trust.sha256, ownStatement(value, evidence, verdict)))
-  return checkAssertion(
-    { client_data_json, authenticator_data, signature },
-    {
-      key,
-      rp_id: pin.rp_id,
-      origins: pin.origins,
-      challenge: challenge('approve'),
-      deny_challenge: challenge('deny'),
-    },
-  )
+    challengeOf(trust.sha256, ownStatement(value, evidence, verdict))
+  return checkAssertion(decoded, {
+    key,
+    rp_id: pin.rp_id,
+    origins: pin.origins,
+    challenge: challenge('approve'),
+    deny_challenge: challenge('deny'),
+  })
 }
 
 /** From grant, own registry and decision; the evidence gives only who, nonce and deadlines. */
@@ -214,8 +209,4 @@ function ownStatement(
     run_by: evidence.run_by,
     nonce: evidence.nonce,
   }
-}
-
-function hashBytes(hash: Hash): Uint8Array {
-  return Buffer.from(hash.slice('sha256:'.length), 'hex')
 }

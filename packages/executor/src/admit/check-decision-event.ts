@@ -9,7 +9,8 @@ import {
   readShape,
 } from '@trustgw/protocol'
 import { BusFault, type StoredReader } from '@trustgw/runtime'
-import { type BoundAction, type BoundActionValue, openBoundAction } from './bind-action.ts'
+import type { BoundActionValue } from './bind-action.ts'
+import { openRedecidedAction, type RedecidedAction } from './check-policy.ts'
 import { type Admission, type Refused, refused } from './reasons.ts'
 import { makeStage, type StageToken } from './stage.ts'
 
@@ -30,10 +31,10 @@ const GATEWAY_WRITER = 'gateway/'
 
 /** "No grant without a recorded decision" (spec/protocol.md §1, §7), seen by the executor itself. */
 export async function checkDecisionEvent(
-  bound: BoundAction,
+  redecided: RedecidedAction,
   deps: DecisionEventDeps,
 ): Promise<Admission<RecordedAction>> {
-  const value = openBoundAction(bound)
+  const value = openRedecidedAction(redecided)
   const { seq, event_id } = value.action.decision_event
   if (seq < 1) return refused('decision_event_missing')
   let message: Awaited<ReturnType<StoredReader['getBySeq']>>

@@ -16,7 +16,7 @@ const OWN_REASONS = [
   'grant_lifetime',
   'grant_not_yet_valid',
   'grant_expired',
-  // 2: tenant, tool, arguments, decision
+  // 2: tenant, tool, arguments, decision record
   'tenant_not_served',
   'tool_unknown',
   'contract_changed',
@@ -33,12 +33,20 @@ const OWN_REASONS = [
   'arguments_not_canonical',
   'input_hash_differs',
   'arguments_invalid',
+  // 3: the policy that this executor pinned, decided again; its own floor
+  'policy_missing',
+  'policy_epoch_ahead',
+  'policy_superseded',
+  'policy_fingerprint_differs',
+  'decision_time_differs',
+  'decision_record_malformed',
+  'decision_differs',
+  'below_floor',
+  // the record of the decision, which costs a read
   'decision_event_missing',
   'decision_event_malformed',
   'decision_event_signature',
   'decision_event_differs',
-  // 3: this executor's own floor
-  'below_floor',
   // 4: approvals
   'approvals_differ',
   'evidence_unexpected',
@@ -78,6 +86,9 @@ export const ADMISSION_REASONS: readonly AdmissionReason[] = [...OWN_REASONS, ..
 export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'grant_not_yet_valid',
   'grant_expired',
+  'policy_missing',
+  'policy_epoch_ahead',
+  'policy_superseded',
   'store_unreachable',
   'journal_unwritable',
   'audit_unreachable',

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto'
-import { asObject, base64urlEncode, parseJsonObject } from '@trustgw/protocol'
+import {
+  asObject,
+  base64urlDecode,
+  base64urlEncode,
+  type PasskeyAssertion,
+  parseJsonObject,
+  type Sha256,
+  type SignedStatement,
+  statementHash,
+} from '@trustgw/protocol'
 import type { CoseKey } from './cose-key.ts'
 
 /** The bytes of a WebAuthn assertion, as the browser gave them. Nothing in it is trusted yet. */
@@ -7,6 +16,20 @@ export interface Assertion {
   readonly client_data_json: Uint8Array
   readonly authenticator_data: Uint8Array
   readonly signature: Uint8Array
+}
+
+/** The challenge under which a statement is signed: the 32 bytes of its hash. */
+export function challengeOf(sha256: Sha256, statement: SignedStatement): Uint8Array {
+  return Buffer.from(statementHash(sha256, statement).slice('sha256:'.length), 'hex')
+}
+
+/** Undefined where a member is no base64url. */
+export function decodeAssertion(assertion: PasskeyAssertion): Assertion | undefined {
+  const client_data_json = base64urlDecode(assertion.client_data_json)
+  const authenticator_data = base64urlDecode(assertion.authenticator_data)
+  const signature = base64urlDecode(assertion.signature)
+  if (client_data_json === undefined || authenticator_data === undefined) return undefined
+  return signature === undefined ? undefined : { client_data_json, authenticator_data, signature }
 }
 
 /** What the pin and the executor's own statement demand of an assertion. */
@@ -17,8 +40,8 @@ export interface AssertionDemand {
   readonly origins: readonly string[]
   /** SHA-256 of the statement that the executor built itself. */
   readonly challenge: Uint8Array
-  /** SHA-256 of the same statement with the verdict `deny`, to tell that refusal apart. */
-  readonly deny_challenge: Uint8Array
+  /** SHA-256 of the same statement with the verdict `deny`, where it has one, to tell it apart. */
+  readonly deny_challenge?: Uint8Array
 }
 
 export const ASSERTION_REASONS = [
@@ -75,7 +98,8 @@ function checkClientData(bytes: Uint8Array, demand: AssertionDemand): AssertionR
   }
   if (typeof origin !== 'string' || !demand.origins.includes(origin)) return 'assertion_origin'
   if (challenge === base64urlEncode(demand.challenge)) return undefined
-  return challenge === base64urlEncode(demand.deny_challenge)
+  const { deny_challenge } = demand
+  return deny_challenge !== undefined && challenge === base64urlEncode(deny_challenge)
     ? 'assertion_is_a_deny'
     : 'assertion_other_action'
 }

@@ -55,9 +55,11 @@ export class RegistryPublisher {
 
   /** Publishes when it differs from what was published last. */
   offer(bundles: readonly Bundle[], tools: readonly ToolContract[]): void {
+    const { tenants, policyOf } = this.#deps
     const text = canonicalize({
       bundles: bundles.map((bundle) => ({ ...bundle })),
       tools: tools.map(contractJson),
+      policies: tenants.map((tenant) => ({ ...policyOf(tenant) })),
     })
     if (text === this.#published) return
     this.#published = text

@@ -105,9 +105,12 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export async function until(holds: () => boolean, budgetMs = 8_000): Promise<void> {
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  budgetMs = 8_000,
+): Promise<void> {
   const end = performance.now() + budgetMs
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error('it did not come to pass')
     await new Promise((resolve) => setTimeout(resolve, 20))
   }

@@ -5,6 +5,7 @@ import {
   objectShape,
   oneOfShape,
   type ShapeOf,
+  sealedBundleShape,
   stringShape,
   toolContractShape,
 } from '@trustgw/protocol'
@@ -20,12 +21,14 @@ export const vectorsShape = objectShape({
   keys: arrayShape(
     objectShape({
       kid: stringShape({ max: 64 }),
-      role: oneOfShape('grant', 'audit', 'host'),
-      component: oneOfShape('gateway', 'host'),
+      role: oneOfShape('grant', 'audit', 'host', 'operator'),
+      component: oneOfShape('gateway', 'host', 'operator'),
       public: stringShape({ max: 64 }),
     }),
     { max: 8 },
   ),
+  /** The newest policy bundle, sealed by the operator. */
+  policy: sealedBundleShape,
   pins: arrayShape(pinShape, { max: 8 }),
   audit: arrayShape(
     objectShape({

@@ -1,3 +1,4 @@
+import { decideLayers, type PolicyFacts, type PolicySet, zonesOf } from '@trustgw/core'
 import {
   APPROVAL_STATEMENT_TYP,
   type ApprovalEvidence,
@@ -10,7 +11,6 @@ import {
   contractHash,
   type DecisionRecord,
   decisionHash,
-  EFFECT_OF_TIER,
   evidenceHash,
   type GrantClaims,
   type GrantedAction,
@@ -21,9 +21,11 @@ import {
   type JsonObject,
   noPreconditionHash,
   type Profile,
+  parseJson,
   parseProfile,
   parseTenantId,
   principalText,
+  type SealedBundle,
   signGrant,
   signJws,
   statementHash,
@@ -37,6 +39,7 @@ import {
   type BusLink,
   executorCrossings,
   generateSigningKey,
+  localTimesOf,
   ManualClock,
   MemoryBroker,
   nodeRandom,
@@ -45,11 +48,13 @@ import {
   silentLogger,
   startAuditWriter,
 } from '@trustgw/runtime'
+import { type PolicyFile, sealBundleOf } from '@trustgw/testkit/seal-policy'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { AdmissionDeps } from '../../src/admit/admission.ts'
 import { ToolIndex } from '../../src/admit/tool-index.ts'
 import { Credentials } from '../../src/connectors/credentials.ts'
 import type { Pin } from '../../src/pins/pin.ts'
+import { factsFor, openSealed, POLICY } from './policy.ts'
 
 function must<T>(outcome: { readonly ok: true; readonly value: T } | { readonly ok: false }): T {
   if (!outcome.ok) throw new TypeError('test data')
@@ -99,6 +104,8 @@ export interface Change {
   readonly tier?: Tier
   readonly claims?: Partial<GrantClaims> & JsonObject
   readonly decision?: Partial<DecisionRecord>
+  /** By what the gateway decides besides what is so; else by what leads to the tier. */
+  readonly facts?: Partial<PolicyFacts>
   /** After the hash was taken into the grant. */
   readonly decisionAfter?: Partial<DecisionRecord>
   readonly arguments?: string
@@ -124,10 +131,17 @@ export class World {
   readonly hostKey = generateSigningKey()
   readonly resultKey = generateSigningKey()
   readonly execAuditKey = generateSigningKey()
+  readonly operatorKey = generateSigningKey()
   readonly gateway: BusLink
   readonly executor: BusLink
   readonly approver = new SoftwareAuthenticator({ algorithm: 'ES256', rpId: RP_ID, origin: ORIGIN })
   readonly trust = new PublicKeys([
+    {
+      kid: 'operator-1',
+      role: 'operator',
+      publicKey: this.operatorKey.publicKey,
+      component: 'operator',
+    },
     { kid: 'grant-1', role: 'grant', publicKey: this.grantKey.publicKey, component: 'gateway' },
     { kid: 'audit-1', role: 'audit', publicKey: this.auditKey.publicKey, component: 'gateway' },
     { kid: 'host-1', role: 'host', publicKey: this.hostKey.publicKey, component: 'host' },
@@ -142,6 +156,9 @@ export class World {
   readonly tools = new ToolIndex(sha256, new AjvSchemaCompiler())
   pins: readonly Pin[] = [this.pin()]
   floor: Tier = 0
+  bundle: SealedBundle = this.sealed([{ text: POLICY }])
+  /** By what the gateway decides. */
+  policies: PolicySet = openSealed(this.bundle)
   #audit: AuditWriter | undefined
 
   constructor(contract: ToolContract = REFUND, links?: WorldLinks) {
@@ -164,6 +181,18 @@ export class World {
     }
   }
 
+  /** Another policy is in force, at the gateway and here. */
+  govern(files: readonly PolicyFile[], epoch = 1): void {
+    this.bundle = this.sealed(files, epoch)
+    this.policies = openSealed(this.bundle)
+  }
+
+  /** A bundle sealed by this world's operator. */
+  sealed(files: readonly PolicyFile[], epoch = 1, tenant: string = TENANT): SealedBundle {
+    const operatorKey = { kid: 'operator-1', sign: this.operatorKey.sign }
+    return sealBundleOf(files, { tenant, epoch, issuedAt: NOW, operatorKey })
+  }
+
   admission(change: Partial<AdmissionDeps> = {}): AdmissionDeps {
     return {
       profile: PROFILE,
@@ -174,6 +203,10 @@ export class World {
       auditKeyFor: this.trust.keyFor({ role: 'audit', component: 'gateway' }),
       hostKeyFor: this.trust.keyFor({ role: 'host', component: 'host' }),
       audit: this.executor.reader({ home: 'data', stream: 'AUDIT' }),
+      policies: {
+        current: (tenant) => (tenant === TENANT ? this.policies : undefined),
+        refresh: () => Promise.resolve(),
+      },
       floorOf: () => this.floor,
       pins: { current: () => Promise.resolve({ ok: true, value: this.pins }) },
       sha256,
@@ -200,8 +233,13 @@ export class World {
     return this.#audit
   }
 
-  decision(tier: Tier, argumentsText: string, change: Partial<DecisionRecord>): DecisionRecord {
-    return {
+  /** What the gateway decides, but for what is changed about it afterwards. */
+  decision(
+    argumentsText: string,
+    facts: Partial<PolicyFacts>,
+    change: Partial<DecisionRecord> = {},
+  ): DecisionRecord {
+    const base = {
       typ: 'trustgw/decision/1',
       action_id: actionId(nodeRandom.bytes(16)),
       tenant: TENANT,
@@ -211,22 +249,29 @@ export class World {
       tool_id: this.contract.id,
       contract_hash: contractHash(sha256, this.contract),
       input_hash: hashText(sha256, argumentsText),
-      effect: EFFECT_OF_TIER[tier],
-      tier,
-      rule_id: 'refund-large',
-      reason: 'a second pair of eyes',
-      obligations: {
-        grant_ttl_ms: 30_000,
-        approval_ttl_ms: 900_000,
-        approvers: { roles: tier === 2 ? ['finance'] : [], quorum: 1, channels: ['portal'] },
-      },
-      policy_fingerprint: hashText(sha256, 'policy'),
-      policy_epoch: 1,
-      facts: [],
-      unknown: [],
-      decided_at: NOW - 1_000,
+      policy_epoch: this.policies.epoch,
+      decided_at: this.clock.now() - 1_000,
       ...change,
-    }
+    } as const
+    const { tenant, workspace, decided_at } = base
+    const agent = base.principal.subject
+    const layers = this.policies.layersFor({ workspace, agent })
+    const args = parseJson(argumentsText)
+    const decided = decideLayers(layers, {
+      tool: this.contract,
+      args: args.ok ? args.value : {},
+      tenant,
+      workspace,
+      agent,
+      user: base.on_behalf_of,
+      source: null,
+      auth_level: 1,
+      roles: null,
+      time_ms: decided_at,
+      local_times: localTimesOf(zonesOf(layers), decided_at),
+      ...facts,
+    })
+    return { ...base, ...decided, ...change }
   }
 
   /** The statement that an approver of this decision sees. */
@@ -278,7 +323,7 @@ export class World {
   async granted(change: Change = {}): Promise<GrantedAction> {
     const tier = change.tier ?? 2
     const text = change.arguments ?? '{"amount":"250.00","order_id":"ord_1001"}'
-    const decision = this.decision(tier, text, change.decision ?? {})
+    const decision = this.decision(text, change.facts ?? factsFor(tier), change.decision)
     const evidence = change.evidence ?? this.#evidenceFor(tier, decision)
     const claims = this.claims(decision, evidence, change.claims ?? {})
     const writer = await this.gatewayAudit()

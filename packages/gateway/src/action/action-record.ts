@@ -14,6 +14,7 @@ import {
   evidenceJson,
   type Hash,
   hashField,
+  hintField,
   JSON_MAX_DEPTH,
   type Json,
   type JsonObject,
@@ -29,6 +30,7 @@ import {
   onBehalfOfShape,
   oneOfShape,
   operationShape,
+  optionalMember,
   type Profile,
   type Proposal,
   parseJson,
@@ -69,6 +71,17 @@ export interface ToolSummary {
   readonly amount: string | null
 }
 
+/** Where an action counts (spec/policy.md "Limits"): the counters in which a decision of it took places. */
+export interface CountedIn {
+  /** Names the places: another decision of the same action takes others. */
+  readonly attempt: string
+  readonly counters: readonly string[]
+  /** Under which keys its values are remembered once it ran. */
+  readonly seen: readonly string[]
+  /** When its latest grant was made, before that when it was decided: windows are measured from it. */
+  readonly granted_at: number
+}
+
 /**
  * An action as it is stored: its proposal, its state (spec/protocol.md §5) and what the state's
  * effects need. Replaced by compare-and-swap only.
@@ -87,8 +100,16 @@ export interface ActionRecord {
   /** Every profile that was given a grant: nobody else's result counts. */
   readonly granted_to: readonly Profile[]
   readonly result: ActionResult | null
+  /** Null where no limit counts it and no value of it is to be remembered. */
+  readonly counted: CountedIn | null
+  /** What its proposer may be told of a decision that was not to allow it. */
+  readonly hint: string | null
 }
 
+/** Every limit of every layer may count one action. */
+const COUNTERS_MAX = 256
+/** Pointers whose provenance the policies of all layers ask for. */
+const SEEN_MAX = 64
 /** Profiles that one action was granted to: more than one only when its tool moved meanwhile. */
 const PROFILES_MAX = 16
 
@@ -117,7 +138,13 @@ const proposalShape: Shape<Proposal> = objectShape({
   received_at: msField,
 })
 
-const actionRecordShape: Shape<ActionRecord> = objectShape({
+const storedKeysShape: Shape<string> = stringShape({ min: 1, max: 256, characters: 'token' })
+
+/** Members that an earlier version did not write may be missing. */
+type Stored = Omit<ActionRecord, 'counted' | 'hint'> &
+  Partial<Pick<ActionRecord, 'counted' | 'hint'>>
+
+const actionRecordShape: Shape<Stored> = objectShape({
   v: oneOfShape(1),
   proposal: proposalShape,
   tool: objectShape({
@@ -141,6 +168,17 @@ const actionRecordShape: Shape<ActionRecord> = objectShape({
       provider_reference: nullableShape(stringShape({ max: 256 })),
     }),
   ),
+  counted: optionalMember(
+    nullableShape(
+      objectShape({
+        attempt: nameField,
+        counters: arrayShape(storedKeysShape, { max: COUNTERS_MAX }),
+        seen: arrayShape(storedKeysShape, { max: SEEN_MAX }),
+        granted_at: msField,
+      }),
+    ),
+  ),
+  hint: optionalMember(nullableShape(hintField)),
 })
 
 const RECORD_MAX_BYTES = 1_048_576
@@ -163,7 +201,14 @@ function recordJson(record: ActionRecord): JsonObject {
     grant: record.grant,
     granted_to: [...record.granted_to],
     result: record.result === null ? null : { ...record.result },
+    counted: countedJson(record.counted),
+    hint: record.hint,
   }
+}
+
+function countedJson(counted: CountedIn | null): Json {
+  if (counted === null) return null
+  return { ...counted, counters: [...counted.counters], seen: [...counted.seen] }
 }
 
 /** The arguments as the value that they were parsed to. */
@@ -176,14 +221,14 @@ export function argumentsOf(proposal: Proposal): Json {
 /** An action of which nothing but its decision is known yet. */
 export function newRecord(
   proposal: Proposal,
-  decision: DecisionRecord,
+  decided: Pick<ActionRecord, 'decision' | 'counted' | 'hint'>,
   tool: ToolSummary,
 ): Omit<ActionRecord, 'state'> {
   return {
     v: 1,
     proposal,
     tool,
-    decision,
+    ...decided,
     decision_event: null,
     evidence: [],
     grant: null,
@@ -204,7 +249,9 @@ export function readActionRecord(
   const json = parseJson(bytes, { maxBytes: RECORD_MAX_BYTES, maxDepth: RECORD_MAX_DEPTH })
   if (!json.ok) return json
   const read = readShape(actionRecordShape, json.value)
-  return read.ok ? ok(read.value) : refuse(read.reason, read.detail)
+  if (!read.ok) return refuse(read.reason, read.detail)
+  const { counted = null, hint = null } = read.value
+  return ok({ ...read.value, counted, hint })
 }
 
 export function actionIdOf(record: ActionRecord): ActionId {

@@ -27,7 +27,9 @@ export function opening(
   const record = { ...decided, state }
   const issue = effects.find((effect) => effect.kind === 'issue_grant')
   if (issue === undefined) return { record, effects }
-  const granted = takePlanned(record, deps.review.release(record, issue.recheck), deps)
+  const planned = issue.recheck ? undefined : deps.review.grant(record)
+  if (planned === undefined) return { record, effects }
+  const granted = takePlanned(record, planned, deps)
   // What sends an allowed action back is found again once it is stored.
   if (granted.record.state.kind !== 'dispatched') return { record, effects }
   const others = effects.filter((effect) => effect !== issue)

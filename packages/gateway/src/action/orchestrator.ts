@@ -1,28 +1,40 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
+import { isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ApprovalDecision,
   type ApprovalDecisionAnswer,
-  type DecisionRecord,
   type ExecutionResult,
   type JwsExpectation,
   type Proposal,
   type Sha256,
   type TenantId,
 } from '@trustgw/protocol'
-import type { AuditWriter, Clock, Logger } from '@trustgw/runtime'
+import {
+  type AuditWriter,
+  BusFault,
+  type Clock,
+  type Logger,
+  type Random,
+  type RecordStore,
+} from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { type Heard, heardBefore, verdictPlan } from '../approvals/verdict.ts'
+import { type Decided, Decider } from '../decide/decider.ts'
 import type { PolicyInForce } from '../decide/evaluator.ts'
 import type { GrantIssuer } from '../grant/grant-issuer.ts'
-import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
+import type { ToolDirectory } from '../registry/tool-directory.ts'
 import { resultBelongs, resultPlan } from '../results/result-plan.ts'
 import { type ActionRecord, newRecord } from './action-record.ts'
-import { type ActionStore, ActionTooLargeFault, type StoredAction } from './action-store.ts'
+import {
+  type ActionStore,
+  ActionTooLargeFault,
+  type StoredAction,
+  StoredActionFault,
+} from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Effects } from './effects.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
 import { News } from './news.ts'
@@ -33,6 +45,11 @@ import { Review } from './review.ts'
 import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
+/**
+ * From its decision on an action is stored within this, or not at all: the places that it took are
+ * looked after by others once they are twice as old (spec/policy.md "Limits").
+ */
+const STORE_WITHIN_MS = 30_000
 /** Steps that one event may lead to before it is taken as a defect. */
 const TURNS_MAX = 64
 
@@ -43,10 +60,13 @@ export interface OrchestratorDeps {
   readonly issuer: GrantIssuer
   readonly outbound: Outbound
   readonly audit: (tenant: TenantId) => AuditWriter
-  readonly policy: () => PolicyInForce
+  readonly policy: (tenant: TenantId) => PolicyInForce | undefined
+  /** The bucket `limits`. */
+  readonly limits: RecordStore
   readonly hostKeyFor: JwsExpectation['keyFor']
   readonly sha256: Sha256
   readonly clock: Clock
+  readonly random: Random
   readonly log: Logger
 }
 
@@ -56,6 +76,8 @@ export interface OrchestratorDeps {
  * is the same loop over the stored states.
  */
 export class Orchestrator {
+  /** Decides on proposals before anything of them is stored. */
+  readonly decider: Decider
   readonly #deps: OrchestratorDeps
   readonly #locks = new Locks()
   readonly #known = new KnownActions()
@@ -67,6 +89,7 @@ export class Orchestrator {
   readonly #review: Review
   readonly #dispatcher: Dispatcher
   readonly #care: Caretaker
+  readonly #effects: Effects
 
   constructor(deps: OrchestratorDeps) {
     const { clock, log } = deps
@@ -74,7 +97,18 @@ export class Orchestrator {
     this.#waiters = new Waiters(clock)
     this.#news = new News((stored) => deps.outbound.tell(stored), clock)
     this.#trail = new AuditTrail(deps.audit, deps.sha256)
-    this.#review = new Review({ ...deps, trail: this.#trail })
+    this.decider = new Decider({
+      ...deps,
+      recall: async (tenant, id) => {
+        try {
+          return (await this.current(tenant, id))?.record
+        } catch (error) {
+          if (error instanceof StoredActionFault) return 'unreadable'
+          throw error
+        }
+      },
+    })
+    this.#review = new Review({ ...deps, trail: this.#trail, decider: this.decider })
     this.#care = new Caretaker({
       clock,
       log,
@@ -86,6 +120,17 @@ export class Orchestrator {
       invoke: (record) => deps.outbound.invoke(record),
       state: (id) => this.#known.state(id),
       stopping: () => this.#care.stopping,
+    })
+    this.#effects = new Effects({
+      ...deps,
+      trail: this.#trail,
+      review: this.#review,
+      known: (id) => this.#known.get(id)?.record,
+      stopping: () => this.#care.stopping,
+      dispatch: (stored) => {
+        const { tenant, action_id: id } = stored.record.proposal
+        this.#care.background(this.#dispatch(stored), tenant, id)
+      },
     })
   }
 
@@ -139,11 +184,6 @@ export class Orchestrator {
     return (await this.#waiters.next(id, wait.ms, wait.signal)) ?? this.#deps.store.load(tenant, id)
   }
 
-  /** What policy says of a proposal, before anything of it is stored. */
-  decide(proposal: Proposal, tool: RegisteredTool): DecisionRecord {
-    return this.#review.decide(proposal, tool)
-  }
-
   /** A place among its principal's actions that wait for people; false: none is free. */
   reserve(proposal: Proposal): boolean {
     return this.#known.reserve(proposal)
@@ -161,28 +201,47 @@ export class Orchestrator {
    */
   async accept(
     proposal: Proposal,
-    decision: DecisionRecord,
+    decided: Decided,
     tool: ActionRecord['tool'],
   ): Promise<StoredAction | undefined> {
     const { tenant, action_id: id } = proposal
-    const [, decision_event] = await Promise.all([
-      this.#trail.proposed(proposal),
-      this.#trail.decided(proposal, decision),
-    ])
-    const decided = { ...newRecord(proposal, decision, tool), decision_event }
-    const { record, effects } = opening(decided, { ...this.#deps, review: this.#review })
+    const record = await this.#recorded(proposal, decided, tool)
+    const opened = opening(record, { ...this.#deps, review: this.#review })
     return this.#locks.run(id, async () => {
-      const created = await this.#create(record)
-      if (created === undefined) return undefined
+      const created = await this.#create(opened.record)
+      if (created === undefined) {
+        await this.decider.giveBack(decided.counted)
+        return undefined
+      }
       this.#remember(created)
       try {
-        return await this.#settle(created, { effects, fresh: true })
+        return await this.#settle(created, { effects: opened.effects, fresh: true })
       } catch (error) {
         this.#deps.log.warn('action_stalled', { action: id, error: String(error) })
         this.#care.later(tenant, id)
         return this.latest(created)
       }
     })
+  }
+
+  /** The action as it may be stored, once proposal and decision are on record. */
+  async #recorded(
+    proposal: Proposal,
+    decided: Decided,
+    tool: ActionRecord['tool'],
+  ): Promise<Omit<ActionRecord, 'state'>> {
+    try {
+      const [, decision_event] = await Promise.all([
+        this.#trail.proposed(proposal),
+        this.#trail.decided(proposal, decided.decision),
+      ])
+      if (this.#deps.clock.now() - decided.decision.decided_at > STORE_WITHIN_MS)
+        throw new BusFault('store_unreachable', 'recording the decision took too long')
+      return { ...newRecord(proposal, decided, tool), decision_event }
+    } catch (error) {
+      await this.decider.giveBack(decided.counted)
+      throw error
+    }
   }
 
   cancel(tenant: TenantId, id: ActionId, by: string): Promise<StoredAction | undefined> {
@@ -248,16 +307,19 @@ export class Orchestrator {
 
   /** Brings an action to rest: what is planned, and what follows from it. */
   async #settle(start: StoredAction, work: Work): Promise<StoredAction> {
-    const { tenant, action_id: id } = start.record.proposal
+    const { action_id: id } = start.record.proposal
     let stored = start
     let { fresh } = work
     // Whether the state that it rests in was stored here, so that its effects were carried out here.
     let own = work.effects !== undefined
-    const queue = [...(work.queue ?? []), ...(await this.#effects(work.effects ?? [], stored))]
+    const queue = [
+      ...(work.queue ?? []),
+      ...(await this.#effects.carryOut(work.effects ?? [], stored)),
+    ]
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       const planned = queue.shift()
       if (planned === undefined) {
-        if (own && isFinal(stored.record.state)) this.#close(tenant, id)
+        if (own && isFinal(stored.record.state)) this.#close(stored.record)
         return stored
       }
       const { record, effects } = takePlanned(stored.record, planned, this.#deps)
@@ -268,6 +330,7 @@ export class Orchestrator {
         fresh = true
         own = true
         this.#remember(stored)
+        await planned.done?.(true)
       } else if (changed || !fresh) {
         // Somebody else was faster, or may have been: the event is given to what is stored now.
         stored = await this.#reload(stored)
@@ -275,64 +338,12 @@ export class Orchestrator {
         own = false
         queue.unshift(planned)
         continue
+      } else {
+        await planned.done?.(false)
       }
-      queue.push(...(await this.#effects(effects, stored)))
+      queue.push(...(await this.#effects.carryOut(effects, stored)))
     }
     throw new Error(`action ${id} does not come to rest`)
-  }
-
-  async #effects(effects: readonly Effect[], stored: StoredAction): Promise<readonly Planned[]> {
-    const planned: Planned[] = []
-    // Whoever waits for the end has it before the work that it leaves.
-    if (isFinal(stored.record.state)) await nextTurn()
-    for (const effect of effects) {
-      const next = await this.#carryOut(effect, stored)
-      if (next !== undefined) planned.push(next)
-    }
-    return planned
-  }
-
-  async #carryOut(effect: Effect, stored: StoredAction): Promise<Planned | undefined> {
-    const { record } = stored
-    switch (effect.kind) {
-      case 'audit':
-        await this.#trail.moved(record, effect)
-        return undefined
-      case 'evaluate':
-        return this.#review.evaluateAgain(record)
-      case 'request_approval':
-        this.#requestApproval(record)
-        return undefined
-      case 'issue_grant':
-        return this.#review.release(record, effect.recheck)
-      case 'dispatch':
-        this.#care.background(
-          this.#dispatch(stored),
-          record.proposal.tenant,
-          record.proposal.action_id,
-        )
-        return undefined
-      case 'reconcile':
-        // Executors ask the provider before they report an unknown outcome; nobody else can.
-        return { event: { kind: 'reconciled_unclear', reason: 'the connector could not tell' } }
-      case 'read_precondition':
-      case 'withdraw_approval':
-      case 'ask_human':
-      case 'feed':
-        return undefined
-    }
-  }
-
-  #requestApproval(record: ActionRecord): void {
-    const { tenant, tool_id, action_id: id } = record.proposal
-    const tool = this.#deps.tools.find(tenant, tool_id)
-    if (tool === undefined) return
-    const { decision } = record
-    this.#deps.outbound.requestApproval(record, tool.contract, () => {
-      const now = this.#known.get(id)?.record
-      const pending = now?.state.kind === 'pending_approval'
-      return !this.#care.stopping && pending && now?.decision.decided_at === decision.decided_at
-    })
   }
 
   async #dispatch(stored: StoredAction): Promise<void> {
@@ -362,7 +373,7 @@ export class Orchestrator {
       return
     }
     await this.#trail.again(stored.record)
-    if (isFinal(stored.record.state)) this.#close(tenant, id)
+    if (isFinal(stored.record.state)) this.#close(stored.record)
     else if (this.#unwanted.has(id)) await this.cancel(tenant, id, 'gateway')
     else await this.#drive(tenant, id, { event: { kind: 'recovered' } })
     this.#unwanted.delete(id)
@@ -392,9 +403,14 @@ export class Orchestrator {
     this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
-  /** Only when its end is on record and told, so that a crash before that is noticed. */
-  #close(tenant: TenantId, id: ActionId): void {
-    const closed = this.#news.told(id).then(() => this.#deps.store.close(tenant, id))
+  /**
+   * Only when its end is on record and told, and it is settled where it counts, so that a crash before
+   * that is noticed.
+   */
+  #close(record: ActionRecord): void {
+    const { tenant, action_id: id } = record.proposal
+    const ended = Promise.all([this.#news.told(id), this.decider.settle(record)])
+    const closed = ended.then(() => this.#deps.store.close(tenant, id))
     this.#care.background(closed, tenant, id)
   }
 }

@@ -8,6 +8,8 @@ export interface Planned {
   readonly fits?: (record: ActionRecord) => boolean
   /** What of the record changes together with the state, if the event changes it. */
   readonly change?: (record: ActionRecord, next: ActionState) => ActionRecord
+  /** Told once whether it became what is stored; not told when storing failed. Never rejects. */
+  readonly done?: (isStored: boolean) => Promise<void>
 }
 
 /** What brings an action to rest. */

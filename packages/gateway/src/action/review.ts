@@ -1,7 +1,8 @@
-import type { DecisionRecord, Json, Proposal } from '@trustgw/protocol'
+import { canonicalize, type DecisionRecord, decisionJson, type Proposal } from '@trustgw/protocol'
 import type { Clock } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
-import { evaluate, evaluationOf, type PolicyInForce } from '../decide/evaluator.ts'
+import type { Decider, Undecided } from '../decide/decider.ts'
+import { evaluationOf } from '../decide/evaluator.ts'
 import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
 import { type ActionRecord, argumentsOf } from './action-record.ts'
@@ -13,12 +14,28 @@ export interface ReviewDeps {
   readonly tools: ToolDirectory
   readonly agents: AgentDirectory
   readonly issuer: GrantIssuer
-  readonly policy: () => PolicyInForce
+  readonly decider: Decider
   readonly trail: AuditTrail
   readonly clock: Clock
 }
 
-/** Decides, and looks at everything again before a grant is made (spec/protocol.md §5). */
+/** An action that is there could not be decided now; it is taken up again. */
+export class UndecidedFault extends Error {
+  readonly code: Undecided | 'decision_stale'
+  constructor(reason: Undecided | 'decision_stale') {
+    super(`no decision could be made: ${reason}`)
+    this.name = 'UndecidedFault'
+    this.code = reason
+  }
+}
+
+const UNDECIDABLE = {
+  no_tool: 'the tool is not served any more',
+  no_agent: 'the agent is not active any more',
+  no_policy: 'no policy is in force',
+}
+
+/** Decides again, and looks at everything again before a grant is made (spec/protocol.md §5). */
 export class Review {
   readonly #deps: ReviewDeps
 
@@ -26,27 +43,34 @@ export class Review {
     this.#deps = deps
   }
 
-  /** What policy says of a proposal now. */
-  decide(proposal: Proposal, tool: RegisteredTool): DecisionRecord {
-    return this.#decide(proposal, tool, argumentsOf(proposal))
-  }
-
-  /** A fresh decision for an action that was sent back; what was approved before is void. */
+  /**
+   * A fresh decision for an action that was sent back; what was approved before is void. Throws
+   * `UndecidedFault` while none can be made; without any policy in force the action is denied.
+   */
   async evaluateAgain(record: ActionRecord): Promise<Planned> {
+    const { decider, tools, trail } = this.#deps
     const { proposal } = record
     const { round } = record.state.kind === 'proposed' ? record.state : { round: null }
     const fits = ({ state }: ActionRecord): boolean =>
       state.kind === 'proposed' && state.round === round
-    const tool = this.#deps.tools.find(proposal.tenant, proposal.tool_id)
-    if (tool === undefined || !this.#isActive(proposal)) {
-      const reason =
-        tool === undefined ? 'the tool is not served any more' : 'the agent is not active any more'
-      return { event: { kind: 'evaluated', decision: { outcome: 'deny', reason } }, fits }
+    const deny = (why: keyof typeof UNDECIDABLE): Planned => ({
+      event: { kind: 'evaluated', decision: { outcome: 'deny', reason: UNDECIDABLE[why] } },
+      fits,
+    })
+    const tool = tools.find(proposal.tenant, proposal.tool_id)
+    if (tool === undefined) return deny('no_tool')
+    if (!this.#isActive(proposal)) return deny('no_agent')
+    const decided = await decider.decide(proposal, tool, record)
+    if (!decided.ok) {
+      if (decided.reason === 'no_policy') return deny('no_policy')
+      throw new UndecidedFault(decided.reason)
     }
-    const args = argumentsOf(proposal)
-    const decision = this.#decide(proposal, tool, args)
-    const decision_event = await this.#deps.trail.decided(proposal, decision)
-    const summary = toolSummary(tool, decision, args)
+    const { decision, counted, hint } = decided.value
+    const decision_event = await trail.decided(proposal, decision).catch(async (error: unknown) => {
+      await decider.giveBack(counted)
+      throw error
+    })
+    const summary = toolSummary(tool, decision, argumentsOf(proposal))
     return {
       event: { kind: 'evaluated', decision: evaluationOf(decision) },
       fits,
@@ -57,58 +81,108 @@ export class Review {
         decision_event,
         evidence: [],
         grant: null,
+        counted,
+        hint,
       }),
+      // The places of the decision that does not stand: the earlier one's, or these.
+      done: (isStored) => decider.giveBack(isStored ? record.counted : counted),
     }
   }
 
-  /** A signed grant, or that something changed. With `recheck`, everything is looked at first. */
-  release(record: ActionRecord, recheck: boolean): Planned {
-    const { proposal, state } = record
-    // A grant is for the very state it was made from, not for what another process made of it.
-    const issued = 'issued' in state ? state.issued.length : null
-    const fits = ({ state: now }: ActionRecord): boolean =>
-      now.kind === 'authorized' &&
-      state.kind === 'authorized' &&
-      now.round === state.round &&
-      now.issued.length === issued
-    const tool = this.#deps.tools.find(proposal.tenant, proposal.tool_id)
-    const changed = recheck ? this.#changedSince(record, tool) : undefined
-    if (changed !== undefined || tool === undefined)
-      return { event: { kind: 'changed', reason: changed ?? 'tool_gone' }, fits }
-    const authorization = authorize(record, tool)
-    if (!authorization.ok) return { event: { kind: 'changed', reason: authorization.reason }, fits }
-    const { token, claims, expires_at } = this.#deps.issuer.issue(authorization.value)
+  /**
+   * A signed grant, or that something changed. With `recheck`, and when the decision is not of this
+   * moment, everything is looked at first and decided anew: what was approved must come out the same,
+   * and the new decision is on record before the grant. Throws `UndecidedFault`.
+   */
+  async release(record: ActionRecord, recheck: boolean): Promise<Planned> {
+    const granted = recheck ? undefined : this.grant(record)
+    if (granted !== undefined) return granted
+    const { decider, tools, trail } = this.#deps
+    const { proposal } = record
+    const tool = tools.find(proposal.tenant, proposal.tool_id)
+    const changed = this.#changedSince(record, tool)
+    if (changed !== undefined || tool === undefined) return sentBack(record, changed ?? 'tool_gone')
+    const again = await decider.again(record, tool)
+    if (!again.ok) {
+      if (again.reason === 'limits_unreadable') throw new UndecidedFault(again.reason)
+      return sentBack(record, again.reason)
+    }
+    const decision = again.value
+    if (!isSame(decision, record.decision)) return sentBack(record, 'decision_changed')
+    const decision_event = await trail.decided(proposal, decision)
+    const granting = this.grant({ ...record, decision, decision_event })
+    if (granting === undefined) throw new UndecidedFault('decision_stale')
+    return granting
+  }
+
+  /**
+   * A signed grant for an action whose decision is of this moment; undefined where that has to be
+   * made anew.
+   */
+  grant(record: ActionRecord): Planned | undefined {
+    const { tools, issuer, clock } = this.#deps
+    const { proposal, decision, decision_event } = record
+    const tool = tools.find(proposal.tenant, proposal.tool_id)
+    if (tool === undefined) return sentBack(record, 'tool_gone')
+    const now = clock.now()
+    const authorization = authorize(record, tool, now)
+    if (!authorization.ok) {
+      const { reason } = authorization
+      return reason === 'decision_stale' ? undefined : sentBack(record, reason)
+    }
+    const { token, claims, expires_at } = issuer.issue(authorization.value)
     return {
       event: { kind: 'grant_issued', jti: claims.jti, exp: expires_at },
-      fits,
+      fits: sameClearance(record),
       change: (before) => ({
         ...before,
+        decision,
+        decision_event,
         grant: token,
         granted_to: [...new Set([...before.granted_to, claims.aud])],
+        counted: before.counted === null ? null : { ...before.counted, granted_at: now },
       }),
     }
-  }
-
-  #decide(proposal: Proposal, tool: RegisteredTool, args: Json): DecisionRecord {
-    return evaluate(this.#deps.policy(), proposal, { tool, args, now: this.#deps.clock.now() })
   }
 
   #isActive({ tenant, principal }: Proposal): boolean {
     return this.#deps.agents.isActive(tenant, principal.client)
   }
 
-  #changedSince(record: ActionRecord, tool: RegisteredTool | undefined): string | undefined {
-    const { proposal, decision } = record
+  #changedSince(
+    { proposal, decision }: ActionRecord,
+    tool: RegisteredTool | undefined,
+  ): string | undefined {
     if (tool === undefined) return 'tool_gone'
     if (tool.contract_hash !== decision.contract_hash) return 'contract_changed'
-    if (!this.#isActive(proposal)) return 'agent_inactive'
-    if (this.#deps.policy().compiled.fingerprint !== decision.policy_fingerprint)
-      return 'policy_changed'
-    const again = this.decide(proposal, tool)
-    return again.effect === decision.effect &&
-      again.tier === decision.tier &&
-      again.rule_id === decision.rule_id
-      ? undefined
-      : 'decision_changed'
+    return this.#isActive(proposal) ? undefined : 'agent_inactive'
   }
 }
+
+/** A grant is for the very state it was made from, not for what another process made of it. */
+function sameClearance({ state }: ActionRecord): (record: ActionRecord) => boolean {
+  const issued = 'issued' in state ? state.issued.length : null
+  return ({ state: now }) =>
+    now.kind === 'authorized' &&
+    state.kind === 'authorized' &&
+    now.round === state.round &&
+    now.issued.length === issued
+}
+
+function sentBack(record: ActionRecord, reason: string): Planned {
+  return { event: { kind: 'changed', reason }, fits: sameClearance(record) }
+}
+
+/** Whether a decision asks for exactly what another one asked for. */
+function isSame(a: DecisionRecord, b: DecisionRecord): boolean {
+  return (
+    a.effect === b.effect &&
+    a.tier === b.tier &&
+    a.rule_id === b.rule_id &&
+    a.policy_fingerprint === b.policy_fingerprint &&
+    obligations(a) === obligations(b)
+  )
+}
+
+const obligations = (record: DecisionRecord): string =>
+  canonicalize(decisionJson(record)['obligations'] ?? null)

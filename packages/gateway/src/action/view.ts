@@ -15,6 +15,7 @@ export function actionView(record: ActionRecord, joined: boolean): ActionView {
     tool: proposal.tool_id,
     joined,
     reason: safeReason(record),
+    hint: saysNo(record) ? record.hint : null,
     result: record.result?.output ?? null,
     proposed_at: proposal.received_at,
     expires_at: state.kind === 'pending_approval' ? state.decide_by : null,
@@ -41,6 +42,12 @@ function safeReason({ state, decision, result }: ActionRecord): string | null {
   if (state.kind === 'failed' || state.kind === 'reconciled_failed')
     return result?.reason ?? 'The tool failed.'
   return REASONS[state.kind] ?? null
+}
+
+/** While policy's own word is what stands between the proposer and the call. */
+function saysNo({ state, decision }: ActionRecord): boolean {
+  if (state.kind === 'denied') return state.by === null && forbids(decision)
+  return state.kind === 'pending_approval'
 }
 
 function forbids({ effect }: DecisionRecord): boolean {

@@ -22,6 +22,13 @@ import {
 } from '@trustgw/runtime'
 import { type Caller, mintCaller } from './caller.ts'
 
+/** What the operator says of an agent; null where nothing is known. */
+export interface Actor {
+  readonly roles: readonly string[] | null
+  readonly scopes: readonly string[] | null
+  readonly skill_level: string | null
+}
+
 export interface AgentDirectoryDeps {
   readonly agents: RecordStore
   readonly tenants: readonly TenantId[]
@@ -91,6 +98,13 @@ export class AgentDirectory {
   /** Whether the credential behind a caller is still good. */
   isActive(tenant: TenantId, keyId: string): boolean {
     return this.#records.get(`${tenant}.${keyId}`)?.status === 'active'
+  }
+
+  /** What the operator says now of whoever holds this credential. */
+  actor(tenant: TenantId, keyId: string): Actor {
+    const record = this.#records.get(`${tenant}.${keyId}`)
+    const { roles = null, scopes = null, skill_level = null } = record ?? {}
+    return { roles, scopes, skill_level }
   }
 
   #caller(record: AgentRecord, source: Source, issuer: string): Caller {

@@ -1,24 +1,71 @@
-import { type CompiledPolicy, decide, type Evaluation, type PolicyFacts } from '@trustgw/core'
-import { type DecisionRecord, type Json, type Proposal } from '@trustgw/protocol'
+import { type CompiledLayers, decideLayers, type Evaluation, type PolicyFacts } from '@trustgw/core'
+import type { DecisionRecord, Json, Proposal } from '@trustgw/protocol'
+import type { Actor } from '../agents/agent-directory.ts'
 import type { RegisteredTool } from '../registry/tool-directory.ts'
 
 /** How long after its release an action may still start, in milliseconds. */
 export const RUN_WITHIN_MS = 300_000
 
-/** The policy in force and its place in the order of policies. */
+/** The policies in force of a tenant and their place in the order of policies. */
 export interface PolicyInForce {
-  readonly compiled: CompiledPolicy
+  readonly epoch: number
+  /** The platform's layer and those of the tenant, workspace and agent that there are. */
+  layersFor(of: { readonly workspace: string; readonly agent: string }): CompiledLayers
+}
+
+/** What is decided, under what. */
+export interface Question {
+  readonly proposal: Proposal
+  readonly tool: RegisteredTool
+  /** The arguments of the proposal as the value that they were parsed to. */
+  readonly args: Json
+  readonly actor: Actor
+  readonly layers: CompiledLayers
   readonly epoch: number
 }
 
+/** Facts that somebody has to gather; what the policy does not ask for may be left out. */
+export type Gathered = Pick<PolicyFacts, 'local_times' | 'chain' | 'provenance' | 'counters'>
+
+/** How an agent proved who it is, in the words of policy. */
+const AUTH_METHODS: ReadonlyMap<string, string> = new Map([
+  ['api-key', 'api_key'],
+  ['nats', 'nkey'],
+])
+
+/** All facts of a decision at `now`. */
+export function policyFacts(question: Question, now: number, gathered: Gathered): PolicyFacts {
+  const { proposal, actor, args } = question
+  const { contract } = question.tool
+  return {
+    tool: {
+      id: contract.id,
+      operation: contract.operation,
+      category: contract.category,
+      tags: contract.tags,
+      bundle: contract.bundle,
+      amount: contract.amount,
+    },
+    args,
+    tenant: proposal.tenant,
+    workspace: proposal.workspace,
+    agent: proposal.principal.subject,
+    user: proposal.on_behalf_of,
+    source: proposal.source,
+    auth_level: proposal.auth_level,
+    auth_method: AUTH_METHODS.get(proposal.principal.issuer) ?? null,
+    roles: actor.roles,
+    scopes: actor.scopes,
+    skill_level: actor.skill_level,
+    time_ms: now,
+    ...gathered,
+  }
+}
+
 /** What policy says of a proposal, as the record that anyone can decide again from. */
-export function evaluate(
-  policy: PolicyInForce,
-  proposal: Proposal,
-  input: { readonly tool: RegisteredTool; readonly args: Json; readonly now: number },
-): DecisionRecord {
-  const { contract, contract_hash } = input.tool
-  const decision = decide(policy.compiled, policyFacts(proposal, input))
+export function evaluate(question: Question, facts: PolicyFacts): DecisionRecord {
+  const { proposal, tool, layers, epoch } = question
+  const decision = decideLayers(layers, facts)
   return {
     typ: 'trustgw/decision/1',
     action_id: proposal.action_id,
@@ -26,8 +73,8 @@ export function evaluate(
     workspace: proposal.workspace,
     principal: proposal.principal,
     on_behalf_of: proposal.on_behalf_of,
-    tool_id: contract.id,
-    contract_hash,
+    tool_id: tool.contract.id,
+    contract_hash: tool.contract_hash,
     input_hash: proposal.input_hash,
     effect: decision.effect,
     tier: decision.tier,
@@ -35,10 +82,10 @@ export function evaluate(
     reason: decision.reason,
     obligations: decision.obligations,
     policy_fingerprint: decision.policy_fingerprint,
-    policy_epoch: policy.epoch,
+    policy_epoch: epoch,
     facts: decision.facts,
     unknown: decision.unknown,
-    decided_at: input.now,
+    decided_at: facts.time_ms,
   }
 }
 
@@ -58,31 +105,5 @@ export function evaluationOf(record: DecisionRecord): Evaluation {
     decide_by,
     run_by: decide_by + RUN_WITHIN_MS,
     need: { tier, quorum: obligations.approvers.quorum, initiator },
-  }
-}
-
-function policyFacts(
-  proposal: Proposal,
-  input: { readonly tool: RegisteredTool; readonly args: Json; readonly now: number },
-): PolicyFacts {
-  const { contract } = input.tool
-  return {
-    tool: {
-      id: contract.id,
-      operation: contract.operation,
-      category: contract.category,
-      tags: contract.tags,
-      bundle: contract.bundle,
-      amount: contract.amount,
-    },
-    args: input.args,
-    tenant: proposal.tenant,
-    workspace: proposal.workspace,
-    agent: proposal.principal.subject,
-    user: proposal.on_behalf_of,
-    source: proposal.source,
-    auth_level: proposal.auth_level,
-    roles: null,
-    time_ms: input.now,
   }
 }

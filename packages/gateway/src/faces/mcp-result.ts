@@ -38,7 +38,8 @@ function unfinished(view: ActionView): McpToolResult {
   const state = pending
     ? `This call waits for the approval of a person.${until}`
     : `This call was accepted and has not ended yet.`
-  const text = `${state} Do not repeat the call: it would not be faster. Call get_action_status with action_id "${view.action_id}" to learn the outcome.`
+  const said = view.hint === null ? '' : ` ${view.hint}`
+  const text = `${state}${said} Do not repeat the call: it would not be faster. Call get_action_status with action_id "${view.action_id}" to learn the outcome.`
   return {
     content: [{ type: 'text', text }],
     structuredContent: {
@@ -46,6 +47,7 @@ function unfinished(view: ActionView): McpToolResult {
       action_id: view.action_id,
       expires_at: view.expires_at,
       poll_after_s: view.poll_after_s ?? 1,
+      ...(view.hint === null ? {} : { hint: view.hint }),
     },
   }
 }
@@ -75,11 +77,17 @@ const ENDS: { readonly [S in ActionState]?: string } = {
 
 function failure(view: ActionView, end: string): McpToolResult {
   const reason = view.reason ?? 'No reason was given.'
+  const text = view.hint === null ? `${end}: ${reason}` : `${end}: ${reason}\n${view.hint}`
   const output = view.result === null ? [] : outputResult(view.result).content
   return {
     isError: true,
-    content: [{ type: 'text', text: `${end}: ${reason}` }, ...output],
-    structuredContent: { status: view.status, action_id: view.action_id, reason: view.reason },
+    content: [{ type: 'text', text }, ...output],
+    structuredContent: {
+      status: view.status,
+      action_id: view.action_id,
+      reason: view.reason,
+      ...(view.hint === null ? {} : { hint: view.hint }),
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   CLEARANCE_OF_TIER,
+  DECISION_FRESH_MS,
   decisionHash,
   EFFECT_OF_TIER,
   evidenceHash,
@@ -36,6 +37,8 @@ export type AuthorizationRefusal =
   | 'not_authorized'
   | 'decision_not_recorded'
   | 'decision_forbids'
+  /** Decided too long ago: to be decided again, as of now. */
+  | 'decision_stale'
   | 'approval_missing'
   | 'contract_changed'
 
@@ -43,12 +46,13 @@ const minted = new WeakSet<Authorization>()
 
 /**
  * Whether the stored action may have a grant (spec/protocol.md rules of the house): its state is
- * authorized, its decision's audit event is stored, and what its tier demands is there. Signatures
- * of approvers are the executor's to check.
+ * authorized, its decision is of a moment ago and that one's audit event stored, and what its tier
+ * demands is there. Signatures of approvers are the executor's to check.
  */
 export function authorize(
   record: ActionRecord,
   tool: { readonly contract: ToolContract; readonly contract_hash: string },
+  now: number,
 ):
   | { readonly ok: true; readonly value: Authorization }
   | { readonly ok: false; readonly reason: AuthorizationRefusal } {
@@ -60,6 +64,8 @@ export function authorize(
   }
   if (tool.contract_hash !== decision.contract_hash)
     return { ok: false, reason: 'contract_changed' }
+  if (!(Math.abs(now - decision.decided_at) <= DECISION_FRESH_MS))
+    return { ok: false, reason: 'decision_stale' }
   const people = new Set(record.evidence.map((evidence) => evidence.approver))
   const needed = decision.tier === 0 ? 0 : decision.obligations.approvers.quorum
   if (people.size < needed || state.evidence.length < needed)

@@ -3,6 +3,7 @@ import {
   contractHash,
   type Hash,
   type JwsVerifier,
+  type PinnedPolicy,
   type Profile,
   parseProfile,
   readShape,
@@ -41,6 +42,8 @@ export interface ToolDirectoryDeps {
   readonly tenants: readonly TenantId[]
   /** Verifier of a result key of this profile, by key id. */
   readonly executorKeyFor: (profile: Profile, kid: string) => JwsVerifier | undefined
+  /** An executor of the tenant pinned another policy than before. */
+  readonly onPinned: (tenant: TenantId) => void
   readonly schemas: SchemaCompiler
   readonly sha256: Sha256
   readonly clock: Clock
@@ -89,6 +92,13 @@ export class ToolDirectory {
     )
   }
 
+  /** The policies that executors of a tenant say they verified. */
+  pinned(tenant: TenantId): readonly PinnedPolicy[] {
+    return [...this.#registries.values()].flatMap((registry) =>
+      registry.tenant === tenant && registry.policy !== null ? [registry.policy] : [],
+    )
+  }
+
   /** The bundles of a tenant that have a tool. */
   bundles(tenant: TenantId): readonly Bundle[] {
     const used = new Set(this.list(tenant).map((tool) => tool.contract.bundle))
@@ -123,7 +133,10 @@ export class ToolDirectory {
     })
     const read = verified.ok ? readShape(toolRegistryShape, verified.value.payload) : verified
     if (read.ok && `${read.value.tenant}.${read.value.profile}` === key) {
+      const { tenant, policy } = read.value
+      const before = this.#registries.get(key)?.policy?.bundle_hash
       this.#registries.set(key, read.value)
+      if (policy !== null && policy.bundle_hash !== before) this.#deps.onPinned(tenant)
       return
     }
     // What was verified before stays: a bad document must not take tools away or add any.

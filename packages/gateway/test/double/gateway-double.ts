@@ -202,6 +202,7 @@ export class GatewayDouble implements GatewayApi {
         tool: call.tool,
         joined: false,
         reason: status === 'denied' ? 'Deletions are not allowed.' : null,
+        hint: status === 'denied' ? 'Refused by policy.' : null,
         result:
           status === 'succeeded' ? (this.outputs.get(call.tool) ?? echo(call.arguments)) : null,
         proposed_at: 1_750_000_000_000,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { compilePolicy, parsePolicy } from '@trustgw/core'
+import { compilePolicy, joinLayers, parsePolicy } from '@trustgw/core'
 import {
   type ActionId,
   type ActionView,
@@ -40,6 +40,7 @@ import {
 import { type ActionRecord, readActionRecord } from '../../src/action/action-record.ts'
 import type { Caller } from '../../src/agents/caller.ts'
 import type { PolicyInForce } from '../../src/decide/evaluator.ts'
+import type { PolicyFeed } from '../../src/decide/policy-source.ts'
 import type { CallOutcome } from '../../src/gateway-api.ts'
 import { type RunningGateway, startGateway } from '../../src/start-gateway.ts'
 import { ExecutorDouble } from './executor-double.ts'
@@ -66,7 +67,14 @@ const SECRET = 'A'.repeat(43)
 export function policyOf(text: string, epoch = 1): PolicyInForce {
   const parsed = parsePolicy(text, { file: 'policy.toml' })
   assert.ok(parsed.ok, parsed.ok ? '' : JSON.stringify(parsed.findings))
-  return { compiled: compilePolicy(parsed.value, sha256), epoch }
+  const layers = joinLayers([compilePolicy(parsed.value, sha256)], sha256)
+  return { epoch, layersFor: () => layers }
+}
+
+/** A policy that does not change while a gateway runs. */
+export function fixedPolicy(policy: PolicyInForce | undefined): PolicyFeed {
+  const nothing = (): Promise<void> => Promise.resolve()
+  return { inForce: () => policy, start: nothing, vouched: nothing, stop: nothing }
 }
 
 export function agentRecord(more: Partial<AgentRecord> = {}): AgentRecord {
@@ -103,7 +111,7 @@ export class World {
   /** Everything in the order in which it happened: events stored, states stored, grants sent. */
   readonly journal: string[] = []
   readonly audit = new Map<string, AuditManner>()
-  policy = policyOf(POLICY)
+  policy: PolicyInForce | undefined = policyOf(POLICY)
   /** Called before a state is stored; a throw is the store's fault. */
   onStore: (record: ActionRecord) => void | Promise<void> = () => undefined
   /** Called after a state was stored; a throw is an answer that was lost. */
@@ -128,6 +136,7 @@ export class World {
     this.#started += 1
     const instance = `g${this.#started}`
     const audit = this.#gated(await this.#chain(link, instance))
+    const { policy } = this
     const running = await startGateway({
       link,
       tenants,
@@ -135,7 +144,7 @@ export class World {
       keys: this.keys.public,
       grantKey: { kid: 'grant', sign: this.keys.of.grant.sign },
       audit: () => audit,
-      policy: this.policy,
+      policy: fixedPolicy(policy),
       clock: this.clock,
       random: nodeRandom,
       log: silentLogger,
@@ -350,7 +359,7 @@ interface Started {
   readonly life: Life
 }
 
-async function put(store: RecordStore, key: string, value: Uint8Array): Promise<void> {
+export async function put(store: RecordStore, key: string, value: Uint8Array): Promise<void> {
   const found = await store.get(key)
   const written =
     found === undefined

@@ -1,11 +1,9 @@
 /** What of policy can be seen from the host: the newest bundle, who took it up, what may be called. */
 import {
-  base64urlDecode,
   checkSeal,
   GATEWAY_STATUS_KEY,
   type Hash,
   type JsonObject,
-  type JwsVerifier,
   NEWEST_BUNDLE_KEY,
   POLICY_ADMIN_ROLE,
   type PolicyBundle,
@@ -162,7 +160,7 @@ export class PolicyView {
     // Delegates' time was judged by who took the bundle up; the host only tells whose word it is.
     const now = unverified.bundle.issued_at
     const { operatorKeyFor } = this.#deps.trust
-    const checked = checkSeal(unverified, { operatorKeyFor, verifierOf: keyOf, now })
+    const checked = checkSeal(unverified, { operatorKeyFor, verifierOf, now })
     return checked.ok ? { ok: true, by: checked.value } : { ok: false, why: checked.reason }
   }
 
@@ -211,11 +209,6 @@ export class PolicyView {
 type Seal =
   | { readonly ok: true; readonly by: string }
   | { readonly ok: false; readonly why: string }
-
-function keyOf(publicKey: string): JwsVerifier | undefined {
-  const bytes = base64urlDecode(publicKey)
-  return bytes === undefined ? undefined : verifierOf(bytes)
-}
 
 function registryOf(
   value: Uint8Array,

@@ -12,7 +12,6 @@ import {
   type Explanation,
   explain,
   type Finding,
-  factsFromRecord,
   type LocalTime,
   openBundle,
   type PolicyDecision,
@@ -20,6 +19,7 @@ import {
   type PolicyFacts,
   type PolicySet,
   parsePolicy,
+  pastFacts,
   type Region,
   type Replay,
   replay,
@@ -29,7 +29,7 @@ import {
 } from '@trustgw/core'
 import { type Hash, hashText, type Json, type Sha256, type TenantId } from '@trustgw/protocol'
 import { lineOfRule, type PolicyText, policyKey } from './policy-draft.ts'
-import { pastOf, type RecordedProposal, wholeRecord } from './recorded.ts'
+import { pastOf, type RecordedProposal } from './recorded.ts'
 
 export interface JudgeDeps {
   readonly sha256: Sha256
@@ -185,7 +185,8 @@ function* check(set: PolicySet, tools: readonly ToolFacts[]): Generator<JudgeSte
     // Only the platform has to say something of every tool.
     const asked = policy.compiled.layer === 'platform' ? tools : []
     for (const finding of checkPolicy(policy.compiled, asked)) {
-      const line = 'rule' in finding ? lineOfRule(policy.text, finding.rule) : null
+      const rule = 'rule' in finding ? finding.rule : null
+      const line = rule === null ? null : lineOfRule(policy.text, rule)
       findings.push({ key, line, finding })
     }
     yield { kind: 'checked', findings: [...findings], isWhole: false }
@@ -258,7 +259,7 @@ function factsOf(
   const who = { tenant, workspace, agent, user, source, auth_level }
   const own = { tool, args, ...who, time_ms: at, local_times: localTimes }
   if (tried.recorded === null) return { ...own, roles: null }
-  const { recorded: _, ...rest } = factsFromRecord(wholeRecord(tried.recorded, localTimes))
+  const { recorded: _, ...rest } = pastFacts(pastOf(tried.recorded, localTimes))
   return { ...rest, ...own }
 }
 

@@ -121,9 +121,9 @@ export function checkWords(finding: CheckFinding): CheckWords {
       return {
         tone: 'warn',
         parts: [
-          'Rule ',
-          finding.rule,
-          ' names tools in letters that look like others: ',
+          finding.rule === null ? 'A registered tool' : 'Rule ',
+          finding.rule ?? '',
+          ' has a tool id in letters that may look like others: ',
           finding.glob,
         ],
       }

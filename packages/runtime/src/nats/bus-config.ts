@@ -1,8 +1,9 @@
 import path from 'node:path'
 import type { BusKeys } from './bus-keys.ts'
+import type { ImportSpec } from './crossings.ts'
 import { accountJwt, activationJwt, operatorJwt } from './jwt.ts'
 import { NatsError } from './nats-error.ts'
-import { type AccountSpec, busTopology, type ImportSpec, SYSTEM_ACCOUNT } from './topology.ts'
+import { type AccountSpec, busTopology, SYSTEM_ACCOUNT } from './topology.ts'
 
 export interface BusConfigOptions {
   /** Absolute folder for streams and accounts; only the server writes there. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { base32Encode } from './base32.ts'
 import type { BusKeys } from './bus-keys.ts'
 import { type BusCreds, busCreds, credsText } from './creds.ts'
+import { DATA_ACCOUNT } from './crossings.ts'
 import { type SubjectRules, scopedUserJwt, type UserPermissions, userJwt } from './jwt.ts'
 import { NatsError } from './nats-error.ts'
 import { createNKey, type NKey } from './nkeys.ts'
@@ -9,7 +10,6 @@ import {
   type AccountSpec,
   agentsAccount,
   busTopology,
-  DATA_ACCOUNT,
   executorAccount,
   executorDataAccount,
   GATEWAY_ACCOUNT,

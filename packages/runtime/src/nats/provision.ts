@@ -7,9 +7,10 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node'
 import { busAccountJwt } from './bus-config.ts'
 import type { BusKeys } from './bus-keys.ts'
+import { DATA_ACCOUNT } from './crossings.ts'
 import { NatsError } from './nats-error.ts'
 import { busStreams, type ConsumerSettings, type StreamSpec, settingsProblems } from './streams.ts'
-import { agentsAccount, DATA_ACCOUNT, executorDataAccount, peopleAccount } from './topology.ts'
+import { agentsAccount, executorDataAccount, peopleAccount } from './topology.ts'
 
 const PUSH_TIMEOUT_MS = 5_000
 const STREAM_NOT_FOUND = 10_059

@@ -1,5 +1,6 @@
 import { SUBJECTS } from '@trustgw/protocol'
-import { DATA_ACCOUNT, executorDataAccount, liveSubject, subjectPattern } from './topology.ts'
+import { DATA_ACCOUNT, liveSubject, subjectPattern } from './crossings.ts'
+import { executorDataAccount } from './topology.ts'
 
 /** A stream of ours, with every setting that we rely on. Durations are nanoseconds, as on the wire. */
 export interface StreamSpec {
@@ -61,15 +62,18 @@ const BUCKET_LIMITS: {
   // Longer than any approval may wait; a result stays readable as long.
   actions: { max_bytes: 2_048 * MIB, max_age: 14 * DAY_S * NS_PER_S },
   open_actions: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
+  // Longer than the longest window of a limit: what is older counts nowhere.
+  limits: { max_bytes: 256 * MIB, max_age: 32 * DAY_S * NS_PER_S },
   approvals: { max_bytes: 512 * MIB, max_age: 30 * DAY_S * NS_PER_S },
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
-  policies: { max_bytes: 512 * MIB, max_age: 0 },
+  policies: { max_bytes: 256 * MIB, max_age: 0 },
   policy_status: { max_bytes: 16 * MIB, max_age: 0 },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
   'actions',
   'open_actions',
+  'limits',
   'approvals',
   'acl',
   'sessions',

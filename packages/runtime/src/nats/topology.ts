@@ -1,4 +1,19 @@
 import { SUBJECTS } from '@trustgw/protocol'
+import {
+  bucketReads,
+  consumer,
+  DATA_ACCOUNT,
+  type ExportSpec,
+  type ImportSpec,
+  importer,
+  live,
+  liveSubject,
+  service,
+  serviceOf,
+  stream,
+  streamReads,
+  subjectPattern,
+} from './crossings.ts'
 import type { SubjectRules, UserLimits, UserPermissions } from './jwt.ts'
 
 /**
@@ -27,22 +42,6 @@ export interface AccountSpec {
   }
 }
 
-export interface ExportSpec {
-  readonly kind: 'service' | 'stream'
-  readonly subject: string
-  readonly response?: 'Stream'
-}
-
-export interface ImportSpec {
-  readonly kind: 'service' | 'stream'
-  readonly from: string
-  /** As imported: may be narrower than the export, as a tenant's own subjects are. */
-  readonly subject: string
-  /** The name inside the importing account, where it differs. */
-  readonly local?: string
-  readonly share?: boolean
-}
-
 export interface ScopeSpec {
   readonly role: 'agent' | 'person'
   readonly permissions: UserPermissions
@@ -55,7 +54,6 @@ export interface TopologyOptions {
 }
 
 export const SYSTEM_ACCOUNT = 'SYS'
-export const DATA_ACCOUNT = 'DATA'
 export const GATEWAY_ACCOUNT = 'GW'
 export const HOST_ACCOUNT = 'HOST'
 export const LOG_ACCOUNT = 'LOG'
@@ -82,11 +80,13 @@ const ANSWER = { max: 1, ttlMs: 30_000 } as const
 const GATEWAY_READS = [
   'actions',
   'open_actions',
+  'limits',
   'tools',
   'agents',
   'policies',
   'policy_status',
 ] as const
+const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status'] as const
 const HOST_READS = [
   'approvals',
   'acl',
@@ -99,8 +99,6 @@ const HOST_READS = [
 /** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
 const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
 const EXECUTOR_READS = ['policies'] as const
-/** What the gateway says of the policy in force and of one that it refused. */
-const GATEWAY_POLICY_STATUS = '$KV.policy_status.>'
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_propose,
@@ -108,21 +106,6 @@ const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_cancel,
   SUBJECTS.tools_list,
 ] as const
-
-/**
- * Where a stream of DATA republishes what it stored. The server never hands on to a stream import
- * what came in through a service import, and every writer comes in that way.
- */
-export function liveSubject(subject: string): string {
-  return `live.${subject.replace('$KV.', 'kv.')}`
-}
-
-type Tokens = Readonly<Record<string, string>>
-
-/** A subject of ours with some tokens filled in; what is left open becomes `*`. */
-export function subjectPattern(template: string, tokens: Tokens = {}): string {
-  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => tokens[name] ?? '*')
-}
 
 /** Every account of an installation, its exports and its imports. */
 export function busTopology({ tenants, profiles }: TopologyOptions): readonly AccountSpec[] {
@@ -147,9 +130,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
-      service('$KV.actions.>'),
-      service('$KV.open_actions.>'),
-      service(GATEWAY_POLICY_STATUS),
+      ...GATEWAY_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
@@ -182,9 +163,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
       data(service(subjectPattern(SUBJECTS.ui_events))),
-      data(service('$KV.actions.>')),
-      data(service('$KV.open_actions.>')),
-      data(service(GATEWAY_POLICY_STATUS)),
+      ...GATEWAY_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...GATEWAY_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       ...consumer('RESULTS', 'gateway').map(data),
@@ -238,10 +217,6 @@ function executorData(profile: string): AccountSpec {
 function executorSpec(profile: string): AccountSpec {
   const data = importer(DATA_ACCOUNT, '$JS.data.API')
   const own = importer(executorDataAccount(profile), '$JS.exd.API')
-  const stamp = (subject: string, local: string): ImportSpec => ({
-    ...serviceOf(DATA_ACCOUNT, subject),
-    local,
-  })
   return {
     name: executorAccount(profile),
     queue: profile,
@@ -263,6 +238,11 @@ function executorSpec(profile: string): AccountSpec {
       stamp(`$KV.tools.*.${profile}`, subjectPattern(SUBJECTS.tools_local, { tenant: '$1' })),
     ],
   }
+}
+
+/** A service of DATA under a name of the importer's own. */
+function stamp(subject: string, local: string): ImportSpec {
+  return { ...serviceOf(DATA_ACCOUNT, subject), local }
 }
 
 function agentsSpec(tenant: string): AccountSpec {
@@ -329,73 +309,8 @@ const TENANT_LIMITS = {
   payloadBytes: TENANT_PAYLOAD_MAX_BYTES,
 } as const
 
-function service(subject: string): ExportSpec {
-  return { kind: 'service', subject }
-}
-
-/** A request that brings several messages. */
-function manyAnswers(subject: string): ExportSpec {
-  return { kind: 'service', subject, response: 'Stream' }
-}
-
-function stream(subject: string): ExportSpec {
-  return { kind: 'stream', subject }
-}
-
-/** What a stream of DATA stored, as it happens, under the name that the writer used. */
-function live(subject: string): ImportSpec {
-  let count = 0
-  const local = subject.replaceAll(/(?<=\.)\*(?=\.|$)/g, () => {
-    count += 1
-    return `$${count}`
-  })
-  return { kind: 'stream', from: DATA_ACCOUNT, subject: liveSubject(subject), local }
-}
-
-function serviceOf(from: string, subject: string): ImportSpec {
-  return { kind: 'service', from, subject }
-}
-
-/** Reads of one bucket: its configuration, one value (from the leader, or direct), many values. */
-function bucketReads(bucket: string): readonly ExportSpec[] {
-  return [
-    service(`$JS.API.STREAM.INFO.KV_${bucket}`),
-    service(`$JS.API.STREAM.MSG.GET.KV_${bucket}`),
-    service(`$JS.API.DIRECT.GET.KV_${bucket}.>`),
-    manyAnswers(`$JS.API.DIRECT.GET.KV_${bucket}`),
-  ]
-}
-
-/** One stored event by sequence or by subject. */
-function streamReads(name: 'AUDIT' | 'UI'): readonly ExportSpec[] {
-  return [service(`$JS.API.DIRECT.GET.${name}`), service(`$JS.API.DIRECT.GET.${name}.>`)]
-}
-
-function consumer(name: string, durable: string): readonly ExportSpec[] {
-  return [
-    service(`$JS.API.CONSUMER.INFO.${name}.${durable}`),
-    manyAnswers(`$JS.API.CONSUMER.MSG.NEXT.${name}.${durable}`),
-    service(`$JS.ACK.${name}.${durable}.>`),
-  ]
-}
-
 function executorCrossings(): readonly ExportSpec[] {
   return EXECUTOR_BUCKETS.flatMap((bucket) => [service(`$KV.${bucket}.>`), ...bucketReads(bucket)])
-}
-
-/**
- * Imports what another account exports. Each account has a `$JS.API` of its own that wins over an
- * import of that name, so the other's appears under `prefix`.
- */
-function importer(from: string, prefix: string): (item: ExportSpec) => ImportSpec {
-  return ({ kind, subject }) => ({
-    kind,
-    from,
-    subject,
-    ...(subject.startsWith('$JS.API.') && {
-      local: `${prefix}${subject.slice('$JS.API'.length)}`,
-    }),
-  })
 }
 
 /**

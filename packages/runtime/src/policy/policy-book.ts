@@ -67,6 +67,12 @@ export interface PolicyBookDeps<T> {
   readonly log: Logger
 }
 
+interface Refusal {
+  readonly reason: PolicyBookRefusal
+  readonly detail?: string
+  readonly lines?: readonly string[]
+}
+
 interface Pinned<T> {
   readonly bundle: UnverifiedBundle
   readonly policies: T | undefined
@@ -80,7 +86,8 @@ interface Pinned<T> {
 export class PolicyBook<T> {
   readonly #deps: PolicyBookDeps<T>
   readonly #pinned = new Map<TenantId, Pinned<T>>()
-  readonly #told = new Map<TenantId, string>()
+  /** The last refusal of each tenant, so that it is told once. */
+  readonly #refused = new Map<TenantId, string>()
   readonly #copy: LiveCopy
   /** One bundle at a time, whoever asked for it. */
   #lane: Promise<void> = Promise.resolve()
@@ -142,7 +149,7 @@ export class PolicyBook<T> {
     if (!read.ok || read.value.bundle.tenant !== tenant) {
       throw new FileFault('file_malformed', file)
     }
-    this.#pin(tenant, read.value, 'own pin')
+    this.#pin(tenant, read.value)
   }
 
   #read(tenant: TenantId): Promise<void> {
@@ -155,52 +162,52 @@ export class PolicyBook<T> {
   }
 
   async #offer(tenant: TenantId, bytes: Uint8Array): Promise<void> {
+    const mark = this.#deps.sha256(bytes)
+    // A reconnect brings the same again; a `verify` that waited for somebody is asked again.
+    const known = this.#refused.get(tenant)
+    const refusal = await this.#judge(tenant, bytes)
+    if (refusal === undefined) {
+      this.#refused.delete(tenant)
+      return
+    }
+    const { reason, detail, lines } = refusal
+    const text = `${mark} ${reason}`
+    if (known === text) return
+    this.#refused.set(tenant, text)
+    const details = lines ?? (detail === undefined ? [] : [detail])
+    this.#deps.news(tenant, { kind: 'refused', reason, details })
+  }
+
+  /** Takes a bundle into force; why not, if not. */
+  async #judge(tenant: TenantId, bytes: Uint8Array): Promise<Refusal | undefined> {
     const read = readSealedBundle(bytes, this.#deps.sha256)
-    if (!read.ok) return this.#refuse(tenant, read)
+    if (!read.ok) return read
     const offered = read.value
     const { bundle, bundle_hash } = offered
-    if (bundle.tenant !== tenant) return this.#refuse(tenant, { reason: 'bundle_other_tenant' })
+    if (bundle.tenant !== tenant) return { reason: 'bundle_other_tenant' }
     const newest = this.#pinned.get(tenant)?.bundle
     if (newest !== undefined && bundle.epoch <= newest.bundle.epoch) {
-      if (bundle_hash === newest.bundle_hash) return
+      if (bundle_hash === newest.bundle_hash) return undefined
       const reason = bundle.epoch < newest.bundle.epoch ? 'bundle_old' : 'bundle_conflict'
-      return this.#refuse(tenant, { reason, detail: `epoch ${bundle.epoch}` })
+      return { reason, detail: `epoch ${bundle.epoch}` }
     }
     const verified = await this.#deps.verify(offered)
-    if (!verified.ok) return this.#refuse(tenant, verified)
+    if (!verified.ok) return verified
     const opened = this.#deps.open(offered)
-    if (!opened.ok) return this.#refuse(tenant, { reason: 'policy_refused', lines: opened.lines })
+    if (!opened.ok) return { reason: 'policy_refused', lines: opened.lines }
     await atomicWriteFile(this.#file(tenant), bytes, { mode: SECRET_FILE_MODE })
     this.#pinned.set(tenant, { bundle: offered, policies: opened.value })
-    this.#tell(tenant, { kind: 'in_force', epoch: bundle.epoch, by: verified.value })
+    this.#deps.news(tenant, { kind: 'in_force', epoch: bundle.epoch, by: verified.value })
+    return undefined
   }
 
-  #pin(tenant: TenantId, bundle: UnverifiedBundle, by: string): void {
+  /** What is pinned stays pinned also when it does not load here any more: then nothing is in force. */
+  #pin(tenant: TenantId, bundle: UnverifiedBundle): void {
+    const { news } = this.#deps
     const opened = this.#deps.open(bundle)
     this.#pinned.set(tenant, { bundle, policies: opened.ok ? opened.value : undefined })
-    if (opened.ok) this.#tell(tenant, { kind: 'in_force', epoch: bundle.bundle.epoch, by })
-    else this.#refuse(tenant, { reason: 'policy_refused', lines: opened.lines })
-  }
-
-  #refuse(
-    tenant: TenantId,
-    refusal: {
-      readonly reason: PolicyBookRefusal
-      readonly detail?: string
-      readonly lines?: readonly string[]
-    },
-  ): void {
-    const { reason, detail, lines } = refusal
-    const details = lines ?? (detail === undefined ? [] : [detail])
-    this.#tell(tenant, { kind: 'refused', reason, details })
-  }
-
-  /** Once each: a reconnect brings the same bundle again. */
-  #tell(tenant: TenantId, news: PolicyNews): void {
-    const text = JSON.stringify(news)
-    if (this.#told.get(tenant) === text) return
-    this.#told.set(tenant, text)
-    this.#deps.news(tenant, news)
+    if (opened.ok) news(tenant, { kind: 'in_force', epoch: bundle.bundle.epoch, by: 'own pin' })
+    else news(tenant, { kind: 'refused', reason: 'policy_refused', details: opened.lines })
   }
 
   #file(tenant: TenantId): string {

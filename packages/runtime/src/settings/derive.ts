@@ -17,7 +17,11 @@ export function derive(
     ...settings,
     state_dir: stateDir,
     gateway: { ...gateway, public_url: publicUrl, allowed_hosts: hosts },
-    policy: { ...settings.policy, file: resolvePath(settings.policy.file, stateDir) },
+    policy: {
+      ...settings.policy,
+      file: resolvePath(settings.policy.file, stateDir),
+      layers_dir: resolvePath(settings.policy.layers_dir, stateDir),
+    },
     executor: {
       ...settings.executor,
       connectors_dir: resolvePath(settings.executor.connectors_dir, stateDir),

@@ -1,4 +1,4 @@
-import type { ExplainedRule } from '@trustgw/core'
+import type { ExplainedLimit, ExplainedLine, ExplainedRule } from '@trustgw/core'
 import { type ReactElement, type ReactNode, useId, useState } from 'react'
 import { usePortal } from '../../app/context.ts'
 import type { Tried } from '../../logic/policy-judge.ts'
@@ -167,7 +167,7 @@ function Outcome({
 }
 
 function Explained({ tried }: { readonly tried: Tried }): ReactElement {
-  const { decision, rules, change } = tried.explanation
+  const { decision, rules, limits, change } = tried.explanation
   const inForce = tried.inForce
   const differs =
     inForce !== null && (inForce.effect !== decision.effect || inForce.tier !== decision.tier)
@@ -190,6 +190,17 @@ function Explained({ tried }: { readonly tried: Tried }): ReactElement {
         <ul className="flex flex-col gap-3">
           {rules.map((rule) => (
             <RuleLines key={`${rule.layer} ${rule.id}`} rule={rule} decidedBy={decision.rule_id} />
+          ))}
+        </ul>
+      )}
+      {limits.length === 0 ? null : (
+        <ul aria-label="Limits" className="flex flex-col gap-3">
+          {limits.map((limit) => (
+            <LimitLines
+              key={`${limit.layer} ${limit.id}`}
+              limit={limit}
+              decidedBy={decision.rule_id}
+            />
           ))}
         </ul>
       )}
@@ -231,9 +242,50 @@ function RuleLines(props: {
   readonly decidedBy: string
 }): ReactElement {
   const { rule } = props
+  const name = nameOf(rule)
+  return (
+    <Reasoned
+      name={name}
+      about={`priority ${rule.priority}: ${verdictWords(rule)}`}
+      decides={rule.stands && name === props.decidedBy}
+      lines={rule.lines}
+    />
+  )
+}
+
+/** What a counter holds is the gateway's word, so it is known of recorded proposals at most. */
+function LimitLines(props: {
+  readonly limit: ExplainedLimit
+  readonly decidedBy: string
+}): ReactElement {
+  const { limit } = props
+  const name = nameOf(limit)
+  const most = [
+    limit.max_count === null ? [] : [`${limit.max_count} times`],
+    limit.max_amount === null ? [] : [limit.max_amount],
+  ].flat()
+  const counted = limit.counter === null ? 'the counter is not known here' : asText(limit.counter)
+  return (
+    <Reasoned
+      name={name}
+      about={`limit of ${most.join(' and ')}: beyond it ${verdictWords(limit)}; ${counted}`}
+      decides={limit.is_exceeded && name === props.decidedBy}
+      lines={limit.lines}
+    />
+  )
+}
+
+const nameOf = ({ layer, id }: { readonly layer: string; readonly id: string }): string =>
+  layer === 'platform' ? id : `${layer}:${id}`
+
+function Reasoned(props: {
+  readonly name: string
+  readonly about: string
+  readonly decides: boolean
+  readonly lines: readonly ExplainedLine[]
+}): ReactElement {
+  const { name, about, decides, lines } = props
   const id = useId()
-  const name = rule.layer === 'platform' ? rule.id : `${rule.layer}:${rule.id}`
-  const decides = rule.stands && name === props.decidedBy
   return (
     <li
       aria-labelledby={id}
@@ -243,36 +295,38 @@ function RuleLines(props: {
         <span className="data font-semibold">
           <Hardened text={name} />
         </span>
-        <span className="text-sm text-soft">
-          priority {rule.priority}: {verdictWords(rule)}
-        </span>
+        <span className="text-sm text-soft">{about}</span>
         {decides ? <span className="chip bg-brand-wash text-brand">decides</span> : null}
       </p>
       <ul className="mt-1 flex flex-col gap-1">
-        {rule.lines.map((line) => {
-          const { icon, look, words } = TRUTHS[`${line.truth}`]
-          return (
-            <li key={line.line} className="flex items-start gap-2">
-              <Icon name={icon} size={16} className={`mt-1 ${look}`} />
-              <span className="sr-only">{words}: </span>
-              <span className="min-w-0">
-                <span className="data">
-                  <Hardened text={line.line} />
-                </span>{' '}
-                <span className="text-sm text-soft">
-                  {line.value === null ? (
-                    'here there is none'
-                  ) : (
-                    <>
-                      here <Hardened text={asText(line.value)} />
-                    </>
-                  )}
-                </span>
-              </span>
-            </li>
-          )
-        })}
+        {lines.map((line) => (
+          <LineOf key={line.line} line={line} />
+        ))}
       </ul>
+    </li>
+  )
+}
+
+function LineOf({ line }: { readonly line: ExplainedLine }): ReactElement {
+  const { icon, look, words } = TRUTHS[`${line.truth}`]
+  return (
+    <li className="flex items-start gap-2">
+      <Icon name={icon} size={16} className={`mt-1 ${look}`} />
+      <span className="sr-only">{words}: </span>
+      <span className="min-w-0">
+        <span className="data">
+          <Hardened text={line.line} />
+        </span>{' '}
+        <span className="text-sm text-soft">
+          {line.value === null ? (
+            'here there is none'
+          ) : (
+            <>
+              here <Hardened text={asText(line.value)} />
+            </>
+          )}
+        </span>
+      </span>
     </li>
   )
 }

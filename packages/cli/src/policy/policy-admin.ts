@@ -1,0 +1,208 @@
+import {
+  type BundleSealer,
+  checkSeal,
+  type Hash,
+  NEWEST_BUNDLE_KEY,
+  type PinnedPolicy,
+  POLICY_BUNDLE_MAX_BYTES,
+  type PolicyBundle,
+  readSealedBundle,
+  readShape,
+  sealBundle,
+  sealedBundleJson,
+  type TenantId,
+  TOOL_REGISTRY_MAX_BYTES,
+  TOOL_REGISTRY_TYP,
+  toolRegistryShape,
+  type UnverifiedBundle,
+  utf8Encode,
+  verifyJws,
+} from '@trustgw/protocol'
+import {
+  type BusLink,
+  connectNats,
+  deflateText,
+  inflateText,
+  loadPublicKeys,
+  nodeRandom,
+  type PublicKeys,
+  type RecordStore,
+  readCredsFile,
+  type Settings,
+  sha256,
+  silentLogger,
+  verifierOf,
+} from '@trustgw/runtime'
+import { layoutOf } from '../install/layout.ts'
+import type { PolicyFile } from './policy-files.ts'
+
+const CONNECT_BUDGET_MS = 3_000
+const EPOCH_TRIES = 16
+const NEWEST_TRIES = 8
+
+/** A bundle that was put on the bus or is there, with what vouches for it. */
+export interface KnownBundle {
+  readonly bundle: PolicyBundle
+  readonly bundle_hash: Hash
+  /** `operator`, `delegate`, or `passkey of …`. */
+  readonly by: string
+}
+
+/** A bundle that cannot be put on the bus. */
+export class PolicyAdminFault extends Error {
+  readonly code: 'bundle_too_large' | 'bundle_contended'
+  constructor(code: PolicyAdminFault['code'], message: string) {
+    super(message)
+    this.name = 'PolicyAdminFault'
+    this.code = code
+  }
+}
+
+/** The operator's hand on the bucket `policies`, for as long as one command takes. */
+export class PolicyAdmin {
+  readonly #link: BusLink
+  readonly #keys: PublicKeys
+  readonly #tenant: TenantId
+
+  private constructor(link: BusLink, keys: PublicKeys, tenant: TenantId) {
+    this.#link = link
+    this.#keys = keys
+    this.#tenant = tenant
+  }
+
+  static async open(settings: Settings, tenant: TenantId): Promise<PolicyAdmin> {
+    const layout = layoutOf(settings)
+    const keys = await loadPublicKeys(layout.publicKeys)
+    const link = await connectNats({
+      servers: [`nats://127.0.0.1:${settings.nats.port}`],
+      creds: readCredsFile(layout.provisionData),
+      logger: silentLogger,
+      random: nodeRandom,
+      budgetMs: CONNECT_BUDGET_MS,
+    })
+    return new PolicyAdmin(link, keys, tenant)
+  }
+
+  async close(): Promise<void> {
+    await this.#link.bus.drain()
+  }
+
+  /** Every bundle whose seal holds, the newest first. */
+  async history(): Promise<readonly KnownBundle[]> {
+    const pinned = await this.#pinned()
+    const found = new Map<number, KnownBundle>()
+    for (const { value } of await this.#records().list(this.#tenant)) {
+      const read = readSealedBundle(value, sha256)
+      if (!read.ok || read.value.bundle.tenant !== this.#tenant) continue
+      const by = this.#sealedBy(read.value, pinned)
+      const { bundle, bundle_hash } = read.value
+      if (by !== undefined) found.set(bundle.epoch, { bundle, bundle_hash, by })
+    }
+    return [...found.values()].toSorted((a, b) => b.bundle.epoch - a.bundle.epoch)
+  }
+
+  /** Seals the files as the next epoch and puts them where gateways and executors find them. */
+  async publish(files: readonly PolicyFile[], sealer: BundleSealer): Promise<KnownBundle> {
+    const [newest] = await this.history()
+    let epoch = (newest?.bundle.epoch ?? 0) + 1
+    const issued_at = Date.now()
+    const policies = files.map(({ layer, scope, file, text }) => ({
+      layer,
+      scope,
+      file,
+      deflated: deflateText(text),
+    }))
+    // A place that is taken by what nobody vouches for is passed over: it must not stop a policy.
+    for (let turn = 0; turn < EPOCH_TRIES; turn += 1, epoch += 1) {
+      const bundle: PolicyBundle = { v: 1, tenant: this.#tenant, epoch, issued_at, policies }
+      const sealed = sealBundle(sha256, bundle, sealer)
+      const bytes = utf8Encode(JSON.stringify(sealedBundleJson(sealed)))
+      if (bytes.length > POLICY_BUNDLE_MAX_BYTES) throw tooLarge(bytes.length)
+      const stored = await this.#records().create(`${this.#tenant}.e${epoch}`, bytes)
+      if (!stored.ok) continue
+      await this.#makeNewest(bytes)
+      const read = readSealedBundle(bytes, sha256)
+      if (!read.ok) throw new TypeError(read.reason)
+      const { bundle_hash } = read.value
+      return { bundle, bundle_hash, by: sealer.delegation === null ? 'operator' : 'delegate' }
+    }
+    throw new PolicyAdminFault('bundle_contended', 'others write policies at the same time: again')
+  }
+
+  async #makeNewest(bytes: Uint8Array): Promise<void> {
+    const key = `${this.#tenant}.${NEWEST_BUNDLE_KEY}`
+    const records = this.#records()
+    for (let turn = 0; turn < NEWEST_TRIES; turn += 1) {
+      const before = await records.get(key)
+      const written =
+        before === undefined
+          ? await records.create(key, bytes)
+          : await records.replace(key, bytes, before.revision)
+      if (written.ok) return
+    }
+    throw new PolicyAdminFault('bundle_contended', 'others write policies at the same time: again')
+  }
+
+  #sealedBy(found: UnverifiedBundle, pinned: readonly PinnedPolicy[]): string | undefined {
+    const { bundle, bundle_hash, proof } = found
+    if (proof.kind === 'passkey') {
+      const verified = pinned.some(
+        (pin) => pin.epoch === bundle.epoch && pin.bundle_hash === bundle_hash,
+      )
+      return verified ? `passkey of ${proof.admin}` : undefined
+    }
+    const sealed = checkSeal(found, {
+      operatorKeyFor: this.#keys.keyFor({ role: 'operator' }),
+      verifierOf,
+      // What was sealed in its time is history: only readers ask when they saw it first.
+      now: bundle.issued_at,
+    })
+    return sealed.ok ? sealed.value : undefined
+  }
+
+  /** What executors say that they verified: they hold the pins that passkeys are checked with. */
+  async #pinned(): Promise<readonly PinnedPolicy[]> {
+    const stored = await this.#link.records({ home: 'own', bucket: 'tools' }).list(this.#tenant)
+    return stored.flatMap(({ key, value }) => {
+      const profile = key.slice(key.indexOf('.') + 1)
+      const verified = verifyJws(new TextDecoder().decode(value), {
+        typ: TOOL_REGISTRY_TYP,
+        maxBytes: TOOL_REGISTRY_MAX_BYTES,
+        keyFor: this.#keys.keyFor({ role: 'result', component: `exec-${profile}` }),
+      })
+      const read = verified.ok ? readShape(toolRegistryShape, verified.value.payload) : verified
+      return read.ok && read.value.policy !== null ? [read.value.policy] : []
+    })
+  }
+
+  #records(): RecordStore {
+    return this.#link.records({ home: 'own', bucket: 'policies' })
+  }
+}
+
+/** The files of a bundle as texts. */
+export function filesOf({ policies }: PolicyBundle): readonly PolicyFile[] {
+  return policies.flatMap(({ layer, scope, file, deflated }) => {
+    const text = inflateText(deflated)
+    return text === undefined ? [] : [{ layer, scope, file, text }]
+  })
+}
+
+/** Whether a bundle holds exactly these files. */
+export function holdsFiles(bundle: PolicyBundle, files: readonly PolicyFile[]): boolean {
+  return contentOf(filesOf(bundle)) === contentOf(files)
+}
+
+function contentOf(files: readonly PolicyFile[]): string {
+  return JSON.stringify(
+    files.map(({ layer, scope, text }) => JSON.stringify([layer, scope, text])).toSorted(),
+  )
+}
+
+function tooLarge(bytes: number): PolicyAdminFault {
+  const limit = `${POLICY_BUNDLE_MAX_BYTES} bytes`
+  return new PolicyAdminFault(
+    'bundle_too_large',
+    `sealed, the policy has ${bytes} bytes and a bundle may have ${limit}: shorten lists, or move rules to connectors`,
+  )
+}

@@ -1,0 +1,399 @@
+import {
+  type Asks,
+  asksOf,
+  type CompiledLayers,
+  countingsOf,
+  type PolicyFacts,
+  safeHint,
+} from '@trustgw/core'
+import {
+  type ActionId,
+  type DecisionRecord,
+  hexEncode,
+  hintField,
+  type Proposal,
+  readShape,
+  type Sha256,
+  type TenantId,
+} from '@trustgw/protocol'
+import {
+  type Clock,
+  type Logger,
+  localTimesOf,
+  type Random,
+  type RecordStore,
+} from '@trustgw/runtime'
+import { type ActionRecord, argumentsOf, type CountedIn } from '../action/action-record.ts'
+import { Locks } from '../action/locks.ts'
+import type { AgentDirectory } from '../agents/agent-directory.ts'
+import { CallLog, type TraceView } from '../limits/call-log.ts'
+import { fateOf } from '../limits/fate.ts'
+import { type CounterView, Ledger, type ScopedCounting } from '../limits/ledger.ts'
+import { Origins } from '../limits/origins.ts'
+import { pastOf } from '../limits/past.ts'
+import { type Pause, randomPause } from '../limits/pause.ts'
+import type { Recalled } from '../limits/provenance.ts'
+import type { RegisteredTool } from '../registry/tool-directory.ts'
+import {
+  evaluate,
+  evaluationOf,
+  type Gathered,
+  type PolicyInForce,
+  policyFacts,
+  type Question,
+} from './evaluator.ts'
+
+/** Decisions made anew because a counter changed meanwhile, before the call is refused. */
+const DECIDE_TRIES = 24
+/** Other arguments that are tried to say what would be allowed. */
+const HINT_TRIES = 200
+const ATTEMPT_BYTES = 12
+
+/** Why there is no decision; nothing is accepted. */
+export type Undecided =
+  /** No policy is in force for this tenant. */
+  | 'no_policy'
+  /** The counters kept changing while they were read. */
+  | 'limits_contended'
+  /** As many actions as may be in flight are, in one counter. */
+  | 'limits_full'
+  /** A counter holds what this version cannot read. */
+  | 'limits_unreadable'
+
+/** A decision, what was taken for it, and what its proposer may be told. */
+export interface Decided {
+  readonly decision: DecisionRecord
+  /** Null where nothing was taken: nothing counts the call, or it does not go on. */
+  readonly counted: CountedIn | null
+  readonly hint: string | null
+}
+
+export type DecideOutcome =
+  | { readonly ok: true; readonly value: Decided }
+  | { readonly ok: false; readonly reason: Undecided }
+
+/** A decision for which nothing was taken, or why an earlier one does not stand. */
+export type Again =
+  | { readonly ok: true; readonly value: DecisionRecord }
+  | { readonly ok: false; readonly reason: Undecided | 'policy_changed' | 'place_lost' }
+
+export interface DeciderDeps {
+  readonly policy: (tenant: TenantId) => PolicyInForce | undefined
+  readonly agents: Pick<AgentDirectory, 'actor'>
+  /** The bucket `limits`. */
+  readonly limits: RecordStore
+  /** An action as it is stored. */
+  readonly recall: (tenant: TenantId, id: ActionId) => Promise<Recalled>
+  readonly sha256: Sha256
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+interface Asked extends Question {
+  readonly asks: Asks
+  readonly before: ActionRecord | null
+}
+
+/** What was decided by which facts, and what was taken for it. */
+interface Made {
+  readonly ok: true
+  readonly decision: DecisionRecord
+  readonly facts: PolicyFacts
+  readonly counted: CountedIn | null
+}
+
+type Outcome = Made | { readonly ok: false; readonly reason: Undecided }
+
+/** Where this decision took a place, and where it may have. */
+interface Taking {
+  readonly attempt: string
+  readonly taken: Set<string>
+  readonly tried: Set<string>
+}
+
+/**
+ * Decides by the policy in force, with the facts that need memory. What is let go on has a place in
+ * every counter that counts it before the decision is given out: the counters are read, it is decided,
+ * and each place is taken only if its counter is still as it was read (spec/policy.md "Limits").
+ * Throws `BusFault` when the memory cannot be reached: then nothing is decided.
+ */
+export class Decider {
+  readonly #deps: DeciderDeps
+  readonly #locks = new Locks()
+  readonly #pause: Pause
+  readonly #ledger: Ledger
+  readonly #calls: CallLog
+  readonly #origins: Origins
+  readonly #asks = new WeakMap<CompiledLayers, Asks>()
+
+  constructor(deps: DeciderDeps) {
+    const { limits: store, recall: action, sha256, clock } = deps
+    this.#deps = deps
+    this.#pause = randomPause(clock, deps.random)
+    const locks = this.#locks
+    this.#ledger = new Ledger({ store, action, sha256, clock, pause: this.#pause, locks })
+    this.#calls = new CallLog(store, sha256, clock)
+    this.#origins = new Origins({ store, action, sha256 })
+  }
+
+  /** Whether a decision on this reads or takes anything beside the proposal itself. */
+  remembers(proposal: Proposal): boolean {
+    const inForce = this.#inForce(proposal)
+    return inForce !== undefined && needsMemory(this.#asksOf(inForce.layers))
+  }
+
+  /** A decision of a proposal; `before` is the stored action where there was a decision already. */
+  async decide(
+    proposal: Proposal,
+    tool: RegisteredTool,
+    before: ActionRecord | null = null,
+  ): Promise<DecideOutcome> {
+    const asked = this.#asked(proposal, tool, before)
+    if (asked === undefined) return { ok: false, reason: 'no_policy' }
+    const made = needsMemory(asked.asks) ? await this.#taking(asked) : this.#plain(asked)
+    if (!made.ok) return made
+    const { decision, counted, facts } = made
+    return { ok: true, value: { decision, counted, hint: hintOf(asked, facts, decision) } }
+  }
+
+  /** Decides with memory; what is taken for nothing is given back. */
+  async #taking(asked: Asked): Promise<Outcome> {
+    const attempt = hexEncode(this.#deps.random.bytes(ATTEMPT_BYTES))
+    const taking: Taking = { attempt, taken: new Set(), tried: new Set() }
+    const untake = (): Promise<void> =>
+      this.#giveBack({ attempt, counters: [...taking.tried], seen: [], granted_at: 0 })
+    try {
+      const outcome = await this.#undisturbed(asked, taking)
+      if (!outcome.ok || outcome.counted === null) await untake()
+      return outcome
+    } catch (error) {
+      await untake()
+      throw error
+    }
+  }
+
+  /**
+   * The decision of a stored action as it is now; its own places and what came after them are left
+   * out. Nothing is taken: an action without a place where one is needed is to be decided anew.
+   */
+  async again(record: ActionRecord, tool: RegisteredTool): Promise<Again> {
+    const asked = this.#asked(record.proposal, tool, record)
+    if (asked === undefined) return { ok: false, reason: 'no_policy' }
+    if (asked.layers.fingerprint !== record.decision.policy_fingerprint)
+      return { ok: false, reason: 'policy_changed' }
+    if (!needsMemory(asked.asks)) return { ok: true, value: this.#plain(asked).decision }
+    const facts = await this.#facts(asked, await this.#trace(asked))
+    const views = await this.#views(asked, this.#counters(asked, facts))
+    if (views === undefined) return { ok: false, reason: 'limits_unreadable' }
+    if (!views.every((view) => hasPlace(view, record))) return { ok: false, reason: 'place_lost' }
+    return { ok: true, value: evaluate(asked, withCounters(facts, views)) }
+  }
+
+  /**
+   * Gives back what a decision took that comes to nothing. Never rejects: whoever looks at the
+   * counter later finds what could not be given back now.
+   */
+  async giveBack(counted: CountedIn | null): Promise<void> {
+    if (counted !== null) await this.#giveBack(counted)
+  }
+
+  /** Settles where an action counts, by what became of it. `BusFault`: not done yet. */
+  async settle(record: ActionRecord): Promise<void> {
+    const { counted } = record
+    if (counted === null) return
+    const fate = fateOf(record, counted.attempt)
+    await this.#ledger.settle(counted.counters, counted.attempt, fate)
+    if (fate.kind === 'ran') await this.#origins.remember(counted.seen)
+  }
+
+  async #giveBack({ counters, attempt }: CountedIn): Promise<void> {
+    try {
+      await this.#ledger.settle(counters, attempt, { kind: 'never_ran' })
+    } catch (error) {
+      this.#deps.log.warn('place_not_given_back', { attempt, error: String(error) })
+    }
+  }
+
+  #inForce({
+    tenant,
+    workspace,
+    principal,
+  }: Proposal): Pick<Question, 'layers' | 'epoch'> | undefined {
+    const policy = this.#deps.policy(tenant)
+    if (policy === undefined) return undefined
+    const layers = policy.layersFor({ workspace, agent: principal.subject })
+    return { layers, epoch: policy.epoch }
+  }
+
+  #asked(proposal: Proposal, tool: RegisteredTool, before: ActionRecord | null): Asked | undefined {
+    const inForce = this.#inForce(proposal)
+    if (inForce === undefined) return undefined
+    const actor = this.#deps.agents.actor(proposal.tenant, proposal.principal.client)
+    const args = argumentsOf(proposal)
+    return { ...inForce, proposal, tool, before, args, actor, asks: this.#asksOf(inForce.layers) }
+  }
+
+  #asksOf(layers: CompiledLayers): Asks {
+    const asks = this.#asks.get(layers) ?? asksOf(layers)
+    this.#asks.set(layers, asks)
+    return asks
+  }
+
+  #plain(asked: Asked): Made {
+    const facts = this.#factsNow(asked, {})
+    return { ok: true, decision: evaluate(asked, facts), facts, counted: null }
+  }
+
+  /** Decides until nothing that was read changed meanwhile. */
+  async #undisturbed(asked: Asked, taking: Taking): Promise<Outcome> {
+    for (let turn = 1; turn <= DECIDE_TRIES; turn += 1) {
+      const outcome = await this.#inTrace(asked, taking)
+      if (outcome !== 'conflict') return outcome
+      await this.#pause(turn)
+    }
+    return { ok: false, reason: 'limits_contended' }
+  }
+
+  #inTrace(asked: Asked, taking: Taking): Promise<Outcome | 'conflict'> {
+    if (!asksTrace(asked.asks)) return this.#withFacts(asked, taking, null)
+    return this.#locks.run(this.#calls.key(asked.proposal), async () =>
+      this.#withFacts(asked, taking, await this.#trace(asked)),
+    )
+  }
+
+  async #withFacts(
+    asked: Asked,
+    taking: Taking,
+    trace: TraceView | null,
+  ): Promise<Outcome | 'conflict'> {
+    const facts = await this.#facts(asked, trace)
+    const counters = this.#counters(asked, facts)
+    return this.#locked([...counters.keys()], () =>
+      this.#withCounters({ ...asked, trace, facts, counters }, taking),
+    )
+  }
+
+  async #withCounters(
+    asked: Asked & {
+      readonly trace: TraceView | null
+      readonly facts: PolicyFacts
+      readonly counters: Counters
+    },
+    taking: Taking,
+  ): Promise<Outcome | 'conflict'> {
+    const views = await this.#views(asked, asked.counters)
+    if (views === undefined) return { ok: false, reason: 'limits_unreadable' }
+    const facts = withCounters(asked.facts, views)
+    const decision = evaluate(asked, facts)
+    const { outcome } = evaluationOf(decision)
+    if (outcome === 'deny' || outcome === 'proof')
+      return { ok: true, decision, facts, counted: null }
+    const { trace, proposal, before } = asked
+    if (trace !== null && before === null && !(await this.#calls.add(trace, proposal)))
+      return 'conflict'
+    const problem = await this.#take(views, proposal.action_id, taking)
+    if (problem === 'limits_full') return { ok: false, reason: problem }
+    if (problem === 'conflict') return problem
+    return { ok: true, decision, facts, counted: this.#countedIn(asked, taking, facts) }
+  }
+
+  #countedIn(asked: Asked, { attempt, taken }: Taking, { time_ms }: PolicyFacts): CountedIn | null {
+    const { tenant } = asked.proposal
+    const values = this.#origins.traceable(asked.asks.provenance, asked.args)
+    const seen = values.map((value) => this.#origins.key(tenant, value))
+    if (taken.size + seen.length === 0) return null
+    return { attempt, counters: [...taken], seen, granted_at: time_ms }
+  }
+
+  /** In one order everywhere, so that of two who want the same places one gets all of them. */
+  async #take(
+    views: readonly CounterView[],
+    action: ActionId,
+    { attempt, taken, tried }: Taking,
+  ): Promise<'conflict' | 'limits_full' | undefined> {
+    for (const view of views) {
+      if (taken.has(view.key)) continue
+      tried.add(view.key)
+      const outcome = await this.#ledger.take(view, { action, attempt })
+      if (outcome === 'full') return 'limits_full'
+      if (outcome === 'conflict') return outcome
+      taken.add(view.key)
+    }
+    return undefined
+  }
+
+  async #trace({ proposal, asks }: Asked): Promise<TraceView | null> {
+    return asksTrace(asks) ? this.#calls.view(this.#calls.key(proposal)) : null
+  }
+
+  async #facts(asked: Asked, view: TraceView | null): Promise<PolicyFacts> {
+    if (view === null) return this.#factsNow(asked, {})
+    const { before } = asked
+    const past = await pastOf(asked, { view, before, origins: this.#origins })
+    return this.#factsNow(asked, past)
+  }
+
+  #factsNow(asked: Asked, gathered: Gathered): PolicyFacts {
+    const now = this.#deps.clock.now()
+    const { zones } = asked.asks
+    const local_times = zones.length === 0 ? {} : { local_times: localTimesOf(zones, now) }
+    return policyFacts(asked, now, { ...gathered, ...local_times })
+  }
+
+  /** By key, in the order of the keys. */
+  #counters({ layers, proposal }: Asked, facts: PolicyFacts): Counters {
+    const { workspace, principal, tenant } = proposal
+    const countings = layers.layers.flatMap((layer): readonly ScopedCounting[] => {
+      if (layer.limits.length === 0) return []
+      const own = layer.layer === 'workspace' ? workspace : null
+      const scope = layer.layer === 'agent' ? principal.subject : own
+      return countingsOf(layer, facts).map((counting) => ({ ...counting, scope }))
+    })
+    const keyed = countings.map((one) => [this.#ledger.key(tenant, one), one] as const)
+    return new Map(keyed.sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  async #views(
+    { proposal }: Asked,
+    counters: Counters,
+  ): Promise<readonly CounterView[] | undefined> {
+    const { tenant, action_id: action } = proposal
+    const views = await Promise.all(
+      [...counters].map(([key, counting]) => this.#ledger.view(key, counting, { tenant, action })),
+    )
+    const read = views.filter((view) => view !== undefined)
+    return read.length === views.length ? read : undefined
+  }
+
+  /** One decision at a time in this process for each counter; others are met by compare-and-swap. */
+  #locked<T>([first, ...rest]: readonly string[], task: () => Promise<T>): Promise<T> {
+    return first === undefined ? task() : this.#locks.run(first, () => this.#locked(rest, task))
+  }
+}
+
+type Counters = ReadonlyMap<string, ScopedCounting>
+
+const asksTrace = ({ chain, provenance }: Asks): boolean => chain || provenance.length > 0
+const needsMemory = (asks: Asks): boolean => asks.limits || asksTrace(asks)
+
+function withCounters(facts: PolicyFacts, views: readonly CounterView[]): PolicyFacts {
+  if (views.length === 0) return facts
+  const counters = new Map(views.map(({ counting, counter }) => [counting.counter, counter]))
+  return { ...facts, counters }
+}
+
+function hasPlace({ entries }: CounterView, { counted }: ActionRecord): boolean {
+  return entries.some((entry) => entry.kind === 'held' && entry.attempt === counted?.attempt)
+}
+
+function hintOf(
+  { layers }: Question,
+  facts: PolicyFacts,
+  decision: Pick<DecisionRecord, 'effect'>,
+): string | null {
+  if (decision.effect === 'allow') return null
+  const hint = readShape(hintField, safeHint(layers, facts, { decision, triesMax: HINT_TRIES }))
+  // A value too long to be shown is not shown at all.
+  return hint.ok ? hint.value : safeHint(layers, facts, { decision, triesMax: 0 })
+}

@@ -1,0 +1,164 @@
+import type { Counter, Counting } from '@trustgw/core'
+import { type ActionId, hashJson, type Sha256, storedKey, type TenantId } from '@trustgw/protocol'
+import { BusFault, type Clock, type RecordStore } from '@trustgw/runtime'
+import type { Locks } from '../action/locks.ts'
+import {
+  aheadOf,
+  type Entries,
+  type Fate,
+  type Held,
+  readCounter,
+  settled,
+  withPlace,
+  writeCounter,
+} from './counter.ts'
+import { fateOf } from './fate.ts'
+import type { Pause } from './pause.ts'
+import type { Recalled } from './provenance.ts'
+
+/** An action is stored well before its place is this old; then it is asked what became of it. */
+export const PLACE_UNSETTLED_MS = 60_000
+/** Actions that are asked after for one look at a counter. */
+const ASKED_MAX = 16
+/** Answers that are remembered: an open action is asked after again only after a while. */
+const ANSWERS_MAX = 8_192
+const CHANGE_TRIES = 64
+
+/** Whose limit: in the layers `workspace` and `agent` each has limits of its own. */
+export interface ScopedCounting extends Counting {
+  readonly scope: string | null
+}
+
+/** One counter as it was read for a decision. */
+export interface CounterView {
+  readonly key: string
+  readonly counting: ScopedCounting
+  readonly counter: Counter
+  readonly entries: Entries
+  /** Undefined where there is none yet. */
+  readonly revision: number | undefined
+}
+
+export interface LedgerDeps {
+  readonly store: RecordStore
+  readonly action: (tenant: TenantId, id: ActionId) => Promise<Recalled>
+  readonly sha256: Sha256
+  readonly clock: Clock
+  readonly pause: Pause
+  /** One change of a counter at a time in this process: others are met by compare-and-swap. */
+  readonly locks: Locks
+}
+
+/**
+ * Counters of limits in the bucket `limits`, one record each, changed by compare-and-swap, so that
+ * any number of gateways count in one (spec/policy.md "Limits"). Throws `BusFault` when the store
+ * cannot be reached.
+ */
+export class Ledger {
+  readonly #deps: LedgerDeps
+  readonly #answers = new Map<string, { readonly fate: Fate; readonly asked_at: number }>()
+
+  constructor(deps: LedgerDeps) {
+    this.#deps = deps
+  }
+
+  key(tenant: TenantId, { counter, scope, key }: ScopedCounting): string {
+    const { sha256 } = this.#deps
+    const name = hashJson(sha256, { counter, scope, key: key.map((part) => [...part]) })
+    return `${tenant}.${storedKey(sha256, 'c', name)}`
+  }
+
+  /** Undefined for a counter that holds what this version did not write: it is left alone. */
+  async view(
+    key: string,
+    counting: ScopedCounting,
+    of: { readonly tenant: TenantId; readonly action: ActionId },
+  ): Promise<CounterView | undefined> {
+    const stored = await this.#deps.store.get(key)
+    const read = stored === undefined ? [] : readCounter(stored.value)
+    if (read === undefined) return undefined
+    const entries = await this.#swept(read, of)
+    const { window_ms, max_amount } = counting
+    const now = this.#deps.clock.now()
+    const currency = max_amount?.currency ?? null
+    const counter = aheadOf(entries, { action: of.action, now, window_ms, currency })
+    return { key, counting, counter, entries, revision: stored?.revision }
+  }
+
+  /** Takes a place, if the counter is still as it was read. */
+  async take(
+    { key, counting, entries, revision }: CounterView,
+    of: { readonly action: ActionId; readonly attempt: string },
+  ): Promise<'taken' | 'conflict' | 'full'> {
+    const now = this.#deps.clock.now()
+    const place: Held = { kind: 'held', ...of, at: now, amount: counting.amount }
+    const next = withPlace(entries, place, { now, window_ms: counting.window_ms })
+    if (next === null) return 'full'
+    const { store } = this.#deps
+    const written =
+      revision === undefined
+        ? await store.create(key, writeCounter(next))
+        : await store.replace(key, writeCounter(next), revision)
+    return written.ok ? 'taken' : 'conflict'
+  }
+
+  /** Gives a decision's places back, or turns them into what ran. Idempotent. */
+  async settle(keys: readonly string[], attempt: string, fate: Fate): Promise<void> {
+    this.#remember(attempt, fate)
+    const change = (entries: Entries): Entries => settled(entries, attempt, fate)
+    for (const key of keys) await this.#deps.locks.run(key, () => this.#change(key, change))
+  }
+
+  async #change(key: string, change: (entries: Entries) => Entries): Promise<void> {
+    const { store, pause } = this.#deps
+    for (let turn = 1; turn <= CHANGE_TRIES; turn += 1) {
+      const stored = await store.get(key)
+      const entries = stored === undefined ? undefined : readCounter(stored.value)
+      if (stored === undefined || entries === undefined) return
+      const next = change(entries)
+      if (next === entries) return
+      if ((await store.replace(key, writeCounter(next), stored.revision)).ok) return
+      await pause(turn)
+    }
+    throw new BusFault('store_ambiguous', 'a counter is contended')
+  }
+
+  /**
+   * Places whose actions ended, or never came to be, while nobody was there to settle them. What is
+   * found is written together with the next place that is taken.
+   */
+  async #swept(
+    entries: Entries,
+    of: { readonly tenant: TenantId; readonly action: ActionId },
+  ): Promise<Entries> {
+    const now = this.#deps.clock.now()
+    const old = entries.filter(
+      (entry): entry is Held =>
+        entry.kind === 'held' && entry.action !== of.action && now - entry.at >= PLACE_UNSETTLED_MS,
+    )
+    const asked = old.filter(({ attempt }) => !this.#isAnswered(attempt, now)).slice(0, ASKED_MAX)
+    await Promise.all(
+      asked.map(async ({ action, attempt }) => {
+        this.#remember(attempt, fateOf(await this.#deps.action(of.tenant, action), attempt))
+      }),
+    )
+    return old.reduce((left, { attempt }) => {
+      const answer = this.#answers.get(attempt)
+      return answer === undefined ? left : settled(left, attempt, answer.fate)
+    }, entries)
+  }
+
+  #isAnswered(attempt: string, now: number): boolean {
+    const answer = this.#answers.get(attempt)
+    if (answer === undefined) return false
+    return answer.fate.kind !== 'open' || now - answer.asked_at < PLACE_UNSETTLED_MS
+  }
+
+  #remember(attempt: string, fate: Fate): void {
+    this.#answers.delete(attempt)
+    this.#answers.set(attempt, { fate, asked_at: this.#deps.clock.now() })
+    if (this.#answers.size <= ANSWERS_MAX) return
+    const oldest = this.#answers.keys().next()
+    if (oldest.done !== true) this.#answers.delete(oldest.value)
+  }
+}

@@ -1,0 +1,51 @@
+import { type Asks, type Chain, factsFromRecord } from '@trustgw/core'
+import type { Json, Proposal } from '@trustgw/protocol'
+import type { ActionRecord } from '../action/action-record.ts'
+import type { TraceView } from './call-log.ts'
+import type { Earlier, Origins } from './origins.ts'
+import { callsBefore, chainOf } from './trace.ts'
+
+/** What the gateway itself saw before a call; what is null or missing is unknown. */
+export interface Past {
+  readonly chain?: Chain | null
+  readonly provenance?: ReadonlyMap<string, readonly string[]>
+}
+
+export interface PastQuestion {
+  readonly proposal: Proposal
+  readonly args: Json
+  readonly asks: Asks
+}
+
+/**
+ * The past of a call as policy asks for it. It is that of the moment at which the call came: a later
+ * decision takes it from the earlier one's record, since the trace forgets and waiting must not make a
+ * call look harmless. What that record does not have is worked out while the trace still has the call.
+ */
+export async function pastOf(
+  { proposal, args, asks }: PastQuestion,
+  from: {
+    readonly view: TraceView
+    readonly before: ActionRecord | null
+    readonly origins: Origins
+  },
+): Promise<Past> {
+  const { tenant, action_id, tool_id, input_hash } = proposal
+  const { before, origins } = from
+  const { trace } = from.view
+  const recorded = before === null ? undefined : factsFromRecord(before.decision)
+  const isThere = trace?.calls.some(({ action }) => action === action_id) === true
+  const known = trace !== undefined && (before === null || isThere) ? trace : undefined
+  const calls = known === undefined ? undefined : callsBefore(known, action_id)
+  const fresh = calls === undefined ? null : chainOf(calls, { tool: tool_id, input_hash })
+  const chain = asks.chain ? { chain: recorded?.chain ?? fresh } : {}
+  if (asks.provenance.length === 0) return chain
+  const kept = recorded?.provenance ?? new Map<string, readonly string[]>()
+  const values = origins
+    .traceable(asks.provenance, args)
+    .filter(({ pointer }) => !kept.has(pointer))
+  const earlier: Earlier | undefined =
+    calls === undefined ? undefined : { calls, complete: known?.dropped_at === null }
+  const found = earlier === undefined ? [] : await origins.find(tenant, values, earlier)
+  return { ...chain, provenance: new Map([...kept, ...found]) }
+}
