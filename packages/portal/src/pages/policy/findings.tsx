@@ -30,7 +30,7 @@ export function Findings(props: {
   const isWorking = judged.outcome === 'working'
   const summary = summaryOf(errors, checks.length + odd.length, isWorking)
   return (
-    <Panel title="Findings" aside={<Chip tone={summary.tone}>{summary.text}</Chip>}>
+    <Panel isFirst title="Findings" aside={<Chip tone={summary.tone}>{summary.text}</Chip>}>
       <p role="status" aria-live="polite" className="sr-only">
         {isWorking ? '' : summary.spoken}
       </p>
