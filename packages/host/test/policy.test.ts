@@ -217,6 +217,7 @@ describe('policy on the host', () => {
     assert.equal(await seal('ann', ann.login), 'unverified:passkey_unknown')
     assert.equal(await seal('ann', ann.approval, 'eve'), 'unverified:bundle_passkey')
     assert.equal(await seal('eve', ann.approval), 'unverified:person_unknown')
+    await putBundle(bundleOf(1))
   })
 
   it('shows the status of the gateway only with the signature of its audit key', async () => {
