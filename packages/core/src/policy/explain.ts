@@ -85,30 +85,23 @@ function changeText({ pointer, to, isBound }: ArgumentChange): string {
  * What the caller may be told: the outcome, and a change of its own arguments. No rule, no reason
  * of the policy, no list that it holds, no fact that the caller did not send.
  */
-export function safeExplain({ decision, change }: Explanation): string {
-  return safeText(decision, change)
-}
-
-/**
- * The same of a decision that was made already, with a bound on the proposals tried: cheap enough to
- * be said with every refusal.
- */
-export function safeHint(
-  layers: CompiledLayers,
-  facts: PolicyFacts,
-  of: { readonly decision: Pick<PolicyDecision, 'effect'>; readonly triesMax: number },
-): string {
-  const isAllowed = of.decision.effect === 'allow'
-  return safeText(of.decision, isAllowed ? [] : smallestChange(layers, facts, of.triesMax))
-}
-
-function safeText(
-  { effect }: Pick<PolicyDecision, 'effect'>,
-  change: readonly ArgumentChange[] | null,
-): string {
+export function safeExplain({ decision: { effect }, change }: Explanation): string {
   if (effect === 'allow') return 'Allowed by policy.'
   const outcome =
     effect === 'deny' ? 'Refused by policy.' : 'Policy asks a person to approve this first.'
   if (change === null || change.length === 0) return outcome
   return `${outcome} It would be allowed if ${change.map(changeText).join(' and ')}.`
+}
+
+/**
+ * The change of {@link safeExplain} for a proposal that is not allowed, with a bound on what is tried:
+ * cheap enough to be said with every refusal. Null where none was found.
+ */
+export function safeHint(
+  layers: CompiledLayers,
+  facts: PolicyFacts,
+  triesMax: number,
+): string | null {
+  const change = smallestChange(layers, facts, triesMax)
+  return change === null ? null : `It would be allowed if ${change.map(changeText).join(' and ')}.`
 }

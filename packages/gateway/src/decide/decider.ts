@@ -45,6 +45,8 @@ import {
 
 /** Decisions made anew because a counter changed meanwhile, before the call is refused. */
 const DECIDE_TRIES = 24
+/** No place may be old before its decision is made: others look after old ones. */
+const DECIDE_WITHIN_MS = 10_000
 /** Other arguments that are tried to say what would be allowed. */
 const HINT_TRIES = 200
 const ATTEMPT_BYTES = 12
@@ -105,11 +107,11 @@ interface Made {
 
 type Outcome = Made | { readonly ok: false; readonly reason: Undecided }
 
-/** Where this decision took a place, and where it may have. */
 interface Taking {
   readonly attempt: string
-  readonly taken: Set<string>
-  readonly tried: Set<string>
+  readonly started_at: number
+  /** Where this decision took a place, or may have. */
+  readonly counters: Set<string>
 }
 
 /**
@@ -160,16 +162,16 @@ export class Decider {
   /** Decides with memory; what is taken for nothing is given back. */
   async #taking(asked: Asked): Promise<Outcome> {
     const attempt = hexEncode(this.#deps.random.bytes(ATTEMPT_BYTES))
-    const taking: Taking = { attempt, taken: new Set(), tried: new Set() }
-    const untake = (): Promise<void> =>
-      this.#giveBack({ attempt, counters: [...taking.tried], seen: [], granted_at: 0 })
+    const started_at = this.#deps.clock.now()
+    const taking: Taking = { attempt, started_at, counters: new Set() }
+    let kept: readonly string[] = []
     try {
       const outcome = await this.#undisturbed(asked, taking)
-      if (!outcome.ok || outcome.counted === null) await untake()
+      kept = outcome.ok ? (outcome.counted?.counters ?? []) : []
       return outcome
-    } catch (error) {
-      await untake()
-      throw error
+    } finally {
+      const counters = [...taking.counters].filter((key) => !kept.includes(key))
+      await this.#giveBack({ attempt, counters })
     }
   }
 
@@ -186,7 +188,8 @@ export class Decider {
     const facts = await this.#facts(asked, await this.#trace(asked))
     const views = await this.#views(asked, this.#counters(asked, facts))
     if (views === undefined) return { ok: false, reason: 'limits_unreadable' }
-    if (!views.every((view) => hasPlace(view, record))) return { ok: false, reason: 'place_lost' }
+    if (!views.every((view) => holds(view, record.counted?.attempt)))
+      return { ok: false, reason: 'place_lost' }
     return { ok: true, value: evaluate(asked, withCounters(facts, views)) }
   }
 
@@ -207,7 +210,7 @@ export class Decider {
     if (fate.kind === 'ran') await this.#origins.remember(counted.seen)
   }
 
-  async #giveBack({ counters, attempt }: CountedIn): Promise<void> {
+  async #giveBack({ counters, attempt }: Pick<CountedIn, 'counters' | 'attempt'>): Promise<void> {
     try {
       await this.#ledger.settle(counters, attempt, { kind: 'never_ran' })
     } catch (error) {
@@ -247,7 +250,9 @@ export class Decider {
 
   /** Decides until nothing that was read changed meanwhile. */
   async #undisturbed(asked: Asked, taking: Taking): Promise<Outcome> {
+    const { clock } = this.#deps
     for (let turn = 1; turn <= DECIDE_TRIES; turn += 1) {
+      if (clock.now() - taking.started_at > DECIDE_WITHIN_MS) break
       const outcome = await this.#inTrace(asked, taking)
       if (outcome !== 'conflict') return outcome
       await this.#pause(turn)
@@ -295,30 +300,34 @@ export class Decider {
     const problem = await this.#take(views, proposal.action_id, taking)
     if (problem === 'limits_full') return { ok: false, reason: problem }
     if (problem === 'conflict') return problem
-    return { ok: true, decision, facts, counted: this.#countedIn(asked, taking, facts) }
+    return { ok: true, decision, facts, counted: this.#countedIn(asked, taking, { facts, views }) }
   }
 
-  #countedIn(asked: Asked, { attempt, taken }: Taking, { time_ms }: PolicyFacts): CountedIn | null {
+  #countedIn(
+    asked: Asked,
+    { attempt }: Taking,
+    of: { readonly facts: PolicyFacts; readonly views: readonly CounterView[] },
+  ): CountedIn | null {
     const { tenant } = asked.proposal
     const values = this.#origins.traceable(asked.asks.provenance, asked.args)
     const seen = values.map((value) => this.#origins.key(tenant, value))
-    if (taken.size + seen.length === 0) return null
-    return { attempt, counters: [...taken], seen, granted_at: time_ms }
+    if (of.views.length + seen.length === 0) return null
+    const counters = of.views.map(({ key }) => key)
+    return { attempt, counters, seen, granted_at: of.facts.time_ms }
   }
 
   /** In one order everywhere, so that of two who want the same places one gets all of them. */
   async #take(
     views: readonly CounterView[],
     action: ActionId,
-    { attempt, taken, tried }: Taking,
+    { attempt, counters }: Taking,
   ): Promise<'conflict' | 'limits_full' | undefined> {
     for (const view of views) {
-      if (taken.has(view.key)) continue
-      tried.add(view.key)
+      counters.add(view.key)
+      if (holds(view, attempt)) continue
       const outcome = await this.#ledger.take(view, { action, attempt })
       if (outcome === 'full') return 'limits_full'
       if (outcome === 'conflict') return outcome
-      taken.add(view.key)
     }
     return undefined
   }
@@ -383,8 +392,9 @@ function withCounters(facts: PolicyFacts, views: readonly CounterView[]): Policy
   return { ...facts, counters }
 }
 
-function hasPlace({ entries }: CounterView, { counted }: ActionRecord): boolean {
-  return entries.some((entry) => entry.kind === 'held' && entry.attempt === counted?.attempt)
+/** Whether a decision has its place there; it may have been taken for lost and given back. */
+function holds({ entries }: CounterView, attempt: string | undefined): boolean {
+  return entries.some((entry) => entry.kind === 'held' && entry.attempt === attempt)
 }
 
 function hintOf(
@@ -393,7 +403,8 @@ function hintOf(
   decision: Pick<DecisionRecord, 'effect'>,
 ): string | null {
   if (decision.effect === 'allow') return null
-  const hint = readShape(hintField, safeHint(layers, facts, { decision, triesMax: HINT_TRIES }))
-  // A value too long to be shown is not shown at all.
-  return hint.ok ? hint.value : safeHint(layers, facts, { decision, triesMax: 0 })
+  const text = safeHint(layers, facts, HINT_TRIES)
+  const hint = text === null ? null : readShape(hintField, text)
+  // One that is too long, since a value in it is, is not given.
+  return hint?.ok === true ? hint.value : null
 }
