@@ -27,7 +27,7 @@ import { type ActionRecord, argumentsOf, type CountedIn } from '../action/action
 import { Locks } from '../action/locks.ts'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { CallLog, type TraceView } from '../limits/call-log.ts'
-import { fateOf } from '../limits/fate.ts'
+import { endOf } from '../limits/fate.ts'
 import { type CounterView, Ledger, type ScopedCounting } from '../limits/ledger.ts'
 import { Origins } from '../limits/origins.ts'
 import { pastOf } from '../limits/past.ts'
@@ -205,7 +205,7 @@ export class Decider {
   async settle(record: ActionRecord): Promise<void> {
     const { counted } = record
     if (counted === null) return
-    const fate = fateOf(record, counted.attempt)
+    const fate = endOf(record)
     await this.#ledger.settle(counted.counters, counted.attempt, fate)
     if (fate.kind === 'ran') await this.#origins.remember(counted.seen)
   }

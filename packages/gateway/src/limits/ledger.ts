@@ -77,7 +77,7 @@ export class Ledger {
     const stored = await this.#deps.store.get(key)
     const read = stored === undefined ? [] : readCounter(stored.value)
     if (read === undefined) return undefined
-    const entries = await this.#swept(read, of)
+    const entries = await this.#swept(read, { ...of, key })
     const { window_ms, max_amount } = counting
     const now = this.#deps.clock.now()
     const currency = max_amount?.currency ?? null
@@ -104,7 +104,6 @@ export class Ledger {
 
   /** Gives a decision's places back, or turns them into what ran. Idempotent. */
   async settle(keys: readonly string[], attempt: string, fate: Fate): Promise<void> {
-    this.#remember(attempt, fate)
     const change = (entries: Entries): Entries => settled(entries, attempt, fate)
     for (const key of keys) await this.#deps.locks.run(key, () => this.#change(key, change))
   }
@@ -129,34 +128,37 @@ export class Ledger {
    */
   async #swept(
     entries: Entries,
-    of: { readonly tenant: TenantId; readonly action: ActionId },
+    of: { readonly tenant: TenantId; readonly action: ActionId; readonly key: string },
   ): Promise<Entries> {
+    const { tenant, key } = of
     const now = this.#deps.clock.now()
     const old = entries.filter(
       (entry): entry is Held =>
         entry.kind === 'held' && entry.action !== of.action && now - entry.at >= PLACE_UNSETTLED_MS,
     )
-    const asked = old.filter(({ attempt }) => !this.#isAnswered(attempt, now)).slice(0, ASKED_MAX)
+    const nameOf = ({ attempt }: Held): string => `${key} ${attempt}`
+    const asked = old.filter((place) => !this.#isAnswered(nameOf(place), now)).slice(0, ASKED_MAX)
     await Promise.all(
-      asked.map(async ({ action, attempt }) => {
-        this.#remember(attempt, fateOf(await this.#deps.action(of.tenant, action), attempt))
+      asked.map(async (place) => {
+        const record = await this.#deps.action(tenant, place.action)
+        this.#remember(nameOf(place), fateOf(record, { key, attempt: place.attempt }))
       }),
     )
-    return old.reduce((left, { attempt }) => {
-      const answer = this.#answers.get(attempt)
-      return answer === undefined ? left : settled(left, attempt, answer.fate)
+    return old.reduce((left, place) => {
+      const answer = this.#answers.get(nameOf(place))
+      return answer === undefined ? left : settled(left, place.attempt, answer.fate)
     }, entries)
   }
 
-  #isAnswered(attempt: string, now: number): boolean {
-    const answer = this.#answers.get(attempt)
+  #isAnswered(place: string, now: number): boolean {
+    const answer = this.#answers.get(place)
     if (answer === undefined) return false
     return answer.fate.kind !== 'open' || now - answer.asked_at < PLACE_UNSETTLED_MS
   }
 
-  #remember(attempt: string, fate: Fate): void {
-    this.#answers.delete(attempt)
-    this.#answers.set(attempt, { fate, asked_at: this.#deps.clock.now() })
+  #remember(place: string, fate: Fate): void {
+    this.#answers.delete(place)
+    this.#answers.set(place, { fate, asked_at: this.#deps.clock.now() })
     if (this.#answers.size <= ANSWERS_MAX) return
     const oldest = this.#answers.keys().next()
     if (oldest.done !== true) this.#answers.delete(oldest.value)
