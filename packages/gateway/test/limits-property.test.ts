@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BusFault } from '@trustgw/runtime'
 import fc from 'fast-check'
-import type { ActionRecord } from '../src/action/action-record.ts'
 import type { Decider } from '../src/decide/decider.ts'
 import { type End, LedgerWorld, type Schedule } from './support/ledger-world.ts'
 import { policyOf } from './support/world.ts'
@@ -43,14 +43,17 @@ interface Job {
   readonly waitMs: number
   readonly end: End
   /** Where the gateway dies, if it does. */
-  readonly dies: 'never' | 'before_end' | 'before_settling'
+  readonly dies: 'never' | 'before_storing' | 'before_end' | 'before_settling'
+  /** Requests that reach the store before the gateway is cut off, for this job. */
+  readonly requests: number
 }
 
 const job: fc.Arbitrary<Job> = fc.record({
   euros: fc.integer({ min: 0, max: 6 }),
   waitMs: fc.constantFrom(0, 0, 10_000, 61_000, 300_000, 599_999, 600_000),
   end: fc.constantFrom<End>('succeeded', 'failed', 'needs_human', 'denied', 'expired', 'refused'),
-  dies: fc.constantFrom('never', 'never', 'before_end', 'before_settling'),
+  dies: fc.constantFrom('never', 'never', 'before_storing', 'before_end', 'before_settling'),
+  requests: fc.constantFrom(1_000, 1_000, 1, 2, 3, 4, 5),
 })
 const gateways = fc.array(fc.array(job, { minLength: 1, maxLength: 6 }), {
   minLength: 2,
@@ -59,21 +62,28 @@ const gateways = fc.array(fc.array(job, { minLength: 1, maxLength: 6 }), {
 
 interface Gateway {
   readonly decider: Decider
+  readonly line: { left: number }
   /** Whether people approve what waits for them. */
   readonly approves: boolean
 }
 
 async function work(
   world: LedgerWorld,
-  { decider, approves }: Gateway,
+  { decider, line, approves }: Gateway,
   jobs: readonly Job[],
 ): Promise<void> {
-  for (const { euros, waitMs, end, dies } of jobs) {
+  for (const { euros, waitMs, end, dies, requests } of jobs) {
     world.now += waitMs
-    let record: ActionRecord | undefined = await world.propose(decider, euros)
-    if (record === undefined) continue
-    if (record.state.kind === 'proposed' && approves) record = await world.release(decider, record)
-    if (dies !== 'before_end') await world.end(decider, record, end, dies === 'never')
+    line.left = requests
+    try {
+      let record = await world.propose(decider, euros, dies === 'before_storing')
+      if (record === undefined) continue
+      if (record.state.kind === 'proposed' && approves)
+        record = await world.release(decider, record)
+      if (dies !== 'before_end') await world.end(decider, record, end, dies === 'never')
+    } catch (error) {
+      assert.ok(error instanceof BusFault)
+    }
   }
 }
 
@@ -105,9 +115,11 @@ for (const [how, effect, onExceed] of FORMS) {
       fc.asyncProperty(fc.scheduler(), gateways, async (scheduler, scripts) => {
         const schedule: Schedule = (task) => scheduler.schedule(Promise.resolve()).then(task)
         const world = new LedgerWorld(schedule)
-        const all = scripts.map((jobs, at) =>
-          work(world, { decider: world.decider(`g${at}`, inForce), approves: !asks }, jobs),
-        )
+        const all = scripts.map((jobs, at) => {
+          const line = { left: 0 }
+          const decider = world.decider(`g${at}`, inForce, line)
+          return work(world, { decider, line, approves: !asks }, jobs)
+        })
         await scheduler.waitFor(Promise.all(all))
         const { count, euros } = most(world)
         assert.ok(count <= MAX_COUNT, `${count} ran within one window`)

@@ -9,6 +9,7 @@ import {
   parseJson,
 } from '@trustgw/protocol'
 import {
+  BusFault,
   type Clock,
   MemoryBroker,
   type RecordStore,
@@ -71,7 +72,8 @@ export class LedgerWorld {
     this.#schedule = schedule
   }
 
-  decider(name: string, policy: PolicyInForce): Decider {
+  /** `line.left` is how many requests still reach the store; then its gateway is cut off. */
+  decider(name: string, policy: PolicyInForce, line: { left: number }): Decider {
     const clock: Clock = {
       now: () => this.now,
       sleep: () => this.#schedule(async () => undefined),
@@ -80,7 +82,7 @@ export class LedgerWorld {
     return new Decider({
       policy: () => policy,
       agents: { actor: () => NOBODY },
-      limits: this.#scheduled(this.#broker.link().records({ home: 'data', bucket: 'limits' })),
+      limits: this.#scheduled(line),
       recall: (_, id) => this.#schedule(async () => this.#actions.get(id)),
       sha256,
       clock,
@@ -111,13 +113,13 @@ export class LedgerWorld {
     }
   }
 
-  /** Proposes and stores; undefined where nothing came of it. */
-  async propose(decider: Decider, euros: number): Promise<ActionRecord | undefined> {
+  /** Proposes and stores; undefined where nothing came of it, as when its gateway dies before. */
+  async propose(decider: Decider, euros: number, dies = false): Promise<ActionRecord | undefined> {
     const proposal = this.proposal(euros)
     const outcome = await decider.decide(proposal, TOOL)
     if (!outcome.ok) return undefined
     const { decision } = outcome.value
-    if (decision.effect === 'deny') return undefined
+    if (decision.effect === 'deny' || dies) return undefined
     if (this.now - decision.decided_at > STORE_WITHIN_MS) {
       await decider.giveBack(outcome.value.counted)
       return undefined
@@ -178,8 +180,14 @@ export class LedgerWorld {
     return next
   }
 
-  #scheduled(store: RecordStore): RecordStore {
-    const run = this.#schedule
+  #scheduled(line: { left: number }): RecordStore {
+    const store = this.#broker.link().records({ home: 'data', bucket: 'limits' })
+    const run = <T>(task: () => Promise<T>): Promise<T> =>
+      this.#schedule(() => {
+        line.left -= 1
+        if (line.left < 0) throw new BusFault('store_unreachable', 'cut off')
+        return task()
+      })
     return {
       get: (key) => run(() => store.get(key)),
       create: (key, value) => run(() => store.create(key, value)),
