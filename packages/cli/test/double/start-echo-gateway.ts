@@ -57,8 +57,13 @@ function echoApi(): GatewayApi {
       ok: true,
       value: {
         ...{ action_id: actionId(new Uint8Array(16)), status: 'succeeded', tool: call.tool },
-        ...{ joined: false, reason: null,
-          hint: null, result: { said: call.arguments }, proposed_at: 0 },
+        ...{
+          joined: false,
+          reason: null,
+          hint: null,
+          result: { said: call.arguments },
+          proposed_at: 0,
+        },
         ...{ expires_at: null, poll_after_s: null },
       },
     }),
