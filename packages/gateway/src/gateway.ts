@@ -31,7 +31,7 @@ import { toolSummary } from './action/tool-summary.ts'
 import { actionView } from './action/view.ts'
 import type { AgentDirectory } from './agents/agent-directory.ts'
 import { assertCaller, type Caller } from './agents/caller.ts'
-import type { Decided, Undecided } from './decide/decider.ts'
+import type { Decided, Undecided } from './decide/decided.ts'
 import { evaluationOf } from './decide/evaluator.ts'
 import type {
   CallOutcome,

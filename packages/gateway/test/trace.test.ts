@@ -41,7 +41,12 @@ const HASH = hashText(sha256, '{}')
 const OTHER = hashText(sha256, '[]')
 
 function callsOf(tools: string): readonly TracedCall[] {
-  return [...tools].map((tool, at) => ({ action: idOf(at), tool, input_hash: HASH, at: NOW + at }))
+  return Array.from(tools).map((tool, at) => ({
+    action: idOf(at),
+    tool,
+    input_hash: HASH,
+    at: NOW + at,
+  }))
 }
 
 const CHAINS: readonly (readonly [before: string, call: string, chain: string])[] = [

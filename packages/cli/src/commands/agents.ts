@@ -80,11 +80,6 @@ export const AGENT_COMMANDS: readonly Command[] = [
   },
 ]
 
-/** What was not said of an agent is not known of it, which is not the same as none. */
-function known<K extends string, V>(name: K, value: V | undefined): { readonly [N in K]?: V } {
-  return value === undefined ? {} : Object.fromEntries([[name, value]])
-}
-
 function namesOf(context: Context, flag: string): readonly string[] | undefined {
   const text = flagText(context, flag)
   return text === '' ? [] : text?.split(',')
@@ -92,13 +87,17 @@ function namesOf(context: Context, flag: string): readonly string[] | undefined 
 
 async function addAgent(context: Context): Promise<number> {
   const agent = requiredFlag(context, 'name')
+  const roles = namesOf(context, 'role')
+  const scopes = namesOf(context, 'scope')
+  const skill_level = flagText(context, 'skill-level')
   const wish = {
     agent,
     title: flagText(context, 'title') ?? agent,
     on_behalf_of: flagText(context, 'for') ?? null,
-    ...known('roles', namesOf(context, 'role')),
-    ...known('scopes', namesOf(context, 'scope')),
-    ...known('skill_level', flagText(context, 'skill-level')),
+    // What was not said of an agent is not known of it, which is not the same as none.
+    ...(roles === undefined ? {} : { roles }),
+    ...(scopes === undefined ? {} : { scopes }),
+    ...(skill_level === undefined ? {} : { skill_level }),
   }
   const file = flagText(context, 'bus-creds')
   const { out, style } = context.terminal

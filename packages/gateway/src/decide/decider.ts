@@ -24,6 +24,7 @@ import {
   type RecordStore,
 } from '@trustgw/runtime'
 import { type ActionRecord, argumentsOf, type CountedIn } from '../action/action-record.ts'
+import type { Recalled } from '../action/action-store.ts'
 import { Locks } from '../action/locks.ts'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { CallLog, type TraceView } from '../limits/call-log.ts'
@@ -32,8 +33,8 @@ import { type CounterView, Ledger, type ScopedCounting } from '../limits/ledger.
 import { Origins } from '../limits/origins.ts'
 import { pastOf } from '../limits/past.ts'
 import { type Pause, randomPause } from '../limits/pause.ts'
-import type { Recalled } from '../limits/provenance.ts'
 import type { RegisteredTool } from '../registry/tool-directory.ts'
+import type { Again, DecideOutcome, Undecided } from './decided.ts'
 import {
   evaluate,
   evaluationOf,
@@ -50,34 +51,6 @@ const DECIDE_WITHIN_MS = 10_000
 /** Other arguments that are tried to say what would be allowed. */
 const HINT_TRIES = 200
 const ATTEMPT_BYTES = 12
-
-/** Why there is no decision; nothing is accepted. */
-export type Undecided =
-  /** No policy is in force for this tenant. */
-  | 'no_policy'
-  /** The counters kept changing while they were read. */
-  | 'limits_contended'
-  /** As many actions as may be in flight are, in one counter. */
-  | 'limits_full'
-  /** A counter holds what this version cannot read. */
-  | 'limits_unreadable'
-
-/** A decision, what was taken for it, and what its proposer may be told. */
-export interface Decided {
-  readonly decision: DecisionRecord
-  /** Null where nothing was taken: nothing counts the call, or it does not go on. */
-  readonly counted: CountedIn | null
-  readonly hint: string | null
-}
-
-export type DecideOutcome =
-  | { readonly ok: true; readonly value: Decided }
-  | { readonly ok: false; readonly reason: Undecided }
-
-/** A decision for which nothing was taken, or why an earlier one does not stand. */
-export type Again =
-  | { readonly ok: true; readonly value: DecisionRecord }
-  | { readonly ok: false; readonly reason: Undecided | 'policy_changed' | 'place_lost' }
 
 export interface DeciderDeps {
   readonly policy: (tenant: TenantId) => PolicyInForce | undefined

@@ -1,7 +1,7 @@
 import type { ActionState } from '@trustgw/core'
 import type { ActionRecord } from '../action/action-record.ts'
+import type { Recalled } from '../action/action-store.ts'
 import type { Fate } from './counter.ts'
-import type { Recalled } from './provenance.ts'
 
 /** States of an action that was entered, or that nobody can say was not. */
 const RAN: ReadonlySet<ActionState['kind']> = new Set<ActionState['kind']>([

@@ -1,6 +1,7 @@
 import type { Counter, Counting } from '@trustgw/core'
 import { type ActionId, hashJson, type Sha256, storedKey, type TenantId } from '@trustgw/protocol'
 import { BusFault, type Clock, type RecordStore } from '@trustgw/runtime'
+import type { Recalled } from '../action/action-store.ts'
 import type { Locks } from '../action/locks.ts'
 import {
   aheadOf,
@@ -14,7 +15,6 @@ import {
 } from './counter.ts'
 import { fateOf } from './fate.ts'
 import type { Pause } from './pause.ts'
-import type { Recalled } from './provenance.ts'
 
 /** An action is stored well before its place is this old; then it is asked what became of it. */
 export const PLACE_UNSETTLED_MS = 60_000

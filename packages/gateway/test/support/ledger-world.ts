@@ -18,7 +18,8 @@ import {
   silentLogger,
 } from '@trustgw/runtime'
 import { type ActionRecord, newRecord } from '../../src/action/action-record.ts'
-import { type Decided, Decider } from '../../src/decide/decider.ts'
+import type { Decided } from '../../src/decide/decided.ts'
+import { Decider } from '../../src/decide/decider.ts'
 import type { PolicyInForce } from '../../src/decide/evaluator.ts'
 import type { RegisteredTool } from '../../src/registry/tool-directory.ts'
 import { ACME, contract, NOW } from './keys.ts'
