@@ -2,7 +2,7 @@
 import type { Json } from '@trustgw/protocol'
 import { restricts, type Verdict } from './ast.ts'
 import { conditionKey } from './cells.ts'
-import { type ArgumentChange, smallestChange } from './change.ts'
+import { type ArgumentChange, type SearchBounds, smallestChange } from './change.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { compileCondition } from './conditions.ts'
@@ -94,14 +94,14 @@ export function safeExplain({ decision: { effect }, change }: Explanation): stri
 }
 
 /**
- * The change of {@link safeExplain} for a proposal that is not allowed, with a bound on what is tried:
+ * The change of {@link safeExplain} for a proposal that is not allowed, with bounds on what is looked at:
  * cheap enough to be said with every refusal. Null where none was found.
  */
 export function safeHint(
   layers: CompiledLayers,
   facts: PolicyFacts,
-  triesMax: number,
+  bounds: SearchBounds,
 ): string | null {
-  const change = smallestChange(layers, facts, triesMax)
+  const change = smallestChange(layers, facts, bounds)
   return change === null ? null : `It would be allowed if ${change.map(changeText).join(' and ')}.`
 }

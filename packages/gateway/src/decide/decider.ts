@@ -48,8 +48,8 @@ import {
 const DECIDE_TRIES = 24
 /** No place may be old before its decision is made: others look after old ones. */
 const DECIDE_WITHIN_MS = 10_000
-/** Other arguments that are tried to say what would be allowed. */
-const HINT_TRIES = 200
+/** What is looked at to say what would be allowed: a few milliseconds at most. */
+const HINT_BOUNDS = { triesMax: 200, linesMax: 256 }
 const ATTEMPT_BYTES = 12
 
 export interface DeciderDeps {
@@ -78,10 +78,14 @@ interface Made {
   readonly counted: CountedIn | null
 }
 
+/** Something that was read changed meanwhile, or may have. */
+type NotYet = 'conflict' | 'stale'
 type Outcome = Made | { readonly ok: false; readonly reason: Undecided }
 
 interface Taking {
   readonly attempt: string
+  /** Whether counters are to be read from the store. */
+  readonly fresh: boolean
   readonly started_at: number
   /** Where this decision took a place, or may have. */
   readonly counters: Set<string>
@@ -136,7 +140,7 @@ export class Decider {
   async #taking(asked: Asked): Promise<Outcome> {
     const attempt = hexEncode(this.#deps.random.bytes(ATTEMPT_BYTES))
     const started_at = this.#deps.clock.now()
-    const taking: Taking = { attempt, started_at, counters: new Set() }
+    const taking: Taking = { attempt, fresh: false, started_at, counters: new Set() }
     let kept: readonly string[] = []
     try {
       const outcome = await this.#undisturbed(asked, taking)
@@ -159,7 +163,7 @@ export class Decider {
       return { ok: false, reason: 'policy_changed' }
     if (!needsMemory(asked.asks)) return { ok: true, value: this.#plain(asked).decision }
     const facts = await this.#facts(asked, await this.#trace(asked))
-    const views = await this.#views(asked, this.#counters(asked, facts))
+    const views = await this.#views(asked, this.#counters(asked, facts), true)
     if (views === undefined) return { ok: false, reason: 'limits_unreadable' }
     if (!views.every((view) => holds(view, record.counted?.attempt)))
       return { ok: false, reason: 'place_lost' }
@@ -226,14 +230,14 @@ export class Decider {
     const { clock } = this.#deps
     for (let turn = 1; turn <= DECIDE_TRIES; turn += 1) {
       if (clock.now() - taking.started_at > DECIDE_WITHIN_MS) break
-      const outcome = await this.#inTrace(asked, taking)
-      if (outcome !== 'conflict') return outcome
-      await this.#pause(turn)
+      const outcome = await this.#inTrace(asked, { ...taking, fresh: turn > 1 })
+      if (typeof outcome === 'object') return outcome
+      if (outcome === 'conflict') await this.#pause(turn)
     }
     return { ok: false, reason: 'limits_contended' }
   }
 
-  #inTrace(asked: Asked, taking: Taking): Promise<Outcome | 'conflict'> {
+  #inTrace(asked: Asked, taking: Taking): Promise<Outcome | NotYet> {
     if (!asksTrace(asked.asks)) return this.#withFacts(asked, taking, null)
     return this.#locks.run(this.#calls.key(asked.proposal), async () =>
       this.#withFacts(asked, taking, await this.#trace(asked)),
@@ -244,7 +248,7 @@ export class Decider {
     asked: Asked,
     taking: Taking,
     trace: TraceView | null,
-  ): Promise<Outcome | 'conflict'> {
+  ): Promise<Outcome | NotYet> {
     const facts = await this.#facts(asked, trace)
     const counters = this.#counters(asked, facts)
     return this.#locked([...counters.keys()], () =>
@@ -259,12 +263,14 @@ export class Decider {
       readonly counters: Counters
     },
     taking: Taking,
-  ): Promise<Outcome | 'conflict'> {
-    const views = await this.#views(asked, asked.counters)
+  ): Promise<Outcome | NotYet> {
+    const views = await this.#views(asked, asked.counters, taking.fresh)
     if (views === undefined) return { ok: false, reason: 'limits_unreadable' }
     const facts = withCounters(asked.facts, views)
     const decision = evaluate(asked, facts)
     const { outcome } = evaluationOf(decision)
+    // Nobody is refused or kept waiting for a place that somebody else has given back meanwhile.
+    if (outcome !== 'allow' && !views.every(({ isFresh }) => isFresh)) return 'stale'
     if (outcome === 'deny' || outcome === 'proof')
       return { ok: true, decision, facts, counted: null }
     const { trace, proposal, before } = asked
@@ -339,10 +345,12 @@ export class Decider {
   async #views(
     { proposal }: Asked,
     counters: Counters,
+    fresh: boolean,
   ): Promise<readonly CounterView[] | undefined> {
     const { tenant, action_id: action } = proposal
+    const of = { tenant, action, fresh }
     const views = await Promise.all(
-      [...counters].map(([key, counting]) => this.#ledger.view(key, counting, { tenant, action })),
+      [...counters].map(([key, counting]) => this.#ledger.view(key, counting, of)),
     )
     const read = views.filter((view) => view !== undefined)
     return read.length === views.length ? read : undefined
@@ -376,7 +384,7 @@ function hintOf(
   decision: Pick<DecisionRecord, 'effect'>,
 ): string | null {
   if (decision.effect === 'allow') return null
-  const text = safeHint(layers, facts, HINT_TRIES)
+  const text = safeHint(layers, facts, HINT_BOUNDS)
   const hint = text === null ? null : readShape(hintField, text)
   // One that is too long, since a value in it is, is not given.
   return hint?.ok === true ? hint.value : null

@@ -3,16 +3,8 @@ import { type ActionId, hashJson, type Sha256, storedKey, type TenantId } from '
 import { BusFault, type Clock, type RecordStore } from '@trustgw/runtime'
 import type { Recalled } from '../action/action-store.ts'
 import type { Locks } from '../action/locks.ts'
-import {
-  aheadOf,
-  type Entries,
-  type Fate,
-  type Held,
-  readCounter,
-  settled,
-  withPlace,
-  writeCounter,
-} from './counter.ts'
+import { aheadOf, type Entries, type Fate, type Held, settled, withPlace } from './counter.ts'
+import { CounterStore, type StoredCounter } from './counter-store.ts'
 import { fateOf } from './fate.ts'
 import type { Pause } from './pause.ts'
 
@@ -30,13 +22,10 @@ export interface ScopedCounting extends Counting {
 }
 
 /** One counter as it was read for a decision. */
-export interface CounterView {
+export interface CounterView extends StoredCounter {
   readonly key: string
   readonly counting: ScopedCounting
   readonly counter: Counter
-  readonly entries: Entries
-  /** Undefined where there is none yet. */
-  readonly revision: number | undefined
 }
 
 export interface LedgerDeps {
@@ -56,10 +45,12 @@ export interface LedgerDeps {
  */
 export class Ledger {
   readonly #deps: LedgerDeps
+  readonly #counters: CounterStore
   readonly #answers = new Map<string, { readonly fate: Fate; readonly asked_at: number }>()
 
   constructor(deps: LedgerDeps) {
     this.#deps = deps
+    this.#counters = new CounterStore(deps.store)
   }
 
   key(tenant: TenantId, { counter, scope, key }: ScopedCounting): string {
@@ -68,21 +59,24 @@ export class Ledger {
     return `${tenant}.${storedKey(sha256, 'c', name)}`
   }
 
-  /** Undefined for a counter that holds what this version did not write: it is left alone. */
+  /**
+   * What a counter holds for one action; with `fresh` it is read from the store, else it may be what
+   * this process last wrote, which only taking a place proves to be so still. Undefined for a counter
+   * that holds what this version did not write.
+   */
   async view(
     key: string,
     counting: ScopedCounting,
-    of: { readonly tenant: TenantId; readonly action: ActionId },
+    of: { readonly tenant: TenantId; readonly action: ActionId; readonly fresh: boolean },
   ): Promise<CounterView | undefined> {
-    const stored = await this.#deps.store.get(key)
-    const read = stored === undefined ? [] : readCounter(stored.value)
-    if (read === undefined) return undefined
-    const entries = await this.#swept(read, { ...of, key })
+    const stored = await this.#counters.get(key, of.fresh)
+    if (stored === undefined) return undefined
+    const entries = await this.#swept(stored.entries, { ...of, key })
     const { window_ms, max_amount } = counting
     const now = this.#deps.clock.now()
     const currency = max_amount?.currency ?? null
     const counter = aheadOf(entries, { action: of.action, now, window_ms, currency })
-    return { key, counting, counter, entries, revision: stored?.revision }
+    return { ...stored, key, counting, counter, entries }
   }
 
   /** Takes a place, if the counter is still as it was read. */
@@ -94,12 +88,7 @@ export class Ledger {
     const place: Held = { kind: 'held', ...of, at: now, amount: counting.amount }
     const next = withPlace(entries, place, { now, window_ms: counting.window_ms })
     if (next === null) return 'full'
-    const { store } = this.#deps
-    const written =
-      revision === undefined
-        ? await store.create(key, writeCounter(next))
-        : await store.replace(key, writeCounter(next), revision)
-    return written.ok ? 'taken' : 'conflict'
+    return (await this.#counters.replace(key, next, revision)) ? 'taken' : 'conflict'
   }
 
   /** Gives a decision's places back, or turns them into what ran. Idempotent. */
@@ -109,15 +98,17 @@ export class Ledger {
   }
 
   async #change(key: string, change: (entries: Entries) => Entries): Promise<void> {
-    const { store, pause } = this.#deps
+    let fresh = false
     for (let turn = 1; turn <= CHANGE_TRIES; turn += 1) {
-      const stored = await store.get(key)
-      const entries = stored === undefined ? undefined : readCounter(stored.value)
-      if (stored === undefined || entries === undefined) return
-      const next = change(entries)
-      if (next === entries) return
-      if ((await store.replace(key, writeCounter(next), stored.revision)).ok) return
-      await pause(turn)
+      const stored = await this.#counters.get(key, fresh)
+      if (stored === undefined) return
+      const next = change(stored.entries)
+      if (next === stored.entries && stored.isFresh) return
+      if (next !== stored.entries) {
+        if (await this.#counters.replace(key, next, stored.revision)) return
+        await this.#deps.pause(turn)
+      }
+      fresh = true
     }
     throw new BusFault('store_ambiguous', 'a counter is contended')
   }
