@@ -131,6 +131,7 @@ export class Gateway implements GatewayApi {
       if ('reason' in accepted) {
         const { reason, why } = accepted
         const detail = why === undefined ? undefined : UNDECIDED[why]
+        if (why !== undefined) this.#deps.log.warn('call_undecided', { tool: call.tool, why })
         return this.#refused(caller, call.tool, reason, detail)
       }
       return { ok: true, value: await this.#wait(accepted.stored, accepted.joined, hold) }

@@ -164,6 +164,9 @@ test('a list has no origin that could be told, so it counts as unknown', async (
   const running = await withCrm(t)
   const view = await payTo(running, [IBAN])
   assert.equal(view.status, 'pending_approval')
+  assert.equal(view.reason, 'A payee from elsewhere', 'what was not known is not told')
+  const { decision } = await running.world.record(view.action_id)
+  assert.equal(decision.reason, 'A payee from elsewhere (unknown: provenance:/iban)')
   assert.equal(await factOf(running.world, view.action_id, 'provenance:/iban'), null)
 })
 
@@ -187,7 +190,8 @@ auth_method = ["api_key"]
   const { world, gateway } = running
   const refund = (amount: string): Promise<ActionView> =>
     world.accepted(gateway, 'shop.refund', { amount }, { holdMs: 50 })
-  assert.equal((await refund('1.00')).status, 'pending_approval', 'nothing is known of it')
+  const unknown = await refund('1.00')
+  assert.equal(unknown.status, 'pending_approval', 'nothing is known of it')
   const clerk = { roles: ['clerk'], scopes: ['refunds', 'orders'], skill_level: 'senior' }
   await world.enlist(agentRecord(clerk))
   await world.idle()

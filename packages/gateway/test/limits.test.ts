@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { compilePolicy, joinLayers, parsePolicy } from '@trustgw/core'
 import { type ActionId, type ActionView, utf8Encode } from '@trustgw/protocol'
+import { sha256 } from '@trustgw/runtime'
 import { type Entries, readCounter } from '../src/limits/counter.ts'
 import type { RunningGateway } from '../src/start-gateway.ts'
-import { POLICY } from './support/keys.ts'
-import { policyOf, World } from './support/world.ts'
+import { CONTRACTS, POLICY } from './support/keys.ts'
+import { agentRecord, apiKey, policyOf, World } from './support/world.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -215,4 +217,78 @@ test('an approved action holds its decision whatever came behind it, and is time
   assert.equal(ran?.kind, 'ran')
   const { claims } = world.executor.last(first.action_id)
   assert.equal(Math.floor((ran?.at ?? 0) / 1000), claims.iat)
+})
+
+test('[INV-36] a decision that cannot be recorded takes nothing', async (t) => {
+  const { world, gateway } = await limited(t)
+  world.audit.set('evaluated', 'fail')
+  const failed = await world.propose(gateway, 'files.read', { path: 'x' })
+  assert.deepEqual(failed, { ok: false, reason: 'unavailable' })
+  assert.deepEqual(await counter(world), [])
+})
+
+test('an action that is sent back takes one place for its new decision, and leaves the old one', async (t) => {
+  const { world, gateway } = await limited(t, VELOCITY.replace('files.*', 'shop.*'))
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', { amount: '5.00' })
+  await world.until('the host', () => world.host.requests.length === 1)
+  const before = (await world.record(id)).counted
+  await world.serve(CONTRACTS.map((one) => ({ ...one, description: 'Another' })))
+  await world.idle()
+  await world.run(world.host.send(world.host.approval(world.host.request(id))))
+  await world.until('another request', () => world.host.requests.length === 2)
+  const after = (await world.record(id)).counted
+  assert.ok(before !== null && after !== null && before.attempt !== after.attempt)
+  const attempts = async (): Promise<readonly (string | null)[]> =>
+    (await counter(world)).map((one) => (one.kind === 'held' ? one.attempt : null))
+  await world.until('the old place to be free', async () => (await attempts()).length === 1)
+  assert.deepEqual(await attempts(), [after.attempt])
+})
+
+test('an approved action waits while a counter cannot be read, and goes on after', async (t) => {
+  const { world, gateway } = await limited(t, VELOCITY.replace('files.*', 'shop.*'))
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', { amount: '5.00' })
+  await world.until('the host', () => world.host.requests.length === 1)
+  const limits = world.records('limits')
+  const [good] = await limits.list('acme')
+  assert.ok(good !== undefined)
+  const odd = await limits.replace(good.key, utf8Encode('odd'), good.revision)
+  assert.ok(odd.ok)
+  const approval = world.host.approval(world.host.request(id))
+  await world.run(world.host.send(approval, { timeoutMs: 200 }).catch(() => undefined))
+  await world.reaches(id, 'authorized')
+  await world.idle(2_000)
+  assert.deepEqual(world.executor.invocations, [])
+  assert.ok((await limits.replace(good.key, good.value, odd.revision)).ok)
+  await world.reaches(id, 'succeeded')
+  assert.ok(gateway.recovered === 0)
+})
+
+test('a limit of the layer workspace counts for each workspace apart', async (t) => {
+  const world = await World.open(t)
+  const [platform] = policyOf(POLICY).layersFor({ workspace: '', agent: '' }).layers
+  const text = VELOCITY.slice(VELOCITY.indexOf('[[limits]]')).replace(
+    '["tenant", "agent"]',
+    '["tenant"]',
+  )
+  const parsed = parsePolicy(`version = 1\n${text}`, { file: 'w.toml', layer: 'workspace' })
+  assert.ok(parsed.ok && platform !== undefined)
+  const workspace = compilePolicy(parsed.value, sha256, { layer: 'workspace' })
+  const layers = joinLayers([platform, workspace], sha256)
+  world.policy = { epoch: 1, layersFor: () => layers }
+  const other = agentRecord({ key_id: 'bbbbbbbbbbbbbbbb', workspace: 'other' })
+  await world.enlist(other)
+  const gateway = await world.gateway()
+  await read(world, gateway)
+  await read(world, gateway)
+  const third = await read(world, gateway)
+  assert.equal(third.status, 'denied')
+  assert.equal((await world.record(third.action_id)).decision.rule_id, 'workspace:velocity')
+  const caller = world.caller(gateway, apiKey(other))
+  const elsewhere = await world.accepted(
+    gateway,
+    'files.read',
+    { path: 'z' },
+    { caller, holdMs: 50 },
+  )
+  assert.equal(elsewhere.status, 'succeeded')
 })
