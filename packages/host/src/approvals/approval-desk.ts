@@ -14,6 +14,7 @@ import {
   refuse,
   signJws,
   type TenantId,
+  type ToolContract,
 } from '@trustgw/protocol'
 import { CEREMONY_TTL_MS, CeremonyBook } from '../ceremony/ceremony-book.ts'
 import type { AssertionResponse } from '../ceremony/passkey-response.ts'
@@ -165,6 +166,11 @@ export class ApprovalDesk {
     if (record === undefined) return refused('unknown_action')
     const state = event === undefined ? stateOf(record) : laterOf(record, event)
     return { ok: true, json: { ...approvalRequestJson(record.request), state } }
+  }
+
+  /** The contract with which an approval was asked for, whatever became of it. */
+  async contractOf(actionId: ActionId): Promise<ToolContract | undefined> {
+    return (await this.#deps.store.find(actionId))?.request.contract
   }
 
   /** An action that went on without us: its approval is put away. */

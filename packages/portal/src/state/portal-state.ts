@@ -1,4 +1,5 @@
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { Installation, Session } from '../ports/shapes.ts'
 
 /** How the live feed stands. */
@@ -34,6 +35,7 @@ export interface PortalState {
   readonly verdicts: ReadonlyMap<string, VerdictStatus>
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
+  readonly policyStatus: PolicyStatusView | undefined
   /** Polite announcement for screen readers; `count` makes equal texts distinct. */
   readonly announcement: { readonly text: string; readonly count: number }
 }
@@ -49,6 +51,7 @@ export const INITIAL_STATE: PortalState = {
   verdicts: new Map(),
   installation: undefined,
   installationProblem: undefined,
+  policyStatus: undefined,
   announcement: { text: '', count: 0 },
 }
 
