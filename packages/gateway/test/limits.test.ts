@@ -6,6 +6,7 @@ import { sha256 } from '@trustgw/runtime'
 import { type Entries, readCounter } from '../src/limits/counter.ts'
 import type { RunningGateway } from '../src/start-gateway.ts'
 import { CONTRACTS, POLICY } from './support/keys.ts'
+import { LedgerWorld } from './support/ledger-world.ts'
 import { agentRecord, apiKey, policyOf, World } from './support/world.ts'
 
 const HOUR_MS = 3_600_000
@@ -291,4 +292,28 @@ test('a limit of the layer workspace counts for each workspace apart', async (t)
     { caller, holdMs: 50 },
   )
   assert.equal(elsewhere.status, 'succeeded')
+})
+
+const PAYS = `version = 1
+[[rules]]
+id = "pay"
+priority = 1
+effect = "allow"
+reason = "Payments"
+match = { tool = ["shop.pay"] }
+`
+
+test('[INV-35] counters that cannot be reached let nothing through, and policies without any need none', async () => {
+  const world = new LedgerWorld((task) => task())
+  const cutOff = { left: 0 }
+  const plain = await world.propose(world.decider('a', policyOf(PAYS), cutOff), 1)
+  assert.equal(plain?.state.kind, 'dispatched')
+  assert.deepEqual([cutOff.left, plain.counted], [0, null], 'nothing was asked of the store')
+  const limit = VELOCITY.slice(VELOCITY.indexOf('[[limits]]')).replace('files.*', 'shop.*')
+  const counting = policyOf(`${PAYS}${limit}`)
+  for (const left of [0, 1]) {
+    const decider = world.decider('b', counting, { left })
+    await assert.rejects(world.propose(decider, 1), { code: 'store_unreachable' })
+  }
+  assert.equal(world.granted.length, 1)
 })

@@ -112,3 +112,9 @@ test('what a proposal counts in names counter, window, parts of the key and what
   const layered = compilePolicy(mustParse(TEXT), sha256, { layer: 'tenant' })
   assert.equal(countingsOf(layered, factsOf({ args }))[0]?.counter, 'tenant:velocity')
 })
+
+test('a call that moves nothing by contract adds nothing to a sum', () => {
+  const facts = factsOf({ amount: { kind: 'none' }, args: {} })
+  const [counting] = countingsOf(compilePolicy(mustParse(TEXT), sha256), facts)
+  assert.deepEqual(counting?.amount, { minor: 0n, currency: 'EUR' })
+})
