@@ -250,7 +250,7 @@ test('an approved action is denied when no policy is in force any more', async (
   assert.deepEqual(world.executor.invocations, [])
 })
 
-test('[INV-37] an approved action is decided again at its grant, on record before it', async (t) => {
+test('[INV-39] an approved action is decided again at its grant, on record before it', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   const { action_id: id } = await world.accepted(gateway, 'shop.refund', REFUND)
@@ -276,7 +276,7 @@ test('[INV-37] an approved action is decided again at its grant, on record befor
   assert.ok(order.indexOf('audit evaluated') < order.indexOf('stored dispatched'))
 })
 
-test('[INV-37] while the new decision cannot be recorded, what was approved gets no grant', async (t) => {
+test('[INV-39] while the new decision cannot be recorded, what was approved gets no grant', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   const { action_id: id } = await world.accepted(gateway, 'shop.refund', REFUND)
@@ -293,7 +293,7 @@ test('[INV-37] while the new decision cannot be recorded, what was approved gets
   assert.ok(gateway.recovered === 0)
 })
 
-test('[INV-37] a grant that lapsed is followed by one with a decision of its own', async (t) => {
+test('[INV-39] a grant that lapsed is followed by one with a decision of its own', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   world.executor.manner = 'silent'

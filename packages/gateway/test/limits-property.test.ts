@@ -108,7 +108,7 @@ const FORMS = [
 ] as const
 
 for (const [how, effect, onExceed] of FORMS) {
-  test(`[INV-35] limits never let more through than their number, under any interleaving of gateways: ${how}`, async () => {
+  test(`[INV-37] limits never let more through than their number, under any interleaving of gateways: ${how}`, async () => {
     const inForce = policy(effect, onExceed)
     const asks = onExceed.includes('require_approval')
     await fc.assert(

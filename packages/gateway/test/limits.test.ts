@@ -51,7 +51,7 @@ async function closed(world: World): Promise<void> {
   await world.until('all to be closed', async () => (await world.openActions()) === 0)
 }
 
-test('[INV-35] one more call than a limit has places for is denied, and let in once the window went by', async (t) => {
+test('[INV-37] one more call than a limit has places for is denied, and let in once the window went by', async (t) => {
   const { world, gateway } = await limited(t)
   assert.equal((await read(world, gateway)).status, 'succeeded')
   assert.equal((await read(world, gateway)).status, 'succeeded')
@@ -77,7 +77,7 @@ test('a limit that asks people lets the rest through with their approval only', 
   assert.equal((await read(world, gateway)).status, 'pending_approval')
 })
 
-test('[INV-36] what never ran is given back: refused, denied by a person, cancelled, expired', async (t) => {
+test('[INV-38] what never ran is given back: refused, denied by a person, cancelled, expired', async (t) => {
   const { world, gateway } = await limited(t, VELOCITY.replace('files.*', 'shop.*'))
   const refund = async (): Promise<ActionView> => {
     calls += 1
@@ -106,7 +106,7 @@ test('[INV-36] what never ran is given back: refused, denied by a person, cancel
   assert.deepEqual(await counter(world), [], 'all places are free')
 })
 
-test('[INV-36] an unknown outcome is not given back, however a person finds out', async (t) => {
+test('[INV-38] an unknown outcome is not given back, however a person finds out', async (t) => {
   const { world, gateway } = await limited(t)
   world.executor.manner = 'claim'
   const views = [await read(world, gateway), await read(world, gateway)]
@@ -119,7 +119,7 @@ test('[INV-36] an unknown outcome is not given back, however a person finds out'
   assert.equal((await read(world, gateway)).status, 'succeeded', 'its window went by')
 })
 
-test('[INV-35] a counter that cannot be read refuses, and is left as it is', async (t) => {
+test('[INV-37] a counter that cannot be read refuses, and is left as it is', async (t) => {
   const { world, gateway } = await limited(t)
   await read(world, gateway)
   await closed(world)
@@ -220,7 +220,7 @@ test('an approved action holds its decision whatever came behind it, and is time
   assert.equal(Math.floor((ran?.at ?? 0) / 1000), claims.iat)
 })
 
-test('[INV-36] a decision that cannot be recorded takes nothing', async (t) => {
+test('[INV-38] a decision that cannot be recorded takes nothing', async (t) => {
   const { world, gateway } = await limited(t)
   world.audit.set('evaluated', 'fail')
   const failed = await world.propose(gateway, 'files.read', { path: 'x' })
@@ -303,7 +303,7 @@ reason = "Payments"
 match = { tool = ["shop.pay"] }
 `
 
-test('[INV-35] counters that cannot be reached let nothing through, and policies without any need none', async () => {
+test('[INV-37] counters that cannot be reached let nothing through, and policies without any need none', async () => {
   const world = new LedgerWorld((task) => task())
   const cutOff = { left: 0 }
   const plain = await world.propose(world.decider('a', policyOf(PAYS), cutOff), 1)

@@ -231,7 +231,7 @@ describe('on a real bus, with the rights of its own account only', () => {
     assert.ok(action.arguments.length > 131_000)
   })
 
-  it('[INV-35] two gateways at once let exactly as many through as a limit has places for', async () => {
+  it('[INV-37] two gateways at once let exactly as many through as a limit has places for', async () => {
     const policy = `${POLICY}
 [[limits]]
 id = "places"
