@@ -1,10 +1,5 @@
 /** Approvers clauses that must all hold, each on its own (spec/policy.md "Layers"). */
-import {
-  type ApproversClause,
-  EVIDENCE_MAX,
-  type Obligations,
-  quorumsOf,
-} from '@trustgw/protocol'
+import { type ApproversClause, EVIDENCE_MAX, type Obligations, quorumsOf } from '@trustgw/protocol'
 import type { RuleApprovers } from './ast.ts'
 import { byText } from './syntax.ts'
 
@@ -33,8 +28,8 @@ function isImplied(a: ApproversClause, b: ApproversClause): boolean {
 const keyOf = ({ roles, quorum }: ApproversClause): string => JSON.stringify([roles, quorum])
 
 /**
- * Every clause of several, each once, without those that another one implies, by their text. The
- * people are counted before any is left out: so one clause more, even one that implies all the
+ * Every clause of several, each once, without those that another one implies, in the order of their
+ * roles' canonical text. The people are counted before any is left out: so one clause more, even one that implies all the
  * others, never turns what is denied into something that may be approved.
  */
 function together(all: readonly Asked[]): Asked | null {
@@ -57,9 +52,7 @@ function together(all: readonly Asked[]): Asked | null {
  * Whom everything that stands asks together. Null when nobody could approve: no channel is left, or
  * more people would have to than one action may carry.
  */
-export function allAsked(
-  standing: readonly { readonly asked: Asked | null }[],
-): Asked | null {
+export function allAsked(standing: readonly { readonly asked: Asked | null }[]): Asked | null {
   let first: Asked | null = null
   let others: Asked[] | null = null
   for (const { asked } of standing) {

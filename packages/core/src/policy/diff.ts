@@ -90,9 +90,7 @@ const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, t
 function widerDecision(before: PolicyDecision, after: PolicyDecision): boolean {
   const [was, is] = [strength(before), strength(after)]
   if (was !== is) return is < was
-  return (
-    was > 0 && was < 4 && !askedAtLeast(before.obligations, after.obligations)
-  )
+  return was > 0 && was < 4 && !askedAtLeast(before.obligations, after.obligations)
 }
 
 const linesOf = ({ truths }: Choice): readonly RegionLine[] =>

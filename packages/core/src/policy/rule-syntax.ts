@@ -1,11 +1,5 @@
 /** Rules, limits and defaults: what stands in the tables of a policy file, member by member. */
-import {
-  EFFECTS,
-  type Effect,
-  type Json,
-  type Money,
-  type Tier,
-} from '@trustgw/protocol'
+import { EFFECTS, type Effect, type Json, type Money, type Tier } from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
   APPROVAL_TTL_MIN_MS,

@@ -1,11 +1,11 @@
 import {
   type ApprovalDecision,
   type ApprovalRequest,
+  type Approver,
   approvalDecisionJson,
   approvalDecisionShape,
   approvalRequestJson,
   approvalRequestShape,
-  type Approver,
   arrayShape,
   EVIDENCE_MAX,
   type JsonObject,
