@@ -86,7 +86,7 @@ export class ActionStore {
     const stored = await this.#actions.get(key)
     if (stored === undefined) return undefined
     const read = readActionRecord(stored.value)
-    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    if (!read.ok) throw new StoredActionFault(key, read.detail ?? read.reason)
     return { record: read.value, revision: stored.revision }
   }
 
@@ -148,7 +148,7 @@ export class ActionStore {
     if (stored === undefined) return undefined
     const json = parseJson(stored.value)
     const read = json.ok ? readShape(referenceShape, json.value) : json
-    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    if (!read.ok) throw new StoredActionFault(key, read.detail ?? read.reason)
     return { reference: read.value, revision: stored.revision }
   }
 
