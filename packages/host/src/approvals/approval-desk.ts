@@ -161,12 +161,13 @@ export class ApprovalDesk {
     })
   }
 
-  /** One request with the action's state, as far as the host knows it. */
+  /** One request with the action's state, as far as the host knows it, and who approved so far. */
   async show(actionId: ActionId, event: ActionEvent | undefined): Promise<Answer> {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const state = event === undefined ? stateOf(record) : laterOf(record, event)
-    return { ok: true, json: { ...approvalRequestJson(record.request), state } }
+    const given = givenOf(record).map(({ approver, roles }) => ({ approver, roles: [...roles] }))
+    return { ok: true, json: { ...approvalRequestJson(record.request), state, given } }
   }
 
   /** An action that went on without us: its approval is put away. */
