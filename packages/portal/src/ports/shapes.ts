@@ -1,10 +1,12 @@
 import {
   type ActionEvent,
   type ApprovalRequest,
+  type Approver,
   actionEventShape,
   approvalRequestShape,
   arrayShape,
   booleanShape,
+  EVIDENCE_MAX,
   integerShape,
   isJsonObject,
   type Json,
@@ -56,16 +58,29 @@ export const approvalsShape: Shape<{ readonly approvals: readonly ApprovalReques
   approvals: arrayShape(approvalRequestShape, { max: LIST_MAX }),
 })
 
-/** One request with the state of its action beside it. */
-export const approvalShape: Shape<{ request: ApprovalRequest; state: string }> = {
+/** One request with the state of its action beside it, and who approved so far. */
+export interface ShownApproval {
+  readonly request: ApprovalRequest
+  readonly state: string
+  readonly given: readonly Approver[]
+}
+
+const besideRequest = picked({
+  state: text,
+  given: arrayShape(picked({ approver: text, roles: arrayShape(text, { max: 32 }) }), {
+    max: EVIDENCE_MAX,
+  }),
+})
+
+export const approvalShape: Shape<ShownApproval> = {
   description: approvalRequestShape.description,
   read: (value) => {
-    const state = picked({ state: text }).read(value)
-    if (!state.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
-    const { state: _, ...rest } = value
+    const beside = besideRequest.read(value)
+    if (!beside.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
+    const { state: _, given: __, ...rest } = value
     const request = approvalRequestShape.read(rest)
     if (!request.ok) return request
-    return { ok: true, value: { request: request.value, state: state.value.state } }
+    return { ok: true, value: { request: request.value, ...beside.value } }
   },
 }
 
