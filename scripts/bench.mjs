@@ -1,4 +1,4 @@
-// `npm run bench -- mcp`: does all set-up, then measures governed calls beside bare ones. Judges nothing.
+// `npm run bench -- mcp|policy`: does all set-up, then measures. Judges nothing by an absolute time.
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,15 +36,39 @@ function ensurePeer() {
   return refuse(`mcp-proxy could not be installed: ${result.stderr.trim().split('\n').at(-1)}`)
 }
 
+const USAGE = `npm run bench -- <name> [--json] [--quick]
+
+  mcp      governed tool calls beside bare ones (about three minutes)
+           --sync always   nats-server puts every message on disk before it acknowledges it
+  policy   decisions of the policy engine beside other engines, and what comes before a decision
+           (about three minutes)
+
+  --json   the figures as JSON
+  --quick  fewer rounds
+`
+
+/** What each benchmark runs: its script, and what it is given besides the caller's arguments. */
+const BENCHMARKS = {
+  mcp: { script: 'main.js', more: () => ['--peer', ensurePeer()] },
+  policy: { script: 'policy-main.js', more: () => [] },
+}
+
+const args = process.argv.slice(2)
+if (args.includes('--help') || args.includes('-h')) {
+  process.stdout.write(USAGE)
+  process.exit(0)
+}
+const [name] = args.filter((arg) => !arg.startsWith('-'))
+if (name === undefined || !Object.hasOwn(BENCHMARKS, name)) {
+  const said = name === undefined ? 'name a benchmark' : `there is no benchmark "${name}"`
+  process.stderr.write(`trustgw: ${said}\n\n${USAGE}`)
+  process.exit(2)
+}
+const { script, more } = BENCHMARKS[name]
 const natsServer = prepare()
 const child = spawn(
   process.execPath,
-  [
-    join(ROOT, 'packages/testkit/dist/src/bench/main.js'),
-    ...process.argv.slice(2),
-    '--peer',
-    ensurePeer(),
-  ],
+  [join(ROOT, 'packages/testkit/dist/src/bench', script), ...args, ...more()],
   { cwd: ROOT, stdio: 'inherit', env: { ...process.env, NATS_SERVER: natsServer } },
 )
 // The terminal sends Ctrl-C to the whole group; the child stops what it started and ends by itself.

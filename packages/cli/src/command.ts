@@ -48,6 +48,16 @@ export class UsageFault extends Error {
   readonly code = 'usage'
 }
 
+/** Input that cannot be read, or is not what the command takes; it ends with {@link EXIT_USAGE}. */
+export class InputFault extends Error {
+  readonly code: string
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'InputFault'
+    this.code = code
+  }
+}
+
 /** What a command could not do, said in one line; it ends with {@link EXIT_FAILED}. */
 export class CommandFault extends Error {
   readonly code: string

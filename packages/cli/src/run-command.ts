@@ -14,6 +14,7 @@ import {
   EXIT_DONE,
   EXIT_FAILED,
   EXIT_USAGE,
+  InputFault,
   type Invocation,
   UsageFault,
 } from './command.ts'
@@ -36,8 +37,10 @@ export class SettingsFault extends Error {
 }
 
 /** Runs one command line; the exit code. Faults become one clear line each, never a stack trace. */
-export async function runCommand(invocation: Invocation): Promise<number> {
-  const terminal = openTerminal(invocation.env)
+export async function runCommand(
+  invocation: Invocation,
+  terminal: Terminal = openTerminal(invocation.env),
+): Promise<number> {
   const { argv } = invocation
   if (argv[0] === '--version') return say(terminal, VERSION)
   const command = findCommand(argv)
@@ -168,7 +171,8 @@ interface Shown {
 function explain(error: unknown, { terminal, command, json }: Shown): number {
   const code = codeOf(error)
   if (code === 'unknown' || !(error instanceof Error)) throw error
-  const usage = error instanceof UsageFault || error instanceof SettingsFault
+  const usage =
+    error instanceof UsageFault || error instanceof SettingsFault || error instanceof InputFault
   if (json) sayFault(terminal, code, lineOf(error, code))
   else if (error instanceof UsageFault)
     terminal.err(`trustgw ${command.name}: ${error.message}; see trustgw ${command.name} --help`)

@@ -94,8 +94,10 @@ export {
   diffPolicies,
   type PolicyDiff,
   type Region,
+  type RegionLine,
 } from './policy/diff.ts'
 export {
+  type ExplainedLimit,
   type ExplainedLine,
   type ExplainedRule,
   type Explanation,
@@ -118,7 +120,9 @@ export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
 export { valueAt } from './policy/pointer.ts'
-export { printPolicy } from './policy/print.ts'
+export { locate, type Position } from './policy/positions.ts'
+export { printPolicy, tomlValue } from './policy/print.ts'
+export { type ProposalProblem, type ProposalRefusal, parseProposal } from './policy/proposal.ts'
 export {
   type Asks,
   asksOf,
@@ -134,6 +138,9 @@ export {
 export {
   type Flip,
   type PastDecision,
+  type PastIdentity,
+  type PastProposal,
+  pastFacts,
   type Replay,
   replay,
 } from './policy/replay.ts'

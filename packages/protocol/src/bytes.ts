@@ -3,8 +3,6 @@ import { Fault } from './result.ts'
 const LONE_SURROGATE = /\p{Surrogate}/u
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const HEX = '0123456789abcdef'
-/** `String.fromCharCode` takes its arguments on the stack, so runs are cut. */
-const BYTES_PER_CALL = 4096
 const INVALID = 255
 
 const BASE64URL_VALUES: Uint8Array = valuesOf(BASE64URL)
@@ -74,6 +72,14 @@ function putCodePoint(bytes: Uint8Array, start: number, point: number): number {
   return at
 }
 
+/** Beyond ECMAScript, but in every browser and in Node: the language itself cannot decode bytes. */
+declare const TextDecoder: new (
+  label: 'utf-8',
+  options: { readonly fatal: boolean; readonly ignoreBOM: boolean },
+) => { decode(bytes: Uint8Array): string }
+
+const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /** Text of UTF-8 bytes, or the offset of the first byte that is not UTF-8. */
 export type Utf8Decoded =
   | { readonly ok: true; readonly value: string }
@@ -84,32 +90,22 @@ export type Utf8Decoded =
  * sequences are refused with their byte offset. A byte order mark is kept as U+FEFF.
  */
 export function utf8Decode(bytes: Uint8Array): Utf8Decoded {
-  let text = ''
+  try {
+    return { ok: true, value: STRICT_UTF8.decode(bytes) }
+  } catch {
+    return { ok: false, at: firstFault(bytes) }
+  }
+}
+
+/** Offset of the first byte that begins no code point. */
+function firstFault(bytes: Uint8Array): number {
   let at = 0
-  for (;;) {
-    const end = endOfAscii(bytes, at)
-    if (end > at) text += asciiText(bytes, at, end)
-    if (end === bytes.length) return { ok: true, value: text }
-    const point = multiByteAt(bytes, end)
-    if (point < 0) return { ok: false, at: end }
-    text += String.fromCodePoint(point)
-    at = end + sequenceBytes(bytes[end] ?? 0)
+  while (at < bytes.length) {
+    const lead = bytes[at] ?? 0
+    if (lead >= 0x80 && multiByteAt(bytes, at) < 0) return at
+    at += lead < 0x80 ? 1 : sequenceBytes(lead)
   }
-}
-
-function endOfAscii(bytes: Uint8Array, start: number): number {
-  let at = start
-  while (at < bytes.length && (bytes[at] ?? 0) < 0x80) at++
   return at
-}
-
-function asciiText(bytes: Uint8Array, start: number, end: number): string {
-  let text = ''
-  for (let from = start; from < end; from += BYTES_PER_CALL) {
-    const run = bytes.subarray(from, Math.min(end, from + BYTES_PER_CALL))
-    text += Reflect.apply(String.fromCharCode, undefined, run)
-  }
-  return text
 }
 
 function sequenceBytes(lead: number): number {

@@ -256,6 +256,7 @@ export {
   policyStatusJson,
   policyStatusShape,
   type RefusedPolicy,
+  readPolicyStatus,
 } from './policy-status.ts'
 export {
   type OnBehalfOf,
@@ -283,6 +284,11 @@ export {
   type ProposeRequest,
   proposeRequestShape,
 } from './proposal.ts'
+export {
+  RECORDED_ACTION_MAX_BYTES,
+  type RecordedAction,
+  readRecordedAction,
+} from './recorded-action.ts'
 export { Fault, type Ok, ok, type Refusal, type Result, refuse } from './result.ts'
 export {
   arrayShape,
@@ -302,6 +308,7 @@ export {
   oneOfShape,
   optionalMember,
   parsedShape,
+  pickedShape,
   readShape,
   type Shape,
   type ShapeOf,

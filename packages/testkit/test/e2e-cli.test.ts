@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -94,6 +94,29 @@ describe('the commands against a running system', () => {
     assert.equal(denied.code, 126, denied.err)
     assert.equal((await run('tool', 'run', 'shop.nothing', '{}')).code, 127)
     assert.equal((await run('tool', 'run', 'shop.get_order', '{"a":1,"a":2}')).code, 2)
+  })
+
+  test('policy check reads the registered tools, policy replay the recorded actions', async (t) => {
+    const policy = join(system.stateDir, 'policy.toml')
+    const checked = await run('policy', 'check', policy, '--json')
+    assert.equal(checked.code, 0, checked.out + checked.err)
+    const { tools, findings } = JSON.parse(checked.out)
+    assert.equal(tools.from, 'registry')
+    assert.match(JSON.stringify(findings), /"details":\{"tool":"memory\.create_entities"\}/)
+    const same = await run('policy', 'replay', policy, '--json')
+    assert.equal(same.code, 0, same.out + same.err)
+    assert.ok(JSON.parse(same.out).decided >= 2, same.out)
+    const open = join(await folder(t), 'open.toml')
+    const rule = 'id = "all"\npriority = 1\neffect = "allow"\nmatch = { tool = ["**"] }\n'
+    await writeFile(open, `version = 1\n[[rules]]\n${rule}`)
+    const saved = join(system.stateDir, 'saved.ndjson')
+    const wider = await run('policy', 'replay', open, '--since', '1h', '--save', saved)
+    assert.equal(wider.code, 1, wider.out + wider.err)
+    assert.match(wider.out, /memory\.create_entities +deny by default → allow by "all"/)
+    const { proposal } = JSON.parse((await readFile(saved, 'utf8')).split('\n')[0] ?? '')
+    const why = await run('policy', 'explain', policy, '--action', proposal.action_id)
+    assert.equal(why.code, 0, why.out + why.err)
+    assert.ok(why.out.startsWith(`${proposal.tool_id}: `), why.out)
   })
 
   test('tool run ends with 130 when the action is cancelled while a person thinks', async () => {

@@ -1,11 +1,10 @@
 import { asObject, type Json, type JsonObject, parseJson, storedKey } from '@trustgw/protocol'
-import { connectNats, nodeRandom, readCredsFile, sha256, silentLogger } from '@trustgw/runtime'
+import { sha256 } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE } from '../command.ts'
+import { openData } from '../install/data.ts'
 import { assertHere, tenantOf } from '../install/install.ts'
-import { layoutOf } from '../install/layout.ts'
 import { table, visible } from '../terminal.ts'
 
-const CONNECT_BUDGET_MS = 3_000
 const RECORD_MAX = { maxBytes: 1_048_576, maxDepth: 80 } as const
 
 /** Reads the stored actions with the provisioning identity, for as long as one command takes. */
@@ -54,13 +53,7 @@ async function pendingActions(context: Context): Promise<readonly Waiting[]> {
   const settings = await context.settings()
   await assertHere(settings)
   const tenant = tenantOf(settings)
-  const link = await connectNats({
-    servers: [`nats://127.0.0.1:${settings.nats.port}`],
-    creds: readCredsFile(layoutOf(settings).provisionData),
-    logger: silentLogger,
-    random: nodeRandom,
-    budgetMs: CONNECT_BUDGET_MS,
-  })
+  const link = await openData(settings)
   try {
     const open = await link.records({ home: 'own', bucket: 'open_actions' }).list(tenant)
     const actions = link.records({ home: 'own', bucket: 'actions' })

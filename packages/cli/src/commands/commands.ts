@@ -8,6 +8,7 @@ import { INIT } from './init.ts'
 import { MCP } from './mcp.ts'
 import { PIN_COMMANDS } from './pins.ts'
 import { POLICY_APPLY } from './policy/apply.ts'
+import { POLICY_COMMANDS } from './policy/commands.ts'
 import { POLICY_DELEGATE } from './policy/delegate.ts'
 import { POLICY_SHOW } from './policy/show.ts'
 import { SERVICE_COMMANDS } from './services.ts'
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   ...TOOL_COMMANDS,
   MCP,
   APPROVALS_LIST,
+  ...POLICY_COMMANDS,
   POLICY_APPLY,
   POLICY_SHOW,
   POLICY_DELEGATE,

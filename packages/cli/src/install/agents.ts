@@ -16,20 +16,17 @@ import {
 import {
   atomicWriteFile,
   type BusLink,
-  connectNats,
   issueUser,
   keyIdOf,
   loadBusKeys,
   loadPublicKeys,
   loadSigningKey,
-  nodeRandom,
   type RecordStore,
-  readCredsFile,
   SECRET_FILE_MODE,
   type Settings,
   sha256,
-  silentLogger,
 } from '@trustgw/runtime'
+import { openData } from './data.ts'
 import { InstallFault } from './install.ts'
 import { layoutOf } from './layout.ts'
 
@@ -49,11 +46,10 @@ export interface NewBusAgent {
   readonly inbox_prefix: string
 }
 
-export interface AgentWish {
-  readonly agent: string
-  readonly title: string
-  readonly on_behalf_of: string | null
-}
+export type AgentWish = Pick<
+  AgentRecord,
+  'agent' | 'title' | 'on_behalf_of' | 'roles' | 'scopes' | 'skill_level'
+>
 
 /**
  * The operator's hand on the bucket `agents`: connects with the provisioning identity for as long
@@ -71,16 +67,7 @@ export class AgentAdmin {
   }
 
   static async open(settings: Settings, tenant: TenantId): Promise<AgentAdmin> {
-    const creds = readCredsFile(layoutOf(settings).provisionData)
-    const servers = [`nats://127.0.0.1:${settings.nats.port}`]
-    const link = await connectNats({
-      servers,
-      creds,
-      logger: silentLogger,
-      random: nodeRandom,
-      budgetMs: 3_000,
-    })
-    return new AgentAdmin(link, settings, tenant)
+    return new AgentAdmin(await openData(settings), settings, tenant)
   }
 
   async close(): Promise<void> {
@@ -181,6 +168,9 @@ const FLAG_OF_MEMBER: ReadonlyMap<string, string> = new Map([
   ['agent', '--name'],
   ['title', '--title'],
   ['on_behalf_of', '--for'],
+  ['roles', '--role'],
+  ['scopes', '--scope'],
+  ['skill_level', '--skill-level'],
 ])
 
 /** `#/title: length` in the words of the command line. */

@@ -38,8 +38,9 @@ export async function pinEnrolled(
 > {
   const pin: Pin = {
     tenant: message.tenant,
-    person: message.person,
-    roles: message.roles,
+    person: FIRST_PERSON,
+    // The supervisor's own words: the host's message could name others.
+    roles: FIRST_ROLES,
     credential_id: message.credential_id,
     public_key: message.public_key,
     rp_id: message.rp_id,

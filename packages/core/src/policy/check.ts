@@ -1,7 +1,7 @@
 /** Findings of `policy check` on a policy that loads (spec/policy.md "Bad policies never load"). */
 
 import type { Json } from '@trustgw/protocol'
-import { type Condition, compareVerdicts, type Rule } from './ast.ts'
+import { type Condition, compareVerdicts, type Limit, type Predicate, type Rule } from './ast.ts'
 import { BLANK_FACTS } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
 import { compileCondition } from './conditions.ts'
@@ -27,9 +27,19 @@ import { Slots } from './slots.ts'
 /** Rules looked at for one question, and for all of one check. */
 const QUESTION_WORK_MAX = 200_000
 const CHECK_WORK_MAX = 8_000_000
+/** Lines of one question; its cells grow with their square. */
+const QUESTION_LINES_MAX = 1_000
+/** Comparisons of two lines that cost as much as a rule looked at. */
+const LINES_PER_WORK = 8
+/** Rules that only their tools are compared of. */
+const RULES_PER_WORK = 32
+/** Rules named of those that lie before a shadowed one. */
+const SHADOWED_BY_MAX = 32
+/** Conflicts named; in a policy that has more the rest is not looked for. */
+const CONFLICTS_MAX = 1_000
 
 export type CheckFinding =
-  /** No proposal makes the rule decide; `by` are the rules looked at before it. */
+  /** No proposal makes the rule decide; `by` are rules looked at before it, not all of many. */
   | { readonly kind: 'shadowed'; readonly rule: string; readonly by: readonly string[] }
   /** Both hold at once, at one priority, with different effect; the stricter stands. */
   | {
@@ -44,8 +54,8 @@ export type CheckFinding =
   | { readonly kind: 'asserted_only'; readonly rule: string; readonly facts: readonly string[] }
   /** A rule that permits, by a pattern found in the middle of anything. */
   | { readonly kind: 'unanchored_regex'; readonly rule: string; readonly pattern: string }
-  /** A tool id in letters of several scripts, or none of ASCII. */
-  | { readonly kind: 'confusable_tool'; readonly rule: string; readonly glob: string }
+  /** A tool id with other characters than ASCII's; in a rule or limit, or registered (rule null). */
+  | { readonly kind: 'confusable_tool'; readonly rule: string | null; readonly glob: string }
   /** The question took more work than one check does. */
   | {
       readonly kind: 'not_checked'
@@ -103,55 +113,91 @@ function branch(
   return answer
 }
 
-function makeQuestion(hold: readonly Rule[], not: readonly Rule[]): Question {
-  const near = not.filter((rule) => hold.every((one) => mayShareTool(one, rule)))
-  return {
-    hold: keyed(hold),
-    not: keyed(near),
-    space: spaceOf([...hold, ...near]),
-    work: new Work(QUESTION_WORK_MAX),
-  }
-}
-
 interface Check {
-  readonly rules: readonly Rule[]
+  /** In the order of reading. */
+  readonly rules: readonly KeyedRule[]
   readonly work: Work
   readonly findings: CheckFinding[]
 }
 
-function put(check: Check, hold: readonly Rule[], not: readonly Rule[]): Answer {
-  if (check.work.left <= 0) return { kind: 'open' }
-  const asked = makeQuestion(hold, not)
-  const answer = ask(asked, NOTHING_CHOSEN)
-  check.work.spend(QUESTION_WORK_MAX - asked.work.left + asked.not.length)
-  return answer
+/** Whenever the first holds, the second does: it asks for no more. */
+function implies({ keys }: KeyedRule, other: KeyedRule): boolean {
+  return other.keys.every((key) => keys.includes(key))
 }
 
-function checkShadowed(check: Check, rule: Rule): boolean {
-  const before = check.rules.filter(({ priority }) => priority < rule.priority)
-  const answer = put(check, [rule], before)
+/** With the rules because of which there is none. */
+type PutAnswer =
+  | Exclude<Answer, { kind: 'none' }>
+  | { readonly kind: 'none'; readonly by: readonly string[] }
+
+/** Asks for a proposal in which all of `hold` are known true and none of `before` that matter. */
+function put(check: Check, hold: readonly KeyedRule[], before: readonly KeyedRule[]): PutAnswer {
+  if (!check.work.spend(before.length / RULES_PER_WORK)) return { kind: 'open' }
+  const near: KeyedRule[] = []
+  for (const one of before) {
+    if (!hold.every((held) => mayShareTool(held.rule, one.rule))) continue
+    if (hold.some((held) => implies(held, one))) return { kind: 'none', by: [one.rule.id] }
+    near.push(one)
+  }
+  const lines = near.reduce((sum, { keys }) => sum + keys.length, hold.length)
+  if (lines > QUESTION_LINES_MAX) return { kind: 'open' }
+  if (!check.work.spend(near.length + (lines * lines) / LINES_PER_WORK)) return { kind: 'open' }
+  const space = spaceOf([...hold, ...near].map(({ rule }) => rule))
+  const work = new Work(QUESTION_WORK_MAX)
+  const answer = ask({ hold, not: near, space, work }, NOTHING_CHOSEN)
+  check.work.spend(QUESTION_WORK_MAX - work.left)
+  return answer.kind === 'none' ? { ...answer, by: near.map(({ rule }) => rule.id) } : answer
+}
+
+/** Rules that lie before all of this rule's priority. */
+const beforeOf = ({ rules }: Check, { rule }: KeyedRule): readonly KeyedRule[] =>
+  rules.slice(
+    0,
+    rules.findIndex((one) => one.rule.priority === rule.priority),
+  )
+
+function checkShadowed(check: Check, keyedRule: KeyedRule): boolean {
+  const { rule } = keyedRule
+  const answer = put(check, [keyedRule], beforeOf(check, keyedRule))
   if (answer.kind === 'some') return false
   if (answer.kind === 'open') {
     check.findings.push({ kind: 'not_checked', rule: rule.id, question: 'shadowed' })
     return false
   }
-  const by = before.filter((one) => mayShareTool(one, rule)).map(({ id }) => id)
-  check.findings.push({ kind: 'shadowed', rule: rule.id, by })
+  check.findings.push({ kind: 'shadowed', rule: rule.id, by: answer.by.slice(0, SHADOWED_BY_MAX) })
   return true
 }
 
-function checkConflict(check: Check, rule: Rule, other: Rule): void {
-  if (compareVerdicts(rule, other) === 0 || !mayShareTool(rule, other)) return
-  const before = check.rules.filter(({ priority }) => priority < rule.priority)
-  const answer = put(check, [rule, other], before)
-  if (answer.kind === 'none') return
-  if (answer.kind === 'open') {
-    check.findings.push({ kind: 'not_checked', rule: rule.id, question: 'conflict' })
-    return
-  }
+/** False when the work ended before there was an answer. */
+function checkConflict(check: Check, one: KeyedRule, other: KeyedRule): boolean {
+  if (!check.work.spend(1)) return false
+  if (compareVerdicts(one.rule, other.rule) === 0 || !mayShareTool(one.rule, other.rule))
+    return true
+  const answer = put(check, [one, other], beforeOf(check, one))
+  if (answer.kind === 'none') return true
+  if (answer.kind === 'open') return false
   const shown = exampleOf(answer.choice)?.shown
   const example = shown === undefined ? null : Object.fromEntries(shown)
-  check.findings.push({ kind: 'conflict', rule: rule.id, other: other.id, example })
+  check.findings.push({ kind: 'conflict', rule: one.rule.id, other: other.rule.id, example })
+  return true
+}
+
+/** Each rule with those behind it of its priority. */
+function checkConflicts(check: Check, reachable: readonly KeyedRule[]): void {
+  let found = 0
+  for (const [index, one] of reachable.entries()) {
+    let isWhole = true
+    for (let at = index + 1; isWhole && at < reachable.length; at++) {
+      const other = reachable[at]
+      if (other?.rule.priority !== one.rule.priority) break
+      const before = check.findings.length
+      isWhole = found < CONFLICTS_MAX && checkConflict(check, one, other)
+      found += check.findings.length - before
+    }
+    if (!isWhole) {
+      check.findings.push({ kind: 'not_checked', rule: one.rule.id, question: 'conflict' })
+    }
+  }
 }
 
 const OF_CONTRACT: readonly Condition['kind'][] = [
@@ -189,12 +235,23 @@ function checkAsserted({ findings }: Check, { id, match }: Rule): void {
   if (facts.length > 0 && !derived) findings.push({ kind: 'asserted_only', rule: id, facts })
 }
 
-function checkTexts({ findings }: Check, { id, effect, match }: Rule): void {
+function checkToolId({ findings }: Check, rule: string | null, glob: string): void {
+  if (!/^[!-~]+$/.test(glob)) findings.push({ kind: 'confusable_tool', rule, glob })
+}
+
+function checkTools(check: Check, { id, match }: Rule | Limit): void {
   const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
-  for (const glob of globs) {
-    if (!/^[!-~]+$/.test(glob)) findings.push({ kind: 'confusable_tool', rule: id, glob })
-  }
-  const predicates = match.flatMap((line) => (line.kind === 'args' ? line.predicates : []))
+  for (const glob of globs) checkToolId(check, id, glob)
+}
+
+/** With those inside `each` and `any`. */
+const allOf = (predicates: readonly Predicate[]): readonly Predicate[] =>
+  predicates.flatMap((one) =>
+    one.kind === 'each' || one.kind === 'any' ? allOf(one.predicates) : [one],
+  )
+
+function checkPatterns({ findings }: Check, { id, effect, match }: Rule): void {
+  const predicates = match.flatMap((line) => (line.kind === 'args' ? allOf(line.predicates) : []))
   for (const predicate of effect === 'allow' ? predicates : []) {
     if (predicate.kind === 'regex' && !isAnchored(predicate.pattern)) {
       findings.push({ kind: 'unanchored_regex', rule: id, pattern: predicate.pattern })
@@ -208,23 +265,21 @@ function checkTexts({ findings }: Check, { id, effect, match }: Rule): void {
  * ones.
  */
 export function checkPolicy(
-  { rules: compiled }: CompiledPolicy,
+  { rules: compiled, policy }: CompiledPolicy,
   tools: readonly ToolFacts[] = [],
 ): readonly CheckFinding[] {
   const rules = compiled.map(({ rule }) => rule)
-  const check: Check = { rules, work: new Work(CHECK_WORK_MAX), findings: [] }
-  const reachable = rules.filter((rule) => !checkShadowed(check, rule))
-  for (const [index, rule] of reachable.entries()) {
-    for (const other of reachable.slice(index + 1)) {
-      if (other.priority !== rule.priority) break
-      checkConflict(check, rule, other)
-    }
-  }
+  const check: Check = { rules: keyed(rules), work: new Work(CHECK_WORK_MAX), findings: [] }
+  const reachable = check.rules.filter((rule) => !checkShadowed(check, rule))
+  checkConflicts(check, reachable)
   for (const rule of rules) {
     checkAsserted(check, rule)
-    checkTexts(check, rule)
+    checkTools(check, rule)
+    checkPatterns(check, rule)
   }
+  for (const limit of policy.limits) checkTools(check, limit)
   for (const tool of tools) {
+    checkToolId(check, null, tool.id)
     if (rules.some((rule) => covers(rule, tool))) continue
     check.findings.push({ kind: 'uncovered_tool', tool: tool.id })
   }

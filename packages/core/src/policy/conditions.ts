@@ -1,5 +1,5 @@
 /** The lines of a match as functions of the facts (spec/policy.md "Three-valued matching"). */
-import { compareMoney, type Json, type Money } from '@trustgw/protocol'
+import type { Json, Money } from '@trustgw/protocol'
 import {
   type AmountBound,
   BOUNDS,
@@ -15,7 +15,7 @@ import type { Amount, Chain, LocalTime } from './facts.ts'
 import { compileGlob } from './glob.ts'
 import { compilePredicates, isGlobbable, order, withinBound } from './predicates.ts'
 import type { AnySlot, Look, Slot, Slots } from './slots.ts'
-import { allOf, isNfc, type Truth } from './truth.ts'
+import { isNfc, type Truth } from './truth.ts'
 
 /** Tool ids and identities are parts joined with dots. */
 export const NAME_SEPARATOR = '.'
@@ -71,9 +71,11 @@ function textHint(slot: Slot<string>, texts: readonly string[]): Hint {
 
 function wordTest(condition: Condition, slot: Slot<string>, words: readonly string[]): Test {
   const wanted = new Set(words)
-  const judge = (value: string | undefined): Truth =>
-    value === undefined ? 'unknown' : wanted.has(value)
-  return makeTest(condition, [slot, judge], textHint(slot, words))
+  const judge = (look: Look): Truth => {
+    const value = slot.look(look)
+    return value === undefined ? 'unknown' : wanted.has(value)
+  }
+  return { slot, condition, judge, hint: textHint(slot, words) }
 }
 
 /** Names as globs; what a glob cannot judge is unknown. */
@@ -87,7 +89,9 @@ export function nameJudge(globs: readonly string[]): (value: string | undefined)
 
 function nameTest(condition: Condition, slot: Slot<string>, globs: readonly string[]): Test {
   const isExact = globs.every((glob) => !glob.includes('*'))
-  return makeTest(condition, [slot, nameJudge(globs)], isExact ? textHint(slot, globs) : null)
+  const judgeName = nameJudge(globs)
+  const judge = (look: Look): Truth => judgeName(slot.look(look))
+  return { slot, condition, judge, hint: isExact ? textHint(slot, globs) : null }
 }
 
 function listTest(
@@ -115,15 +119,24 @@ function levelTest(condition: Condition, slot: Slot<number>, bounds: readonly Nu
   return makeTest(condition, [slot, judge])
 }
 
-function moneyWithin(money: Money, { bound, money: limit }: AmountBound): Truth {
-  const compared = compareMoney(money, limit)
-  return compared.ok ? withinBound(compared.value, bound) : 'unknown'
+/** Amounts of two currencies have no order. */
+function moneyWithin({ minor, currency }: Money, { bound, money: limit }: AmountBound): Truth {
+  if (currency !== limit.currency) return 'unknown'
+  if (bound === 'gt') return minor > limit.minor
+  if (bound === 'gte') return minor >= limit.minor
+  return bound === 'lt' ? minor < limit.minor : minor <= limit.minor
 }
 
 function judgeAmount(amount: Amount | undefined, bounds: readonly AmountBound[]): Truth {
   if (amount === undefined || amount.kind === 'unknown') return 'unknown'
   if (amount.kind === 'none') return false
-  return allOf(bounds.map((bound) => moneyWithin(amount.money, bound)))
+  let truth: Truth = true
+  for (const bound of bounds) {
+    const one = moneyWithin(amount.money, bound)
+    if (one === false) return false
+    if (one === 'unknown') truth = 'unknown'
+  }
+  return truth
 }
 
 function amountHint(slot: Slot<Amount>, bounds: readonly AmountBound[]): Hint | null {
@@ -147,8 +160,8 @@ function amountTest(
   slot: Slot<Amount>,
   bounds: readonly AmountBound[],
 ): Test {
-  const judge = (amount: Amount | undefined): Truth => judgeAmount(amount, bounds)
-  return makeTest(condition, [slot, judge], amountHint(slot, bounds))
+  const judge = (look: Look): Truth => judgeAmount(slot.look(look), bounds)
+  return { slot, condition, judge, hint: amountHint(slot, bounds) }
 }
 
 function textsOf(predicate: Predicate): readonly string[] | null {
@@ -186,8 +199,9 @@ function argumentTest(
   slot: Slot<Json>,
   predicates: readonly Predicate[],
 ): Test {
-  const judge = compilePredicates(predicates)
-  return makeTest(condition, [slot, judge], argumentHint(slot, predicates))
+  const judgeValue = compilePredicates(predicates)
+  const judge = (look: Look): Truth => judgeValue(slot.look(look))
+  return { slot, condition, judge, hint: argumentHint(slot, predicates) }
 }
 
 function isWithin({ from, to }: TimeWindow, minute: number): boolean {

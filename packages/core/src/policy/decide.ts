@@ -86,13 +86,12 @@ function readRules(compiled: CompiledPolicy, look: Look, undecidedBy: string[]):
     const entry = entries[index]
     if (entry === undefined || index === last) continue
     last = index
-    const { priority, effect } = entry.rule.rule
-    if (priority > reached) break
+    if (entry.priority > reached) break
     const truth = judge(entry, look, undecidedBy)
     if (truth === true) {
       matched.push(entry)
-      reached = priority
-    } else if (truth === 'unknown' && restricts(effect)) doubted.push(entry)
+      reached = entry.priority
+    } else if (truth === 'unknown' && restricts(entry.rule.rule.effect)) doubted.push(entry)
   }
   return { matched, doubted }
 }

@@ -6,8 +6,10 @@
 import type { Json } from '@trustgw/protocol'
 import { askedAtLeast } from './approvers.ts'
 import { type Limit, type Policy, type Rule, strength } from './ast.ts'
+import { type Cell, conditionKey, type Variable } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
 import { decide, type PolicyDecision } from './decide.ts'
+import type { Counter } from './facts.ts'
 import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import {
   type Choice,
@@ -35,6 +37,8 @@ import type { Truth } from './truth.ts'
 /** Rules looked at for one comparison. */
 export const DIFF_WORK_MAX = 4_000_000
 const REGIONS_MAX = 200
+/** Different lines about one fact: its cells grow with their square. */
+const FACT_LINES_MAX = 1_500
 
 export interface Side {
   readonly effect: PolicyDecision['effect']
@@ -93,8 +97,28 @@ function widerDecision(before: PolicyDecision, after: PolicyDecision): boolean {
   return was > 0 && was < 4 && !askedAtLeast(before.obligations, after.obligations)
 }
 
-const linesOf = ({ truths }: Choice): readonly RegionLine[] =>
-  [...truths].map(([line, truth]) => ({ line, truth }))
+const TRUTH_ORDER: readonly Truth[] = [true, 'unknown', false]
+
+/** The lines that tell a cell from the others of its fact: first those that few other cells share. */
+function telling(variable: Variable, cell: Cell): readonly RegionLine[] {
+  const alike = (line: string, truth: Truth): number =>
+    variable.cells.filter(({ truths }) => truths.get(line) === truth).length
+  const lines = [...cell.truths]
+    .map(([line, truth]) => ({ line, truth, alike: alike(line, truth) }))
+    .sort(
+      (a, b) => TRUTH_ORDER.indexOf(a.truth) - TRUTH_ORDER.indexOf(b.truth) || a.alike - b.alike,
+    )
+  let left = variable.cells
+  return lines.flatMap(({ line, truth }) => {
+    const rest = left.filter(({ truths }) => truths.get(line) === truth)
+    if (rest.length === left.length) return []
+    left = rest
+    return [{ line, truth }]
+  })
+}
+
+const linesOf = ({ cells }: Choice): readonly RegionLine[] =>
+  [...cells].flatMap(([variable, cell]) => telling(variable, cell))
 
 function doubt(walk: Walk, why: string, choice: Choice): void {
   if (!walk.doubts.has(why)) walk.doubts.set(why, { why, lines: linesOf(choice) })
@@ -117,18 +141,14 @@ function prove(walk: Walk, choice: Choice): void {
   }
   const before = sideOf(decided.before)
   const after = sideOf(decided.after)
-  const region: Region = {
-    before,
-    after,
-    lines: linesOf(choice),
-    example: Object.fromEntries(example.shown),
-  }
+  const region = { before, after, example: Object.fromEntries(example.shown) }
   const key = JSON.stringify([before, after])
   const known = walk.regions.get(key)
-  if (known === undefined || weight(region) < weight(known)) walk.regions.set(key, region)
+  if (known !== undefined && weight(region) >= weight(known)) return
+  walk.regions.set(key, { ...region, lines: linesOf(choice) })
 }
 
-const weight = ({ example }: Region): number =>
+const weight = ({ example }: Pick<Region, 'example'>): number =>
   Object.keys(example).length * 1_000 + JSON.stringify(example).length
 
 function decideBoth(
@@ -148,6 +168,15 @@ function decideBoth(
   }
 }
 
+/** Limits of which nothing was used: whether one is reached is no matter of the proposal. */
+const unusedCounters = ({ limits }: CompiledPolicy): ReadonlyMap<string, Counter> =>
+  new Map(
+    limits.map(({ counterName, limit: { max_amount } }) => [
+      counterName,
+      { count: 0, amount: max_amount === null ? null : { ...max_amount, minor: 0n } },
+    ]),
+  )
+
 /** Arguments that the example does not mention are not there. */
 function decideRecorded(
   policy: CompiledPolicy,
@@ -160,7 +189,8 @@ function decideRecorded(
     if (line.kind === 'args' && !values.has(line.pointer)) values.set(line.pointer, undefined)
   }
   const amount = facts.recorded?.amount ?? null
-  return decide(policy, { ...facts, recorded: { values, amount } })
+  const counters = unusedCounters(policy)
+  return decide(policy, { ...facts, counters, recorded: { values, amount } })
 }
 
 function firstDifference(a: readonly Left[], b: readonly Left[]): readonly Left[] {
@@ -269,6 +299,17 @@ function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
     }))
 }
 
+/** Whether any fact has more lines than are taken apart. */
+function isTooWide({ old, next }: RuleLists): boolean {
+  const lines = new Map<string, Set<string>>()
+  for (const line of [...old, ...next].flatMap(({ match }) => match)) {
+    const fact = 'pointer' in line ? `${line.kind}:${line.pointer}` : line.kind
+    const known = lines.get(fact) ?? new Set()
+    lines.set(fact, known.add(conditionKey(line)))
+  }
+  return [...lines.values()].some(({ size }) => size > FACT_LINES_MAX)
+}
+
 /**
  * Compares two policies of one layer. `same` and `narrower` are proofs; `widens` has at least one
  * example on which both policies were asked; `may_widen` says why no proof was found.
@@ -276,8 +317,9 @@ function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
 export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): PolicyDiff {
   const [old, next] = [asAlone(before), asAlone(after)]
   const rules = rulesThatMatter(old, next)
+  const isWide = isTooWide(rules)
   const walk: Walk = {
-    space: spaceOf([...rules.old, ...rules.next]),
+    space: spaceOf(isWide ? [] : [...rules.old, ...rules.next]),
     old,
     next,
     work: new Work(DIFF_WORK_MAX),
@@ -285,7 +327,9 @@ export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): Pol
     doubts: new Map(),
     isNarrower: false,
   }
-  compare(walk, NOTHING_CHOSEN, { old: keyed(rules.old), next: keyed(rules.next) })
+  if (isWide)
+    doubt(walk, `more than ${FACT_LINES_MAX} different lines about one fact`, NOTHING_CHOSEN)
+  else compare(walk, NOTHING_CHOSEN, { old: keyed(rules.old), next: keyed(rules.next) })
   const limits = compareLimits(old.policy, next.policy)
   const doubts = [
     ...walk.doubts.values(),

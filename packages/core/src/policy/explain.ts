@@ -1,13 +1,15 @@
 /** Why a proposal was decided as it was, and what would be allowed instead. */
-import type { Json } from '@trustgw/protocol'
-import { restricts, type Verdict } from './ast.ts'
+import { formatMoney, type Json } from '@trustgw/protocol'
+import { type Condition, restricts, type Verdict } from './ast.ts'
 import { conditionKey } from './cells.ts'
-import { type ArgumentChange, smallestChange } from './change.ts'
+import { type ArgumentChange, type SearchBounds, smallestChange } from './change.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { compileCondition } from './conditions.ts'
 import { type CompiledLayers, decideLayers, type PolicyDecision } from './decide.ts'
 import type { PolicyFacts } from './facts.ts'
+import { exceededLimits } from './limits.ts'
+import type { Look } from './slots.ts'
 import { allOf, type Truth } from './truth.ts'
 
 export interface ExplainedLine {
@@ -29,12 +31,40 @@ export interface ExplainedRule extends Verdict {
   readonly lines: readonly ExplainedLine[]
 }
 
+export interface ExplainedLimit extends Verdict {
+  readonly layer: CompiledPolicy['layer']
+  readonly id: string
+  /** Whether the proposal counts: it does unless known not to. */
+  readonly truth: Truth
+  readonly is_exceeded: boolean
+  readonly lines: readonly ExplainedLine[]
+  /** What the counter holds, `{count, amount}`; null where that is not known. */
+  readonly counter: Json
+  readonly max_count: number | null
+  /** As `100.00 EUR`. */
+  readonly max_amount: string | null
+}
+
 export interface Explanation {
   readonly decision: PolicyDecision
   /** The rules read, up to the first that is known to match, in the order of reading. */
   readonly rules: readonly ExplainedRule[]
+  /** The limits over the tool, in the order of the file. */
+  readonly limits: readonly ExplainedLimit[]
   /** What of the arguments would have to be otherwise for `allow`; empty when it is allowed. */
   readonly change: readonly ArgumentChange[] | null
+}
+
+function explainLines(
+  match: readonly Condition[],
+  compiled: CompiledPolicy,
+  look: Look,
+): readonly ExplainedLine[] {
+  return match.map((condition): ExplainedLine => {
+    const { judge, slot } = compileCondition(condition, compiled.slots)
+    const truth = judge(look)
+    return { line: conditionKey(condition), fact: slot.name, value: slot.fact().value, truth }
+  })
 }
 
 function explainRule(
@@ -42,12 +72,7 @@ function explainRule(
   { rule }: CompiledRule,
   facts: PolicyFacts,
 ): ExplainedRule {
-  const look = compiled.begin(facts)
-  const lines = rule.match.map((condition): ExplainedLine => {
-    const { judge, slot } = compileCondition(condition, compiled.slots)
-    const truth = judge(look)
-    return { line: conditionKey(condition), fact: slot.name, value: slot.fact().value, truth }
-  })
+  const lines = explainLines(rule.match, compiled, compiled.begin(facts))
   const truth = allOf(lines.map((line) => line.truth))
   const stands = truth === true || (truth === 'unknown' && restricts(rule.effect))
   const { effect, tier, id, priority } = rule
@@ -67,12 +92,38 @@ function readRules(compiled: CompiledPolicy, facts: PolicyFacts): readonly Expla
   return read
 }
 
+function explainLimits(compiled: CompiledPolicy, facts: PolicyFacts): readonly ExplainedLimit[] {
+  const look = compiled.begin(facts)
+  const exceeded = new Set(exceededLimits(compiled, look, []).map(({ limit }) => limit.id))
+  return compiled.limits.flatMap(({ limit, counter }): readonly ExplainedLimit[] => {
+    const lines = explainLines(limit.match, compiled, look)
+    if (lines.some(({ fact, truth }) => fact === 'tool' && truth === false)) return []
+    counter.look(look)
+    const { id, effect, tier, max_count, max_amount } = limit
+    return [
+      {
+        layer: compiled.layer,
+        id,
+        effect,
+        tier,
+        truth: allOf(lines.map((line) => line.truth)),
+        is_exceeded: exceeded.has(id),
+        lines,
+        counter: counter.fact().value,
+        max_count,
+        max_amount: max_amount === null ? null : formatMoney(max_amount),
+      },
+    ]
+  })
+}
+
 /** The whole reasoning, for whoever may read the policy. Rules over other tools are left out. */
 export function explain(layers: CompiledLayers, facts: PolicyFacts): Explanation {
   const decision = decideLayers(layers, facts)
   return {
     decision,
     rules: layers.layers.flatMap((layer) => readRules(layer, facts)),
+    limits: layers.layers.flatMap((layer) => explainLimits(layer, facts)),
     change: decision.effect === 'allow' ? [] : smallestChange(layers, facts),
   }
 }
@@ -85,30 +136,23 @@ function changeText({ pointer, to, isBound }: ArgumentChange): string {
  * What the caller may be told: the outcome, and a change of its own arguments. No rule, no reason
  * of the policy, no list that it holds, no fact that the caller did not send.
  */
-export function safeExplain({ decision, change }: Explanation): string {
-  return safeText(decision, change)
-}
-
-/**
- * The same of a decision that was made already, with a bound on the proposals tried: cheap enough to
- * be said with every refusal.
- */
-export function safeHint(
-  layers: CompiledLayers,
-  facts: PolicyFacts,
-  of: { readonly decision: Pick<PolicyDecision, 'effect'>; readonly triesMax: number },
-): string {
-  const isAllowed = of.decision.effect === 'allow'
-  return safeText(of.decision, isAllowed ? [] : smallestChange(layers, facts, of.triesMax))
-}
-
-function safeText(
-  { effect }: Pick<PolicyDecision, 'effect'>,
-  change: readonly ArgumentChange[] | null,
-): string {
+export function safeExplain({ decision: { effect }, change }: Explanation): string {
   if (effect === 'allow') return 'Allowed by policy.'
   const outcome =
     effect === 'deny' ? 'Refused by policy.' : 'Policy asks a person to approve this first.'
   if (change === null || change.length === 0) return outcome
   return `${outcome} It would be allowed if ${change.map(changeText).join(' and ')}.`
+}
+
+/**
+ * The change of {@link safeExplain} for a proposal that is not allowed, with bounds on what is looked at:
+ * cheap enough to be said with every refusal. Null where none was found.
+ */
+export function safeHint(
+  layers: CompiledLayers,
+  facts: PolicyFacts,
+  bounds: SearchBounds,
+): string | null {
+  const change = smallestChange(layers, facts, bounds)
+  return change === null ? null : `It would be allowed if ${change.map(changeText).join(' and ')}.`
 }

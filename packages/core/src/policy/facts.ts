@@ -40,8 +40,11 @@ export interface Counter {
 
 /** Arguments as a decision's record has them: by pointer, undefined where there was none. */
 export interface RecordedArguments {
-  readonly values: ReadonlyMap<string, Json | undefined>
+  /** Null where the arguments are known whole, in `args`. */
+  readonly values: ReadonlyMap<string, Json | undefined> | null
   readonly amount: Amount | null
+  /** The facts recorded: of the contract nothing else is known. Left out where it is known whole. */
+  readonly names?: ReadonlySet<string>
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   type At,
   checkKeys,
   inside,
+  NAME_SHOWN_CHARS,
   Problems,
   parseToml,
   type Raw,
@@ -111,9 +112,12 @@ function checkFacts({ rules, limits }: Body, at: At): void {
 function display(path: KeyPath): string {
   let text = ''
   for (const step of path) {
-    if (typeof step === 'number') text += `[${step}]`
-    else
-      text += `${text === '' ? '' : '.'}${/^[A-Za-z0-9_-]+$/.test(step) ? step : JSON.stringify(step)}`
+    if (typeof step === 'number') {
+      text += `[${step}]`
+      continue
+    }
+    const name = step.slice(0, NAME_SHOWN_CHARS)
+    text += `${text === '' ? '' : '.'}${/^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name)}`
   }
   return text
 }

@@ -21,7 +21,15 @@ const NONE = -1
 export interface Entry {
   readonly rule: CompiledRule
   readonly tests: readonly Test[]
+  /** Of the rule, where reading finds it in one step. */
+  readonly priority: number
 }
+
+export const makeEntry = (rule: CompiledRule, tests: readonly Test[]): Entry => ({
+  rule,
+  tests,
+  priority: rule.rule.priority,
+})
 
 /** The decision did not ask yet. */
 const UNASKED = -3
@@ -189,8 +197,7 @@ function makeRows(entries: readonly Entry[]): Rows {
 function reachable(entries: readonly Entry[]): readonly Entry[] {
   const first = entries.find(({ tests }) => tests.length === 0)
   if (first === undefined) return entries
-  const { priority } = first.rule.rule
-  const behind = entries.findIndex(({ rule }) => rule.rule.priority > priority)
+  const behind = entries.findIndex(({ priority }) => priority > first.priority)
   return behind === -1 ? entries : entries.slice(0, behind)
 }
 

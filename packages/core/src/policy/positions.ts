@@ -1,6 +1,6 @@
 /**
  * Where a key or value stands in a TOML text. The parser gives positions for syntax errors only, so
- * this walks a text that already parsed, and only when the policy in it is refused.
+ * this walks a text that already parsed, and only when there is something to say about it.
  */
 import { parse } from 'smol-toml'
 
@@ -153,9 +153,21 @@ function walkText(text: string): Walk {
   }
 }
 
-function positionAt(text: string, offset: number): Position {
-  const before = text.slice(0, offset)
-  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') }
+/** Offsets at which lines begin. */
+function lineStarts(text: string): readonly number[] {
+  const starts = [0]
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
+  return starts
+}
+
+function positionAt(starts: readonly number[], offset: number): Position {
+  let [low, high] = [0, starts.length - 1]
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if ((starts[middle] ?? 0) <= offset) low = middle
+    else high = middle - 1
+  }
+  return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
 }
 
 /**
@@ -164,12 +176,13 @@ function positionAt(text: string, offset: number): Position {
  */
 export function locate(text: string): (path: KeyPath, part: 'key' | 'value') => Position {
   const { keys, values } = walkText(text)
+  const starts = lineStarts(text)
   return (path, part) => {
     const value = part === 'value' ? values.get(pathKey(path)) : undefined
-    if (value !== undefined) return positionAt(text, value)
+    if (value !== undefined) return positionAt(starts, value)
     for (let length = path.length; length > 0; length--) {
       const offset = keys.get(pathKey(path.slice(0, length)))
-      if (offset !== undefined) return positionAt(text, offset)
+      if (offset !== undefined) return positionAt(starts, offset)
     }
     return { line: 1, column: 1 }
   }

@@ -7,6 +7,8 @@ import { FINDINGS_MAX, nearestName } from './findings.ts'
 import type { KeyPath, Position } from './positions.ts'
 
 const TOML_MAX_DEPTH = 16
+/** Of a name that is wrong. */
+export const NAME_SHOWN_CHARS = 64
 const DATE: RawOdd = { odd: 'a date' }
 const TOO_DEEP: RawOdd = { odd: 'tables nested too deep' }
 
@@ -139,7 +141,8 @@ export function checkKeys(table: RawTable, keys: KnownKeys, at: At): void {
       wrongKey(inside(at, name), `"${name}" is not supported yet`)
     } else {
       const nearest = nearestName(name, [...keys.known, ...keys.later])
-      wrongKey(inside(at, name), `"${name}" is not a key that means anything here`, nearest)
+      const shown = name.slice(0, NAME_SHOWN_CHARS)
+      wrongKey(inside(at, name), `"${shown}" is not a key that means anything here`, nearest)
     }
   }
 }

@@ -206,11 +206,16 @@ export function factsFromRecord(record: Recorded): PolicyFacts {
     workspace: record.workspace,
     time_ms: record.decided_at,
     local_times: under(facts, 'time:', readLocalTime),
-    recorded: { values, amount: amount === undefined ? null : readAmount(amount) },
+    recorded: {
+      values,
+      amount: amount === undefined ? null : readAmount(amount),
+      names: new Set(facts.keys()),
+    },
   }
 }
 
-function guarded(decide: () => Recheck): Recheck {
+/** Makes a decision of recorded facts; what the record lacks, or has in no known form, refuses. */
+export function guarded(decide: () => Recheck): Recheck {
   try {
     return decide()
   } catch (error) {

@@ -13,7 +13,7 @@ export interface Regex {
 export function compileRegex(pattern: string): Regex | null {
   try {
     const compiled = RE2JS.compile(pattern)
-    return { find: (text) => compiled.matcher(text).find() }
+    return { find: (text) => compiled.test(text) }
   } catch (error) {
     if (error instanceof RE2JSException) return null
     throw error

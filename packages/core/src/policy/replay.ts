@@ -3,14 +3,26 @@ import type { Json } from '@trustgw/protocol'
 import { strength } from './ast.ts'
 import { type CompiledLayers, decideLayers, type PolicyDecision } from './decide.ts'
 import type { LocalTime, PolicyFacts, ToolFacts } from './facts.ts'
-import { factsFromRecord, type Recorded, redecide } from './record.ts'
+import { factsFromRecord, guarded, type Recheck, type Recorded } from './record.ts'
+
+/** What the gateway itself knew of the proposer, whether the decision looked at it or not. */
+export type PastIdentity = Pick<PolicyFacts, 'agent' | 'user' | 'source' | 'auth_level'>
+
+/** A proposal as it was. */
+export interface PastProposal {
+  readonly args: Json
+  /** The contract of then; null where it is not to be had: what was recorded of it is used. */
+  readonly tool: ToolFacts | null
+  readonly identity?: PastIdentity
+}
 
 /** A decision of the past, with what is still known of the proposal. */
 export interface PastDecision {
   readonly action_id: string
   readonly record: Recorded
-  /** The arguments and the tool as they were; without them only recorded facts are known. */
-  readonly proposal: { readonly tool: ToolFacts; readonly args: Json } | null
+  /** Null: only recorded facts are known. */
+  readonly proposal: PastProposal | null
+  /** Of the time of the decision, for every zone that the new policy names. */
   readonly local_times?: ReadonlyMap<string, LocalTime>
 }
 
@@ -33,29 +45,24 @@ export interface Replay {
   readonly undecidable: readonly { readonly action_id: string; readonly why: string }[]
 }
 
-type Again =
-  | { readonly ok: true; readonly decision: PolicyDecision }
-  | { readonly ok: false; readonly why: string }
-
-function decideAgain(layers: CompiledLayers, past: PastDecision): Again {
-  const { record, proposal } = past
-  if (proposal === null) {
-    const again = redecide(layers, record)
-    return again.ok ? again : { ok: false, why: `${again.reason}: ${again.detail}` }
+/** The inputs of a past decision. Throws for a fact in no form that a decision writes. */
+export function pastFacts({ record, proposal, local_times }: PastDecision): PolicyFacts {
+  const known = factsFromRecord(record)
+  const facts = local_times === undefined ? known : { ...known, local_times }
+  if (proposal === null) return facts
+  const { args, tool, identity } = proposal
+  const whole = { ...facts, ...identity, args }
+  if (tool === null) {
+    return known.recorded === undefined
+      ? whole
+      : { ...whole, recorded: { ...known.recorded, values: null } }
   }
-  const again = redecide(layers, record)
-  if (!again.ok && again.reason === 'record_malformed') {
-    return { ok: false, why: `${again.reason}: ${again.detail}` }
-  }
-  const { recorded: _, ...known } = factsFromRecord(record)
-  const facts: PolicyFacts = { ...known, tool: proposal.tool, args: proposal.args }
-  const times = past.local_times ?? known.local_times
-  const decision = decideLayers(
-    layers,
-    times === undefined ? facts : { ...facts, local_times: times },
-  )
-  return { ok: true, decision }
+  const { recorded: _, ...asked } = whole
+  return { ...asked, tool }
 }
+
+const decideAgain = (layers: CompiledLayers, past: PastDecision): Recheck =>
+  guarded(() => ({ ok: true, decision: decideLayers(layers, pastFacts(past)) }))
 
 const side = ({ effect, tier, rule_id }: PolicyDecision): Flip['before'] => ({
   effect,
@@ -74,15 +81,20 @@ function flipOf(past: PastDecision, decision: PolicyDecision): Flip | null {
   }
 }
 
-/** Arguments and what follows from them are known where the proposal is. */
+const OF_IDENTITY = ['agent', 'user', 'source', 'auth_level']
+
+/** What is known where the proposal is: its arguments, what follows from them, and who made it. */
 function unrecorded(
   { record, proposal }: PastDecision,
   { unknown }: PolicyDecision,
 ): readonly string[] {
   const known = new Set(record.facts.map(({ name }) => name))
-  const isDerived = (name: string): boolean =>
-    proposal !== null && (name === 'amount' || name.startsWith('args:'))
-  return unknown.filter((name) => !known.has(name) && !isDerived(name))
+  const isKnown = (name: string): boolean =>
+    known.has(name) ||
+    (proposal !== null && (name === 'amount' || name.startsWith('args:'))) ||
+    (proposal?.identity !== undefined && OF_IDENTITY.includes(name)) ||
+    (proposal !== null && proposal.tool !== null && name === 'category')
+  return unknown.filter((name) => !isKnown(name))
 }
 
 /** Every recorded decision that would be less or more restrictive under `layers`. */
@@ -93,7 +105,7 @@ export function replay(layers: CompiledLayers, past: readonly PastDecision[]): R
   for (const one of past) {
     const again = decideAgain(layers, one)
     if (!again.ok) {
-      undecidable.push({ action_id: one.action_id, why: again.why })
+      undecidable.push({ action_id: one.action_id, why: `${again.reason}: ${again.detail}` })
       continue
     }
     const facts = unrecorded(one, again.decision)

@@ -54,15 +54,26 @@ export function mayShareTool(a: Rule, b: Rule): boolean {
   return first.some((one) => second.some((other) => mayOverlap(one, other)))
 }
 
-function toolsOf({ match }: Rule): readonly string[] | null {
-  const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
-  return globs.length === 0 ? null : globs
+const toolsOfRule = new WeakMap<Rule, readonly string[] | null>()
+
+function toolsOf(rule: Rule): readonly string[] | null {
+  let globs = toolsOfRule.get(rule)
+  if (globs === undefined) {
+    const written = rule.match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
+    globs = written.length === 0 ? null : written
+    toolsOfRule.set(rule, globs)
+  }
+  return globs
 }
 
 function mayOverlap(a: string, b: string): boolean {
-  const [first, second] = [a.split('*', 1)[0] ?? '', b.split('*', 1)[0] ?? '']
-  if (!a.includes('*') && !b.includes('*')) return a === b
-  return first.startsWith(second) || second.startsWith(first)
+  const [first, second] = [a.indexOf('*'), b.indexOf('*')]
+  if (first === -1 && second === -1) return a === b
+  const [one, other] = [
+    first === -1 ? a : a.slice(0, first),
+    second === -1 ? b : b.slice(0, second),
+  ]
+  return one.length < other.length ? other.startsWith(one) : one.startsWith(other)
 }
 
 /** One cell for each way in which the values of a fact matter to these rules. */

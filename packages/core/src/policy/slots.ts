@@ -17,6 +17,7 @@ import {
   extractAmount,
   type LocalTime,
   type PolicyFacts,
+  type ToolFacts,
 } from './facts.ts'
 import { pointerReader } from './pointer.ts'
 
@@ -142,9 +143,17 @@ function argumentReader(pointer: string): (facts: PolicyFacts) => Json | undefin
   const read = pointerReader(pointer)
   return (facts) => {
     const { recorded } = facts
-    if (recorded === undefined) return read(facts.args)
+    if (recorded === undefined || recorded.values === null) return read(facts.args)
     if (!recorded.values.has(pointer)) throw new FactNotRecorded(`args:${pointer}`)
     return recorded.values.get(pointer)
+  }
+}
+
+/** What a record does not hold of a contract is not known to be absent. */
+function ofContract<T>(name: string, read: (tool: ToolFacts) => T): (facts: PolicyFacts) => T {
+  return ({ tool, recorded }) => {
+    if (recorded?.names?.has(name) === false) throw new FactNotRecorded(name)
+    return read(tool)
   }
 }
 
@@ -159,9 +168,21 @@ export class Slots {
     asIs,
   )
   readonly words: Readonly<Record<WordSlot, Slot<string>>> = {
-    operation: word('operation', 'derived', ({ tool }) => tool.operation),
-    category: word('category', 'derived', ({ tool }) => tool.category ?? undefined),
-    bundle: word('bundle', 'derived', ({ tool }) => tool.bundle),
+    operation: word(
+      'operation',
+      'derived',
+      ofContract('operation', (tool) => tool.operation),
+    ),
+    category: word(
+      'category',
+      'derived',
+      ofContract('category', (tool) => tool.category ?? undefined),
+    ),
+    bundle: word(
+      'bundle',
+      'derived',
+      ofContract('bundle', (tool) => tool.bundle),
+    ),
     source: word('source', 'asserted', ({ source }) => source ?? undefined),
     skill_level: word('skill_level', 'asserted', (facts) => facts.skill_level ?? undefined),
     auth_method: word('auth_method', 'asserted', (facts) => facts.auth_method ?? undefined),
@@ -171,7 +192,11 @@ export class Slots {
     user: word('user', 'asserted', ({ user }) => user ?? undefined),
   }
   readonly lists: Readonly<Record<ListSlot, Slot<readonly string[]>>> = {
-    tags: words('tags', 'derived', ({ tool }) => tool.tags),
+    tags: words(
+      'tags',
+      'derived',
+      ofContract('tags', (tool) => tool.tags),
+    ),
     roles: words('roles', 'asserted', (facts) => facts.roles),
     scopes: words('scopes', 'asserted', (facts) => facts.scopes),
   }

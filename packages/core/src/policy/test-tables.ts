@@ -120,7 +120,9 @@ const counters = readMap<Counter>((raw, at) => {
   const count = maybe(table, 'count', integer({ min: 0, max: COUNT_MAX }), at) ?? 0
   const written = maybe(table, 'amount', word, at)
   const money = written === null ? null : parseMoney(written)
-  return { count, amount: money?.ok === true ? money.value : null }
+  if (money?.ok === false)
+    return wrong(inside(at, 'amount'), 'expected an amount such as "20.00 EUR"')
+  return { count, amount: money?.value ?? null }
 })
 
 const chain: Pick<Syntax<Chain>, 'read'> = {
@@ -154,7 +156,8 @@ const amountRule: Pick<Syntax<AmountRule>, 'read'> = {
   },
 }
 
-const FACT_KEYS = [
+/** What a test or a proposal says of the facts. */
+export const FACT_KEYS: readonly string[] = [
   'tool',
   'operation',
   'category',
@@ -190,7 +193,8 @@ function readTool(table: RawTable, at: At): PolicyFacts['tool'] {
   }
 }
 
-function readFacts(table: RawTable, at: At): PolicyFacts {
+/** What is left out is not available to rules. */
+export function readFacts(table: RawTable, at: At): PolicyFacts {
   const args = table.get('args')
   return {
     tool: readTool(table, at),
@@ -246,7 +250,11 @@ export function parsePolicyTests(
   if (source.length > POLICY_MAX_CHARS)
     return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
   const table = parseToml(source)
-  if (!table.ok) return whole(file, 'detail' in table ? (table.detail ?? 'not TOML') : 'not TOML')
+  if (!table.ok) {
+    if (!('line' in table)) return whole(file, 'not TOML')
+    const { line, column, detail } = table
+    return { ...whole(file, ''), findings: [{ file, line, column, key: '', message: detail }] }
+  }
   const problems = new Problems()
   const at: At = { problems, path: [] }
   checkKeys(table.value, { known: ['version', 'tests'], later: [] }, at)

@@ -7,35 +7,84 @@ import { OPERATIONS, SOURCES } from '@trustgw/protocol'
 import type { CompiledRule } from './compiled-rule.ts'
 import { NAME_SEPARATOR, type Test } from './conditions.ts'
 import { compileGlob, type Glob } from './glob.ts'
-import { type Entry, makePlan, type Plan, push } from './plan.ts'
+import { type Entry, makeEntry, makePlan, type Plan, push } from './plan.ts'
 import type { Look } from './slots.ts'
 
-/** Tools remembered, and rules remembered with them, before all is forgotten. */
+/** Tools remembered, and rules remembered in groups and plans, before all of them are forgotten. */
 const MEMO_MAX_TOOLS = 4_096
 const MEMO_MAX_RULES = 262_144
 const SOURCE_KINDS = SOURCES.length + 1
+const NO_RULES: readonly CompiledRule[] = []
+const NO_GLOBS: readonly Globbed[] = []
 
 interface Globbed {
   readonly rule: CompiledRule
   readonly matches: Glob
 }
 
-/** The rules of one tool, and their plans by operation and source for each tenant. */
-interface ToolEntry {
-  readonly rules: readonly CompiledRule[]
-  readonly plans: Map<string, (Plan | undefined)[]>
+/** By operation and source. */
+type Plans = (Plan | undefined)[]
+
+/**
+ * The tools that meet the same rules, found by a walk from rule to rule: a name never seen before
+ * needs neither a list nor a plan of its own when others met the same.
+ */
+class ToolGroup {
+  readonly before: ToolGroup | null
+  readonly rule: CompiledRule | null
+  #next: Map<CompiledRule, ToolGroup> | undefined
+  /** For every tenant, unless a rule asks for it. */
+  readonly plans: Plans = []
+  #plansOfTenants: Map<string, Plans> | undefined
+
+  constructor(before: ToolGroup | null, rule: CompiledRule | null) {
+    this.before = before
+    this.rule = rule
+  }
+
+  /** With one more rule; `made` is called when there was no such group yet. */
+  with(rule: CompiledRule, made: () => void): ToolGroup {
+    this.#next ??= new Map()
+    let next = this.#next.get(rule)
+    if (next === undefined) {
+      next = new ToolGroup(this, rule)
+      this.#next.set(rule, next)
+      made()
+    }
+    return next
+  }
+
+  plansOf(tenant: string): Plans {
+    this.#plansOfTenants ??= new Map()
+    let plans = this.#plansOfTenants.get(tenant)
+    if (plans === undefined) {
+      plans = []
+      this.#plansOfTenants.set(tenant, plans)
+    }
+    return plans
+  }
 }
 
-const EVERY_TENANT = ''
+/** The rules of the walk and those that are always met, in the order of reading. */
+function rulesOf(group: ToolGroup, always: readonly CompiledRule[]): readonly CompiledRule[] {
+  if (group.rule === null) return always
+  const all = [...always]
+  for (let at: ToolGroup | null = group; at !== null; at = at.before) {
+    if (at.rule !== null) all.push(at.rule)
+  }
+  all.sort((a, b) => a.rank - b.rank)
+  return all.filter((rule, index) => rule !== all[index - 1])
+}
+
+const nothing = (): void => undefined
 
 export class ToolIndex {
   readonly #exact = new Map<string, CompiledRule[]>()
   readonly #firstPart = new Map<string, Globbed[]>()
   readonly #anywhere: Globbed[] = []
   readonly #always: CompiledRule[] = []
-  /** Shared by every tool that no rule names. */
-  readonly #unnamed: ToolEntry = { rules: this.#always, plans: new Map() }
-  readonly #memo = new Map<string, ToolEntry>()
+  #groups = new ToolGroup(null, null)
+  readonly #memo = new Map<string, ToolGroup>()
   readonly #dependsOnTenant: boolean
   #remembered = 0
 
@@ -67,59 +116,59 @@ export class ToolIndex {
 
   /** The rules whose `tool` line holds for an id, in the order of reading. */
   candidates(toolId: string): readonly CompiledRule[] {
-    const own = [...(this.#exact.get(toolId) ?? [])]
+    return rulesOf(this.#find(toolId, new ToolGroup(null, null), nothing), this.#always)
+  }
+
+  #find(toolId: string, none: ToolGroup, made: () => void): ToolGroup {
+    let group = none
+    for (const rule of this.#exact.get(toolId) ?? NO_RULES) group = group.with(rule, made)
     const dot = toolId.indexOf(NAME_SEPARATOR)
     const part = dot === -1 ? toolId : toolId.slice(0, dot)
-    for (const { rule, matches } of this.#firstPart.get(part) ?? []) {
-      if (matches(toolId)) own.push(rule)
+    for (const { rule, matches } of this.#firstPart.get(part) ?? NO_GLOBS) {
+      if (matches(toolId)) group = group.with(rule, made)
     }
-    for (const { rule, matches } of this.#anywhere) if (matches(toolId)) own.push(rule)
-    if (own.length === 0) return this.#always
-    for (const rule of this.#always) own.push(rule)
-    own.sort((a, b) => a.rank - b.rank)
-    return own.filter((rule, index) => rule !== own[index - 1])
+    for (const { rule, matches } of this.#anywhere) {
+      if (matches(toolId)) group = group.with(rule, made)
+    }
+    return group
   }
 
-  #entry(toolId: string): ToolEntry {
+  readonly #countGroup = (): void => {
+    this.#remembered += 1
+  }
+
+  #group(toolId: string): ToolGroup {
     const known = this.#memo.get(toolId)
     if (known !== undefined) return known
-    const rules = this.candidates(toolId)
-    const entry = rules === this.#always ? this.#unnamed : { rules, plans: new Map() }
-    this.#remember(entry === this.#unnamed ? 1 : rules.length + 1)
-    if (this.#memo.size >= MEMO_MAX_TOOLS) this.#forget()
-    this.#memo.set(toolId, entry)
-    return entry
+    if (this.#memo.size >= MEMO_MAX_TOOLS) this.#memo.clear()
+    const group = this.#find(toolId, this.#groups, this.#countGroup)
+    this.#memo.set(toolId, group)
+    this.#forgetIfMany()
+    return group
   }
 
-  #remember(rules: number): void {
-    this.#remembered += rules
-    if (this.#remembered > MEMO_MAX_RULES) this.#forget()
-  }
-
-  #forget(): void {
+  #forgetIfMany(): void {
+    if (this.#remembered <= MEMO_MAX_RULES) return
     this.#memo.clear()
-    this.#unnamed.plans.clear()
+    this.#groups = new ToolGroup(null, null)
     this.#remembered = 0
   }
 
   /** What to read for a proposal. `look` is asked only about operation, source and tenant. */
   plan(look: Look): Plan {
     const { tool, tenant, source } = look.facts
-    const entry = this.#entry(tool.id)
-    const key = this.#dependsOnTenant ? tenant : EVERY_TENANT
-    let plans = entry.plans.get(key)
-    if (plans === undefined) {
-      plans = []
-      entry.plans.set(key, plans)
-    }
+    const group = this.#group(tool.id)
+    const plans = this.#dependsOnTenant ? group.plansOf(tenant) : group.plans
     const kind =
       OPERATIONS.indexOf(tool.operation) * SOURCE_KINDS +
       (source === null ? SOURCES.length : SOURCES.indexOf(source))
     const known = plans[kind]
     if (known !== undefined) return known
-    const plan = makePlan(entry.rules.flatMap((rule) => entryFor(rule, look) ?? []))
-    this.#remember(plan.entries.length + 1)
+    const rules = rulesOf(group, this.#always)
+    const plan = makePlan(rules.flatMap((rule) => entryFor(rule, look) ?? []))
     plans[kind] = plan
+    this.#remembered += plan.entries.length + 1
+    this.#forgetIfMany()
     return plan
   }
 }
@@ -132,5 +181,5 @@ function entryFor(rule: CompiledRule, look: Look): Entry | null {
     if (truth === false) return null
     if (truth === 'unknown') unsure.push(test)
   }
-  return { rule, tests: unsure.length === 0 ? rule.tests : [...unsure, ...rule.tests] }
+  return makeEntry(rule, unsure.length === 0 ? rule.tests : [...unsure, ...rule.tests])
 }

@@ -358,3 +358,84 @@ match = { tool = ["${bound}"] }
   ])
   assert.deepEqual(checkPolicy(compile(behind('sho*.**'))), [])
 })
+
+test('a limit over the tool does not hide what a raised threshold lets through', () => {
+  const raised = limited(3).replace('"50.00 EUR"', '"60.00 EUR"')
+  const { widens } = diffPolicies(compile(limited(3)), compile(raised))
+  assert.deepEqual(widens[0]?.after, { effect: 'allow', tier: 0, rule_id: 'small' })
+})
+
+test('a region names the lines that tell it from the rest, and no others', () => {
+  const wide = base.replace('"50.00 EUR"', '"60.00 EUR"')
+  const { widens } = diffPolicies(compile(base), compile(wide))
+  assert.deepEqual(
+    widens[0]?.lines.map(({ line, truth }) => `${line} ${truth}`),
+    [
+      'tool = ["shop.refund*"] true',
+      'amount = {"gt":"50.00 EUR"} true',
+      'amount = {"lte":"60.00 EUR"} true',
+    ],
+  )
+})
+
+test('policies with too many lines about one fact may widen, and are soon said to', () => {
+  const many = (effect: string): string =>
+    `version = 1\n${Array.from(
+      { length: 1_600 },
+      (_, n) =>
+        `[[rules]]\nid = "r${n}"\npriority = ${n}\neffect = "${effect}"\nmatch = { args = { "/a" = { eq = ${n} } } }\n`,
+    ).join('')}`
+  const diff = diffPolicies(compile(many('deny')), compile(many('allow')))
+  assert.equal(diff.verdict, 'may_widen')
+  assert.match(diff.doubts[0]?.why ?? '', /more than 1500 different lines/)
+  assert.equal(diffPolicies(compile(many('deny')), compile(many('deny'))).verdict, 'same')
+})
+
+const rulesOf = (count: number, rule: (n: number) => string): CompiledPolicy =>
+  compile(`version = 1\n${Array.from({ length: count }, (_, n) => rule(n)).join('')}`)
+
+test('a rule behind one that asks for less names that one, however many lie between', () => {
+  const compiled = rulesOf(
+    2_000,
+    (n) =>
+      `[[rules]]\nid = "r${n}"\npriority = ${n}\neffect = "deny"\nmatch = { tool = ["n${n % 5}.*"], roles = ["a"] }\n`,
+  )
+  const found = checkPolicy(compiled).filter(({ kind }) => kind !== 'asserted_only')
+  assert.equal(found.length, 1_995)
+  assert.deepEqual(found[0], { kind: 'shadowed', rule: 'r5', by: ['r0'] })
+})
+
+test('conflicts without end are named up to a thousand, the rest as not looked for', () => {
+  const compiled = rulesOf(
+    300,
+    (n) =>
+      `[[rules]]\nid = "r${n}"\npriority = 1\neffect = "${n % 2 === 0 ? 'deny' : 'allow'}"\nmatch = { tool = ["a.*"], args = { "/a" = { gt = ${n} } } }\n`,
+  )
+  const found = checkPolicy(compiled)
+  assert.equal(found.filter(({ kind }) => kind === 'conflict').length, 1_000)
+  const open = found.filter((one) => one.kind === 'not_checked' && one.question === 'conflict')
+  assert.ok(open.length > 200 && open.length < 300, String(open.length))
+})
+
+test('foreign letters in a limit or a registered tool, and patterns inside lists, are found', () => {
+  const text = `version = 1
+[[rules]]
+id = "r"
+priority = 1
+effect = "allow"
+match = { args = { "/to" = { each = { regex = "ok" } } } }
+[[limits]]
+id = "l"
+match = { tool = ["m\u0430il.*"] }
+key = ["tenant"]
+window = "1h"
+max_count = 1
+on_exceed = "deny"
+`
+  const { tool } = factsOf({ tool: 'sh\u043Ep.refund' })
+  assert.deepEqual(checkPolicy(compile(text), [tool]), [
+    { kind: 'unanchored_regex', rule: 'r', pattern: 'ok' },
+    { kind: 'confusable_tool', rule: 'l', glob: 'm\u0430il.*' },
+    { kind: 'confusable_tool', rule: null, glob: 'sh\u043Ep.refund' },
+  ])
+})

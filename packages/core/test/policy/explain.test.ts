@@ -106,3 +106,45 @@ args."/urls" = { each = { host_in = ["example.com"], scheme_in = ["https"] } }
   const { change } = explain(layers, factsOf(given))
   assert.deepEqual(change?.map(({ pointer }) => pointer).sort(), ['/to/0/address', '/urls'])
 })
+
+const LIMITED = `version = 1
+[[rules]]
+id = "all"
+priority = 1
+effect = "allow"
+match = { tool = ["**"] }
+[[limits]]
+id = "velocity"
+match = { tool = ["shop.*"] }
+key = ["tenant"]
+window = "1h"
+max_count = 3
+max_amount = "100.00 EUR"
+on_exceed = "require_approval"
+tier = 2
+[[limits]]
+id = "files"
+match = { tool = ["files.*"] }
+key = ["tenant"]
+window = "1h"
+max_count = 1
+on_exceed = "deny"
+`
+
+test('explain shows each limit over the tool with what its counter holds', () => {
+  const given = { args: { amount: '60.00', currency: 'EUR' } }
+  const counters = { velocity: { count: 1, amount: '50.00 EUR' } }
+  const { limits } = explain(layersOf(LIMITED), factsOf({ ...given, counters }))
+  assert.deepEqual(
+    limits.map(({ id, truth, is_exceeded, counter, max_amount }) => [
+      id,
+      truth,
+      is_exceeded,
+      counter,
+      max_amount,
+    ]),
+    [['velocity', true, true, { count: 1, amount: '50.00 EUR' }, '100.00 EUR']],
+  )
+  const [unknown] = explain(layersOf(LIMITED), factsOf(given)).limits
+  assert.deepEqual([unknown?.counter, unknown?.is_exceeded], [null, true])
+})

@@ -211,3 +211,48 @@ test('replay names every flip, which way it goes, and what cannot be decided aga
   )
   assert.deepEqual(replay(layers, all).flips, [])
 })
+
+const TAGGED = `version = 1
+[[rules]]
+id = "tagged"
+priority = 1
+effect = "deny"
+match = { tags = ["vip"] }
+[[rules]]
+id = "rest"
+priority = 2
+effect = "allow"
+match = { operation = ["transfer"], agent = ["*.*"] }
+`
+
+test('what a record does not hold of the contract is not taken to be absent', () => {
+  const facts = factsOf({ tags: ['vip'], operation: 'transfer' })
+  const record = recordOf(layersOf(AMOUNTS), facts)
+  const bare = redecide(layersOf(TAGGED), record)
+  assert.deepEqual(bare.ok ? [] : [bare.reason, bare.detail], ['fact_not_recorded', 'operation'])
+  const past = { action_id: 'a', record, proposal: { args: facts.args, tool: null } }
+  const without = replay(layersOf(TAGGED), [past])
+  assert.deepEqual(without.undecidable, [{ action_id: 'a', why: 'fact_not_recorded: operation' }])
+  const kept = { args: facts.args, tool: facts.tool }
+  const whole = replay(layersOf(TAGGED), [{ ...past, proposal: kept }])
+  assert.deepEqual([whole.flips, whole.undecidable, whole.uncertain], [[], [], []])
+})
+
+test('replay uses what the gateway knew of the proposer, and arguments without their contract', () => {
+  const facts = factsOf({ args: { note: 'y'.repeat(600) } })
+  const record = recordOf(layersOf(AMOUNTS), facts)
+  const { agent, user, source, auth_level } = facts
+  const text = AMOUNTS.replace('amount = { lt = "50 EUR" }, ', '')
+    .replace('roles', 'agent')
+    .replace('clerk', 'support.*')
+  const past = { action_id: 'a', record, proposal: { args: facts.args, tool: null } }
+  const unknown = replay(layersOf(text), [past])
+  assert.deepEqual(unknown.uncertain, [{ action_id: 'a', facts: ['agent'] }])
+  const identity = { agent, user, source, auth_level }
+  const known = replay(layersOf(text), [{ ...past, proposal: { ...past.proposal, identity } }])
+  assert.deepEqual(known.uncertain, [])
+  assert.deepEqual(
+    known.flips.map(({ direction }) => direction),
+    ['wider'],
+  )
+})

@@ -88,3 +88,9 @@ test('a misspelt member of a test is refused with its place', () => {
     assert.equal(parsePolicyTests(TESTS.replace(from, to), { file: 't.toml' }).ok, false, to)
   }
 })
+
+test('what is no TOML is refused with its place', () => {
+  const refused = parsePolicyTests(`${TESTS}\nname = \n`, { file: 't.toml' })
+  assert.ok(!refused.ok)
+  assert.equal(refused.findings[0]?.line, TESTS.split('\n').length + 1)
+})

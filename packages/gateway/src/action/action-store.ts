@@ -48,6 +48,18 @@ export class ActionTooLargeFault extends Error {
   }
 }
 
+/** An action as a look back finds it; undefined where there is none. */
+export type Recalled = ActionRecord | 'unreadable' | undefined
+
+export async function recalled(loading: Promise<StoredAction | undefined>): Promise<Recalled> {
+  try {
+    return (await loading)?.record
+  } catch (error) {
+    if (error instanceof StoredActionFault) return 'unreadable'
+    throw error
+  }
+}
+
 /** Open entries whose revision is remembered; those of others are read before they are removed. */
 const ENTRIES_NOTED_MAX = 4_096
 

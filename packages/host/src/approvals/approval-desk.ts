@@ -16,6 +16,7 @@ import {
   refuse,
   signJws,
   type TenantId,
+  type ToolContract,
 } from '@trustgw/protocol'
 import { CEREMONY_TTL_MS, CeremonyBook } from '../ceremony/ceremony-book.ts'
 import type { AssertionResponse } from '../ceremony/passkey-response.ts'
@@ -168,6 +169,11 @@ export class ApprovalDesk {
     const state = event === undefined ? stateOf(record) : laterOf(record, event)
     const given = givenOf(record).map(({ approver, roles }) => ({ approver, roles: [...roles] }))
     return { ok: true, json: { ...approvalRequestJson(record.request), state, given } }
+  }
+
+  /** The contract with which an approval was asked for, whatever became of it. */
+  async contractOf(actionId: ActionId): Promise<ToolContract | undefined> {
+    return (await this.#deps.store.find(actionId))?.request.contract
   }
 
   /** An action that went on without us: its approval is put away. */

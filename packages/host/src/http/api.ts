@@ -18,6 +18,7 @@ import {
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse, type Reply } from './reply.ts'
 import {
@@ -38,6 +39,7 @@ export interface ApiDeps {
   readonly logins: LoginDesk
   readonly approvals: ApprovalDesk
   readonly actions: ActionFeed
+  readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
   readonly cookies: SessionCookieDeps
   readonly audit: HostDeps['audit']
@@ -58,6 +60,9 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   sessionRoutes(api, deps)
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
+  policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
+    signedIn(deps, handle),
+  )
   api.get(
     '/actions',
     signedIn(deps, () => Promise.resolve(listActions(deps))),

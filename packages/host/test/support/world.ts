@@ -107,6 +107,7 @@ export interface World {
   readonly gateway: GatewaySide
   readonly audit: AuditLine[]
   readonly enrolled: EnrolledMessage[]
+  readonly signers: Signers
   readonly deps: HostDeps
   readonly settings: HostSettings
   host: RunningHost
@@ -141,6 +142,41 @@ export function newKey(role: string): HostKey {
   return { kid: keyIdOf(role, key.publicKey), sign: key.sign, verify }
 }
 
+/** Keys of others that the host believes. */
+export interface Signers {
+  readonly operator: HostKey
+  readonly gatewayAudit: HostKey
+  readonly executor: HostKey
+}
+
+export const newSigners = (): Signers => ({
+  operator: newKey('operator'),
+  gatewayAudit: newKey('audit'),
+  executor: newKey('result'),
+})
+
+/** What the host reads of policy, over one link. */
+export function policyDeps(
+  link: BusLink,
+  { operator, gatewayAudit, executor }: Signers,
+): Pick<HostDeps, 'policies' | 'policyStatus' | 'tools' | 'actions' | 'trust'> {
+  const only =
+    ({ kid, verify }: HostKey) =>
+    (wanted: string) =>
+      wanted === kid ? verify : undefined
+  return {
+    policies: link.records({ home: 'data', bucket: 'policies' }),
+    policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),
+    tools: link.records({ home: 'data', bucket: 'tools' }),
+    actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+    trust: {
+      operatorKeyFor: only(operator),
+      gatewayAuditKeyFor: only(gatewayAudit),
+      executorKeyFor: (profile, kid) => (profile === 'connector' ? only(executor)(kid) : undefined),
+    },
+  }
+}
+
 export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -160,6 +196,7 @@ export async function startWorld(): Promise<World> {
   const audit: AuditLine[] = []
   const enrolled: EnrolledMessage[] = []
   const hostKey = newKey('host')
+  const signers = newSigners()
   const settings: HostSettings = {
     tenant: TENANT,
     listen: { hostname: '127.0.0.1', port },
@@ -178,6 +215,7 @@ export async function startWorld(): Promise<World> {
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+    ...policyDeps(link, signers),
     clock,
     random: nodeRandom,
     log: silentLogger,
@@ -190,6 +228,7 @@ export async function startWorld(): Promise<World> {
   const gateway = gatewaySide(broker, hostKey)
   const world: World = {
     origin,
+    signers,
     folder,
     clock,
     broker,

@@ -69,6 +69,23 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
   ['passkey_unavailable', 'This browser offers no passkeys on this address.'],
   ['passkey_failed', 'The passkey could not be used. Nothing was signed.'],
   ['tier_unsupported', 'This action needs a proof that this page cannot present.'],
+  [
+    'policy_changed',
+    'Somebody else applied a policy meanwhile. Look at it, then apply yours again.',
+  ],
+  [
+    'policy_unverified',
+    'Nobody known here sealed the stored policy, so nothing is built on it. Ask the operator.',
+  ],
+  ['policy_too_large', 'These policies are too large for one bundle.'],
+  ['seal_refused', 'The passkey’s answer did not fit this policy. Nothing was applied.'],
+  ['bundle_unreadable', 'The server’s bundle could not be read. Nothing was signed.'],
+  ['bundle_hash_differs', 'The server named another hash than its bundle has. Nothing was signed.'],
+  ['bundle_place_differs', 'The server’s bundle is for another place in time. Nothing was signed.'],
+  [
+    'bundle_texts_differ',
+    'The server’s bundle holds other policies than this page. Nothing was signed.',
+  ],
   ['offline', 'The server did not answer. Nothing was sent twice; try again.'],
   ['no_session', 'You are signed out. Sign in again, then decide.'],
   ['unreadable', 'The server’s answer could not be read, so it was not used.'],

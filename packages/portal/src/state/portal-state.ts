@@ -1,5 +1,6 @@
 import type { Approver } from '@trustgw/protocol'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { Installation, Session } from '../ports/shapes.ts'
 
 /** How the live feed stands. */
@@ -37,6 +38,7 @@ export interface PortalState {
   readonly given: ReadonlyMap<string, readonly Approver[]>
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
+  readonly policyStatus: PolicyStatusView | undefined
   /** Polite announcement for screen readers; `count` makes equal texts distinct. */
   readonly announcement: { readonly text: string; readonly count: number }
 }
@@ -53,6 +55,7 @@ export const INITIAL_STATE: PortalState = {
   given: new Map(),
   installation: undefined,
   installationProblem: undefined,
+  policyStatus: undefined,
   announcement: { text: '', count: 0 },
 }
 

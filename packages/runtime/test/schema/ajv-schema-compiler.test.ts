@@ -106,3 +106,19 @@ test('neither defaults nor coercion change what was signed', () => {
   assert.equal(schema.check(empty), undefined)
   assert.deepEqual(empty, {})
 })
+
+test('a text too long for the size of its pattern does not match it', () => {
+  const large = compiled({ type: 'string', pattern: '(a?){500}a{500}' })
+  assert.equal(large.check('a'.repeat(700)), undefined)
+  assert.deepEqual(large.check('a'.repeat(2_000)), { pointer: '', keyword: 'pattern' })
+  const small = compiled({ type: 'string', pattern: '^a+$' })
+  assert.equal(small.check('a'.repeat(100_000)), undefined)
+})
+
+test('the longest text is counted in characters, not in UTF-16 units', () => {
+  const schema = compiled({ type: 'string', maxLength: 3 })
+  assert.equal(schema.check('😀😀😀'), undefined)
+  assert.equal(schema.check('e\u0301x'), undefined)
+  assert.deepEqual(schema.check('😀😀😀😀'), { pointer: '', keyword: 'maxLength' })
+  assert.deepEqual(schema.check('abcd'), { pointer: '', keyword: 'maxLength' })
+})

@@ -1,19 +1,57 @@
-import { type CompiledPolicy, compilePolicy, type PolicyFacts, parsePolicy } from '@trustgw/core'
-import type { Sha256 } from '@trustgw/protocol'
+/** Policies for the benchmark, and the calls that they are asked about: the same in every run. */
+import type { PolicyFacts } from '@trustgw/core'
+import type { Operation, Source } from '@trustgw/protocol'
 
-/** A policy and the proposals that it is asked about, the same for every engine. */
-export interface Shape {
-  readonly name: string
-  readonly rules: number
-  readonly text: string
-  readonly proposals: readonly PolicyFacts[]
+/** A rule in the terms that every engine of the benchmark has; lines that are left out hold. */
+export interface BenchRule {
+  readonly id: string
+  /** Lower is read first. */
+  readonly priority: number
+  readonly effect: 'allow' | 'require_approval' | 'deny'
+  readonly tier: 0 | 1 | 2
+  /** One tool, or a glob that ends in its only star; none: all tools. */
+  readonly tool?: string
+  readonly operation?: Operation
+  readonly source?: Source
+  /** A glob that ends in its only star, or an exact name. */
+  readonly agent?: string
+  /** In cents: more than, at most. */
+  readonly over?: number
+  readonly upTo?: number
+  readonly regions?: readonly string[]
+  /** How the note begins. */
+  readonly note?: string
 }
 
-const PROPOSALS = 4_096
-const RULES_PER_NAMESPACE = 25
+/** What a rule looks at; nothing is missing, since the peers know no third truth value. */
+export interface BenchCall {
+  readonly tool: string
+  readonly operation: Operation
+  readonly source: Source
+  readonly agent: string
+  readonly amount: number
+  readonly region: string
+  readonly note: string
+}
 
-/** mulberry32: the same policies in every run. */
-function prng(seed: number): () => number {
+export const SHAPES = ['usual', 'flat', 'cold', 'worst'] as const
+export type ShapeName = (typeof SHAPES)[number]
+
+export interface Shape {
+  readonly name: ShapeName
+  readonly rules: readonly BenchRule[]
+  readonly calls: readonly BenchCall[]
+}
+
+const SEED = 20
+const CALLS = 1_024
+/** Four times as many tools as the engine remembers, so that each is forgotten before it returns. */
+const COLD_CALLS = 16_384
+const RULES_PER_NAMESPACE = 25
+const PRIORITIES = 997
+
+/** mulberry32. */
+export function prng(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0
@@ -39,48 +77,119 @@ const OPERATION_OF = {
   delete: 'delete',
 } as const
 
-function verdict(random: Random): string {
-  return pick(random, [
-    'effect = "allow"',
-    'effect = "allow"',
-    'effect = "require_approval"\ntier = 1',
-    'effect = "require_approval"\ntier = 2',
-    'effect = "deny"',
-  ])
-}
+type Verdict = Pick<BenchRule, 'effect' | 'tier'>
+type Lines = Omit<BenchRule, 'id' | 'priority' | 'effect' | 'tier' | 'tool'>
 
-function lines(random: Random): string {
-  const all = [
-    `operation = ["${pick(random, ['read', 'create', 'transfer'])}"]`,
-    `source = ["${pick(random, ['mcp', 'rest', 'nats'])}"]`,
-    `agent = ["${pick(random, ['support', 'sales', 'ops'])}.*"]`,
-    `amount = { gt = "${Math.floor(random() * 500)}.00 EUR" }`,
-    `amount = { lte = "${Math.floor(random() * 500)}.50 EUR" }`,
-    `args."/region" = { in = ["${pick(random, ['eu', 'us', 'uk'])}", "ch"] }`,
-    `args."/note" = { glob = "${pick(random, ['urgent', 'vip', 'test'])}*" }`,
-  ]
-  const first = pick(random, [0, 1, 2, 3, 4, 5, 6])
-  const second = pick(random, [0, 1, 2, 3, 4, 5, 6])
-  const chosen = new Map([first, second].map((at) => [all[at]?.split(' = ')[0], all[at]]))
-  return [...chosen.values()].join('\n')
+const ALLOW: Verdict = { effect: 'allow', tier: 0 }
+const ASK_ONE: Verdict = { effect: 'require_approval', tier: 1 }
+const ASK_TWO: Verdict = { effect: 'require_approval', tier: 2 }
+const DENY: Verdict = { effect: 'deny', tier: 0 }
+
+/** What every policy begins with: rules over all tools, read first. */
+const EVERYWHERE: readonly (Verdict & Lines)[] = [
+  { ...DENY, operation: 'delete', source: 'mcp' },
+  { ...DENY, over: 55_000 },
+  { ...ASK_TWO, operation: 'transfer', over: 30_000 },
+  { ...ASK_ONE, agent: 'sales.*', regions: ['us', 'ch'] },
+  { ...ALLOW, operation: 'read', note: 'nothing' },
+]
+
+function oneLine(random: Random): Lines {
+  return pick<() => Lines>(random, [
+    () => ({ operation: pick(random, ['read', 'create', 'transfer']) }),
+    () => ({ source: pick(random, ['mcp', 'rest', 'nats']) }),
+    () => ({ agent: `${pick(random, ['support', 'sales', 'ops'])}.*` }),
+    () => ({ over: Math.floor(random() * 500) * 100 }),
+    () => ({ upTo: Math.floor(random() * 500) * 100 + 50 }),
+    () => ({ regions: [pick(random, ['eu', 'us', 'uk']), 'ch'] }),
+    () => ({ note: pick(random, ['urgent', 'vip', 'test']) }),
+  ])()
 }
 
 function toolLine(random: Random, spaces: number): string {
   const kind = random()
   const space = `ns${Math.floor(random() * spaces)}`
   if (kind < 0.75) return `${space}.${pick(random, VERBS)}_${Math.floor(random() * 4)}`
-  if (kind < 0.95) return `${space}.*`
-  return `${space}.${pick(random, VERBS)}_*`
+  return kind < 0.95 ? `${space}.*` : `${space}.${pick(random, VERBS)}_*`
 }
 
-const ruleText = (index: number, tool: string, body: string): string =>
-  `[[rules]]\nid = "r${index}"\npriority = ${index % 997}\n${body}\ntool = ["${tool}"]\n`
+function usualRules(count: number): readonly BenchRule[] {
+  const random = prng(SEED)
+  const spaces = Math.max(1, Math.floor(count / RULES_PER_NAMESPACE))
+  return Array.from({ length: count }, (_, index) => {
+    const place = { id: `r${index}`, priority: index % PRIORITIES }
+    const everywhere = EVERYWHERE[index]
+    if (everywhere !== undefined) return { ...place, ...everywhere }
+    const verdict = pick(random, [ALLOW, ALLOW, ASK_ONE, ASK_TWO, DENY])
+    const tool = toolLine(random, spaces)
+    return { ...place, ...verdict, tool, ...oneLine(random), ...oneLine(random) }
+  })
+}
 
-function proposal(random: Random, tool: string, verb: (typeof VERBS)[number]): PolicyFacts {
+function callOf(random: Random, tool: string, operation: Operation): BenchCall {
+  return {
+    tool,
+    operation,
+    source: pick(random, ['mcp', 'rest', 'cron']),
+    agent: pick(random, ['support.bot', 'sales.bot', 'legal.bot']),
+    amount: 1 + Math.floor(random() * 60_000),
+    region: pick(random, ['eu', 'us', 'jp']),
+    note: pick(random, ['urgent: call', 'nothing', 'vip']),
+  }
+}
+
+function usualCalls(count: number): readonly BenchCall[] {
+  const random = prng(SEED + 1)
+  const spaces = Math.max(1, Math.floor(count / RULES_PER_NAMESPACE))
+  return Array.from({ length: CALLS }, () => {
+    const verb = pick(random, VERBS)
+    const tool = `ns${Math.floor(random() * spaces)}.${verb}_${Math.floor(random() * 4)}`
+    return callOf(random, tool, OPERATION_OF[verb])
+  })
+}
+
+/** Every rule is over every tool, and none holds. */
+function worstRules(count: number): readonly BenchRule[] {
+  const random = prng(SEED)
+  return Array.from({ length: count }, (_, index) => ({
+    id: `r${index}`,
+    priority: index % PRIORITIES,
+    ...pick(random, [ALLOW, ASK_ONE, ASK_TWO, DENY]),
+    ...pick<Lines>(random, [
+      { agent: `nobody${index}.bot` },
+      { regions: [`r${index}`] },
+      { over: 100_000 + 100 * index },
+    ]),
+  }))
+}
+
+/**
+ * `usual`: tools in namespaces, a quarter of the rules by glob, five over all tools. `flat`: the
+ * same with one priority, so that no rule is passed over. `cold`: the usual policy, and a tool that
+ * is not remembered in each call. `worst`: every rule over every tool, and none holds.
+ */
+export function makeShape(name: ShapeName, count: number): Shape {
+  if (name === 'worst') return { name, rules: worstRules(count), calls: usualCalls(count) }
+  const rules = usualRules(count)
+  const calls = usualCalls(count)
+  if (name === 'flat') {
+    return { name, rules: rules.map((rule) => ({ ...rule, priority: 0 })), calls }
+  }
+  if (name === 'usual') return { name, rules, calls }
+  const cold = Array.from({ length: COLD_CALLS }, (_, index) => {
+    const call = calls[index % calls.length]
+    return call === undefined ? [] : { ...call, tool: `${call.tool}x${index}` }
+  })
+  return { name, rules, calls: cold.flat() }
+}
+
+/** The call as the engine is asked about it: arguments as JSON, the rest as the gateway knows it. */
+export function factsOf(call: BenchCall): PolicyFacts {
+  const { tool: id, operation, source, agent, amount, region, note } = call
   return {
     tool: {
-      id: tool,
-      operation: OPERATION_OF[verb],
+      id,
+      operation,
       category: 'crm',
       tags: ['shop'],
       bundle: 'shop',
@@ -91,71 +200,14 @@ function proposal(random: Random, tool: string, verb: (typeof VERBS)[number]): P
         currency: { kind: 'fixed', code: 'EUR' },
       },
     },
-    args: {
-      amount: Math.floor(random() * 60_000),
-      region: pick(random, ['eu', 'us', 'jp']),
-      note: pick(random, ['urgent: call', 'nothing', 'vip']),
-    },
+    args: { amount, region, note },
     tenant: 'acme',
     workspace: 'main',
-    agent: pick(random, ['support.bot', 'sales.bot', 'legal.bot']),
+    agent,
     user: null,
-    source: pick(random, ['mcp', 'rest', 'cron']),
+    source,
     auth_level: 1,
     roles: ['clerk'],
     time_ms: 1_700_000_000_000,
   }
-}
-
-/** Tools in namespaces; a quarter of the rules by glob, five over all tools. */
-export function usualShape(rules: number): Shape {
-  const random = prng(rules)
-  const spaces = Math.max(1, Math.floor(rules / RULES_PER_NAMESPACE))
-  const texts = Array.from({ length: rules }, (_, index) => {
-    const tool = index < 5 ? '**' : toolLine(random, spaces)
-    return ruleText(index, tool, `${verdict(random)}\n[rules.match]\n${lines(random)}`)
-  })
-  const proposals = Array.from({ length: PROPOSALS }, () => {
-    const verb = pick(random, VERBS)
-    const space = Math.floor(random() * spaces)
-    return proposal(random, `ns${space}.${verb}_${Math.floor(random() * 4)}`, verb)
-  })
-  return { name: 'usual', rules, text: `version = 1\n${texts.join('')}`, proposals }
-}
-
-/** The usual policy, each proposal with a tool never seen before. */
-export function coldShape(rules: number): Shape {
-  const usual = usualShape(rules)
-  const proposals = usual.proposals.map((facts, index) => ({
-    ...facts,
-    tool: { ...facts.tool, id: `${facts.tool.id}x${index}` },
-  }))
-  return { ...usual, name: 'cold', proposals }
-}
-
-/** Every rule is over every tool, and hardly any holds. */
-export function worstShape(rules: number): Shape {
-  const random = prng(rules)
-  const texts = Array.from({ length: rules }, (_, index) => {
-    const line = pick(random, [
-      `agent = ["nobody${index}.bot"]`,
-      `args."/region" = { eq = "r${index}" }`,
-      `amount = { gt = "${1_000 + index}.00 EUR" }`,
-    ])
-    return ruleText(index, '**', `${verdict(random)}\n[rules.match]\n${line}`)
-  })
-  return { ...usualShape(10), name: 'worst', rules, text: `version = 1\n${texts.join('')}` }
-}
-
-export interface Compiled {
-  readonly compiled: CompiledPolicy
-  readonly compile_ms: number
-}
-
-export function compileShape(shape: Shape, sha256: Sha256): Compiled {
-  const begun = process.hrtime.bigint()
-  const parsed = parsePolicy(shape.text, { file: `${shape.name}.toml` })
-  if (!parsed.ok) throw new Error(`${shape.name}: ${parsed.findings[0]?.message ?? ''}`)
-  const compiled = compilePolicy(parsed.value, sha256)
-  return { compiled, compile_ms: Number(process.hrtime.bigint() - begun) / 1e6 }
 }

@@ -1,128 +1,245 @@
-/** `npm run bench -- policy`: decisions of the engine beside those of peers, in one run. */
-import { createHash } from 'node:crypto'
-import { decide, decideNaively, type PolicyFacts } from '@trustgw/core'
-import { coldShape, compileShape, type Shape, usualShape, worstShape } from './policy-shapes.ts'
+/** `npm run bench -- policy`: every engine with every policy, each in a process of its own. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import {
+  arrayShape,
+  booleanShape,
+  objectShape,
+  parseJson,
+  readShape,
+  type Shape,
+  stringShape,
+} from '@trustgw/protocol'
+import type { Pipeline } from './pipeline.ts'
+import { ENGINES, type EngineName } from './policy-engines.ts'
+import type { CellMeasured } from './policy-measure.ts'
+import { NAMES, type NamesMeasured } from './policy-names.ts'
+import type { ShapeName } from './policy-shapes.ts'
+import { median, rotated } from './stats.ts'
 
 export interface PolicyRow {
   readonly engine: string
   readonly rules: number
+  /** For each second of CPU that the engine's process used. */
   readonly decisions_per_second: number
   readonly p50_us: number
   readonly p99_us: number
+  /** Of the engine's process, at the end. */
   readonly rss_mb: number
   readonly compile_ms: number
+  readonly decisions_per_wall_second: number
+  /** Decisions timed for p50 and p99, in all passes together. */
+  readonly samples: number
 }
 
-/** Something that decides; a peer is one more of these for each shape. */
-export interface PolicyEngine {
-  readonly name: string
+export interface Agreement {
   readonly rules: number
-  readonly compile_ms: number
-  readonly proposals: readonly PolicyFacts[]
-  /** Gives anything that depends on the decision, so that none is optimised away. */
-  readonly decide: (facts: PolicyFacts) => string
+  /** Calls that every engine decided, with the same effect, tier and rule. */
+  readonly compared: number
 }
 
-const ROUNDS = 7
-const ROUND_MS = 150
-const SAMPLES = 4_000
-
-const sha256 = (data: string | Uint8Array): string =>
-  createHash('sha256').update(data).digest('hex')
-
-function indexed(shape: Shape): PolicyEngine {
-  const { compiled, compile_ms } = compileShape(shape, sha256)
-  const name = shape.name === 'usual' ? 'trustgw' : `trustgw ${shape.name}`
-  const { rules, proposals } = shape
-  const run = (facts: PolicyFacts): string => decide(compiled, facts).rule_id
-  return { name, rules, compile_ms, proposals, decide: run }
+export interface PolicyBench {
+  readonly rows: readonly PolicyRow[]
+  readonly agreement: readonly Agreement[]
+  readonly names: NamesMeasured
+  readonly pipeline: Pipeline
 }
 
-/** Every rule in order, no index: what a first-match loop costs on the same decisions. */
-function naive(shape: Shape): PolicyEngine {
-  const { compiled, compile_ms } = compileShape(shape, sha256)
-  const { rules, proposals } = shape
-  const run = (facts: PolicyFacts): string => decideNaively(compiled, facts).rule_id
-  return { name: 'first-match loop', rules, compile_ms, proposals, decide: run }
+interface Progress {
+  (text: string): void
 }
 
-/** Decisions for each second of this process's CPU. */
-function measureRound({ proposals, decide: run }: PolicyEngine, from: number): number {
-  const before = process.cpuUsage()
-  const until = performance.now() + ROUND_MS
-  let count = 0
-  let length = 0
-  while (performance.now() < until) {
-    for (let batch = 0; batch < 64; batch++) {
-      const facts = proposals[(from + count) % proposals.length]
-      if (facts !== undefined) length += run(facts).length
-      count++
-    }
-  }
-  const { user, system } = process.cpuUsage(before)
-  return length === 0 ? 0 : (count * 1e6) / (user + system)
+interface Cell {
+  readonly engine: EngineName
+  readonly shape: ShapeName
+  readonly rules: number
 }
 
-function latencies({ proposals, decide: run }: PolicyEngine): readonly number[] {
-  const taken: number[] = []
-  const until = performance.now() + 4 * ROUND_MS
-  for (let at = 0; at < SAMPLES && performance.now() < until; at++) {
-    const facts = proposals[at % proposals.length]
-    if (facts === undefined) continue
-    const begun = process.hrtime.bigint()
-    run(facts)
-    taken.push(Number(process.hrtime.bigint() - begun) / 1e3)
-  }
-  return taken.sort((a, b) => a - b)
+const PASSES = 3
+const SIZES = [10, 100, 1_000, 10_000]
+/** Calls that are compared at each size: a slow engine takes some 50 ms for one at the largest. */
+const COMPARED = new Map([
+  [10, 1_024],
+  [100, 1_024],
+  [1_000, 256],
+  [10_000, 64],
+])
+const CELL_MS = 180_000
+const OUTPUT_MAX_BYTES = 4 * 1_048_576
+
+/**
+ * V8 of Node 20 can abort the process in calls between JavaScript and WebAssembly that it has
+ * inlined ("Deoptimizer::DoComputeBuiltinContinuation").
+ */
+const CEDAR_FLAGS = ['--no-turbo-inline-js-wasm-calls']
+
+const run = promisify(execFile)
+
+const text: Shape<string> = stringShape({ max: 1_000, characters: 'any' })
+const number: Shape<number> = {
+  description: { type: 'number' },
+  read: (value) =>
+    typeof value === 'number'
+      ? { ok: true, value }
+      : { ok: false, reason: 'shape', detail: '#: value' },
+}
+const cellShape: Shape<CellMeasured> = objectShape({
+  per_cpu_second: number,
+  per_wall_second: number,
+  p50_us: number,
+  p99_us: number,
+  samples: number,
+  compile_ms: number,
+  rss_mb: number,
+  answers: arrayShape(text, { max: 10_000 }),
+})
+const namesShape: Shape<NamesMeasured> = objectShape({
+  names: number,
+  heap_before_mb: number,
+  heap_settled_mb: number,
+  heap_most_mb: number,
+  rss_mb: number,
+})
+const pipelineShape: Shape<Pipeline> = objectShape({
+  rows: arrayShape(
+    objectShape({
+      what: text,
+      beside: text,
+      bytes: number,
+      us: number,
+      beside_us: number,
+      ratio: number,
+    }),
+    { max: 100 },
+  ),
+  patterns: arrayShape(objectShape({ pattern: text, refused: booleanShape(), ms: number }), {
+    max: 100,
+  }),
+})
+
+interface Script {
+  readonly file: string
+  readonly flags: readonly string[]
+  readonly args: readonly string[]
 }
 
-const at = (sorted: readonly number[], part: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
-
-const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
-
-/** Engines take turns, so that the machine's moods fall on all alike; medians over the rounds. */
-export function measurePolicy(engines: readonly PolicyEngine[]): readonly PolicyRow[] {
-  const rates = engines.map((): number[] => [])
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const [index, engine] of engines.entries()) {
-      const rate = measureRound(engine, round * 1_009)
-      if (round > 0) rates[index]?.push(rate)
-    }
-  }
-  return engines.map((engine, index) => {
-    const sorted = latencies(engine)
-    const own = (rates[index] ?? []).sort((a, b) => a - b)
-    return {
-      engine: engine.name,
-      rules: engine.rules,
-      decisions_per_second: Math.round(at(own, 0.5)),
-      p50_us: rounded(at(sorted, 0.5), 2),
-      p99_us: rounded(at(sorted, 0.99), 2),
-      rss_mb: rounded(process.memoryUsage().rss / 1_048_576, 1),
-      compile_ms: rounded(engine.compile_ms, 1),
-    }
-  })
+/** What a process of the benchmark printed. */
+async function runScript<T>({ file, flags, args }: Script, shape: Shape<T>): Promise<T> {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  const options = { timeout: CELL_MS, maxBuffer: OUTPUT_MAX_BYTES }
+  const { stdout } = await run(process.execPath, [...flags, path, ...args], options)
+  const parsed = parseJson(stdout.trim(), { maxBytes: OUTPUT_MAX_BYTES })
+  const read = parsed.ok ? readShape(shape, parsed.value) : parsed
+  if (!read.ok) throw new Error(`${file} ${args.join(' ')}: ${read.detail ?? read.reason}`)
+  return read.value
 }
 
-/** Every engine at every size. */
-export function policyEngines(): readonly PolicyEngine[] {
-  const sizes = [10, 100, 1_000, 10_000].map(usualShape)
+/** One engine with one policy; decides the first `answers` calls for comparing. */
+async function measureCell(cell: Cell, answers: number): Promise<CellMeasured> {
+  const flags = cell.engine === 'cedar' ? CEDAR_FLAGS : []
+  const args = [cell.engine, cell.shape, String(cell.rules), String(answers)]
+  return runScript({ file: './policy-cell.js', flags, args }, cellShape)
+}
+
+/** The engine asked about so many tools that nobody knows. */
+export async function measureInvented(names: number): Promise<NamesMeasured> {
+  const args = ['names', String(names)]
+  return runScript({ file: './policy-cell.js', flags: ['--expose-gc'], args }, namesShape)
+}
+
+/** Every engine with the usual policy; ours also with the shapes that are its own. */
+function cells(): readonly Cell[] {
+  const own: readonly (readonly [ShapeName, number])[] = [
+    ['flat', 1_000],
+    ['flat', 10_000],
+    ['cold', 1_000],
+    ['cold', 10_000],
+    ['worst', 1_000],
+    ['worst', 10_000],
+  ]
   return [
-    ...sizes.map(indexed),
-    ...[coldShape(1_000), coldShape(10_000), worstShape(1_000), worstShape(10_000)].map(indexed),
-    ...sizes.map(naive),
+    ...SIZES.flatMap((rules) => ENGINES.map((engine): Cell => ({ engine, shape: 'usual', rules }))),
+    ...own.map(([shape, rules]): Cell => ({ engine: 'trust-gateway', shape, rules })),
   ]
 }
 
-const pad = (text: string | number, width: number): string => String(text).padStart(width)
+const titleOf = ({ engine, shape }: Cell): string =>
+  shape === 'usual' ? engine : `${engine} ${shape}`
 
-export function printPolicyRows(rows: readonly PolicyRow[]): string {
-  const lines = rows.map(
-    (row) =>
-      `${row.engine.padEnd(18)}${pad(row.rules, 7)}${pad(row.decisions_per_second, 12)}/s` +
-      `${pad(row.p50_us, 10)}${pad(row.p99_us, 10)} us${pad(row.rss_mb, 8)} MB${pad(row.compile_ms, 9)} ms`,
+/** `Error` at the first call that two engines decide differently. */
+export function agree(rules: number, given: ReadonlyMap<string, readonly string[]>): Agreement {
+  const [first, ...others] = [...given]
+  if (first === undefined || others.length === 0) throw new Error('nothing to compare')
+  const [firstName, answers] = first
+  for (const [name, theirs] of others) {
+    const differs = answers.findIndex((answer, index) => answer !== theirs[index])
+    if (differs !== -1 || theirs.length !== answers.length) {
+      const said = `${firstName} "${answers[differs] ?? ''}", ${name} "${theirs[differs] ?? ''}"`
+      throw new Error(`${rules} rules, call ${differs}: ${said}`)
+    }
+  }
+  return { rules, compared: answers.length }
+}
+
+const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
+
+function rowOf(cell: Cell, passes: readonly CellMeasured[]): PolicyRow {
+  const middle = (of: (pass: CellMeasured) => number): number => median(passes.map(of))
+  return {
+    engine: titleOf(cell),
+    rules: cell.rules,
+    decisions_per_second: Math.round(middle((pass) => pass.per_cpu_second)),
+    p50_us: rounded(
+      middle((pass) => pass.p50_us),
+      2,
+    ),
+    p99_us: rounded(
+      middle((pass) => pass.p99_us),
+      2,
+    ),
+    rss_mb: rounded(
+      middle((pass) => pass.rss_mb),
+      1,
+    ),
+    compile_ms: rounded(
+      middle((pass) => pass.compile_ms),
+      1,
+    ),
+    decisions_per_wall_second: Math.round(middle((pass) => pass.per_wall_second)),
+    samples: passes.reduce((sum, { samples }) => sum + samples, 0),
+  }
+}
+
+/**
+ * Cells take turns, each pass begun by another, so that what else the machine does falls on all;
+ * medians over the passes. The engines' decisions are compared in the first.
+ */
+export async function measurePolicy(quick: boolean, say: Progress): Promise<PolicyBench> {
+  const all = cells()
+  const passes = new Map<Cell, CellMeasured[]>(all.map((cell) => [cell, []]))
+  const count = quick ? 1 : PASSES
+  for (let pass = 0; pass < count; pass++) {
+    for (const cell of rotated(all, pass * 7)) {
+      say(`pass ${pass + 1} of ${count}: ${titleOf(cell)}, ${cell.rules} rules`)
+      const answers = pass === 0 && cell.shape === 'usual' ? (COMPARED.get(cell.rules) ?? 0) : 0
+      passes.get(cell)?.push(await measureCell(cell, answers))
+    }
+  }
+  const agreement = SIZES.map((rules) => {
+    const compared = all.filter((cell) => cell.shape === 'usual' && cell.rules === rules)
+    const given = compared.map(
+      (cell) => [titleOf(cell), passes.get(cell)?.[0]?.answers ?? []] as const,
+    )
+    return agree(rules, new Map(given))
+  })
+  say('a million invented tool names')
+  const names = await measureInvented(NAMES)
+  say('parsing, canonical form, schemas')
+  const pipeline = await runScript(
+    { file: './pipeline-cell.js', flags: [], args: [] },
+    pipelineShape,
   )
-  const head = `${'engine'.padEnd(18)}${pad('rules', 7)}${pad('decisions', 14)}${pad('p50', 10)}${pad('p99', 10)}`
-  return [`${head}${pad('rss', 14)}${pad('compile', 12)}`, ...lines].join('\n')
+  const rows = all.map((cell) => rowOf(cell, passes.get(cell) ?? []))
+  return { rows, agreement, names, pipeline }
 }
