@@ -272,8 +272,8 @@ test('recovery asks again for what is outstanding, and for nothing after a cance
     step(state, { kind: 'recovered' }, START).effects.map(({ kind }) => kind)
   const live = { since: START, round: 1, issued: ['g1'], cancel: null }
   const cleared = { ...live, run_by: START + 9_000, need: null, evidence: [] }
-  const approvers = [{ roles: [], quorum: 1 }]
-  const asked = { tier: 2 as const, approvers, initiator: 'bot' }
+  const anybody = [{ roles: [], quorum: 1 }]
+  const asked = { tier: 2 as const, approvers: anybody, initiator: 'bot' }
   const dispatched = {
     ...cleared,
     kind: 'dispatched' as const,

@@ -1,10 +1,11 @@
-import { type ApprovalRequest, judgeApprover } from '@trustgw/protocol'
+import { type ApprovalRequest, type Approver, judgeApprover } from '@trustgw/protocol'
 import { type ReactElement, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
 import { needsSentence } from '../logic/needs.ts'
 import type { ReviewedRequest } from '../logic/review.ts'
 import { problemSentence } from '../logic/words.ts'
+import type { Session } from '../ports/shapes.ts'
 import type { VerdictStatus } from '../state/portal-state.ts'
 import { useTimeLeft } from '../ui/deadline.tsx'
 import { Icon } from '../ui/icons.tsx'
@@ -91,20 +92,28 @@ function busyWords(status: VerdictStatus): string | undefined {
 
 /** Why this person cannot approve; the host and the executor judge again by themselves. */
 function useHindrance(request: ApprovalRequest, over: boolean): string | undefined {
-  const { session, given: all } = usePortalState()
-  const person = session?.person
+  const { session, given } = usePortalState()
   const { decision } = request
-  const { approvers } = decision.obligations
-  const given = all.get(request.action_id) ?? []
   if (over) return 'The time to decide is over.'
-  if (decision.on_behalf_of !== null && decision.on_behalf_of === person?.id) {
+  if (decision.on_behalf_of !== null && decision.on_behalf_of === session?.person.id) {
     return 'Proposed on your behalf, so somebody else must approve.'
   }
+  const unasked = notAsked(request, session?.person, given.get(request.action_id) ?? [])
+  if (unasked !== undefined) return unasked
+  return decision.tier > 2 ? 'This needs a proof that this page cannot present.' : undefined
+}
+
+/** Why an approval of this person would add nothing to those given. */
+function notAsked(
+  request: ApprovalRequest,
+  person: Session['person'] | undefined,
+  given: readonly Approver[],
+): string | undefined {
+  const { approvers } = request.decision.obligations
   if (given.some(({ approver }) => approver === person?.id)) return APPROVED_ALREADY
   const adds = judgeApprover(approvers, given, person?.roles ?? [])
   if (adds === 'lacks_role') return `This needs ${needsSentence(approvers, given)}.`
-  if (adds === 'not_needed') return problemSentence('approver_not_needed', '')
-  return decision.tier > 2 ? 'This needs a proof that this page cannot present.' : undefined
+  return adds === 'not_needed' ? problemSentence('approver_not_needed', '') : undefined
 }
 
 function Choices(props: {
