@@ -95,7 +95,7 @@ test('an approved action whose evidence is gone gets none', async (t) => {
         ...record.decision,
         obligations: {
           ...record.decision.obligations,
-          approvers: { ...record.decision.obligations.approvers, quorum: 2 },
+          approvers: [{ roles: [], quorum: 2 }],
         },
       },
     },

@@ -98,7 +98,7 @@ export class ActionStore {
     const stored = await this.#actions.get(key)
     if (stored === undefined) return undefined
     const read = readActionRecord(stored.value)
-    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    if (!read.ok) throw new StoredActionFault(key, read.detail ?? read.reason)
     return { record: read.value, revision: stored.revision }
   }
 
@@ -160,7 +160,7 @@ export class ActionStore {
     if (stored === undefined) return undefined
     const json = parseJson(stored.value)
     const read = json.ok ? readShape(referenceShape, json.value) : json
-    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    if (!read.ok) throw new StoredActionFault(key, read.detail ?? read.reason)
     return { reference: read.value, revision: stored.revision }
   }
 
