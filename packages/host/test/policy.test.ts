@@ -15,6 +15,7 @@ import {
   type PolicyBundle,
   type PolicyStatement,
   type PolicyStatus,
+  policyStatement,
   policyStatusJson,
   readSealedBundle,
   type SignedStatement,
@@ -187,6 +188,35 @@ describe('policy on the host', () => {
     assert.equal((await begin()).json['code'], 'policy_unverified')
     await putBundle(bundleOf(1, { tenant: tenantOf('globex') }))
     assert.equal((await get('/api/policy')).json['unreadable'], true)
+  })
+
+  it('vouches for a passkey only of an admin, with the key that is known here', async () => {
+    const nonce = 'n'.repeat(43)
+    const seal = async (admin: string, passkey: SoftwarePasskey, over = admin): Promise<string> => {
+      const bundle = bundleOf(1)
+      const { text: bytes, bundle_hash } = bundleText(sha256, bundle)
+      const statement = policyStatement({ bundle, bundle_hash }, { admin: over, nonce })
+      const { id, response } = passkey.assert(challengeOf(statement)) as {
+        readonly id: string
+        readonly response: Readonly<Record<string, string>>
+      }
+      const assertion = {
+        credential_id: id,
+        client_data_json: response['clientDataJSON'] ?? '',
+        authenticator_data: response['authenticatorData'] ?? '',
+        signature: response['signature'] ?? '',
+      }
+      const proof = { kind: 'passkey', admin, nonce, assertion } as const
+      const sealed = sealedBundleJson({ v: 1, bundle: bytes, proof })
+      await put(stores.policies, `${TENANT}.newest`, utf8Encode(canonicalize(sealed)))
+      return await sealedBy()
+    }
+    assert.equal(await seal('ann', ann.approval), 'passkey:ann')
+    assert.equal(await seal('bob', bob.approval), 'unverified:not_an_admin')
+    assert.equal(await seal('ann', bob.approval), 'unverified:passkey_unknown')
+    assert.equal(await seal('ann', ann.login), 'unverified:passkey_unknown')
+    assert.equal(await seal('ann', ann.approval, 'eve'), 'unverified:bundle_passkey')
+    assert.equal(await seal('eve', ann.approval), 'unverified:person_unknown')
   })
 
   it('shows the status of the gateway only with the signature of its audit key', async () => {

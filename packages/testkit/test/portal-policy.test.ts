@@ -58,7 +58,7 @@ const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
 const NARROW = { width: 390, height: 844 }
 const WIDE = { width: 1280, height: 860 }
 
-function must<T>(result: Result<T, string>): T {
+function must<T>(result: Result<T>): T {
   if (!result.ok) throw new TypeError(result.reason)
   return result.value
 }

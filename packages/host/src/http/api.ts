@@ -7,6 +7,7 @@ import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
+import type { ApiEnv } from './api-env.ts'
 import {
   approveBody,
   denyBody,
@@ -47,9 +48,6 @@ export interface ApiDeps {
   readonly installationFile: string
   readonly view: () => HostView
 }
-
-/** What the listener tells of the connection. */
-export type ApiEnv = { readonly Bindings: { readonly remoteAddress: string } }
 
 type Handler = (c: Context<ApiEnv>) => Promise<Response>
 type Outcome = Reply | Refused

@@ -40,6 +40,13 @@ export function exampleRows(
   ])
 }
 
+/** `for example tool shop.refund, amount 100.01 EUR` */
+export function exampleWords(example: Readonly<Record<string, Json>>): string {
+  return `for example ${exampleRows(example)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')}`
+}
+
 export function lineWords({ line, truth }: Region['lines'][number]): string {
   if (truth === true) return line
   return truth === false ? `not ${line}` : `unknown whether ${line}`

@@ -67,6 +67,8 @@ export class PolicyDesk {
     if (person !== this.#person) this.#update({ ...INITIAL_DESK })
     this.#person = person
     this.#judge ??= this.#newJudge()
+    // Its mode says whether a policy may allow by default.
+    if (this.#portal.store.get().installation === undefined) await this.#portal.loadInstallation()
     await Promise.all([this.load(), this.#loadRecorded()])
   }
 

@@ -117,14 +117,6 @@ const SCENES: readonly Scene[] = [
   },
   { name: 'policy-error', path: '/policy', act: (page) => draft(page, TYPO) },
   {
-    name: 'policy-rule',
-    path: '/policy',
-    act: async (page) => {
-      await page.getByRole('button', { name: 'Add a rule' }).click()
-      await page.getByLabel('When the tool is').fill('memory.*')
-    },
-  },
-  {
     name: 'policy-try',
     path: '/policy',
     act: async (page) => {
@@ -146,19 +138,6 @@ const SCENES: readonly Scene[] = [
       await page.getByRole('button', { name: 'Review and apply…', disabled: false }).click()
       await page.getByRole('heading', { name: /^Put epoch/ }).waitFor()
     },
-  },
-  {
-    name: 'policy-refused',
-    path: '/policy',
-    before: (double) => {
-      double.policy.refused = {
-        at: now,
-        reason: 'policy_refused',
-        details: ['policy.toml:17:1: unknown key "priorty" (did you mean priority?)'],
-        source: 'file',
-      }
-    },
-    act: judged,
   },
   {
     name: 'reconnecting',

@@ -3,7 +3,7 @@ import { mayAllowMore } from '../../logic/applying.ts'
 import { sameDraft } from '../../logic/policy-draft.ts'
 import type { SealableBundle } from '../../logic/policy-seal.ts'
 import { takeUpWords } from '../../logic/policy-status.ts'
-import { changeWords, doubtWords } from '../../logic/policy-words.ts'
+import { changeWords, doubtWords, exampleWords } from '../../logic/policy-words.ts'
 import type { Applying } from '../../state/policy-desk-state.ts'
 import { Hardened } from '../../ui/hardened.tsx'
 import { Icon } from '../../ui/icons.tsx'
@@ -177,7 +177,7 @@ function Widenings(): ReactElement | null {
   const lines = layers.flatMap(({ key, diff }) => [
     ...diff.widens.map((region) => ({
       id: `${key} ${JSON.stringify(region.lines)}`,
-      text: `${capital(changeWords(region))} (rule ${region.after.rule_id})`,
+      text: `${capital(changeWords(region))}, ${exampleWords(region.example)}`,
     })),
     ...diff.doubts.map((doubt) => ({
       id: `${key} ${doubt.why}`,

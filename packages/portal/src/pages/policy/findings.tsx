@@ -1,4 +1,4 @@
-import type { ReactElement, ReactNode } from 'react'
+import { type ReactElement, type ReactNode, useMemo } from 'react'
 import { oddLines } from '../../logic/odd-lines.ts'
 import type { PlacedCheck, PlacedFinding } from '../../logic/policy-judge.ts'
 import { checkWords } from '../../logic/policy-words.ts'
@@ -26,11 +26,11 @@ export function Findings(props: {
   const { judged } = useDeskState()
   const errors = judged.findings ?? []
   const checks = judged.checks?.list ?? []
-  const odd = oddLines(props.text)
+  const odd = useMemo(() => oddLines(props.text), [props.text])
   const isWorking = judged.outcome === 'working'
   const summary = summaryOf(errors, checks.length + odd.length, isWorking)
   return (
-    <Panel title="Findings" aside={<Chip tone={summary.tone}>{summary.text}</Chip>}>
+    <Panel isFirst title="Findings" aside={<Chip tone={summary.tone}>{summary.text}</Chip>}>
       <p role="status" aria-live="polite" className="sr-only">
         {isWorking ? '' : summary.spoken}
       </p>

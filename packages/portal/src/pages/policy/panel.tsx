@@ -6,13 +6,15 @@ export function Panel(props: {
   readonly title: string
   /** Beside the title: how it stands, at a glance. */
   readonly aside?: ReactNode
+  /** Begins its column, so that nothing is above it on a desk. */
+  readonly isFirst?: boolean
   readonly children: ReactNode
 }): ReactElement {
   const id = useId()
   return (
     <section
       aria-labelledby={id}
-      className="border-t border-line pt-4 pb-6 lg:first:border-t-0 lg:first:pt-1.5"
+      className={`border-t border-line pt-4 pb-6 ${props.isFirst === true ? 'lg:border-t-0 lg:pt-1.5' : ''}`}
     >
       <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1">
         <h2 id={id} className="text-lg font-semibold">
