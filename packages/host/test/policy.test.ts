@@ -313,7 +313,8 @@ describe('policy on the host', () => {
           principal: { ...decision.principal },
           obligations: {
             ...obligations,
-            approvers: { roles: [], quorum: 1, channels: [] },
+            approvers: [{ roles: [], quorum: 1 }],
+            channels: [],
           },
           facts: [],
           unknown: [],

@@ -35,13 +35,25 @@ export {
   approvalRequestJson,
   approvalRequestShape,
   approvalStatement,
-  EVIDENCE_MAX,
   evidenceHash,
   evidenceJson,
   noPreconditionHash,
   type PasskeyAssertion,
   passkeyAssertionShape,
 } from './approval.ts'
+export {
+  type Approver,
+  type ApproversClause,
+  type ApproversVerdict,
+  approversJson,
+  approversShape,
+  countIn,
+  countsIn,
+  EVIDENCE_MAX,
+  judgeApprover,
+  judgeApprovers,
+  quorumsOf,
+} from './approvers.ts'
 export {
   type Actor,
   AUDIT_EVENT_MAX_BYTES,
@@ -83,7 +95,6 @@ export {
   UNDECLARED_OPERATION,
 } from './contract.ts'
 export {
-  type ApproversClause,
   DECISION_FRESH_MS,
   type DecisionFact,
   type DecisionRecord,

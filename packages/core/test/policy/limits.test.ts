@@ -43,8 +43,8 @@ test('the last one within a limit passes, the next one does not', () => {
   assert.deepEqual(brief(refund('10', counted(3, '0 EUR'))), ASKED)
   assert.deepEqual(brief(refund('10', counted(0, '90.00 EUR'))), ALLOWED)
   assert.deepEqual(brief(refund('10.01', counted(0, '90.00 EUR'))), ASKED)
-  assert.deepEqual(refund('10.01', counted(0, '90.00 EUR')).obligations.approvers.roles, [
-    'finance',
+  assert.deepEqual(refund('10.01', counted(0, '90.00 EUR')).obligations.approvers, [
+    { roles: ['finance'], quorum: 1 },
   ])
 })
 
@@ -111,4 +111,10 @@ test('what a proposal counts in names counter, window, parts of the key and what
   assert.deepEqual(countingsOf(compiled, factsOf({ tool: 'x.y' })), [])
   const layered = compilePolicy(mustParse(TEXT), sha256, { layer: 'tenant' })
   assert.equal(countingsOf(layered, factsOf({ args }))[0]?.counter, 'tenant:velocity')
+})
+
+test('a call that moves nothing by contract adds nothing to a sum', () => {
+  const facts = factsOf({ amount: { kind: 'none' }, args: {} })
+  const [counting] = countingsOf(compilePolicy(mustParse(TEXT), sha256), facts)
+  assert.deepEqual(counting?.amount, { minor: 0n, currency: 'EUR' })
 })

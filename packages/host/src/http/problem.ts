@@ -18,6 +18,10 @@ export const PROBLEMS = {
   unknown_action: { status: 404, title: 'No approval is known for this action' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
   not_pending: { status: 409, title: 'The action waits for no approval any more' },
+  approver_not_needed: {
+    status: 409,
+    title: 'Enough people with your roles have approved; others are still asked',
+  },
   no_approval_credential: { status: 409, title: 'You have no passkey for approvals' },
   policy_changed: { status: 409, title: 'Another policy was applied meanwhile: look at it first' },
   policy_unverified: {

@@ -19,6 +19,7 @@ import {
   type ApprovalDecision,
   type ApprovalDecisionAnswer,
   type ApprovalRequest,
+  type ApproversClause,
   actionId,
   approvalDecisionShape,
   canonicalize,
@@ -463,6 +464,8 @@ export interface RequestOptions {
   readonly tier?: 1 | 2
   readonly roles?: readonly string[]
   readonly quorum?: number
+  /** Instead of `roles` and `quorum`. */
+  readonly approvers?: readonly ApproversClause[]
   readonly onBehalfOf?: string | null
   readonly channels?: readonly string[]
   readonly decideInMs?: number
@@ -494,11 +497,8 @@ export function approvalRequest(
     obligations: {
       grant_ttl_ms: 30_000,
       approval_ttl_ms: 600_000,
-      approvers: {
-        roles: options.roles ?? [],
-        quorum: options.quorum ?? 1,
-        channels: options.channels ?? [],
-      },
+      approvers: options.approvers ?? [{ roles: options.roles ?? [], quorum: options.quorum ?? 1 }],
+      channels: options.channels ?? [],
     },
     policy_fingerprint: hashJson(sha256, 'policy'),
     policy_epoch: 1,

@@ -48,6 +48,7 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
     'initiator_cannot_approve',
     'This action was proposed on your behalf, so somebody else must decide.',
   ],
+  ['approver_not_needed', 'Enough people with your roles have approved; others are still asked.'],
   ['role_missing', 'The rule asks for a role that you do not have.'],
   ['not_pending', 'Somebody else decided first, or the action has ended.'],
   ['too_late', 'The time to decide is over.'],

@@ -28,6 +28,7 @@ import {
   type RecordedAnswer,
   recordedShape,
   type Session,
+  type ShownApproval,
   sessionShape,
   stateShape,
 } from './shapes.ts'
@@ -52,9 +53,7 @@ export interface Api {
   readonly signOut: () => Promise<Answer<null>>
   readonly actions: () => Promise<Answer<{ readonly actions: readonly ActionEvent[] }>>
   readonly approvals: () => Promise<Answer<{ readonly approvals: readonly ApprovalRequest[] }>>
-  readonly approval: (
-    id: string,
-  ) => Promise<Answer<{ readonly request: ApprovalRequest; readonly state: string }>>
+  readonly approval: (id: string) => Promise<Answer<ShownApproval>>
   readonly beginApproval: (id: string) => Promise<Answer<ApprovalCeremony>>
   readonly approve: (
     id: string,

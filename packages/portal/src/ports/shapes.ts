@@ -1,6 +1,7 @@
 import {
   type ActionEvent,
   type ApprovalRequest,
+  type Approver,
   actionEventShape,
   actionIdField,
   amountRuleShape,
@@ -8,6 +9,7 @@ import {
   arrayShape,
   booleanShape,
   decisionRecordShape,
+  EVIDENCE_MAX,
   hashField,
   integerShape,
   isJsonObject,
@@ -56,16 +58,29 @@ export const approvalsShape: Shape<{ readonly approvals: readonly ApprovalReques
     approvals: arrayShape(approvalRequestShape, { max: LIST_MAX }),
   })
 
-/** One request with the state of its action beside it. */
-export const approvalShape: Shape<{ request: ApprovalRequest; state: string }> = {
+/** One request with the state of its action beside it, and who approved so far. */
+export interface ShownApproval {
+  readonly request: ApprovalRequest
+  readonly state: string
+  readonly given: readonly Approver[]
+}
+
+const besideRequest = pickedShape({
+  state: text,
+  given: arrayShape(pickedShape({ approver: text, roles: arrayShape(text, { max: 32 }) }), {
+    max: EVIDENCE_MAX,
+  }),
+})
+
+export const approvalShape: Shape<ShownApproval> = {
   description: approvalRequestShape.description,
   read: (value) => {
-    const state = pickedShape({ state: text }).read(value)
-    if (!state.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
-    const { state: _, ...rest } = value
+    const beside = besideRequest.read(value)
+    if (!beside.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
+    const { state: _, given: __, ...rest } = value
     const request = approvalRequestShape.read(rest)
     if (!request.ok) return request
-    return { ok: true, value: { request: request.value, state: state.value.state } }
+    return { ok: true, value: { request: request.value, ...beside.value } }
   },
 }
 

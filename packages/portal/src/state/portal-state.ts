@@ -1,3 +1,4 @@
+import type { Approver } from '@trustgw/protocol'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { Installation, Session } from '../ports/shapes.ts'
@@ -33,6 +34,8 @@ export interface PortalState {
   /** The snapshot could not be read or fetched; what is shown may be old. */
   readonly snapshotProblem: string | undefined
   readonly verdicts: ReadonlyMap<string, VerdictStatus>
+  /** Who approved so far, by action: the host's word. */
+  readonly given: ReadonlyMap<string, readonly Approver[]>
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
   readonly policyStatus: PolicyStatusView | undefined
@@ -49,6 +52,7 @@ export const INITIAL_STATE: PortalState = {
   loaded: false,
   snapshotProblem: undefined,
   verdicts: new Map(),
+  given: new Map(),
   installation: undefined,
   installationProblem: undefined,
   policyStatus: undefined,

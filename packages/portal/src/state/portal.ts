@@ -131,6 +131,14 @@ export class Portal {
     }
   }
 
+  /** Asks who approved an action so far. */
+  async loadGiven(id: string): Promise<void> {
+    const answer = await this.ports.api.approval(id)
+    if (!answer.ok) return
+    const given = new Map(this.store.get().given).set(id, answer.value.given)
+    this.store.update({ given })
+  }
+
   /** Who decides by which policy; undefined where it could not be learnt now. */
   async loadPolicyStatus(): Promise<PolicyStatusView | undefined> {
     const answer = await this.ports.api.policyStatus()
@@ -262,7 +270,11 @@ export class Portal {
     if (merged === feed) return
     this.store.update({ feed: merged })
     const view = stateView(event.state)
-    if (merged.requests.has(event.action_id)) this.store.announce(`${event.tool_id}: ${view.label}`)
+    if (merged.requests.has(event.action_id)) {
+      this.store.announce(`${event.tool_id}: ${view.label}`)
+      // News of an action that still waits: one of several has approved.
+      if (event.state === 'pending_approval') void this.loadGiven(event.action_id)
+    }
     this.#fetchMissing()
   }
 

@@ -3,7 +3,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
+import type { ActionEvent, ApprovalRequest, Approver } from '@trustgw/protocol'
 import type { PortalLogin } from '@trustgw/testkit/bus-world'
 import { TENANT } from './fixtures.ts'
 import { PolicyDouble } from './policy-double.ts'
@@ -35,6 +35,8 @@ export class PortalDouble {
   slowMs = 0
   actions: ActionEvent[] = []
   approvals: ApprovalRequest[] = []
+  /** Who approved so far, whatever is asked. */
+  given: Approver[] = []
   installation: object = {}
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
@@ -155,7 +157,7 @@ export class PortalDouble {
     if (step === 'begin') return [200, this.ceremony(approval)]
     if (step === 'approve') return [200, { state: 'authorized' }]
     if (step === 'deny') return [200, { state: 'denied' }]
-    return [200, { ...approval, state: 'pending_approval' }]
+    return [200, { ...approval, state: 'pending_approval', given: this.given }]
   }
 
   /** What `begin` answers; a test may replace it. */
