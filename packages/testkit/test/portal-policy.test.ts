@@ -199,7 +199,8 @@ describe('the policy page, served by the real host', () => {
       obligations: {
         grant_ttl_ms: 30_000,
         approval_ttl_ms: 900_000,
-        approvers: { roles: [], quorum: 1, channels: ['portal'] },
+        approvers: [{ roles: [], quorum: 1 }],
+        channels: ['portal'],
       },
       policy_fingerprint: hashJson(sha256, 'policy'),
       policy_epoch: 1,
