@@ -29,8 +29,8 @@ const keyOf = ({ roles, quorum }: ApproversClause): string => JSON.stringify([ro
 
 /**
  * Every clause of several, each once, without those that another one implies, in the order of their
- * roles' canonical text. The people are counted before any is left out: so one clause more, even one that implies all the
- * others, never turns what is denied into something that may be approved.
+ * roles' canonical text. The people are counted before any is left out: so one clause more, even one
+ * that implies all the others, never turns what is denied into something that may be approved.
  */
 function together(all: readonly Asked[]): Asked | null {
   const [first, ...others] = all
