@@ -177,4 +177,22 @@ export const INVARIANTS: readonly Invariant[] = [
     sentence: 'Production refuses every development convenience by name',
     spec: 'protocol §8',
   },
+
+  // Memory
+  {
+    id: 'INV-37',
+    sentence:
+      'Whatever the order in which gateways act or die, no more runs than a limit has places for, or else with the approval that the limit asks for',
+    spec: 'policy "Limits"',
+  },
+  {
+    id: 'INV-38',
+    sentence: 'A limit gets back what never ran, and nothing whose end nobody saw',
+    spec: 'policy "Limits"',
+  },
+  {
+    id: 'INV-39',
+    sentence: 'A grant names a decision of its own moment, made again of what was approved',
+    spec: 'protocol §4',
+  },
 ]

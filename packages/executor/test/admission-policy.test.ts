@@ -73,7 +73,8 @@ const CHANGED: readonly (readonly [member: string, change: Partial<DecisionRecor
       obligations: {
         grant_ttl_ms: 30_000,
         approval_ttl_ms: 900_000,
-        approvers: { roles: [], quorum: 1, channels: ['portal'] },
+        approvers: [{ roles: [], quorum: 1 }],
+        channels: ['portal'],
       },
     },
   ],

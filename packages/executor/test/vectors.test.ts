@@ -14,6 +14,7 @@ import { PublicKeys, sha256 } from '@trustgw/runtime'
 import { bundleBytes } from '@trustgw/testkit/seal-policy'
 import { clearAction } from '../src/admit/admission.ts'
 import { verifyBundle } from '../src/policy/verify-bundle.ts'
+import { makeClauseVectors } from './support/clause-vectors.ts'
 import { ROOT } from './support/connectors.ts'
 import { makeApprovalVectors, makePolicyVectors } from './support/make-vectors.ts'
 import { openSealed } from './support/policy.ts'
@@ -31,6 +32,7 @@ function readVectors(text: Uint8Array | string): AdmissionVectors {
 const FILES: readonly (readonly [file: string, make: () => Promise<JsonObject>])[] = [
   ['approval', makeApprovalVectors],
   ['policy', makePolicyVectors],
+  ['clauses', makeClauseVectors],
 ]
 
 for (const [file, make] of FILES) {

@@ -31,7 +31,7 @@ import { toolSummary } from './action/tool-summary.ts'
 import { actionView } from './action/view.ts'
 import type { AgentDirectory } from './agents/agent-directory.ts'
 import { assertCaller, type Caller } from './agents/caller.ts'
-import type { Decided, Undecided } from './decide/decider.ts'
+import type { Decided, Undecided } from './decide/decided.ts'
 import { evaluationOf } from './decide/evaluator.ts'
 import type {
   CallOutcome,
@@ -136,6 +136,7 @@ export class Gateway implements GatewayApi {
       if ('reason' in accepted) {
         const { reason, why } = accepted
         const detail = why === undefined ? undefined : UNDECIDED[why]
+        if (why !== undefined) this.#deps.log.warn('call_undecided', { tool: call.tool, why })
         return this.#refused(caller, call.tool, reason, detail)
       }
       return { ok: true, value: await this.#wait(accepted.stored, accepted.joined, hold) }

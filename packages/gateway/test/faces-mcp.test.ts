@@ -99,7 +99,10 @@ for (const era of ERAS) {
     )
     const denied = await call(client, 'shop.forbidden')
     assert.equal(denied.isError, true)
-    assert.match(denied.content[0]?.text ?? '', /^Denied: Deletions are not allowed\.$/)
+    assert.match(
+      denied.content[0]?.text ?? '',
+      /^Denied: Deletions are not allowed\.\nIt would be allowed if \/text had another value\.$/,
+    )
     await assert.rejects(call(client, 'files.read'), /no such tool/)
     await assert.rejects(call(client, 'list_bundles'), /no such tool/)
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { actionViewShape, type Json, type JsonObject, readShape } from '@trustgw/protocol'
 import { AjvSchemaCompiler } from '@trustgw/runtime'
-import { KEY_B } from './double/gateway-double.ts'
+import { HINT, KEY_B } from './double/gateway-double.ts'
 import { jsonOf, startFaces, type TestFaces } from './double/start-faces.ts'
 
 const PROPOSE = '/v1/actions/propose'
@@ -29,7 +29,10 @@ test('a denied call answers 200 with the safe reason', async (t) => {
   const response = await propose(faces, { tool: 'shop.forbidden', arguments: {} })
   assert.equal(response.status, 200)
   const view = await jsonOf(response)
-  assert.deepEqual([view['status'], view['reason']], ['denied', 'Deletions are not allowed.'])
+  assert.deepEqual(
+    [view['status'], view['reason'], view['hint']],
+    ['denied', 'Deletions are not allowed.', HINT],
+  )
 })
 
 test('a pending call answers 202, is waited for, and ends with its result', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { contractHash, hashText, readGrant } from '@trustgw/protocol'
+import { contractHash, hashText, type Json, readGrant } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
 import { readActionRecord, writeActionRecord } from '../src/action/action-record.ts'
@@ -95,7 +95,7 @@ test('an approved action whose evidence is gone gets none', async (t) => {
         ...record.decision,
         obligations: {
           ...record.decision.obligations,
-          approvers: { ...record.decision.obligations.approvers, quorum: 2 },
+          approvers: [{ roles: [], quorum: 2 }],
         },
       },
     },
@@ -139,6 +139,9 @@ test('a stored action reads back as it was written, and nothing more than that',
   const bytes = writeActionRecord(record)
   assert.deepEqual(must(readActionRecord(bytes)), record)
   const text = Buffer.from(bytes).toString()
+  const { counted: _, hint: __, ...before } = JSON.parse(text) as Record<string, Json>
+  const old = Buffer.from(JSON.stringify(before))
+  assert.deepEqual(must(readActionRecord(old)), record, 'an earlier version did not have them')
   const odd = [
     text.replace('"v":1', '"v":2'),
     text.replace('"v":1', '"v":1,"x":1'),

@@ -63,29 +63,33 @@ describe('on a real bus, with the rights of its own account only', () => {
     return link
   }
 
-  const start = async (): Promise<RunningGateway> => {
+  const start = async (
+    of: { readonly link?: BusLink; readonly instance?: string; readonly policy?: string } = {},
+  ): Promise<RunningGateway> => {
+    const { link = gatewayLink, instance = '1', policy = POLICY } = of
+    const inForce = policyOf(policy)
     const audit = await startAuditWriter({
       tenant: ACME,
       component: GATEWAY_COMPONENT,
-      instance: '1',
+      instance,
       kid: 'audit',
       sign: keys.of.audit.sign,
       sha256,
       clock: systemClock,
       random: nodeRandom,
-      bus: gatewayLink.bus,
-      publisher: gatewayLink.publisher({ stream: 'AUDIT' }),
-      reader: gatewayLink.reader({ home: 'data', stream: 'AUDIT' }),
+      bus: link.bus,
+      publisher: link.publisher({ stream: 'AUDIT' }),
+      reader: link.reader({ home: 'data', stream: 'AUDIT' }),
       keyFor: keys.public.keyFor({ role: 'audit' }),
     })
     return startGateway({
-      link: gatewayLink,
+      link,
       tenants: [ACME],
       agentAccounts: new Map([[ACME, agentsAccountKey(bus, 'acme')]]),
       keys: keys.public,
       grantKey: { kid: 'grant', sign: keys.of.grant.sign },
       audit: () => audit,
-      policy: fixedPolicy(policyOf(POLICY)),
+      policy: fixedPolicy(inForce),
       clock: systemClock,
       random: nodeRandom,
       log: silentLogger,
@@ -96,6 +100,14 @@ describe('on a real bus, with the rights of its own account only', () => {
     const caller = gateway.api.authenticate(apiKey(agentRecord()), 'rest')
     assert.ok(caller !== undefined)
     return gateway.api.propose(caller, { tool, arguments: args, client_key: null }, { ms: holdMs })
+  }
+
+  const through = async (at: RunningGateway, path: string): Promise<string> => {
+    const caller = at.api.authenticate(apiKey(agentRecord()), 'rest')
+    assert.ok(caller !== undefined)
+    const call = { tool: 'files.read', arguments: { path }, client_key: null }
+    const outcome = await at.api.propose(caller, call, { ms: 8_000 })
+    return outcome.ok ? outcome.value.status : outcome.reason
   }
 
   const status = async (id: ActionId): Promise<string> => {
@@ -217,5 +229,38 @@ describe('on a real bus, with the rights of its own account only', () => {
     const { action } = executor.last(id)
     assert.equal(action.arguments, JSON.stringify({ amount: '5.00', text }))
     assert.ok(action.arguments.length > 131_000)
+  })
+
+  it('[INV-37] two gateways at once let exactly as many through as a limit has places for', async () => {
+    const policy = `${POLICY}
+[[limits]]
+id = "places"
+match = { tool = ["files.*"] }
+key = ["tenant", "agent"]
+window = "1h"
+max_count = 5
+on_exceed = "deny"
+[[limits]]
+id = "all-tools"
+match = { tool = ["**"] }
+key = ["tenant"]
+window = "1h"
+max_count = 500
+on_exceed = "deny"
+`
+    const both = await Promise.all(
+      ['2', '3'].map(async (instance) =>
+        start({ link: await connectAs(bus.creds.gateway), instance, policy }),
+      ),
+    )
+    const calls = Array.from({ length: 24 }, async (_, n) => {
+      const at = both[n % both.length]
+      assert.ok(at !== undefined)
+      return through(at, `limited-${n}`)
+    })
+    const ends = await Promise.all(calls)
+    assert.equal(ends.filter((end) => end === 'succeeded').length, 5, ends.join())
+    assert.equal(ends.filter((end) => end === 'denied').length, 19, ends.join())
+    await Promise.all(both.map((one) => one.stop()))
   })
 })

@@ -1,4 +1,4 @@
-import type { JwsSigner, JwsVerifier, TenantId } from '@trustgw/protocol'
+import type { JwsSigner, JwsVerifier, Profile, TenantId } from '@trustgw/protocol'
 import type {
   AuditWriter,
   Bus,
@@ -44,6 +44,15 @@ export interface EnrolledMessage {
   readonly fingerprint: string
 }
 
+/** Whose signatures the host believes of what it shows; it decides nothing by them. */
+export interface HostTrust {
+  readonly operatorKeyFor: (kid: string) => JwsVerifier | undefined
+  /** Keys of role `audit` of the component `gateway`. */
+  readonly gatewayAuditKeyFor: (kid: string) => JwsVerifier | undefined
+  /** Keys of role `result` of an executor profile. */
+  readonly executorKeyFor: (profile: Profile, kid: string) => JwsVerifier | undefined
+}
+
 export interface HostDeps {
   readonly bus: Bus
   readonly acl: RecordStore
@@ -51,6 +60,14 @@ export interface HostDeps {
   readonly sessions: RecordStore
   /** The stream of UI events; actions that are known only from it are listed after a restart. */
   readonly uiEvents: StoredReader
+  /** Policy bundles; the host adds those that an admin's passkey sealed. */
+  readonly policies: RecordStore
+  readonly policyStatus: RecordStore
+  /** What executors serve, and which bundle each of them pinned. */
+  readonly tools: RecordStore
+  /** The stream of the bucket `actions`, read from its end. */
+  readonly actions: StoredReader
+  readonly trust: HostTrust
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger

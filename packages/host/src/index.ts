@@ -5,6 +5,7 @@ export type {
   EnrolledMessage,
   HostDeps,
   HostKey,
+  HostTrust,
 } from './deps.ts'
 export { ListenFault } from './http/listener.ts'
 export { type InstallationStatus, installationStatusShape } from './installation.ts'

@@ -15,6 +15,9 @@ import { securityHeaders } from './http/security-headers.ts'
 import { loadStaticFiles } from './http/static-files.ts'
 import { EnrolmentFiles } from './people/enrolment.ts'
 import { PeopleStore } from './people/people-store.ts'
+import { PolicyDesk } from './policy/policy-desk.ts'
+import { PolicyView } from './policy/policy-view.ts'
+import { RecordedActions } from './policy/recorded-actions.ts'
 import { SESSION_SWEEP_MS, SessionDesk } from './session/session-desk.ts'
 import { type CheckedSettings, checkSettings, type HostSettings } from './settings.ts'
 
@@ -38,6 +41,7 @@ interface Desks {
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
   readonly logins: LoginDesk
+  readonly policy: ApiDeps['policy']
 }
 
 /**
@@ -138,13 +142,32 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
       onEnrolled,
     }),
     logins: new LoginDesk({ tenant, party, people, clock, random, audit }),
+    policy: policyDesks(deps, { tenant, party, people }),
+  }
+}
+
+function policyDesks(
+  deps: HostDeps,
+  common: {
+    readonly tenant: CheckedSettings['tenant']
+    readonly party: RelyingParty
+    readonly people: PeopleStore
+  },
+): ApiDeps['policy'] {
+  const { actions, audit, clock, log, policies, policyStatus, random, tools, trust } = deps
+  const view = new PolicyView({ ...common, policies, policyStatus, tools, trust, log })
+  return {
+    view,
+    desk: new PolicyDesk({ ...common, view, policies, clock, random, audit }),
+    recorded: new RecordedActions({ tenant: common.tenant, actions, log }),
   }
 }
 
 function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDeps {
   const { audit, bus, clock, tickets } = deps
-  const { sessions, enrolments, logins, approvals, actions } = desks
+  const { sessions, enrolments, logins, approvals, actions, policy } = desks
   return {
+    policy,
     sessions,
     enrolments,
     logins,

@@ -123,8 +123,9 @@ describe('approving', () => {
       all.some((one) => canonicalize(one) === canonicalize(JSON.parse(JSON.stringify(request)))),
     )
     const one = await world.call('GET', pathOf(request), { cookies: ann.cookies })
-    const { state, ...rest } = one.json
+    const { state, given, ...rest } = one.json
     assert.equal(state, 'pending_approval')
+    assert.deepEqual(given, [])
     assert.deepEqual(rest, JSON.parse(JSON.stringify(request)))
   })
 
@@ -377,6 +378,34 @@ describe('approving', () => {
       [200, 409],
     )
     assert.equal(sentFor(request).length, 1)
+  })
+
+  it('waits for every clause, and needs nobody whose clauses are all met', async () => {
+    const cem = await enrol(world, 'cem', ['approver'])
+    const approvers = [
+      { roles: ['approver'], quorum: 1 },
+      { roles: ['viewer'], quorum: 1 },
+    ]
+    const request = await asked({ approvers })
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'pending_approval' })
+    const early = await begin(request, cem)
+    assert.equal(text((await approve(request)).json, 'state'), 'pending_approval')
+    const one = await world.call('GET', pathOf(request), { cookies: cem.cookies })
+    assert.deepEqual(one.json['given'], [{ approver: 'ann', roles: ['approver'] }])
+    const late = await begin(request, cem)
+    assert.deepEqual([late.status, text(late.json, 'code')], [409, 'approver_not_needed'])
+    const begun = cem.approval.assert(challengeFor(request, early))
+    const sent = await send(request, cem, text(early.json, 'nonce'), begun)
+    assert.equal(text(sent.json, 'code'), 'approver_not_needed')
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'authorized' })
+    assert.equal(text((await approve(request, { who: ben })).json, 'state'), 'authorized')
+    assert.equal(text((await approve(request, { who: cem })).json, 'code'), 'not_pending')
+    const both = await asked({ approvers })
+    assert.equal(text((await approve(both, { who: ben })).json, 'state'), 'authorized')
+    assert.equal(text((await approve(both)).json, 'code'), 'not_pending')
+    const denied = await asked({ approvers })
+    await approve(denied)
+    assert.equal((await deny(denied, cem)).status, 200, 'who is not needed may deny')
   })
 
   it('says so when the gateway had decided otherwise', async () => {

@@ -4,11 +4,13 @@ import { mountPortal } from './app/mount.tsx'
 import { httpApi } from './ports/api.ts'
 import { natsLive } from './ports/nats-live.ts'
 import { browserPasskeys } from './ports/passkeys.ts'
+import { workerJudge } from './ports/policy-judge.ts'
 
 mountPortal({
   api: httpApi(),
   live: natsLive(),
   passkeys: browserPasskeys(),
+  judge: workerJudge,
   now: () => Date.now(),
   chance: () => Math.random(),
 })

@@ -105,6 +105,30 @@ describe('the page', () => {
     assert.equal(await page.getByRole('button', { name: 'Deny…' }).count(), 1)
   })
 
+  it('says who must approve and how far that is, and offers no button to who is not needed', async () => {
+    const both = requestOf({
+      number: 77,
+      tool: REFUND,
+      now,
+      input: { order_id: 'ord_7', amount: '1.00', currency: 'EUR' },
+      approvers: [
+        { roles: ['approver'], quorum: 1 },
+        { roles: ['legal'], quorum: 1 },
+      ],
+    })
+    double.approvals = [both]
+    double.actions = [pendingEvent(both, 10)]
+    await enrol()
+    await page.goto(`${origin}/approvals/${both.action_id}`)
+    await page.getByText('Needs: 1 of approver, and 1 of legal').waitFor()
+    await page.getByRole('button', { name: /Approve with passkey/ }).waitFor()
+    double.given = [{ approver: 'ben', roles: ['approver'] }]
+    double.publish(eventOf(both, 'pending_approval', 11))
+    await page.getByText('Needs: 1 of approver (done), and 1 of legal').waitFor()
+    await page.getByText('Enough people with your roles have approved').waitFor()
+    assert.equal(await page.getByRole('button', { name: /Approve with passkey/ }).count(), 0)
+  })
+
   it('sends nothing when the server names somebody else as approver', async () => {
     await enrol()
     const honest = double.ceremony

@@ -1,3 +1,4 @@
+import { EVIDENCE_MAX } from './approvers.ts'
 import { contractJson, type ToolContract, toolContractShape } from './contract.ts'
 import { type DecisionRecord, decisionJson, decisionRecordShape } from './decision.ts'
 import {
@@ -171,7 +172,6 @@ export function evidenceHash(sha256: Sha256, evidence: ApprovalEvidence): Hash {
   return hashJson(sha256, evidenceJson(evidence))
 }
 
-export const EVIDENCE_MAX = 16
 export const approvalEvidencesShape: Shape<readonly ApprovalEvidence[]> = arrayShape(
   approvalEvidenceShape,
   { max: EVIDENCE_MAX },

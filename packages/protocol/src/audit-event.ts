@@ -68,6 +68,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'policy_loaded',
   'policy_pinned',
   'policy_refused',
+  'policy_sealed',
+  'policy_applied',
+  'policy_seal_refused',
   'service_started',
   'service_stopped',
 ]
@@ -112,6 +115,9 @@ export type AuditEventType =
   | 'policy_loaded'
   | 'policy_pinned'
   | 'policy_refused'
+  | 'policy_sealed'
+  | 'policy_applied'
+  | 'policy_seal_refused'
   | 'service_started'
   | 'service_stopped'
 

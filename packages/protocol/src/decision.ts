@@ -1,3 +1,4 @@
+import { type ApproversClause, approversJson, approversShape } from './approvers.ts'
 import {
   actionIdField,
   countField,
@@ -43,20 +44,14 @@ export interface DecisionFact {
   readonly value: Json
 }
 
-/** Who may release the action, and on which channels. */
-export interface ApproversClause {
-  /** Any of these roles; empty: every approver. */
-  readonly roles: readonly string[]
-  /** Distinct people that must approve. */
-  readonly quorum: number
-  readonly channels: readonly string[]
-}
-
 /** What holds when the action goes on. Durations in milliseconds. */
 export interface Obligations {
   readonly grant_ttl_ms: number
   readonly approval_ttl_ms: number
-  readonly approvers: ApproversClause
+  /** All of them hold; empty where nobody is asked. */
+  readonly approvers: readonly ApproversClause[]
+  /** Where people may say so. */
+  readonly channels: readonly string[]
 }
 
 /**
@@ -94,11 +89,8 @@ const HOUR_MS = 3_600_000
 export const obligationsShape: Shape<Obligations> = objectShape({
   grant_ttl_ms: integerShape({ min: 1_000, max: 30_000 }),
   approval_ttl_ms: integerShape({ min: 1_000, max: 30 * 24 * HOUR_MS }),
-  approvers: objectShape({
-    roles: labelsField,
-    quorum: integerShape({ min: 1, max: 16 }),
-    channels: labelsField,
-  }),
+  approvers: approversShape,
+  channels: labelsField,
 })
 
 export const tierShape: Shape<Tier> = oneOfShape(0, 1, 2, 3)
@@ -139,11 +131,8 @@ export function decisionJson(record: DecisionRecord): JsonObject {
     principal: { ...record.principal },
     obligations: {
       ...record.obligations,
-      approvers: {
-        ...record.obligations.approvers,
-        roles: [...record.obligations.approvers.roles],
-        channels: [...record.obligations.approvers.channels],
-      },
+      approvers: approversJson(record.obligations.approvers),
+      channels: [...record.obligations.channels],
     },
     facts: record.facts.map((fact) => ({ ...fact })),
     unknown: [...record.unknown],

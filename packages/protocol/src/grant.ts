@@ -1,4 +1,4 @@
-import { EVIDENCE_MAX } from './approval.ts'
+import { EVIDENCE_MAX } from './approvers.ts'
 import { type Effect, type Tier } from './decision.ts'
 import {
   actionIdField,

@@ -35,13 +35,25 @@ export {
   approvalRequestJson,
   approvalRequestShape,
   approvalStatement,
-  EVIDENCE_MAX,
   evidenceHash,
   evidenceJson,
   noPreconditionHash,
   type PasskeyAssertion,
   passkeyAssertionShape,
 } from './approval.ts'
+export {
+  type Approver,
+  type ApproversClause,
+  type ApproversVerdict,
+  approversJson,
+  approversShape,
+  countIn,
+  countsIn,
+  EVIDENCE_MAX,
+  judgeApprover,
+  judgeApprovers,
+  quorumsOf,
+} from './approvers.ts'
 export {
   type Actor,
   AUDIT_EVENT_MAX_BYTES,
@@ -83,7 +95,6 @@ export {
   UNDECLARED_OPERATION,
 } from './contract.ts'
 export {
-  type ApproversClause,
   DECISION_FRESH_MS,
   type DecisionFact,
   type DecisionRecord,
@@ -245,6 +256,7 @@ export {
   policyStatusJson,
   policyStatusShape,
   type RefusedPolicy,
+  readPolicyStatus,
 } from './policy-status.ts'
 export {
   type OnBehalfOf,
@@ -272,6 +284,11 @@ export {
   type ProposeRequest,
   proposeRequestShape,
 } from './proposal.ts'
+export {
+  RECORDED_ACTION_MAX_BYTES,
+  type RecordedAction,
+  readRecordedAction,
+} from './recorded-action.ts'
 export { Fault, type Ok, ok, type Refusal, type Result, refuse } from './result.ts'
 export {
   arrayShape,
@@ -291,6 +308,7 @@ export {
   oneOfShape,
   optionalMember,
   parsedShape,
+  pickedShape,
   readShape,
   type Shape,
   type ShapeOf,

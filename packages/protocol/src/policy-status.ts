@@ -1,8 +1,17 @@
 import { hashField, msField, reasonField, tenantField } from './fields.ts'
 import type { Hash } from './hash.ts'
 import type { JsonObject } from './json.ts'
+import { type JwsVerifier, verifyJws } from './jws.ts'
 import { epochField } from './policy-bundle.ts'
-import { arrayShape, nullableShape, objectShape, oneOfShape, type Shape } from './shape.ts'
+import { type Result, refuse } from './result.ts'
+import {
+  arrayShape,
+  nullableShape,
+  objectShape,
+  oneOfShape,
+  readShape,
+  type Shape,
+} from './shape.ts'
 import type { TenantId } from './subjects.ts'
 
 export const POLICY_STATUS_TYP = 'policy-status+jwt'
@@ -57,4 +66,24 @@ export function policyStatusJson(status: PolicyStatus): JsonObject {
     ...status,
     refused: refused === null ? null : { ...refused, details: [...refused.details] },
   }
+}
+
+/** Reads a stored status. NOT checked: that it is the newest that the gateway wrote. */
+export function readPolicyStatus(
+  token: string,
+  expected: {
+    readonly tenant: TenantId
+    /** Keys of role `audit` of the gateway. */
+    readonly keyFor: (kid: string) => JwsVerifier | undefined
+  },
+): Result<PolicyStatus, 'policy_status'> {
+  const verified = verifyJws(token, {
+    typ: POLICY_STATUS_TYP,
+    maxBytes: POLICY_STATUS_MAX_BYTES,
+    keyFor: expected.keyFor,
+  })
+  if (!verified.ok) return refuse('policy_status', verified.reason)
+  const read = readShape(policyStatusShape, verified.value.payload)
+  if (!read.ok) return refuse('policy_status', read.detail)
+  return read.value.tenant === expected.tenant ? read : refuse('policy_status', 'tenant')
 }

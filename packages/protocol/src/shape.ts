@@ -238,6 +238,19 @@ export function objectShape<const M extends Members>(members: M): Shape<ObjectOf
   }
 }
 
+/**
+ * The named members of a document that is somebody else's or holds more than is needed; the others
+ * are left out instead of refused, so that they cannot be used by accident.
+ */
+export function pickedShape<const M extends Members>(members: M): Shape<ObjectOf<M>> {
+  const closed = objectShape(members)
+  const keep = (value: Json): Json =>
+    isJsonObject(value)
+      ? Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(members, name)))
+      : value
+  return { description: closed.description, read: (value) => closed.read(keep(value)) }
+}
+
 export function optionalMember<T>(shape: Shape<T>): OptionalMember<T> {
   return { optional: shape }
 }

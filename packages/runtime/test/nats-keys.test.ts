@@ -287,7 +287,7 @@ test('insert-only streams refuse a second message, deletion, purge, rollup and e
 test('what calls and people fill is bounded, and leaves room for the audit, which is not', () => {
   const specs = busStreams(['connector']).filter((spec) => spec.account === 'DATA')
   const bytes = new Map(specs.map(({ config }) => [config.name, config.max_bytes]))
-  for (const bucket of ['actions', 'open_actions', 'approvals', 'sessions']) {
+  for (const bucket of ['actions', 'open_actions', 'limits', 'approvals', 'sessions']) {
     assert.ok((bytes.get(`KV_${bucket}`) ?? 0) > 0, bucket)
   }
   assert.ok((bytes.get('RESULTS') ?? 0) > 0)

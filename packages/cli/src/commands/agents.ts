@@ -26,7 +26,8 @@ export const AGENT_COMMANDS: readonly Command[] = [
   {
     name: 'agents add',
     text: 'register an agent and show its key once',
-    usage: 'agents add --name NAME [--title TEXT] [--for PERSON] [--bus-creds FILE]',
+    usage:
+      'agents add --name NAME [--title TEXT] [--for PERSON] [--role NAMES] [--scope NAMES] [--skill-level NAME] [--bus-creds FILE]',
     flags: {
       name: { type: 'string', value: 'NAME', text: 'how policy and people know it' },
       title: { type: 'string', value: 'TEXT', text: 'what people read' },
@@ -34,6 +35,21 @@ export const AGENT_COMMANDS: readonly Command[] = [
         type: 'string',
         value: 'PERSON',
         text: 'on whose behalf it acts; that person never approves for it',
+      },
+      role: {
+        type: 'string',
+        value: 'NAMES',
+        text: 'roles that policy may go by, separated by commas',
+      },
+      scope: {
+        type: 'string',
+        value: 'NAMES',
+        text: 'scopes that policy may go by, separated by commas',
+      },
+      'skill-level': {
+        type: 'string',
+        value: 'NAME',
+        text: 'the skill level that policy may go by',
       },
       'bus-creds': {
         type: 'string',
@@ -43,6 +59,7 @@ export const AGENT_COMMANDS: readonly Command[] = [
     },
     examples: [
       'trustgw agents add --name support-bot --for alice',
+      'trustgw agents add --name clerk-bot --role clerk,night-shift --skill-level senior',
       'trustgw agents add --name worker --bus-creds worker.creds',
     ],
     run: addAgent,
@@ -63,12 +80,24 @@ export const AGENT_COMMANDS: readonly Command[] = [
   },
 ]
 
+function namesOf(context: Context, flag: string): readonly string[] | undefined {
+  const text = flagText(context, flag)
+  return text === '' ? [] : text?.split(',')
+}
+
 async function addAgent(context: Context): Promise<number> {
   const agent = requiredFlag(context, 'name')
+  const roles = namesOf(context, 'role')
+  const scopes = namesOf(context, 'scope')
+  const skill_level = flagText(context, 'skill-level')
   const wish = {
     agent,
     title: flagText(context, 'title') ?? agent,
     on_behalf_of: flagText(context, 'for') ?? null,
+    // What was not said of an agent is not known of it, which is not the same as none.
+    ...(roles === undefined ? {} : { roles }),
+    ...(scopes === undefined ? {} : { scopes }),
+    ...(skill_level === undefined ? {} : { skill_level }),
   }
   const file = flagText(context, 'bus-creds')
   const { out, style } = context.terminal

@@ -46,11 +46,10 @@ export interface NewBusAgent {
   readonly inbox_prefix: string
 }
 
-export interface AgentWish {
-  readonly agent: string
-  readonly title: string
-  readonly on_behalf_of: string | null
-}
+export type AgentWish = Pick<
+  AgentRecord,
+  'agent' | 'title' | 'on_behalf_of' | 'roles' | 'scopes' | 'skill_level'
+>
 
 /**
  * The operator's hand on the bucket `agents`: connects with the provisioning identity for as long
@@ -169,6 +168,9 @@ const FLAG_OF_MEMBER: ReadonlyMap<string, string> = new Map([
   ['agent', '--name'],
   ['title', '--title'],
   ['on_behalf_of', '--for'],
+  ['roles', '--role'],
+  ['scopes', '--scope'],
+  ['skill_level', '--skill-level'],
 ])
 
 /** `#/title: length` in the words of the command line. */

@@ -1,4 +1,5 @@
-import { type EnrolledMessage, type HostKey, runHost } from '@trustgw/host'
+import { type EnrolledMessage, type HostKey, type HostTrust, runHost } from '@trustgw/host'
+import { executorComponent } from '@trustgw/protocol'
 import {
   nkeyFromSeed,
   nodeRandom,
@@ -11,7 +12,7 @@ import {
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { VERSION } from '../version.ts'
-import { namedKey, openAudit, openService, type Running } from './service.ts'
+import { namedKey, openAudit, openService, type Running, type Service } from './service.ts'
 
 /** The human plane: passkeys, sessions, approvals and the portal. */
 export async function runHostProcess(
@@ -46,6 +47,11 @@ export async function runHostProcess(
       approvals: link.records({ home: 'data', bucket: 'approvals' }),
       sessions: link.records({ home: 'data', bucket: 'sessions' }),
       uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+      policies: link.records({ home: 'data', bucket: 'policies' }),
+      policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),
+      tools: link.records({ home: 'data', bucket: 'tools' }),
+      actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+      trust: trustOf(service),
       clock: systemClock,
       random: nodeRandom,
       log: service.log,
@@ -69,4 +75,13 @@ async function hostKey(role: string, file: string): Promise<HostKey> {
   const verify = verifierOf(key.publicKey)
   if (verify === undefined) throw new TypeError('not an Ed25519 key')
   return { kid: key.kid, sign: key.sign, verify }
+}
+
+function trustOf({ keys, tenant }: Service): HostTrust {
+  return {
+    operatorKeyFor: keys.keyFor({ role: 'operator', tenant }),
+    gatewayAuditKeyFor: keys.keyFor({ role: 'audit', component: 'gateway', tenant }),
+    executorKeyFor: (profile, kid) =>
+      keys.keyFor({ role: 'result', component: executorComponent(profile), tenant })(kid),
+  }
 }

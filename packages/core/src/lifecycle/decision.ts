@@ -1,4 +1,5 @@
 /** Steps up to the clearance: policy's decision and people's (spec/protocol.md §5). */
+import { judgeApprover, judgeApprovers } from '@trustgw/protocol'
 import type { Effect, EventMap } from './events.ts'
 import {
   audit,
@@ -103,8 +104,11 @@ export function approvalGranted(
   if (state.evidence.some((given) => given.approver === approver)) {
     return ignore(state, 'same_approver')
   }
+  const { approvers } = state.need
+  const adds = judgeApprover(approvers, state.evidence, event.evidence.roles)
+  if (adds !== 'counts') return ignore(state, `approver_${adds}`)
   const evidence = [...state.evidence, event.evidence]
-  if (evidence.length < state.need.quorum) {
+  if (judgeApprovers(approvers, evidence) !== 'met') {
     const waiting: PendingApproval = { ...state, evidence }
     return same(waiting, [audit(state, waiting, 'approval_counted', { approver, evidence: ref })])
   }

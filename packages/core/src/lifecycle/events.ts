@@ -174,5 +174,7 @@ export type Ignored =
   | 'grant_reused'
   | 'grant_lifetime'
   | 'same_approver'
+  | 'approver_lacks_role'
+  | 'approver_not_needed'
   | 'initiator_approved'
   | 'tier_too_low'

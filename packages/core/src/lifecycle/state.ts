@@ -3,6 +3,7 @@
  * `actions` bucket holds, compare-and-swapped before the effects of the step that made it.
  * All times are Unix milliseconds.
  */
+import type { Approver, ApproversClause } from '@trustgw/protocol'
 
 /** Fresh decisions one action may go through before it is denied. */
 export const DECISION_ROUNDS_MAX = 16
@@ -22,16 +23,15 @@ export interface Cancel {
 /** What people must give before the action may run. */
 export interface Need {
   readonly tier: 1 | 2
-  /** Different people, not keys. */
-  readonly quorum: number
+  /** All of them hold; they count different people, not keys. */
+  readonly approvers: readonly ApproversClause[]
   /** The person or agent that may not approve (spec/protocol.md §5). */
   readonly initiator: string
 }
 
-/** One person's approval. `ref` is the hash of the stored evidence. */
-export interface Evidence {
+/** One person's approval. `ref` is the hash of the stored evidence; the roles are the host's word. */
+export interface Evidence extends Approver {
   readonly ref: string
-  readonly approver: string
   readonly tier: 1 | 2
 }
 

@@ -171,8 +171,8 @@ function react<T, E extends EventKind>(
  * changes nothing returns the same state object, with the reason in `ignored`.
  *
  * NOT checked here: that evidence, results and claims are genuine (the caller verified their
- * signatures), that the approver has the role (the caller judged the clause), that the decision
- * is policy's.
+ * signatures), that the approver's roles are theirs (the host's word; the executor has its own), that
+ * the decision is policy's.
  */
 export function step(state: ActionState, event: ActionEvent, now: number): Step {
   if (isFinal(state)) return ignore(state, 'final_state')

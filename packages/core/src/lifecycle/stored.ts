@@ -1,6 +1,8 @@
 /** An action's state read back from its bucket: parsed like anything else from outside. */
 import {
+  approversShape,
   arrayShape,
+  EVIDENCE_MAX,
   integerShape,
   type Json,
   type JsonObject,
@@ -21,8 +23,9 @@ import {
   type ResultSummary,
 } from './state.ts'
 
+/** Roles of one person, as many as a decision of the host's names. */
+const ROLES_MAX = 32
 const LATEST_MS = 8_640_000_000_000_000
-const EVIDENCE_MAX = 16
 
 const ms: Shape<number> = integerShape({ min: 0, max: LATEST_MS })
 const name: Shape<string> = stringShape({ min: 1, max: 512 })
@@ -32,10 +35,15 @@ const releasedBy: Shape<1 | 2> = oneOfShape(1, 2)
 const cancelShape: Shape<Cancel> = objectShape({ by: name, at: ms })
 const needShape: Shape<Need> = objectShape({
   tier: releasedBy,
-  quorum: integerShape({ min: 1, max: EVIDENCE_MAX }),
+  approvers: approversShape,
   initiator: name,
 })
-const evidenceShape: Shape<Evidence> = objectShape({ ref: name, approver: name, tier: releasedBy })
+const evidenceShape: Shape<Evidence> = objectShape({
+  ref: name,
+  approver: name,
+  roles: arrayShape(name, { max: ROLES_MAX }),
+  tier: releasedBy,
+})
 const resultShape: Shape<ResultSummary> = objectShape({
   result_hash: name,
   reason: nullableShape(reason),

@@ -1,39 +1,75 @@
-/** Approvers clauses that must all hold. */
-import type { ApproversClause } from '@trustgw/protocol'
+/** Approvers clauses that must all hold, each on its own (spec/policy.md "Layers"). */
+import { type ApproversClause, EVIDENCE_MAX, type Obligations, quorumsOf } from '@trustgw/protocol'
+import type { RuleApprovers } from './ast.ts'
+import { byText } from './syntax.ts'
 
-const common = (a: readonly string[], b: readonly string[]): readonly string[] =>
-  a.filter((item) => b.includes(item))
+/** Whom a decision asks, and where. */
+export type Asked = Pick<Obligations, 'approvers' | 'channels'>
 
-/** Both clauses as one: whoever satisfies it satisfies each. Null when nobody could. */
-function bothClauses(a: ApproversClause, b: ApproversClause): ApproversClause | null {
-  const channels = common(a.channels, b.channels)
-  const either = a.roles.length === 0 ? b.roles : a.roles
-  const roles = a.roles.length === 0 || b.roles.length === 0 ? either : common(a.roles, b.roles)
-  if (channels.length === 0 || (roles.length === 0 && either.length > 0)) return null
-  return { roles, quorum: Math.max(a.quorum, b.quorum), channels }
-}
+/** Of a decision that asks nobody. */
+export const NOBODY_ASKED: Asked = { approvers: [], channels: [] }
 
-const NOBODY_ASKED: ApproversClause = { roles: [], quorum: 1, channels: [] }
+const asSet = (items: readonly string[]): readonly string[] => [...new Set(items)].sort(byText)
 
-/** Every standing requirement holds, not only that of the rule which gave the effect. */
-export function commonClause(
-  standing: readonly { readonly approvers: ApproversClause | null }[],
-): ApproversClause | null {
-  let all: ApproversClause | null = null
-  for (const { approvers } of standing) {
-    if (approvers === null) continue
-    if (all === null) all = approvers
-    else {
-      all = bothClauses(all, approvers)
-      if (all === null) return null
-    }
-  }
-  return all ?? NOBODY_ASKED
+/** What a rule asks when it stands alone, in canonical form; null where it asks nobody. */
+export function askedBy(approvers: RuleApprovers | null): Asked | null {
+  if (approvers === null) return null
+  const { roles, quorum, channels } = approvers
+  return { approvers: [{ roles: asSet(roles), quorum }], channels: asSet(channels) }
 }
 
 /** Whoever satisfies the second clause satisfies the first. */
-export function clauseAtLeast(a: ApproversClause, b: ApproversClause): boolean {
+function isImplied(a: ApproversClause, b: ApproversClause): boolean {
   const narrower =
     a.roles.length === 0 || (b.roles.length > 0 && b.roles.every((role) => a.roles.includes(role)))
-  return narrower && b.quorum >= a.quorum && b.channels.every((item) => a.channels.includes(item))
+  return narrower && b.quorum >= a.quorum
+}
+
+const keyOf = ({ roles, quorum }: ApproversClause): string => JSON.stringify([roles, quorum])
+
+/**
+ * Every clause of several, each once, without those that another one implies, in the order of their
+ * roles' canonical text. The people are counted before any is left out: so one clause more, even one
+ * that implies all the others, never turns what is denied into something that may be approved.
+ */
+function together(all: readonly Asked[]): Asked | null {
+  const [first, ...others] = all
+  const channels = (first?.channels ?? []).filter((channel) =>
+    others.every((other) => other.channels.includes(channel)),
+  )
+  const byKey = new Map(
+    all.flatMap(({ approvers }) => approvers.map((clause) => [keyOf(clause), clause] as const)),
+  )
+  const clauses = [...byKey.keys()].sort(byText).flatMap((key) => byKey.get(key) ?? [])
+  if (channels.length === 0 || quorumsOf(clauses) > EVIDENCE_MAX) return null
+  const approvers = clauses.filter(
+    (clause) => !clauses.some((other) => other !== clause && isImplied(clause, other)),
+  )
+  return { approvers, channels }
+}
+
+/**
+ * Whom everything that stands asks together. Null when nobody could approve: no channel is left, or
+ * more people would have to than one action may carry.
+ */
+export function allAsked(standing: readonly { readonly asked: Asked | null }[]): Asked | null {
+  let first: Asked | null = null
+  let others: Asked[] | null = null
+  for (const { asked } of standing) {
+    if (asked === null || asked === first) continue
+    if (first === null) first = asked
+    else {
+      others ??= [first]
+      others.push(asked)
+    }
+  }
+  return others === null ? first : together(others)
+}
+
+/** Whoever may satisfy the second, where the second is asked, satisfies the first. */
+export function askedAtLeast(a: Asked, b: Asked): boolean {
+  return (
+    b.channels.every((channel) => a.channels.includes(channel)) &&
+    a.approvers.every((clause) => b.approvers.some((other) => isImplied(clause, other)))
+  )
 }

@@ -133,12 +133,17 @@ export type Condition =
   | { readonly kind: 'chain'; readonly bounds: ChainBounds }
   | { readonly kind: 'provenance'; readonly pointer: string; readonly globs: readonly string[] }
 
+/** Whom a rule or limit asks, and where they may say so. */
+export interface RuleApprovers extends ApproversClause {
+  readonly channels: readonly string[]
+}
+
 export interface Rule extends Verdict {
   readonly id: string
   readonly priority: number
   readonly reason: string
   /** Present exactly when people decide: `require_approval` and `require_proof`. */
-  readonly approvers: ApproversClause | null
+  readonly approvers: RuleApprovers | null
   readonly match: readonly Condition[]
 }
 
@@ -155,7 +160,7 @@ export interface Limit extends Verdict {
   readonly max_count: number | null
   readonly max_amount: Money | null
   readonly reason: string
-  readonly approvers: ApproversClause | null
+  readonly approvers: RuleApprovers | null
 }
 
 /** `none`: a layer without an opinion of what it does not match; every layer but `platform`. */

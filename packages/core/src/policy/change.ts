@@ -6,8 +6,15 @@ import { type CompiledLayers, decideLayers } from './decide.ts'
 import type { PolicyFacts } from './facts.ts'
 import { pointerParts, valueAt } from './pointer.ts'
 
-/** Proposals tried before giving up, unless told otherwise. */
-const TRIES_MAX = 4_000
+/** How much is looked at before giving up. */
+export interface SearchBounds {
+  /** Proposals tried. */
+  readonly triesMax: number
+  /** Lines of the rules that may match the tool; with more nothing is tried. */
+  readonly linesMax: number
+}
+
+const WIDE: SearchBounds = { triesMax: 4_000, linesMax: Number.POSITIVE_INFINITY }
 /** Values kept for each pointer when several are changed at once. */
 const PAIR_VALUES_MAX = 24
 
@@ -136,12 +143,14 @@ function* pairs(all: readonly ArgumentChange[]): Generator<Change> {
 export function smallestChange(
   layers: CompiledLayers,
   facts: PolicyFacts,
-  triesMax: number = TRIES_MAX,
+  { triesMax, linesMax }: SearchBounds = WIDE,
 ): Change | null {
   const lines = linesFor(layers, facts)
-  const all = [...amountChanges(lines, facts), ...argumentChanges(lines, facts)].sort(
-    (a, b) => distance(a) - distance(b),
-  )
+  if (lines.length > linesMax) return null
+  const all = [...amountChanges(lines, facts), ...argumentChanges(lines, facts)]
+    .map((one) => ({ one, far: distance(one) }))
+    .sort((a, b) => a.far - b.far)
+    .map(({ one }) => one)
   let tries = 0
   const isAllowed = (change: Change): boolean => {
     tries += 1

@@ -1,5 +1,6 @@
 /** A policy made ready to decide: rules in order, their lines as functions, an index over tools. */
 import { asObject, type Hash, hashJson, type Json, type Sha256 } from '@trustgw/protocol'
+import { askedBy } from './approvers.ts'
 import type { Condition, LayerName, Limit, Policy, PolicyDefaults, Rule } from './ast.ts'
 import type { CompiledRule, Standing } from './compiled-rule.ts'
 import { compileCondition, type Test } from './conditions.ts'
@@ -88,7 +89,7 @@ const isIndexed = ({ condition: { kind } }: Test): boolean =>
 function standingOf(from: Rule | Limit, layer: LayerName): Standing {
   const { effect, tier, reason, approvers } = from
   const id = layer === 'platform' ? from.id : `${layer}:${from.id}`
-  return { effect, tier, id, reason, approvers }
+  return { effect, tier, id, reason, asked: askedBy(approvers) }
 }
 
 const exactly = (_: string, value: unknown): unknown =>

@@ -1,5 +1,5 @@
 /** A rule as the engine reads it, and what stands when it holds. */
-import type { ApproversClause } from '@trustgw/protocol'
+import type { Asked } from './approvers.ts'
 import type { Rule, Verdict } from './ast.ts'
 import type { Test } from './conditions.ts'
 
@@ -8,7 +8,7 @@ export interface Standing extends Verdict {
   /** Of the rule or limit, with the layer in front where that is not the platform. */
   readonly id: string
   readonly reason: string
-  readonly approvers: ApproversClause | null
+  readonly asked: Asked | null
 }
 
 export interface CompiledRule {

@@ -1,6 +1,5 @@
 /** The decision of one layer and of several (spec/policy.md "Reading a layer", "Layers"). */
 import {
-  type ApproversClause,
   type DecisionFact,
   type DecisionRecord,
   type Hash,
@@ -8,7 +7,7 @@ import {
   type Sha256,
   type Tier,
 } from '@trustgw/protocol'
-import { commonClause } from './approvers.ts'
+import { type Asked, allAsked, NOBODY_ASKED } from './approvers.ts'
 import { DEFAULT_RULE_ID, LAYERS, restricts, strength, type Verdict } from './ast.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { Standing } from './compiled-rule.ts'
@@ -43,8 +42,6 @@ const REASON_MAX_NAMES = 4
 const REASON_MAX_NAME_CHARS = 40
 /** As many facts as a decision record holds. */
 const FACTS_MAX = 256
-
-const NOBODY_ASKED: ApproversClause = { roles: [], quorum: 1, channels: [] }
 
 interface Reading {
   readonly matched: readonly Entry[]
@@ -119,7 +116,7 @@ const byDefault = (effect: 'allow' | 'deny'): Standing => ({
   tier: 0,
   id: DEFAULT_RULE_ID,
   reason: 'No rule matches, so the default holds',
-  approvers: null,
+  asked: null,
 })
 const DEFAULTS = { allow: byDefault('allow'), deny: byDefault('deny') }
 
@@ -144,21 +141,23 @@ interface Outcome extends Verdict {
   readonly tier: Tier
   readonly rule_id: string
   readonly reason: string
-  readonly approvers: ApproversClause
+  readonly asked: Asked
 }
 
 /** What stands, with who may approve it; what nobody could approve is denied. */
 function outcomeOf(standing: readonly Standing[]): Outcome {
   const { effect, tier, id: rule_id, reason } = strictest(standing)
-  if (effect === 'deny') return { effect, tier, rule_id, reason, approvers: NOBODY_ASKED }
-  const approvers = commonClause(standing)
-  if (approvers !== null) return { effect, tier, rule_id, reason, approvers }
+  if (effect === 'allow' || effect === 'deny') {
+    return { effect, tier, rule_id, reason, asked: NOBODY_ASKED }
+  }
+  const asked = allAsked(standing)
+  if (asked !== null) return { effect, tier, rule_id, reason, asked }
   return {
     effect: 'deny',
     tier: 0,
     rule_id,
-    reason: `${reason}; no approver satisfies every rule that stands`,
-    approvers: NOBODY_ASKED,
+    reason: `${reason}; no approval satisfies every rule that stands`,
+    asked: NOBODY_ASKED,
   }
 }
 
@@ -199,7 +198,7 @@ function seenByAll(all: readonly Seen[]): Seen {
 function asRecorded(outcome: Outcome, { facts }: Seen): Outcome {
   if (facts.length <= FACTS_MAX) return outcome
   const reason = `More than ${FACTS_MAX} facts would have to be looked at`
-  return { effect: 'deny', tier: 0, rule_id: DEFAULT_RULE_ID, reason, approvers: NOBODY_ASKED }
+  return { effect: 'deny', tier: 0, rule_id: DEFAULT_RULE_ID, reason, asked: NOBODY_ASKED }
 }
 
 function finish(
@@ -207,7 +206,7 @@ function finish(
   seen: Seen,
   rest: Pick<PolicyDecision, 'policy_fingerprint'> & Lifetimes,
 ): PolicyDecision {
-  const { approvers, effect, tier, rule_id, reason } = asRecorded(outcomeOf(standing), seen)
+  const { asked, effect, tier, rule_id, reason } = asRecorded(outcomeOf(standing), seen)
   const isWhole = seen.facts.length <= FACTS_MAX
   return {
     effect,
@@ -217,7 +216,8 @@ function finish(
     obligations: {
       grant_ttl_ms: rest.grant_ttl_ms,
       approval_ttl_ms: rest.approval_ttl_ms,
-      approvers,
+      approvers: asked.approvers,
+      channels: asked.channels,
     },
     policy_fingerprint: rest.policy_fingerprint,
     facts: isWhole ? seen.facts : seen.facts.slice(0, FACTS_MAX),
@@ -235,8 +235,8 @@ interface Lifetimes {
  * reason included, whatever was decided before.
  *
  * A permitting rule applies only if its whole match is known true; a restricting one counts
- * unless known false. Where several rules stand, their approvers clauses are joined into one that
- * satisfies each; if none can, the action is denied.
+ * unless known false. Where several rules stand, each one's approvers clause holds; what nobody
+ * could approve is denied.
  */
 export function decide(compiled: CompiledPolicy, facts: PolicyFacts): PolicyDecision {
   const look = compiled.begin(facts)
@@ -264,7 +264,7 @@ export function joinLayers(given: readonly CompiledPolicy[], sha256: Sha256): Co
 
 /**
  * Decides one proposal under every layer: the most restrictive decision stands, and all standing
- * requirements hold together: one approvers clause that satisfies each, the shortest lifetimes.
+ * requirements hold: every approvers clause, channels intersected, the shortest lifetimes.
  */
 export function decideLayers(
   { layers, fingerprint }: CompiledLayers,

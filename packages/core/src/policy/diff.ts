@@ -4,7 +4,7 @@
  * about. Facts are taken as independent: whatever the registry or the gateway would never say.
  */
 import type { Json } from '@trustgw/protocol'
-import { clauseAtLeast } from './approvers.ts'
+import { askedAtLeast } from './approvers.ts'
 import { type Limit, type Policy, type Rule, strength } from './ast.ts'
 import { type Cell, conditionKey, type Variable } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
@@ -86,8 +86,8 @@ interface Walk {
 
 function isWider(before: Stands, after: Stands): boolean {
   if (after.strength !== before.strength) return after.strength < before.strength
-  if (before.approvers === null || after.approvers === null) return false
-  return !clauseAtLeast(before.approvers, after.approvers)
+  if (before.asked === null || after.asked === null) return false
+  return !askedAtLeast(before.asked, after.asked)
 }
 
 const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, tier, rule_id })
@@ -95,9 +95,7 @@ const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, t
 function widerDecision(before: PolicyDecision, after: PolicyDecision): boolean {
   const [was, is] = [strength(before), strength(after)]
   if (was !== is) return is < was
-  return (
-    was > 0 && was < 4 && !clauseAtLeast(before.obligations.approvers, after.obligations.approvers)
-  )
+  return was > 0 && was < 4 && !askedAtLeast(before.obligations, after.obligations)
 }
 
 const TRUTH_ORDER: readonly Truth[] = [true, 'unknown', false]

@@ -2,7 +2,7 @@
 import { formatMoney, type Json } from '@trustgw/protocol'
 import { type Condition, restricts, type Verdict } from './ast.ts'
 import { conditionKey } from './cells.ts'
-import { type ArgumentChange, smallestChange } from './change.ts'
+import { type ArgumentChange, type SearchBounds, smallestChange } from './change.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { compileCondition } from './conditions.ts'
@@ -136,30 +136,23 @@ function changeText({ pointer, to, isBound }: ArgumentChange): string {
  * What the caller may be told: the outcome, and a change of its own arguments. No rule, no reason
  * of the policy, no list that it holds, no fact that the caller did not send.
  */
-export function safeExplain({ decision, change }: Explanation): string {
-  return safeText(decision, change)
-}
-
-/**
- * The same of a decision that was made already, with a bound on the proposals tried: cheap enough to
- * be said with every refusal.
- */
-export function safeHint(
-  layers: CompiledLayers,
-  facts: PolicyFacts,
-  of: { readonly decision: Pick<PolicyDecision, 'effect'>; readonly triesMax: number },
-): string {
-  const isAllowed = of.decision.effect === 'allow'
-  return safeText(of.decision, isAllowed ? [] : smallestChange(layers, facts, of.triesMax))
-}
-
-function safeText(
-  { effect }: Pick<PolicyDecision, 'effect'>,
-  change: readonly ArgumentChange[] | null,
-): string {
+export function safeExplain({ decision: { effect }, change }: Explanation): string {
   if (effect === 'allow') return 'Allowed by policy.'
   const outcome =
     effect === 'deny' ? 'Refused by policy.' : 'Policy asks a person to approve this first.'
   if (change === null || change.length === 0) return outcome
   return `${outcome} It would be allowed if ${change.map(changeText).join(' and ')}.`
+}
+
+/**
+ * The change of {@link safeExplain} for a proposal that is not allowed, with bounds on what is looked at:
+ * cheap enough to be said with every refusal. Null where none was found.
+ */
+export function safeHint(
+  layers: CompiledLayers,
+  facts: PolicyFacts,
+  bounds: SearchBounds,
+): string | null {
+  const change = smallestChange(layers, facts, bounds)
+  return change === null ? null : `It would be allowed if ${change.map(changeText).join(' and ')}.`
 }

@@ -1,12 +1,5 @@
 /** Rules, limits and defaults: what stands in the tables of a policy file, member by member. */
-import {
-  type ApproversClause,
-  EFFECTS,
-  type Effect,
-  type Json,
-  type Money,
-  type Tier,
-} from '@trustgw/protocol'
+import { EFFECTS, type Effect, type Json, type Money, type Tier } from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
   APPROVAL_TTL_MIN_MS,
@@ -22,6 +15,7 @@ import {
   QUORUM_MAX,
   REASON_MAX_CHARS,
   type Rule,
+  type RuleApprovers,
   type Verdict,
   WINDOW_MAX_MS,
   WINDOW_MIN_MS,
@@ -53,7 +47,7 @@ import { duration, money } from './value-syntax.ts'
 
 const RULE_ID_MAX_CHARS = 64
 /** Used where a rule that asks people does not narrow who: one approver, in the portal. */
-const ANY_APPROVER: ApproversClause = { roles: [], quorum: 1, channels: ['portal'] }
+const ANY_APPROVER: RuleApprovers = { roles: [], quorum: 1, channels: ['portal'] }
 const CHANNELS = ['portal'] as const
 
 const id: Syntax<string> = text((written) => {
@@ -178,7 +172,7 @@ function readTier(table: RawTable, stands: Effect, at: At): Tier | null {
   return only
 }
 
-function readApprovers(raw: Raw, at: At): ApproversClause | null {
+function readApprovers(raw: Raw, at: At): RuleApprovers | null {
   const table = readTable(raw, at)
   if (table === null) return null
   checkKeys(table, keysOf(APPROVERS_MEMBERS), at)
@@ -191,7 +185,7 @@ function readApprovers(raw: Raw, at: At): ApproversClause | null {
 }
 
 interface Standing extends Verdict {
-  readonly approvers: ApproversClause | null
+  readonly approvers: RuleApprovers | null
 }
 
 /** Effect, tier and who decides, where people do. */

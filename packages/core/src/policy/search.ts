@@ -3,8 +3,7 @@
  * still matter. Two policies that leave the same rules open are the same from there on, so the walk
  * ends where they begin to agree.
  */
-import type { ApproversClause } from '@trustgw/protocol'
-import { commonClause } from './approvers.ts'
+import { type Asked, allAsked, askedBy } from './approvers.ts'
 import type { Condition, Rule } from './ast.ts'
 import { restricts, strength } from './ast.ts'
 import { BLANK_FACTS, type Cell, conditionKey, type Variable, variablesOf } from './cells.ts'
@@ -153,7 +152,7 @@ export function remaining(rules: readonly KeyedRule[], choice: Choice): readonly
 /** What stands once nothing is open. */
 export interface Stands {
   readonly strength: number
-  readonly approvers: ApproversClause | null
+  readonly asked: Asked | null
   readonly rule_id: string
 }
 
@@ -167,17 +166,17 @@ export function standing(left: readonly Left[], fallback: DefaultEffect): Stands
   const stands = [...matched, ...left.filter(({ status }) => status === 'unknown')]
   let top: Stands =
     known.length === 0
-      ? { strength: DEFAULT_STRENGTH[fallback], approvers: null, rule_id: 'default' }
-      : { strength: -1, approvers: null, rule_id: '' }
+      ? { strength: DEFAULT_STRENGTH[fallback], asked: null, rule_id: 'default' }
+      : { strength: -1, asked: null, rule_id: '' }
   for (const {
     keyed: { rule },
   } of stands) {
     const own = strength(rule)
-    if (own > top.strength) top = { strength: own, approvers: null, rule_id: rule.id }
+    if (own > top.strength) top = { strength: own, asked: null, rule_id: rule.id }
   }
   if (top.strength <= 0 || top.strength === 4) return top
-  const approvers = commonClause(stands.map(({ keyed: { rule } }) => rule))
-  return approvers === null ? { ...top, strength: 4 } : { ...top, approvers }
+  const asked = allAsked(stands.map(({ keyed: { rule } }) => ({ asked: askedBy(rule.approvers) })))
+  return asked === null ? { ...top, strength: 4 } : { ...top, asked }
 }
 
 export interface StrengthRange {
@@ -196,7 +195,7 @@ export function strengthRange(left: readonly Left[], fallback: DefaultEffect): S
     strengths.push(DEFAULT_STRENGTH[fallback])
     ends.push(DEFAULT_STRENGTH[fallback])
   }
-  // Asking people whom nobody satisfies denies, so asking may always end as strict as denying.
+  // Asking what nobody could approve denies, so asking may always end as strict as denying.
   const asks = strengths.some((one) => one > 0 && one < 4)
   return { least: Math.min(...ends), most: asks ? 4 : Math.max(...strengths) }
 }

@@ -87,3 +87,10 @@ test('a stored state with an unknown kind, an unknown member or a missing one is
   assert.equal(refused({ ...proposed, more: 1 }), true)
   assert.equal(refused({ kind: 'proposed', since: 1 }), true)
 })
+
+test('a state that is not read is refused with the place of what is odd', () => {
+  const pending = VECTORS.states.find((value) => isJsonObject(value) && value['need'] !== undefined)
+  assert.ok(pending !== undefined && isJsonObject(pending))
+  const read = readShape(actionStateShape, { ...pending, need: { tier: 2, quorum: 1 } })
+  assert.deepEqual(read, { ok: false, reason: 'shape', detail: '#/need/approvers: missing' })
+})

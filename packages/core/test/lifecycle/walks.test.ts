@@ -11,6 +11,7 @@ import {
   step,
   wakeAt,
 } from '@trustgw/core'
+import { judgeApprovers } from '@trustgw/protocol'
 import fc from 'fast-check'
 import { repositoryFile } from '../hashing.ts'
 
@@ -28,7 +29,12 @@ const later = fc.oneof(
 )
 const soon = fc.integer({ min: START, max: START + 32_000 })
 const result = fc.constant({ result_hash: 'sha256:r', reason: null })
-const need = fc.record({ tier, quorum: fc.integer({ min: 1, max: 3 }), initiator: person })
+const roles = fc.subarray(['finance', 'legal'])
+const approvers = fc.array(fc.record({ roles, quorum: fc.integer({ min: 1, max: 2 }) }), {
+  minLength: 1,
+  maxLength: 2,
+})
+const need = fc.record({ tier, approvers, initiator: person })
 
 const decision = fc.oneof(
   fc.record({ outcome: fc.constant('allow' as const), run_by: later }),
@@ -42,7 +48,7 @@ const EVENTS: { readonly [K in ActionEvent['kind']]: fc.Arbitrary<ActionEvent & 
   evaluated: fc.record({ kind: fc.constant('evaluated'), decision }),
   approval_granted: fc.record({
     kind: fc.constant('approval_granted'),
-    evidence: fc.record({ ref: fc.constantFrom('e1', 'e2'), approver: person, tier }),
+    evidence: fc.record({ ref: fc.constantFrom('e1', 'e2'), approver: person, roles, tier }),
   }),
   approval_denied: fc.record({
     kind: fc.constant('approval_denied'),
@@ -183,13 +189,14 @@ test('final states absorb: the same object and nothing to do [INV-18]', () => {
   })
 })
 
-test('nothing gated is dispatched without the whole quorum of other people at its tier [INV-20]', () => {
+test('nothing gated is dispatched without the whole quorum of each clause, of other people, at its tier [INV-20]', () => {
   everywhere((taken) => {
     for (const { state } of taken) {
       if (state.kind !== 'dispatched' || state.need === null) continue
       const { need: asked, evidence } = state
       const people = new Set(evidence.map(({ approver }) => approver))
-      assert.ok(people.size >= asked.quorum && !people.has(asked.initiator))
+      assert.ok(people.size === evidence.length && !people.has(asked.initiator))
+      assert.equal(judgeApprovers(asked.approvers, evidence), 'met')
       assert.ok(evidence.every((given) => given.tier >= asked.tier))
     }
   })
@@ -206,9 +213,7 @@ test('whether a dispatch is gated is what the last decision said', () => {
       }
       if (event.kind === 'approval_granted' && ignored === null && state !== before) granted++
       if (state.kind !== 'dispatched') continue
-      assert.ok(
-        outcome === 'allow' || (outcome === 'pending' && granted >= (state.need?.quorum ?? 99)),
-      )
+      assert.ok(outcome === 'allow' || (outcome === 'pending' && granted === state.evidence.length))
     }
   })
 })
@@ -267,7 +272,8 @@ test('recovery asks again for what is outstanding, and for nothing after a cance
     step(state, { kind: 'recovered' }, START).effects.map(({ kind }) => kind)
   const live = { since: START, round: 1, issued: ['g1'], cancel: null }
   const cleared = { ...live, run_by: START + 9_000, need: null, evidence: [] }
-  const asked = { tier: 2 as const, quorum: 1, initiator: 'bot' }
+  const anybody = [{ roles: [], quorum: 1 }]
+  const asked = { tier: 2 as const, approvers: anybody, initiator: 'bot' }
   const dispatched = {
     ...cleared,
     kind: 'dispatched' as const,

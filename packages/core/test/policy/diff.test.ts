@@ -15,6 +15,7 @@ import {
 import fc from 'fast-check'
 import { sha256 } from '../hashing.ts'
 import { policyOf, type RuleParts, ruleArbitrary } from './arbitrary.ts'
+import { asksAtLeast } from './groups.ts'
 import { factsOf, type Given, mustParse } from './world.ts'
 
 const compile = (text: string): CompiledPolicy => compilePolicy(mustParse(text), sha256)
@@ -107,10 +108,7 @@ const rank = ({ effect, tier }: PolicyDecision): number => ORDER.indexOf(`${effe
 function isWider(before: PolicyDecision, after: PolicyDecision): boolean {
   if (rank(after) !== rank(before)) return rank(after) < rank(before)
   if (rank(after) === 0 || rank(after) === 4) return false
-  const [a, b] = [before.obligations.approvers, after.obligations.approvers]
-  const narrower =
-    a.roles.length === 0 || (b.roles.length > 0 && b.roles.every((role) => a.roles.includes(role)))
-  return !(narrower && b.quorum >= a.quorum)
+  return !asksAtLeast(before.obligations, after.obligations)
 }
 
 const smallRules = fc.array(ruleArbitrary(SMALL), { maxLength: 3 })

@@ -7,6 +7,7 @@ import {
   explain,
   joinLayers,
   safeExplain,
+  safeHint,
 } from '@trustgw/core'
 import { sha256 } from '../hashing.ts'
 import { factsOf, type Given, mustParse } from './world.ts'
@@ -80,6 +81,15 @@ test('what goes to the caller names no rule, no reason, no other value of the po
   const text = safeExplain(of({ customer: 'eve', amount: '8.00', currency: 'EUR' }))
   assert.equal(text, 'Refused by policy. It would be allowed if /customer had another value.')
   for (const secret of ['vip-only', 'mallory', 'files', 'Rule']) assert.ok(!text.includes(secret))
+})
+
+test('a hint says no more than that, and gives up within its bounds', () => {
+  const facts = factsOf({ args: { customer: 'eve', amount: '80.00', currency: 'EUR' } })
+  const layers = layersOf(TEXT)
+  const wide = { triesMax: 1_000, linesMax: 100 }
+  assert.match(safeHint(layers, facts, wide) ?? '', /^It would be allowed if [^]*\/customer had/)
+  assert.equal(safeHint(layers, facts, { ...wide, triesMax: 1 }), null)
+  assert.equal(safeHint(layers, facts, { ...wide, linesMax: 1 }), null)
 })
 
 test('a change is proposed only of what the caller sent, and none where none helps', () => {

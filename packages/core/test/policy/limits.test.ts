@@ -43,8 +43,8 @@ test('the last one within a limit passes, the next one does not', () => {
   assert.deepEqual(brief(refund('10', counted(3, '0 EUR'))), ASKED)
   assert.deepEqual(brief(refund('10', counted(0, '90.00 EUR'))), ALLOWED)
   assert.deepEqual(brief(refund('10.01', counted(0, '90.00 EUR'))), ASKED)
-  assert.deepEqual(refund('10.01', counted(0, '90.00 EUR')).obligations.approvers.roles, [
-    'finance',
+  assert.deepEqual(refund('10.01', counted(0, '90.00 EUR')).obligations.approvers, [
+    { roles: ['finance'], quorum: 1 },
   ])
 })
 

@@ -1,75 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { AmountRule, ApproversClause, Json } from '@trustgw/protocol'
-import { clauseAtLeast, commonClause } from '../../src/policy/approvers.ts'
+import type { AmountRule, Json } from '@trustgw/protocol'
 import { type Amount, extractAmount } from '../../src/policy/facts.ts'
 import { nearestName } from '../../src/policy/findings.ts'
 import { pointerReader, valueAt } from '../../src/policy/pointer.ts'
 import { compileRegex, isAnchored } from '../../src/policy/regex.ts'
 import { allOf, anyOf, not, type Truth } from '../../src/policy/truth.ts'
-
-/** Every clause over two roles, three quorums and the sets of two channels. */
-const CLAUSES: readonly ApproversClause[] = [[], ['a'], ['b'], ['a', 'b']].flatMap((roles) =>
-  [1, 2, 3].flatMap((quorum) =>
-    [['p'], ['t'], ['p', 't']].map((channels) => ({ roles, quorum, channels })),
-  ),
-)
-/** Ways to approve: so many people of one role over one channel; nobody names the role `c`. */
-const APPROVALS = ['a', 'b', 'c'].flatMap((role) =>
-  ['p', 't'].flatMap((channel) => [1, 2, 3].map((count) => ({ role, channel, count }))),
-)
-type Approval = (typeof APPROVALS)[number]
-
-const satisfies = (
-  { roles, quorum, channels }: ApproversClause,
-  { role, channel, count }: Approval,
-): boolean =>
-  (roles.length === 0 || roles.includes(role)) && channels.includes(channel) && count >= quorum
-
-test('one clause for two is satisfied by exactly those who satisfy both, or is none', () => {
-  for (const first of CLAUSES) {
-    for (const second of CLAUSES) {
-      const joined = commonClause([{ approvers: first }, { approvers: second }])
-      const both = APPROVALS.filter((one) => satisfies(first, one) && satisfies(second, one))
-      const what = JSON.stringify([first, second, joined])
-      if (joined === null) assert.equal(both.length, 0, what)
-      else {
-        const found = APPROVALS.filter((one) => satisfies(joined, one))
-        assert.deepEqual(found, both, what)
-        assert.ok(found.length > 0, what)
-      }
-    }
-  }
-})
-
-test('clauses of three are joined as well, and standing that asks nobody says nothing', () => {
-  const clause = (roles: readonly string[]): { approvers: ApproversClause } => ({
-    approvers: { roles, quorum: 1, channels: ['p'] },
-  })
-  const nobody = { roles: [], quorum: 1, channels: [] }
-  assert.deepEqual(commonClause([]), nobody)
-  assert.deepEqual(commonClause([{ approvers: null }]), nobody)
-  assert.deepEqual(
-    commonClause([
-      { approvers: null },
-      clause(['a', 'b', 'c']),
-      { approvers: null },
-      clause(['b', 'c']),
-      clause(['c']),
-    ]),
-    clause(['c']).approvers,
-  )
-  assert.equal(commonClause([clause(['a']), clause(['b']), clause([])]), null)
-})
-
-test('a clause is at least another exactly when whoever satisfies the second satisfies the first', () => {
-  for (const first of CLAUSES) {
-    for (const second of CLAUSES) {
-      const follows = APPROVALS.every((one) => !satisfies(second, one) || satisfies(first, one))
-      assert.equal(clauseAtLeast(first, second), follows, JSON.stringify([first, second]))
-    }
-  }
-})
 
 test('truths are joined and negated as the tables say', () => {
   const all: readonly Truth[] = [true, false, 'unknown']

@@ -16,6 +16,7 @@ import {
 import fc from 'fast-check'
 import { sha256 } from '../hashing.ts'
 import { blurred, LINES, policyOf, policyText, proposal, ruleArbitrary } from './arbitrary.ts'
+import { asksAtLeast } from './groups.ts'
 import { factsOf, mustParse } from './world.ts'
 
 const ORDER = ['allow0', 'require_approval1', 'require_approval2', 'require_proof3', 'deny0']
@@ -27,18 +28,10 @@ const compile = (text: string, layer: LayerName = 'platform'): CompiledPolicy =>
   return compilePolicy(parsed.value, sha256, { layer })
 }
 
-function atLeast(first: PolicyDecision, second: PolicyDecision): boolean {
-  const a = first.obligations.approvers
-  const b = second.obligations.approvers
-  const narrower =
-    a.roles.length === 0 || (b.roles.length > 0 && b.roles.every((role) => a.roles.includes(role)))
-  return narrower && b.quorum >= a.quorum && b.channels.every((item) => a.channels.includes(item))
-}
-
 function notLess(before: PolicyDecision, after: PolicyDecision): void {
   assert.ok(rank(after) >= rank(before), `${before.rule_id} ${after.rule_id}`)
   if (before.effect === 'deny' || before.effect === 'allow' || after.effect === 'deny') return
-  assert.ok(atLeast(before, after))
+  assert.ok(asksAtLeast(before.obligations, after.obligations))
 }
 
 test('every line of the small world loads', () => {
@@ -259,7 +252,11 @@ test('standing requirements of all layers hold together', () => {
   assert.deepEqual(decision.obligations, {
     grant_ttl_ms: 20_000,
     approval_ttl_ms: 600_000,
-    approvers: { roles: ['b'], quorum: 2, channels: ['portal'] },
+    approvers: [
+      { roles: ['a', 'b'], quorum: 2 },
+      { roles: ['b', 'c'], quorum: 1 },
+    ],
+    channels: ['portal'],
   })
 })
 

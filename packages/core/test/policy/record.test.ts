@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  asksOf,
   type CompiledLayers,
   compilePolicy,
   decideLayers,
@@ -174,6 +175,33 @@ effect = "allow"
 match = { time = { days = ["mon"], tz = "Europe/Vienna" } }
 `
   assert.deepEqual(zonesOf(layersOf(text)), ['Europe/Vienna'])
+})
+
+test('what somebody has to gather for a policy is known beforehand', () => {
+  const none = { zones: [], chain: false, provenance: [], limits: false }
+  const rule = (match: string): CompiledLayers =>
+    layersOf(`version = 1
+[[rules]]
+id = "one"
+priority = 1
+effect = "allow"
+match = { ${match} }
+`)
+  assert.deepEqual(asksOf(rule('tool = ["**"]')), none)
+  assert.deepEqual(asksOf(rule('chain = { depth = { lt = 3 } }')), { ...none, chain: true })
+  const origins = rule('provenance = { "/b" = ["agent"], "/a" = ["user"] }')
+  assert.deepEqual(asksOf(origins), { ...none, provenance: ['/a', '/b'] })
+  const limited = layersOf(`version = 1
+[[limits]]
+id = "few"
+match = { chain = { cycle = true }, time = { days = ["mon"], tz = "UTC" } }
+key = ["tenant"]
+window = "1h"
+max_count = 1
+on_exceed = "deny"
+`)
+  const all = { zones: ['UTC'], chain: true, provenance: [], limits: true }
+  assert.deepEqual(asksOf(limited), all)
 })
 
 test('replay names every flip, which way it goes, and what cannot be decided again', () => {

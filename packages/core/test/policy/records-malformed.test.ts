@@ -216,8 +216,9 @@ test('whoever checks compares every member, and says which differs', () => {
       name,
     )
   }
-  const { approvers, approval_ttl_ms, grant_ttl_ms } = record.obligations
-  const reordered = { ...record, obligations: { approvers, approval_ttl_ms, grant_ttl_ms } }
+  const { approvers, channels, approval_ttl_ms, grant_ttl_ms } = record.obligations
+  const obligations = { channels, approvers, approval_ttl_ms, grant_ttl_ms }
+  const reordered = { ...record, obligations }
   assert.equal(recheckDecision(layers, reordered, derived).ok, true)
   const other = { ...derived, args: { ...(args as object), to: 'b' } as Json }
   assert.deepEqual(recheckDecision(layers, record, other), {
@@ -289,7 +290,7 @@ test('a decision that looked at more facts than a record holds is denied, and sa
     if (rule_id === 'default') {
       assert.match(decision.reason, /^More than 256 facts would have to be looked at \(unknown: /)
       assert.equal(decision.tier, 0)
-      assert.deepEqual(decision.obligations.approvers, { roles: [], quorum: 1, channels: [] })
+      assert.deepEqual(decision.obligations.approvers, [])
     }
   }
 })

@@ -3,13 +3,17 @@ import {
   APPROVAL_STATEMENT_TYP,
   type ApprovalEvidence,
   type ApprovalStatement,
+  type Approver,
+  type ApproversClause,
   approvalStatementJson,
   base64urlDecode,
   canonicalize,
   evidenceHash,
   type Hash,
   type JwsVerifier,
+  judgeApprovers,
   type Sha256,
+  type TenantId,
   type Tier,
   type Verdict,
   verifyJws,
@@ -84,9 +88,26 @@ function checkPeople(value: BoundActionValue, nowMs: number): Refused | undefine
     const timing = timeProblem(evidence, value, nowMs)
     if (timing !== undefined) return refused(timing)
   }
-  const { quorum } = decision.obligations.approvers
-  if (people.size < quorum) return refused('quorum_not_met')
-  return people.size > quorum ? refused('evidence_unexpected', 'more than the quorum') : undefined
+  // Roles are looked at where the pins are: here everybody counts everywhere.
+  const approvers = decision.obligations.approvers.map((clause) => ({ ...clause, roles: [] }))
+  return clausesProblem(
+    approvers,
+    approvals.map(({ approver }) => ({ approver, roles: [] })),
+  )
+}
+
+const CLAUSE_PROBLEMS = {
+  met: undefined,
+  not_met: refused('quorum_not_met'),
+  lacks_role: refused('approver_lacks_role'),
+  superfluous: refused('evidence_unexpected', 'more people than are asked'),
+} as const
+
+function clausesProblem(
+  clauses: readonly ApproversClause[],
+  given: readonly Approver[],
+): Refused | undefined {
+  return CLAUSE_PROBLEMS[judgeApprovers(clauses, given)]
 }
 
 /**
@@ -122,11 +143,36 @@ async function checkSignatures(
   }
   const pins = await deps.pins.current()
   if (!pins.ok) return refused('pins_unreadable', pins.reason)
+  const pinned: { readonly evidence: PasskeyEvidence; readonly pin: Pin }[] = []
   for (const evidence of approvals) {
-    const problem = checkPasskey(evidence, value, { pins: pins.value, sha256: deps.sha256 })
+    if (evidence.kind !== 'passkey') return refused('evidence_wrong_kind')
+    const pin = pinOf(evidence, value.claims.tenant_id, pins.value)
+    if (pin === undefined) return refused('credential_not_pinned')
+    pinned.push({ evidence, pin })
+  }
+  const given = pinned.map(({ pin }) => ({ approver: pin.person, roles: pin.roles }))
+  const unmet = clausesProblem(decision.obligations.approvers, given)
+  if (unmet !== undefined) return unmet
+  for (const { evidence, pin } of pinned) {
+    const problem = checkPasskey(evidence, value, { pin, sha256: deps.sha256 })
     if (problem !== undefined) return refused(problem)
   }
   return undefined
+}
+
+type PasskeyEvidence = ApprovalEvidence & { readonly kind: 'passkey' }
+
+function pinOf(
+  { approver, assertion }: PasskeyEvidence,
+  tenant: TenantId,
+  pins: readonly Pin[],
+): Pin | undefined {
+  return pins.find(
+    (pin) =>
+      pin.tenant === tenant &&
+      pin.person === approver &&
+      pin.credential_id === assertion.credential_id,
+  )
 }
 
 function checkHostStatement(
@@ -149,26 +195,14 @@ function checkHostStatement(
 }
 
 function checkPasskey(
-  evidence: ApprovalEvidence,
+  evidence: PasskeyEvidence,
   value: BoundActionValue,
-  trust: { readonly pins: readonly Pin[]; readonly sha256: Sha256 },
+  trust: { readonly pin: Pin; readonly sha256: Sha256 },
 ): AdmissionReason | undefined {
-  if (evidence.kind !== 'passkey') return 'evidence_wrong_kind'
-  const { assertion } = evidence
-  const pin = trust.pins.find(
-    (candidate) =>
-      candidate.tenant === value.claims.tenant_id &&
-      candidate.person === evidence.approver &&
-      candidate.credential_id === assertion.credential_id,
-  )
-  if (pin === undefined) return 'credential_not_pinned'
-  const { roles } = value.action.decision.obligations.approvers
-  if (roles.length > 0 && !roles.some((role) => pin.roles.includes(role))) {
-    return 'approver_lacks_role'
-  }
+  const { pin } = trust
   const key = CoseKey.parse(base64urlDecode(pin.public_key) ?? new Uint8Array())
   if (key === undefined) return 'pins_unreadable'
-  const decoded = decodeAssertion(assertion)
+  const decoded = decodeAssertion(evidence.assertion)
   if (decoded === undefined) return 'assertion_malformed'
   const challenge = (verdict: Verdict): Uint8Array =>
     challengeOf(trust.sha256, ownStatement(value, evidence, verdict))

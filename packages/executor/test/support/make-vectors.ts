@@ -23,7 +23,7 @@ type Fate = AdmissionReason | 'admitted'
 type Edit = (action: GrantedAction) => GrantedAction
 
 /** Messages of one world, and what becomes of each. */
-class VectorFile {
+export class VectorFile {
   readonly world: World
   readonly #cases: { name: string; message: JsonObject; expected: Fate }[] = []
 
@@ -185,7 +185,8 @@ export async function makePolicyVectors(): Promise<JsonObject> {
       obligations: {
         grant_ttl_ms: 30_000,
         approval_ttl_ms: 900_000,
-        approvers: { roles: [], quorum: 1, channels: ['portal'] },
+        approvers: [{ roles: [], quorum: 1 }],
+        channels: ['portal'],
       },
     },
   })

@@ -48,6 +48,18 @@ export class ActionTooLargeFault extends Error {
   }
 }
 
+/** An action as a look back finds it; undefined where there is none. */
+export type Recalled = ActionRecord | 'unreadable' | undefined
+
+export async function recalled(loading: Promise<StoredAction | undefined>): Promise<Recalled> {
+  try {
+    return (await loading)?.record
+  } catch (error) {
+    if (error instanceof StoredActionFault) return 'unreadable'
+    throw error
+  }
+}
+
 /** Open entries whose revision is remembered; those of others are read before they are removed. */
 const ENTRIES_NOTED_MAX = 4_096
 
@@ -86,7 +98,7 @@ export class ActionStore {
     const stored = await this.#actions.get(key)
     if (stored === undefined) return undefined
     const read = readActionRecord(stored.value)
-    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    if (!read.ok) throw new StoredActionFault(key, read.detail ?? read.reason)
     return { record: read.value, revision: stored.revision }
   }
 
@@ -148,7 +160,7 @@ export class ActionStore {
     if (stored === undefined) return undefined
     const json = parseJson(stored.value)
     const read = json.ok ? readShape(referenceShape, json.value) : json
-    if (!read.ok) throw new StoredActionFault(key, read.reason)
+    if (!read.ok) throw new StoredActionFault(key, read.detail ?? read.reason)
     return { reference: read.value, revision: stored.revision }
   }
 

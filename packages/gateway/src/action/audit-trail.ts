@@ -22,13 +22,22 @@ export class AuditTrail {
     this.#sha256 = sha256
   }
 
-  async proposed(proposal: Proposal): Promise<void> {
+  async #proposed(proposal: Proposal): Promise<void> {
     await this.#audit(proposal.tenant).append('proposed', {
       actor: { kind: 'agent', id: proposal.principal.subject },
       action_id: proposal.action_id,
       trace: proposal.trace,
       payload: { tool: proposal.tool_id, source: proposal.source, input_hash: proposal.input_hash },
     })
+  }
+
+  /** A proposal and the decision on it. */
+  async accepted(proposal: Proposal, decision: DecisionRecord): Promise<DecisionEvent> {
+    const [, event] = await Promise.all([
+      this.#proposed(proposal),
+      this.decided(proposal, decision),
+    ])
+    return event
   }
 
   async decided(proposal: Proposal, decision: DecisionRecord): Promise<DecisionEvent> {

@@ -1,9 +1,45 @@
 import { type ActionEffect as Effect, initialState, step } from '@trustgw/core'
-import type { Clock, Logger } from '@trustgw/runtime'
+import type { Proposal } from '@trustgw/protocol'
+import { BusFault, type Clock, type Logger } from '@trustgw/runtime'
+import type { Decided } from '../decide/decided.ts'
+import type { Decider } from '../decide/decider.ts'
 import { evaluationOf } from '../decide/evaluator.ts'
-import type { ActionRecord } from './action-record.ts'
+import { type ActionRecord, newRecord } from './action-record.ts'
+import type { AuditTrail } from './audit-trail.ts'
 import type { Review } from './review.ts'
 import { takePlanned } from './take-step.ts'
+
+/**
+ * From its decision on an action is stored within this, or not at all: the places that it took are
+ * looked after by others once they are twice as old (spec/policy.md "Limits").
+ */
+const STORE_WITHIN_MS = 30_000
+
+/**
+ * A new action once its proposal and decision are on record. What the decision took is given back
+ * when that fails: nothing was accepted then.
+ */
+export async function recorded(
+  proposal: Proposal,
+  decided: Decided,
+  deps: {
+    readonly trail: AuditTrail
+    readonly decider: Decider
+    readonly clock: Clock
+    readonly tool: ActionRecord['tool']
+  },
+): Promise<Omit<ActionRecord, 'state'>> {
+  const { trail, decider, clock, tool } = deps
+  try {
+    const decision_event = await trail.accepted(proposal, decided.decision)
+    if (clock.now() - decided.decision.decided_at > STORE_WITHIN_MS)
+      throw new BusFault('store_unreachable', 'recording the decision took too long')
+    return { ...newRecord(proposal, decided, tool), decision_event }
+  } catch (error) {
+    await decider.giveBack(decided.counted)
+    throw error
+  }
+}
 
 export interface OpeningDeps {
   readonly review: Review

@@ -1,4 +1,4 @@
-import { isFinal } from '@trustgw/core'
+import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ApprovalDecision,
@@ -11,7 +11,6 @@ import {
 } from '@trustgw/protocol'
 import {
   type AuditWriter,
-  BusFault,
   type Clock,
   type Logger,
   type Random,
@@ -19,17 +18,19 @@ import {
 } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { type Heard, heardBefore, verdictPlan } from '../approvals/verdict.ts'
-import { type Decided, Decider } from '../decide/decider.ts'
+import type { Decided } from '../decide/decided.ts'
+import { Decider } from '../decide/decider.ts'
 import type { PolicyInForce } from '../decide/evaluator.ts'
 import type { GrantIssuer } from '../grant/grant-issuer.ts'
 import type { ToolDirectory } from '../registry/tool-directory.ts'
 import { resultBelongs, resultPlan } from '../results/result-plan.ts'
-import { type ActionRecord, newRecord } from './action-record.ts'
+import type { ActionRecord } from './action-record.ts'
 import {
   type ActionStore,
   ActionTooLargeFault,
+  type Recalled,
+  recalled,
   type StoredAction,
-  StoredActionFault,
 } from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
@@ -38,18 +39,13 @@ import { Effects } from './effects.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
 import { News } from './news.ts'
-import { opening } from './opening.ts'
+import { opening, recorded } from './opening.ts'
 import type { Outbound } from './outbound.ts'
-import type { Planned, Work } from './planned.ts'
+import type { Planned, Progress, Work } from './planned.ts'
 import { Review } from './review.ts'
 import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
-/**
- * From its decision on an action is stored within this, or not at all: the places that it took are
- * looked after by others once they are twice as old (spec/policy.md "Limits").
- */
-const STORE_WITHIN_MS = 30_000
 /** Steps that one event may lead to before it is taken as a defect. */
 const TURNS_MAX = 64
 
@@ -97,17 +93,9 @@ export class Orchestrator {
     this.#waiters = new Waiters(clock)
     this.#news = new News((stored) => deps.outbound.tell(stored), clock)
     this.#trail = new AuditTrail(deps.audit, deps.sha256)
-    this.decider = new Decider({
-      ...deps,
-      recall: async (tenant, id) => {
-        try {
-          return (await this.current(tenant, id))?.record
-        } catch (error) {
-          if (error instanceof StoredActionFault) return 'unreadable'
-          throw error
-        }
-      },
-    })
+    const recall = (tenant: TenantId, id: ActionId): Promise<Recalled> =>
+      recalled(this.current(tenant, id))
+    this.decider = new Decider({ ...deps, recall })
     this.#review = new Review({ ...deps, trail: this.#trail, decider: this.decider })
     this.#care = new Caretaker({
       clock,
@@ -205,8 +193,9 @@ export class Orchestrator {
     tool: ActionRecord['tool'],
   ): Promise<StoredAction | undefined> {
     const { tenant, action_id: id } = proposal
-    const record = await this.#recorded(proposal, decided, tool)
-    const opened = opening(record, { ...this.#deps, review: this.#review })
+    const parts = { trail: this.#trail, decider: this.decider, review: this.#review }
+    const record = await recorded(proposal, decided, { ...this.#deps, ...parts, tool })
+    const opened = opening(record, { ...this.#deps, ...parts })
     return this.#locks.run(id, async () => {
       const created = await this.#create(opened.record)
       if (created === undefined) {
@@ -222,26 +211,6 @@ export class Orchestrator {
         return this.latest(created)
       }
     })
-  }
-
-  /** The action as it may be stored, once proposal and decision are on record. */
-  async #recorded(
-    proposal: Proposal,
-    decided: Decided,
-    tool: ActionRecord['tool'],
-  ): Promise<Omit<ActionRecord, 'state'>> {
-    try {
-      const [, decision_event] = await Promise.all([
-        this.#trail.proposed(proposal),
-        this.#trail.decided(proposal, decided.decision),
-      ])
-      if (this.#deps.clock.now() - decided.decision.decided_at > STORE_WITHIN_MS)
-        throw new BusFault('store_unreachable', 'recording the decision took too long')
-      return { ...newRecord(proposal, decided, tool), decision_event }
-    } catch (error) {
-      await this.decider.giveBack(decided.counted)
-      throw error
-    }
   }
 
   cancel(tenant: TenantId, id: ActionId, by: string): Promise<StoredAction | undefined> {
@@ -308,42 +277,40 @@ export class Orchestrator {
   /** Brings an action to rest: what is planned, and what follows from it. */
   async #settle(start: StoredAction, work: Work): Promise<StoredAction> {
     const { action_id: id } = start.record.proposal
-    let stored = start
-    let { fresh } = work
     // Whether the state that it rests in was stored here, so that its effects were carried out here.
-    let own = work.effects !== undefined
-    const queue = [
-      ...(work.queue ?? []),
-      ...(await this.#effects.carryOut(work.effects ?? [], stored)),
-    ]
+    let at: Progress = { stored: start, fresh: work.fresh, own: work.effects !== undefined }
+    const first = await this.#effects.carryOut(work.effects ?? [], start)
+    const queue = [...(work.queue ?? []), ...first]
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {
       const planned = queue.shift()
       if (planned === undefined) {
-        if (own && isFinal(stored.record.state)) this.#close(stored.record)
-        return stored
+        if (at.own && isFinal(at.stored.record.state)) this.#close(at.stored.record)
+        return at.stored
       }
-      const { record, effects } = takePlanned(stored.record, planned, this.#deps)
-      const changed = record !== stored.record
-      const replaced = changed ? await this.#deps.store.replace(stored, record) : undefined
-      if (replaced !== undefined) {
-        stored = replaced
-        fresh = true
-        own = true
-        this.#remember(stored)
-        await planned.done?.(true)
-      } else if (changed || !fresh) {
-        // Somebody else was faster, or may have been: the event is given to what is stored now.
-        stored = await this.#reload(stored)
-        fresh = true
-        own = false
-        queue.unshift(planned)
-        continue
-      } else {
-        await planned.done?.(false)
-      }
-      queue.push(...(await this.#effects.carryOut(effects, stored)))
+      const { effects, ...next } = await this.#give(planned, at)
+      at = next
+      if (effects === undefined) queue.unshift(planned)
+      else queue.push(...(await this.#effects.carryOut(effects, at.stored)))
     }
     throw new Error(`action ${id} does not come to rest`)
+  }
+
+  /** Gives one event to an action; without effects it is to be given to what is stored now. */
+  async #give(planned: Planned, at: Progress): Promise<Progress & { effects?: readonly Effect[] }> {
+    const { record, effects } = takePlanned(at.stored.record, planned, this.#deps)
+    const changed = record !== at.stored.record
+    const replaced = changed ? await this.#deps.store.replace(at.stored, record) : undefined
+    if (replaced !== undefined) {
+      this.#remember(replaced)
+      await planned.done?.(true)
+      return { stored: replaced, fresh: true, own: true, effects }
+    }
+    if (changed || !at.fresh) {
+      // Somebody else was faster, or may have been.
+      return { stored: await this.#reload(at.stored), fresh: true, own: false }
+    }
+    await planned.done?.(false)
+    return { ...at, effects }
   }
 
   async #dispatch(stored: StoredAction): Promise<void> {

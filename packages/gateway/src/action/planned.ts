@@ -1,5 +1,6 @@
 import type { ActionEvent, ActionState, ActionEffect as Effect } from '@trustgw/core'
 import type { ActionRecord } from './action-record.ts'
+import type { StoredAction } from './action-store.ts'
 
 /** An event that is to be given to an action's state, and what goes with it. */
 export interface Planned {
@@ -19,4 +20,13 @@ export interface Work {
   readonly effects?: readonly Effect[]
   /** Whether the action was read or stored just now; else it is what this process last saw. */
   readonly fresh: boolean
+}
+
+/** How far an action was brought. */
+export interface Progress {
+  readonly stored: StoredAction
+  /** Whether it was read or stored just now. */
+  readonly fresh: boolean
+  /** Whether its state was stored here. */
+  readonly own: boolean
 }

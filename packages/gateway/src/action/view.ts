@@ -36,12 +36,17 @@ const REASONS: { readonly [S in StateKind]?: string } = {
 function safeReason({ state, decision, result }: ActionRecord): string | null {
   if (state.kind === 'denied') {
     if (state.by !== null) return `An approver said no: ${state.reason}`
-    return forbids(decision) ? decision.reason : VOID
+    return forbids(decision) ? toldReason(decision) : VOID
   }
-  if (state.kind === 'pending_approval') return decision.reason
+  if (state.kind === 'pending_approval') return toldReason(decision)
   if (state.kind === 'failed' || state.kind === 'reconciled_failed')
     return result?.reason ?? 'The tool failed.'
   return REASONS[state.kind] ?? null
+}
+
+/** Without the names of facts that policy did not know: the caller did not send those. */
+function toldReason({ reason, unknown }: DecisionRecord): string {
+  return unknown.length === 0 ? reason : reason.replace(/ \(unknown: [^()]*\)$/, '')
 }
 
 /** While policy's own word is what stands between the proposer and the call. */

@@ -1,3 +1,4 @@
+import type { Evidence, Need } from '@trustgw/core'
 import {
   APPROVAL_STATEMENT_MAX_BYTES,
   APPROVAL_STATEMENT_TYP,
@@ -10,6 +11,7 @@ import {
   canonicalize,
   hexEncode,
   type JwsExpectation,
+  judgeApprover,
   noPreconditionHash,
   parseJsonObject,
   type Sha256,
@@ -26,6 +28,8 @@ export type DecisionRefusal =
   | 'approver_mismatch'
   | 'initiator_cannot_approve'
   | 'role_missing'
+  /** Everybody whom this person could stand for has approved. */
+  | 'approver_not_needed'
   | 'deadline_mismatch'
   | 'statement_mismatch'
 
@@ -49,7 +53,7 @@ export function judgeApproval(
   if (evidence.approver !== decision.approver) return 'approver_mismatch'
   if (state.evidence.some((given) => given.approver === evidence.approver))
     return 'approved_already'
-  const unfit = judgeApprover(record, decision, state.need.initiator)
+  const unfit = unfitApprover(state.need, state.evidence, decision)
   if (unfit !== undefined) return unfit
   if (evidence.decide_by !== state.decide_by || evidence.run_by !== state.run_by)
     return 'deadline_mismatch'
@@ -58,15 +62,15 @@ export function judgeApproval(
   return fits(statement, evidence, deps) ? undefined : 'statement_mismatch'
 }
 
-function judgeApprover(
-  record: ActionRecord,
-  { approver, roles: held }: ApprovalDecision,
-  initiator: string,
+function unfitApprover(
+  need: Need,
+  counted: readonly Evidence[],
+  { approver, roles }: ApprovalDecision,
 ): DecisionRefusal | undefined {
-  if (approver === initiator) return 'initiator_cannot_approve'
-  const { roles } = record.decision.obligations.approvers
-  const fit = roles.length === 0 || roles.some((role) => held.includes(role))
-  return fit ? undefined : 'role_missing'
+  if (approver === need.initiator) return 'initiator_cannot_approve'
+  const adds = judgeApprover(need.approvers, counted, roles)
+  if (adds === 'counts') return undefined
+  return adds === 'lacks_role' ? 'role_missing' : 'approver_not_needed'
 }
 
 function statementOf(

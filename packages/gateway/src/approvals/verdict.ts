@@ -23,13 +23,13 @@ export function verdictPlan(
   heard: Heard,
   deps: { readonly sha256: Sha256; readonly hostKeyFor: JwsExpectation['keyFor'] },
 ): Planned {
-  const { approver, evidence, reason } = decision
+  const { approver, roles, evidence, reason } = decision
   if (decision.verdict === 'deny')
     return { event: { kind: 'approval_denied', by: approver, reason } }
   const tier = evidence?.kind === 'passkey' ? 2 : 1
   const ref = evidence === null ? '' : evidenceHash(deps.sha256, evidence)
   return {
-    event: { kind: 'approval_granted', evidence: { ref, approver, tier } },
+    event: { kind: 'approval_granted', evidence: { ref, approver, roles, tier } },
     fits: (record) => {
       const refusal = judgeApproval(record, decision, deps)
       heard.refusal = refusal ?? heard.refusal

@@ -24,16 +24,17 @@ import {
   type RecordStore,
 } from '@trustgw/runtime'
 import { type ActionRecord, argumentsOf, type CountedIn } from '../action/action-record.ts'
+import type { Recalled } from '../action/action-store.ts'
 import { Locks } from '../action/locks.ts'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { CallLog, type TraceView } from '../limits/call-log.ts'
-import { fateOf } from '../limits/fate.ts'
+import { endOf } from '../limits/fate.ts'
 import { type CounterView, Ledger, type ScopedCounting } from '../limits/ledger.ts'
 import { Origins } from '../limits/origins.ts'
 import { pastOf } from '../limits/past.ts'
 import { type Pause, randomPause } from '../limits/pause.ts'
-import type { Recalled } from '../limits/provenance.ts'
 import type { RegisteredTool } from '../registry/tool-directory.ts'
+import type { Again, DecideOutcome, Undecided } from './decided.ts'
 import {
   evaluate,
   evaluationOf,
@@ -45,37 +46,11 @@ import {
 
 /** Decisions made anew because a counter changed meanwhile, before the call is refused. */
 const DECIDE_TRIES = 24
-/** Other arguments that are tried to say what would be allowed. */
-const HINT_TRIES = 200
+/** No place may be old before its decision is made: others look after old ones. */
+const DECIDE_WITHIN_MS = 10_000
+/** What is looked at to say what would be allowed: a few milliseconds at most. */
+const HINT_BOUNDS = { triesMax: 200, linesMax: 256 }
 const ATTEMPT_BYTES = 12
-
-/** Why there is no decision; nothing is accepted. */
-export type Undecided =
-  /** No policy is in force for this tenant. */
-  | 'no_policy'
-  /** The counters kept changing while they were read. */
-  | 'limits_contended'
-  /** As many actions as may be in flight are, in one counter. */
-  | 'limits_full'
-  /** A counter holds what this version cannot read. */
-  | 'limits_unreadable'
-
-/** A decision, what was taken for it, and what its proposer may be told. */
-export interface Decided {
-  readonly decision: DecisionRecord
-  /** Null where nothing was taken: nothing counts the call, or it does not go on. */
-  readonly counted: CountedIn | null
-  readonly hint: string | null
-}
-
-export type DecideOutcome =
-  | { readonly ok: true; readonly value: Decided }
-  | { readonly ok: false; readonly reason: Undecided }
-
-/** A decision for which nothing was taken, or why an earlier one does not stand. */
-export type Again =
-  | { readonly ok: true; readonly value: DecisionRecord }
-  | { readonly ok: false; readonly reason: Undecided | 'policy_changed' | 'place_lost' }
 
 export interface DeciderDeps {
   readonly policy: (tenant: TenantId) => PolicyInForce | undefined
@@ -103,13 +78,17 @@ interface Made {
   readonly counted: CountedIn | null
 }
 
+/** Something that was read changed meanwhile, or may have. */
+type NotYet = 'conflict' | 'stale'
 type Outcome = Made | { readonly ok: false; readonly reason: Undecided }
 
-/** Where this decision took a place, and where it may have. */
 interface Taking {
   readonly attempt: string
-  readonly taken: Set<string>
-  readonly tried: Set<string>
+  /** Whether counters are to be read from the store. */
+  readonly fresh: boolean
+  readonly started_at: number
+  /** Where this decision took a place, or may have. */
+  readonly counters: Set<string>
 }
 
 /**
@@ -160,16 +139,16 @@ export class Decider {
   /** Decides with memory; what is taken for nothing is given back. */
   async #taking(asked: Asked): Promise<Outcome> {
     const attempt = hexEncode(this.#deps.random.bytes(ATTEMPT_BYTES))
-    const taking: Taking = { attempt, taken: new Set(), tried: new Set() }
-    const untake = (): Promise<void> =>
-      this.#giveBack({ attempt, counters: [...taking.tried], seen: [], granted_at: 0 })
+    const started_at = this.#deps.clock.now()
+    const taking: Taking = { attempt, fresh: false, started_at, counters: new Set() }
+    let kept: readonly string[] = []
     try {
       const outcome = await this.#undisturbed(asked, taking)
-      if (!outcome.ok || outcome.counted === null) await untake()
+      kept = outcome.ok ? (outcome.counted?.counters ?? []) : []
       return outcome
-    } catch (error) {
-      await untake()
-      throw error
+    } finally {
+      const counters = [...taking.counters].filter((key) => !kept.includes(key))
+      await this.#giveBack({ attempt, counters })
     }
   }
 
@@ -184,9 +163,10 @@ export class Decider {
       return { ok: false, reason: 'policy_changed' }
     if (!needsMemory(asked.asks)) return { ok: true, value: this.#plain(asked).decision }
     const facts = await this.#facts(asked, await this.#trace(asked))
-    const views = await this.#views(asked, this.#counters(asked, facts))
+    const views = await this.#views(asked, this.#counters(asked, facts), true)
     if (views === undefined) return { ok: false, reason: 'limits_unreadable' }
-    if (!views.every((view) => hasPlace(view, record))) return { ok: false, reason: 'place_lost' }
+    if (!views.every((view) => holds(view, record.counted?.attempt)))
+      return { ok: false, reason: 'place_lost' }
     return { ok: true, value: evaluate(asked, withCounters(facts, views)) }
   }
 
@@ -202,12 +182,12 @@ export class Decider {
   async settle(record: ActionRecord): Promise<void> {
     const { counted } = record
     if (counted === null) return
-    const fate = fateOf(record, counted.attempt)
+    const fate = endOf(record)
     await this.#ledger.settle(counted.counters, counted.attempt, fate)
     if (fate.kind === 'ran') await this.#origins.remember(counted.seen)
   }
 
-  async #giveBack({ counters, attempt }: CountedIn): Promise<void> {
+  async #giveBack({ counters, attempt }: Pick<CountedIn, 'counters' | 'attempt'>): Promise<void> {
     try {
       await this.#ledger.settle(counters, attempt, { kind: 'never_ran' })
     } catch (error) {
@@ -247,15 +227,17 @@ export class Decider {
 
   /** Decides until nothing that was read changed meanwhile. */
   async #undisturbed(asked: Asked, taking: Taking): Promise<Outcome> {
+    const { clock } = this.#deps
     for (let turn = 1; turn <= DECIDE_TRIES; turn += 1) {
-      const outcome = await this.#inTrace(asked, taking)
-      if (outcome !== 'conflict') return outcome
-      await this.#pause(turn)
+      if (clock.now() - taking.started_at > DECIDE_WITHIN_MS) break
+      const outcome = await this.#inTrace(asked, { ...taking, fresh: turn > 1 })
+      if (typeof outcome === 'object') return outcome
+      if (outcome === 'conflict') await this.#pause(turn)
     }
     return { ok: false, reason: 'limits_contended' }
   }
 
-  #inTrace(asked: Asked, taking: Taking): Promise<Outcome | 'conflict'> {
+  #inTrace(asked: Asked, taking: Taking): Promise<Outcome | NotYet> {
     if (!asksTrace(asked.asks)) return this.#withFacts(asked, taking, null)
     return this.#locks.run(this.#calls.key(asked.proposal), async () =>
       this.#withFacts(asked, taking, await this.#trace(asked)),
@@ -266,7 +248,7 @@ export class Decider {
     asked: Asked,
     taking: Taking,
     trace: TraceView | null,
-  ): Promise<Outcome | 'conflict'> {
+  ): Promise<Outcome | NotYet> {
     const facts = await this.#facts(asked, trace)
     const counters = this.#counters(asked, facts)
     return this.#locked([...counters.keys()], () =>
@@ -281,12 +263,14 @@ export class Decider {
       readonly counters: Counters
     },
     taking: Taking,
-  ): Promise<Outcome | 'conflict'> {
-    const views = await this.#views(asked, asked.counters)
+  ): Promise<Outcome | NotYet> {
+    const views = await this.#views(asked, asked.counters, taking.fresh)
     if (views === undefined) return { ok: false, reason: 'limits_unreadable' }
     const facts = withCounters(asked.facts, views)
     const decision = evaluate(asked, facts)
     const { outcome } = evaluationOf(decision)
+    // Nobody is refused or kept waiting for a place that somebody else has given back meanwhile.
+    if (outcome !== 'allow' && !views.every(({ isFresh }) => isFresh)) return 'stale'
     if (outcome === 'deny' || outcome === 'proof')
       return { ok: true, decision, facts, counted: null }
     const { trace, proposal, before } = asked
@@ -295,30 +279,34 @@ export class Decider {
     const problem = await this.#take(views, proposal.action_id, taking)
     if (problem === 'limits_full') return { ok: false, reason: problem }
     if (problem === 'conflict') return problem
-    return { ok: true, decision, facts, counted: this.#countedIn(asked, taking, facts) }
+    return { ok: true, decision, facts, counted: this.#countedIn(asked, taking, { facts, views }) }
   }
 
-  #countedIn(asked: Asked, { attempt, taken }: Taking, { time_ms }: PolicyFacts): CountedIn | null {
+  #countedIn(
+    asked: Asked,
+    { attempt }: Taking,
+    of: { readonly facts: PolicyFacts; readonly views: readonly CounterView[] },
+  ): CountedIn | null {
     const { tenant } = asked.proposal
     const values = this.#origins.traceable(asked.asks.provenance, asked.args)
     const seen = values.map((value) => this.#origins.key(tenant, value))
-    if (taken.size + seen.length === 0) return null
-    return { attempt, counters: [...taken], seen, granted_at: time_ms }
+    if (of.views.length + seen.length === 0) return null
+    const counters = of.views.map(({ key }) => key)
+    return { attempt, counters, seen, granted_at: of.facts.time_ms }
   }
 
   /** In one order everywhere, so that of two who want the same places one gets all of them. */
   async #take(
     views: readonly CounterView[],
     action: ActionId,
-    { attempt, taken, tried }: Taking,
+    { attempt, counters }: Taking,
   ): Promise<'conflict' | 'limits_full' | undefined> {
     for (const view of views) {
-      if (taken.has(view.key)) continue
-      tried.add(view.key)
+      counters.add(view.key)
+      if (holds(view, attempt)) continue
       const outcome = await this.#ledger.take(view, { action, attempt })
       if (outcome === 'full') return 'limits_full'
       if (outcome === 'conflict') return outcome
-      taken.add(view.key)
     }
     return undefined
   }
@@ -357,10 +345,12 @@ export class Decider {
   async #views(
     { proposal }: Asked,
     counters: Counters,
+    fresh: boolean,
   ): Promise<readonly CounterView[] | undefined> {
     const { tenant, action_id: action } = proposal
+    const of = { tenant, action, fresh }
     const views = await Promise.all(
-      [...counters].map(([key, counting]) => this.#ledger.view(key, counting, { tenant, action })),
+      [...counters].map(([key, counting]) => this.#ledger.view(key, counting, of)),
     )
     const read = views.filter((view) => view !== undefined)
     return read.length === views.length ? read : undefined
@@ -383,8 +373,9 @@ function withCounters(facts: PolicyFacts, views: readonly CounterView[]): Policy
   return { ...facts, counters }
 }
 
-function hasPlace({ entries }: CounterView, { counted }: ActionRecord): boolean {
-  return entries.some((entry) => entry.kind === 'held' && entry.attempt === counted?.attempt)
+/** Whether a decision has its place there; it may have been taken for lost and given back. */
+function holds({ entries }: CounterView, attempt: string | undefined): boolean {
+  return entries.some((entry) => entry.kind === 'held' && entry.attempt === attempt)
 }
 
 function hintOf(
@@ -393,7 +384,8 @@ function hintOf(
   decision: Pick<DecisionRecord, 'effect'>,
 ): string | null {
   if (decision.effect === 'allow') return null
-  const hint = readShape(hintField, safeHint(layers, facts, { decision, triesMax: HINT_TRIES }))
-  // A value too long to be shown is not shown at all.
-  return hint.ok ? hint.value : safeHint(layers, facts, { decision, triesMax: 0 })
+  const text = safeHint(layers, facts, HINT_BOUNDS)
+  const hint = text === null ? null : readShape(hintField, text)
+  // One that is too long, since a value in it is, is not given.
+  return hint?.ok === true ? hint.value : null
 }

@@ -96,7 +96,8 @@ export function evaluationOf(record: DecisionRecord): Evaluation {
   if (effect === 'require_proof' || tier === 3) return { outcome: 'proof' }
   if (effect === 'allow' && tier === 0)
     return { outcome: 'allow', run_by: decided_at + RUN_WITHIN_MS }
-  if (effect !== 'require_approval' || tier === 0)
+  const { approvers } = obligations
+  if (effect !== 'require_approval' || tier === 0 || approvers.length === 0)
     return { outcome: 'deny', reason: 'inconsistent decision' }
   const decide_by = decided_at + obligations.approval_ttl_ms
   const initiator = record.on_behalf_of ?? record.principal.subject
@@ -104,6 +105,6 @@ export function evaluationOf(record: DecisionRecord): Evaluation {
     outcome: 'pending',
     decide_by,
     run_by: decide_by + RUN_WITHIN_MS,
-    need: { tier, quorum: obligations.approvers.quorum, initiator },
+    need: { tier, approvers, initiator },
   }
 }

@@ -1,4 +1,5 @@
 import {
+  type Approver,
   CLEARANCE_OF_TIER,
   DECISION_FRESH_MS,
   decisionHash,
@@ -11,6 +12,7 @@ import {
   ID_RANDOM_BYTES,
   idempotencyKey,
   type JwsSigner,
+  judgeApprovers,
   noPreconditionHash,
   principalText,
   type Sha256,
@@ -66,13 +68,18 @@ export function authorize(
     return { ok: false, reason: 'contract_changed' }
   if (!(Math.abs(now - decision.decided_at) <= DECISION_FRESH_MS))
     return { ok: false, reason: 'decision_stale' }
-  const people = new Set(record.evidence.map((evidence) => evidence.approver))
-  const needed = decision.tier === 0 ? 0 : decision.obligations.approvers.quorum
-  if (people.size < needed || state.evidence.length < needed)
+  if (decision.tier !== 0 && !isApproved(record, state.evidence))
     return { ok: false, reason: 'approval_missing' }
   const authorization = Object.freeze({ record, contract: tool.contract })
   minted.add(authorization)
   return { ok: true, value: authorization }
+}
+
+/** Whether what was counted is what the decision asks, and its evidence is there. */
+function isApproved({ decision, evidence }: ActionRecord, counted: readonly Approver[]): boolean {
+  const people = new Set(evidence.map(({ approver }) => approver))
+  const given = counted.filter(({ approver }) => people.has(approver))
+  return judgeApprovers(decision.obligations.approvers, given) === 'met'
 }
 
 export interface GrantIssuerDeps {

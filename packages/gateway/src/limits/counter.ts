@@ -5,30 +5,26 @@ import {
   AMOUNT_MAX_DIGITS,
   actionIdField,
   arrayShape,
-  canonicalize,
   formatMoney,
   integerShape,
   type Json,
+  jsonShape,
   type Money,
   msField,
   nameField,
-  nullableShape,
   objectShape,
   oneOfShape,
-  parsedShape,
   parseJson,
   parseMoney,
   readShape,
   type Shape,
-  stringShape,
-  taggedShape,
   utf8Encode,
 } from '@trustgw/protocol'
 
 /** Places of actions that have not ended; with as many nothing more is let in. */
 export const HELD_MAX = 1_024
 /** Entries of what ran; above, neighbours are joined. */
-export const RAN_MAX = 512
+export const RAN_MAX = 256
 const COUNT_MAX = Number.MAX_SAFE_INTEGER
 
 /** The place of an action that has not ended: it counts however old it is. */
@@ -55,48 +51,59 @@ export type Entry = Held | Ran
 /** In the order in which places were taken. */
 export type Entries = readonly Entry[]
 
-const amountShape: Shape<Money | null> = nullableShape(
-  parsedShape(stringShape({ max: 40 }), 'money', parseMoney),
-)
-
-const counterShape: Shape<{ readonly v: 1; readonly entries: Entries }> = objectShape({
-  v: oneOfShape(1),
-  entries: arrayShape(
-    taggedShape('kind', {
-      held: objectShape({
-        kind: oneOfShape('held'),
-        action: actionIdField,
-        attempt: nameField,
-        at: msField,
-        amount: amountShape,
-      }),
-      ran: objectShape({
-        kind: oneOfShape('ran'),
-        count: integerShape({ min: 1, max: COUNT_MAX }),
-        at: msField,
-        amount: amountShape,
-      }),
-    }),
-    { max: HELD_MAX + RAN_MAX + 1 },
-  ),
-})
-
+/**
+ * As they are stored: short, since a busy counter is written with every call that it counts.
+ * `[at, amount, count]` ran, `[at, amount, action, attempt]` is held; `amount` as `5.00 EUR` or null.
+ */
 export function writeCounter(entries: Entries): Uint8Array {
-  const json: Json = {
-    v: 1,
-    entries: entries.map((entry) => ({
-      ...entry,
-      amount: entry.amount === null ? null : formatMoney(entry.amount),
-    })),
-  }
-  return utf8Encode(canonicalize(json))
+  const rows = entries.map((entry) => {
+    const amount = entry.amount === null ? null : formatMoney(entry.amount)
+    return entry.kind === 'ran'
+      ? [entry.at, amount, entry.count]
+      : [entry.at, amount, entry.action, entry.attempt]
+  })
+  return utf8Encode(JSON.stringify({ v: 1, entries: rows }))
 }
+
+const counterShape: Shape<{ readonly v: 1; readonly entries: readonly (readonly Json[])[] }> =
+  objectShape({
+    v: oneOfShape(1),
+    entries: arrayShape(arrayShape(jsonShape(), { min: 3, max: 4 }), {
+      max: HELD_MAX + RAN_MAX + 1,
+    }),
+  })
+const countShape = integerShape({ min: 1, max: COUNT_MAX })
 
 /** Undefined for what this version did not write. */
 export function readCounter(bytes: Uint8Array): Entries | undefined {
   const json = parseJson(bytes)
   const read = json.ok ? readShape(counterShape, json.value) : json
-  return read.ok ? read.value.entries : undefined
+  if (!read.ok) return undefined
+  const entries = read.value.entries.map(readEntry)
+  const known = entries.filter((entry) => entry !== undefined)
+  return known.length === entries.length ? known : undefined
+}
+
+function readEntry([when = null, worth = null, ...rest]: readonly Json[]): Entry | undefined {
+  const at = msField.read(when)
+  const amount = readAmount(worth)
+  if (!at.ok || amount === undefined) return undefined
+  const [first = null, second] = rest
+  if (second === undefined) {
+    const count = countShape.read(first)
+    return count.ok ? { kind: 'ran', count: count.value, at: at.value, amount } : undefined
+  }
+  const action = actionIdField.read(first)
+  const attempt = nameField.read(second)
+  return action.ok && attempt.ok
+    ? { kind: 'held', action: action.value, attempt: attempt.value, at: at.value, amount }
+    : undefined
+}
+
+function readAmount(worth: Json): Money | null | undefined {
+  if (worth === null) return null
+  const money = typeof worth === 'string' ? parseMoney(worth) : undefined
+  return money?.ok === true ? money.value : undefined
 }
 
 export interface Asking {

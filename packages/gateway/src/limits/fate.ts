@@ -1,6 +1,7 @@
 import type { ActionState } from '@trustgw/core'
+import type { ActionRecord } from '../action/action-record.ts'
+import type { Recalled } from '../action/action-store.ts'
 import type { Fate } from './counter.ts'
-import type { Recalled } from './provenance.ts'
 
 /** States of an action that was entered, or that nobody can say was not. */
 const RAN: ReadonlySet<ActionState['kind']> = new Set<ActionState['kind']>([
@@ -20,14 +21,22 @@ const NEVER_RAN: ReadonlySet<ActionState['kind']> = new Set<ActionState['kind']>
 ])
 
 /**
- * What is to become of the place that one decision took: given back when its action never ran, or
- * when another decision stands in its stead. What ended unseen is not given back.
+ * What is to become of the place that one decision took in one counter: given back when its action
+ * never ran, or when another decision stands in its stead. What ended unseen is not given back.
  */
-export function fateOf(record: Recalled, attempt: string): Fate {
+export function fateOf(
+  record: Recalled,
+  { attempt, key }: { readonly attempt: string; readonly key: string },
+): Fate {
   if (record === 'unreadable') return { kind: 'open' }
   const counted = record?.counted ?? null
-  if (record === undefined || counted?.attempt !== attempt) return { kind: 'never_ran' }
-  const { kind } = record.state
-  if (RAN.has(kind)) return { kind: 'ran', at: counted.granted_at }
-  return NEVER_RAN.has(kind) ? { kind: 'never_ran' } : { kind: 'open' }
+  if (record === undefined || counted?.attempt !== attempt || !counted.counters.includes(key))
+    return { kind: 'never_ran' }
+  return endOf(record)
+}
+
+/** What a stored action's state says of the places that its decision took. */
+export function endOf({ state, counted }: ActionRecord): Fate {
+  if (RAN.has(state.kind)) return { kind: 'ran', at: counted?.granted_at ?? state.since }
+  return NEVER_RAN.has(state.kind) ? { kind: 'never_ran' } : { kind: 'open' }
 }

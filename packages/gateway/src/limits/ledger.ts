@@ -1,20 +1,12 @@
 import type { Counter, Counting } from '@trustgw/core'
 import { type ActionId, hashJson, type Sha256, storedKey, type TenantId } from '@trustgw/protocol'
 import { BusFault, type Clock, type RecordStore } from '@trustgw/runtime'
+import type { Recalled } from '../action/action-store.ts'
 import type { Locks } from '../action/locks.ts'
-import {
-  aheadOf,
-  type Entries,
-  type Fate,
-  type Held,
-  readCounter,
-  settled,
-  withPlace,
-  writeCounter,
-} from './counter.ts'
+import { aheadOf, type Entries, type Fate, type Held, settled, withPlace } from './counter.ts'
+import { CounterStore, type StoredCounter } from './counter-store.ts'
 import { fateOf } from './fate.ts'
 import type { Pause } from './pause.ts'
-import type { Recalled } from './provenance.ts'
 
 /** An action is stored well before its place is this old; then it is asked what became of it. */
 export const PLACE_UNSETTLED_MS = 60_000
@@ -30,13 +22,10 @@ export interface ScopedCounting extends Counting {
 }
 
 /** One counter as it was read for a decision. */
-export interface CounterView {
+export interface CounterView extends StoredCounter {
   readonly key: string
   readonly counting: ScopedCounting
   readonly counter: Counter
-  readonly entries: Entries
-  /** Undefined where there is none yet. */
-  readonly revision: number | undefined
 }
 
 export interface LedgerDeps {
@@ -56,10 +45,12 @@ export interface LedgerDeps {
  */
 export class Ledger {
   readonly #deps: LedgerDeps
+  readonly #counters: CounterStore
   readonly #answers = new Map<string, { readonly fate: Fate; readonly asked_at: number }>()
 
   constructor(deps: LedgerDeps) {
     this.#deps = deps
+    this.#counters = new CounterStore(deps.store)
   }
 
   key(tenant: TenantId, { counter, scope, key }: ScopedCounting): string {
@@ -68,21 +59,24 @@ export class Ledger {
     return `${tenant}.${storedKey(sha256, 'c', name)}`
   }
 
-  /** Undefined for a counter that holds what this version did not write: it is left alone. */
+  /**
+   * What a counter holds for one action; with `fresh` it is read from the store, else it may be what
+   * this process last wrote, which only taking a place proves to be so still. Undefined for a counter
+   * that holds what this version did not write.
+   */
   async view(
     key: string,
     counting: ScopedCounting,
-    of: { readonly tenant: TenantId; readonly action: ActionId },
+    of: { readonly tenant: TenantId; readonly action: ActionId; readonly fresh: boolean },
   ): Promise<CounterView | undefined> {
-    const stored = await this.#deps.store.get(key)
-    const read = stored === undefined ? [] : readCounter(stored.value)
-    if (read === undefined) return undefined
-    const entries = await this.#swept(read, of)
+    const stored = await this.#counters.get(key, of.fresh)
+    if (stored === undefined) return undefined
+    const entries = await this.#swept(stored.entries, { ...of, key })
     const { window_ms, max_amount } = counting
     const now = this.#deps.clock.now()
     const currency = max_amount?.currency ?? null
     const counter = aheadOf(entries, { action: of.action, now, window_ms, currency })
-    return { key, counting, counter, entries, revision: stored?.revision }
+    return { ...stored, key, counting, counter, entries }
   }
 
   /** Takes a place, if the counter is still as it was read. */
@@ -94,31 +88,27 @@ export class Ledger {
     const place: Held = { kind: 'held', ...of, at: now, amount: counting.amount }
     const next = withPlace(entries, place, { now, window_ms: counting.window_ms })
     if (next === null) return 'full'
-    const { store } = this.#deps
-    const written =
-      revision === undefined
-        ? await store.create(key, writeCounter(next))
-        : await store.replace(key, writeCounter(next), revision)
-    return written.ok ? 'taken' : 'conflict'
+    return (await this.#counters.replace(key, next, revision)) ? 'taken' : 'conflict'
   }
 
   /** Gives a decision's places back, or turns them into what ran. Idempotent. */
   async settle(keys: readonly string[], attempt: string, fate: Fate): Promise<void> {
-    this.#remember(attempt, fate)
     const change = (entries: Entries): Entries => settled(entries, attempt, fate)
     for (const key of keys) await this.#deps.locks.run(key, () => this.#change(key, change))
   }
 
   async #change(key: string, change: (entries: Entries) => Entries): Promise<void> {
-    const { store, pause } = this.#deps
+    let fresh = false
     for (let turn = 1; turn <= CHANGE_TRIES; turn += 1) {
-      const stored = await store.get(key)
-      const entries = stored === undefined ? undefined : readCounter(stored.value)
-      if (stored === undefined || entries === undefined) return
-      const next = change(entries)
-      if (next === entries) return
-      if ((await store.replace(key, writeCounter(next), stored.revision)).ok) return
-      await pause(turn)
+      const stored = await this.#counters.get(key, fresh)
+      if (stored === undefined) return
+      const next = change(stored.entries)
+      if (next === stored.entries && stored.isFresh) return
+      if (next !== stored.entries) {
+        if (await this.#counters.replace(key, next, stored.revision)) return
+        await this.#deps.pause(turn)
+      }
+      fresh = true
     }
     throw new BusFault('store_ambiguous', 'a counter is contended')
   }
@@ -129,34 +119,37 @@ export class Ledger {
    */
   async #swept(
     entries: Entries,
-    of: { readonly tenant: TenantId; readonly action: ActionId },
+    of: { readonly tenant: TenantId; readonly action: ActionId; readonly key: string },
   ): Promise<Entries> {
+    const { tenant, key } = of
     const now = this.#deps.clock.now()
     const old = entries.filter(
       (entry): entry is Held =>
         entry.kind === 'held' && entry.action !== of.action && now - entry.at >= PLACE_UNSETTLED_MS,
     )
-    const asked = old.filter(({ attempt }) => !this.#isAnswered(attempt, now)).slice(0, ASKED_MAX)
+    const nameOf = ({ attempt }: Held): string => `${key} ${attempt}`
+    const asked = old.filter((place) => !this.#isAnswered(nameOf(place), now)).slice(0, ASKED_MAX)
     await Promise.all(
-      asked.map(async ({ action, attempt }) => {
-        this.#remember(attempt, fateOf(await this.#deps.action(of.tenant, action), attempt))
+      asked.map(async (place) => {
+        const record = await this.#deps.action(tenant, place.action)
+        this.#remember(nameOf(place), fateOf(record, { key, attempt: place.attempt }))
       }),
     )
-    return old.reduce((left, { attempt }) => {
-      const answer = this.#answers.get(attempt)
-      return answer === undefined ? left : settled(left, attempt, answer.fate)
+    return old.reduce((left, place) => {
+      const answer = this.#answers.get(nameOf(place))
+      return answer === undefined ? left : settled(left, place.attempt, answer.fate)
     }, entries)
   }
 
-  #isAnswered(attempt: string, now: number): boolean {
-    const answer = this.#answers.get(attempt)
+  #isAnswered(place: string, now: number): boolean {
+    const answer = this.#answers.get(place)
     if (answer === undefined) return false
     return answer.fate.kind !== 'open' || now - answer.asked_at < PLACE_UNSETTLED_MS
   }
 
-  #remember(attempt: string, fate: Fate): void {
-    this.#answers.delete(attempt)
-    this.#answers.set(attempt, { fate, asked_at: this.#deps.clock.now() })
+  #remember(place: string, fate: Fate): void {
+    this.#answers.delete(place)
+    this.#answers.set(place, { fate, asked_at: this.#deps.clock.now() })
     if (this.#answers.size <= ANSWERS_MAX) return
     const oldest = this.#answers.keys().next()
     if (oldest.done !== true) this.#answers.delete(oldest.value)

@@ -9,7 +9,8 @@ import {
   utf8Encode,
 } from '@trustgw/protocol'
 import type { RecordStore } from '@trustgw/runtime'
-import { isTraceable, originsOf, type Recalled, resultsOf, type Traceable } from './provenance.ts'
+import type { Recalled } from '../action/action-store.ts'
+import { isTraceable, originsOf, resultsOf, type Traceable } from './provenance.ts'
 import type { TracedCall } from './trace.ts'
 
 /** Actions that are read at the same time. */

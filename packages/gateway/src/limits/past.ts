@@ -30,22 +30,31 @@ export async function pastOf(
     readonly origins: Origins
   },
 ): Promise<Past> {
-  const { tenant, action_id, tool_id, input_hash } = proposal
   const { before, origins } = from
-  const { trace } = from.view
   const recorded = before === null ? undefined : factsFromRecord(before.decision)
-  const isThere = trace?.calls.some(({ action }) => action === action_id) === true
-  const known = trace !== undefined && (before === null || isThere) ? trace : undefined
-  const calls = known === undefined ? undefined : callsBefore(known, action_id)
-  const fresh = calls === undefined ? null : chainOf(calls, { tool: tool_id, input_hash })
-  const chain = asks.chain ? { chain: recorded?.chain ?? fresh } : {}
+  const earlier = earlierOf(proposal, from)
+  const chain = asks.chain ? { chain: recorded?.chain ?? freshChain(proposal, earlier) } : {}
   if (asks.provenance.length === 0) return chain
   const kept = recorded?.provenance ?? new Map<string, readonly string[]>()
   const values = origins
     .traceable(asks.provenance, args)
     .filter(({ pointer }) => !kept.has(pointer))
-  const earlier: Earlier | undefined =
-    calls === undefined ? undefined : { calls, complete: known?.dropped_at === null }
-  const found = earlier === undefined ? [] : await origins.find(tenant, values, earlier)
+  const found = earlier === null ? [] : await origins.find(proposal.tenant, values, earlier)
   return { ...chain, provenance: new Map([...kept, ...found]) }
+}
+
+/** The calls before this one; null where the trace cannot be read or has forgotten this one. */
+function earlierOf(
+  { action_id }: Proposal,
+  { view, before }: { readonly view: TraceView; readonly before: ActionRecord | null },
+): Earlier | null {
+  const { trace } = view
+  if (trace === undefined) return null
+  const isThere = trace.calls.some(({ action }) => action === action_id)
+  if (before !== null && !isThere) return null
+  return { calls: callsBefore(trace, action_id), complete: trace.dropped_at === null }
+}
+
+function freshChain({ tool_id, input_hash }: Proposal, earlier: Earlier | null): Chain | null {
+  return earlier === null ? null : chainOf(earlier.calls, { tool: tool_id, input_hash })
 }

@@ -1,6 +1,7 @@
 /** Where the values of a call came from, as far as the gateway saw it (spec/policy.md). */
 import { hashJson, isJsonArray, isJsonObject, type Json, type Sha256 } from '@trustgw/protocol'
 import type { ActionRecord } from '../action/action-record.ts'
+import type { Recalled } from '../action/action-store.ts'
 
 /** Shorter values occur by chance. */
 const VALUE_MIN_CHARS = 8
@@ -23,9 +24,6 @@ export interface EarlierResults {
   /** False when there was a result that could not be read: it may be the origin. */
   readonly complete: boolean
 }
-
-/** An earlier action as it is stored; undefined where there is none. */
-export type Recalled = ActionRecord | 'unreadable' | undefined
 
 /**
  * The results of earlier calls as they were given to the agent. Whatever is over the bound of a
@@ -63,7 +61,7 @@ export function originsOf(
 ): readonly string[] | undefined {
   const text = typeof value === 'string' || typeof value === 'number' ? String(value) : ''
   const origins: string[] = []
-  if ([...text].length >= VALUE_MIN_CHARS) {
+  if (Array.from(text).length >= VALUE_MIN_CHARS) {
     const inJson = JSON.stringify(text).slice(1, -1)
     const tools = results.found.filter((one) => one.text.includes(inJson)).map(({ tool }) => tool)
     origins.push(...new Set(tools.map((tool) => `tool_result:${tool}`)))

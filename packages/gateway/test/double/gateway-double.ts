@@ -40,6 +40,7 @@ interface Action {
   readonly wake: Set<() => void>
 }
 
+export const HINT = 'It would be allowed if /text had another value.'
 export const TENANT = tenant('acme')
 export const OTHER_TENANT = tenant('other')
 export const KEY_A = 'tgk_acme_aaaaaaaaaaaaaaaa_0000000000000000000000000000000000000000000'
@@ -202,7 +203,7 @@ export class GatewayDouble implements GatewayApi {
         tool: call.tool,
         joined: false,
         reason: status === 'denied' ? 'Deletions are not allowed.' : null,
-        hint: status === 'denied' ? 'Refused by policy.' : null,
+        hint: status === 'denied' ? HINT : null,
         result:
           status === 'succeeded' ? (this.outputs.get(call.tool) ?? echo(call.arguments)) : null,
         proposed_at: 1_750_000_000_000,

@@ -9,11 +9,14 @@ import {
   approvalRequestJson,
   approvalStatement,
   approvalStatementJson,
+  countsIn,
   type JsonObject,
+  judgeApprover,
   ok,
   refuse,
   signJws,
   type TenantId,
+  type ToolContract,
 } from '@trustgw/protocol'
 import { CEREMONY_TTL_MS, CeremonyBook } from '../ceremony/ceremony-book.ts'
 import type { AssertionResponse } from '../ceremony/passkey-response.ts'
@@ -23,7 +26,7 @@ import type { HostDeps, HostKey } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
 import type { PersonRecord } from '../people/person.ts'
 import type { Session } from '../session/session-desk.ts'
-import { type ApprovalRecord, withDecision } from './approval-record.ts'
+import { type ApprovalRecord, givenOf, withDecision } from './approval-record.ts'
 import type { ApprovalStore } from './approval-store.ts'
 import { type ComputedHashes, checkRequest } from './check-request.ts'
 import type { DecisionCourier, Delivered } from './decision-courier.ts'
@@ -159,12 +162,18 @@ export class ApprovalDesk {
     })
   }
 
-  /** One request with the action's state, as far as the host knows it. */
+  /** One request with the action's state, as far as the host knows it, and who approved so far. */
   async show(actionId: ActionId, event: ActionEvent | undefined): Promise<Answer> {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const state = event === undefined ? stateOf(record) : laterOf(record, event)
-    return { ok: true, json: { ...approvalRequestJson(record.request), state } }
+    const given = givenOf(record).map(({ approver, roles }) => ({ approver, roles: [...roles] }))
+    return { ok: true, json: { ...approvalRequestJson(record.request), state, given } }
+  }
+
+  /** The contract with which an approval was asked for, whatever became of it. */
+  async contractOf(actionId: ActionId): Promise<ToolContract | undefined> {
+    return (await this.#deps.store.find(actionId))?.request.contract
   }
 
   /** An action that went on without us: its approval is put away. */
@@ -280,13 +289,13 @@ function isFor(open: OpenApproval, session: Session, actionId: ActionId): boolea
 
 /** Whether this person may decide at all on what is asked: time, state, channel, role. */
 function mayDecide(record: ApprovalRecord, person: PersonRecord, now: number): Refused | undefined {
-  const { roles, channels } = record.request.decision.obligations.approvers
+  const { approvers, channels } = record.request.decision.obligations
   if (record.state !== 'pending') return refused('not_pending')
   if (now >= record.request.decide_by) return refused('too_late')
   if (channels.length > 0 && !channels.includes(CHANNEL)) {
     return refused('role_missing', 'this action is not decided in the portal')
   }
-  const covered = roles.length === 0 || roles.some((role) => person.roles.includes(role))
+  const covered = approvers.some((clause) => countsIn(clause, person.roles))
   return covered ? undefined : refused('role_missing')
 }
 
@@ -297,6 +306,10 @@ function mayApprove(record: ApprovalRecord, person: PersonRecord): Refused | und
   if (initiator === person.person) return refused('initiator_cannot_approve')
   const gave = record.decisions.some((given) => given.decision.approver === person.person)
   if (gave) return refused('not_pending', 'you approved already')
+  const { approvers } = decision.obligations
+  if (judgeApprover(approvers, givenOf(record), person.roles) === 'not_needed') {
+    return refused('approver_not_needed')
+  }
   // Whoever holds no passkey for approvals is no approver, at tier 1 neither.
   return person.approval.length === 0 ? refused('no_approval_credential') : undefined
 }

@@ -1,12 +1,16 @@
 import {
   type ApprovalDecision,
   type ApprovalRequest,
+  type Approver,
   approvalDecisionJson,
   approvalDecisionShape,
   approvalRequestJson,
   approvalRequestShape,
   arrayShape,
+  EVIDENCE_MAX,
   type JsonObject,
+  judgeApprover,
+  judgeApprovers,
   nullableShape,
   objectShape,
   ok,
@@ -44,8 +48,8 @@ export interface ApprovalRecord {
   readonly decisions: readonly GivenDecision[]
 }
 
-/** Decisions on one action: the largest quorum, and a denial. */
-export const DECISIONS_MAX_COUNT = 17
+/** Decisions on one action: the approvals that it may carry, and a denial. */
+export const DECISIONS_MAX_COUNT: number = EVIDENCE_MAX + 1
 
 export const approvalRecordShape: Shape<ApprovalRecord> = objectShape({
   v: oneOfShape(1),
@@ -77,11 +81,11 @@ export function openRecord(request: ApprovalRequest): ApprovalRecord {
   return { v: 1, request, state: 'pending', closed_by: null, decisions: [] }
 }
 
-export type DecideRefusal = 'not_pending' | 'too_late'
+export type DecideRefusal = 'not_pending' | 'too_late' | 'role_missing' | 'approver_not_needed'
 
 /**
- * The record with one verdict more. The first denial ends it; approvals count by person, and the
- * quorum of them ends it too.
+ * The record with one verdict more. The first denial ends it; approvals count by person, and what
+ * meets every clause ends it too.
  */
 export function withDecision(
   record: ApprovalRecord,
@@ -92,13 +96,22 @@ export function withDecision(
   const again = record.decisions.some((given) => given.decision.approver === decision.approver)
   if (again && decision.verdict === 'approve') return refuse('not_pending', 'you approved already')
   const decisions = [...record.decisions, { decision, delivery: 'waiting', answer: null } as const]
-  const state = decision.verdict === 'deny' ? 'denied' : approvedBy(record, decisions.length)
-  return ok({ ...record, decisions, state })
+  if (decision.verdict === 'deny') return ok({ ...record, decisions, state: 'denied' })
+  const { approvers } = record.request.decision.obligations
+  const given = givenOf(record)
+  const adds = judgeApprover(approvers, given, decision.roles)
+  if (adds !== 'counts') {
+    return refuse(adds === 'lacks_role' ? 'role_missing' : 'approver_not_needed')
+  }
+  const isMet = judgeApprovers(approvers, [...given, decision]) === 'met'
+  return ok({ ...record, decisions, state: isMet ? 'approved' : 'pending' })
 }
 
-/** Every stored decision of a pending record is an approval by another person. */
-function approvedBy(record: ApprovalRecord, people: number): 'approved' | 'pending' {
-  return people >= record.request.decision.obligations.approvers.quorum ? 'approved' : 'pending'
+/** The approvals given so far. */
+export function givenOf({ decisions }: ApprovalRecord): readonly Approver[] {
+  return decisions
+    .filter(({ decision }) => decision.verdict === 'approve')
+    .map(({ decision: { approver, roles } }) => ({ approver, roles }))
 }
 
 /** Which decision: a person gives at most one approval and one denial. */

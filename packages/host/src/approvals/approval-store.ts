@@ -4,6 +4,7 @@ import {
   approvalRequestJson,
   canonicalize,
   ok,
+  quorumsOf,
   type Result,
   readShape,
   refuse,
@@ -89,7 +90,7 @@ export class ApprovalStore {
    */
   async add(request: ApprovalRequest): Promise<Result<'added' | 'known', AddRefusal>> {
     const text = canonicalize(approvalRequestJson(request))
-    const room = request.decision.obligations.approvers.quorum + 1
+    const room = quorumsOf(request.decision.obligations.approvers) + 1
     const value = this.#seal(openRecord(request))
     if (value.length + room * DECISION_ROOM_BYTES > RECORD_VALUE_MAX_BYTES) {
       return refuse('too_large')

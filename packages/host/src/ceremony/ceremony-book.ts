@@ -14,9 +14,14 @@ interface Entry<T> {
  */
 export class CeremonyBook<T> {
   readonly #entries = new Map<string, Entry<T>>()
+  readonly #maxCount: number
+
+  constructor(maxCount: number = CEREMONIES_MAX_COUNT) {
+    this.#maxCount = maxCount
+  }
 
   open(id: string, value: T, expiresAt: number): void {
-    if (this.#entries.size >= CEREMONIES_MAX_COUNT) this.#dropOldest()
+    if (this.#entries.size >= this.#maxCount) this.#dropOldest()
     this.#entries.set(id, { value, expiresAt })
   }
 

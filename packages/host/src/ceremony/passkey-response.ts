@@ -1,38 +1,16 @@
 import {
   arrayShape,
-  isJsonObject,
-  type Json,
-  type JsonObject,
-  type Members,
   nullableShape,
-  type ObjectOf,
-  objectShape,
   ok,
   oneOfShape,
   optionalMember,
   parsedShape,
+  pickedShape,
   type Result,
   refuse,
   type Shape,
   stringShape,
 } from '@trustgw/protocol'
-
-/**
- * The members that are needed of a document whose form is the browser's (WebAuthn level 3 §5.1.8):
- * browsers add members of their own, so the others are left out instead of refused.
- */
-function picked<const M extends Members>(members: M): Shape<ObjectOf<M>> {
-  const closed = objectShape(members)
-  return { description: closed.description, read: (value) => closed.read(pick(value, members)) }
-}
-
-function pick(value: Json, members: Members): Json {
-  if (!isJsonObject(value)) return value
-  const kept: JsonObject = Object.fromEntries(
-    Object.entries(value).filter(([name]) => Object.hasOwn(members, name)),
-  )
-  return kept
-}
 
 const bytesField = (max: number): Shape<string> =>
   parsedShape(
@@ -69,11 +47,11 @@ export interface AssertionResponse {
   }
 }
 
-export const registrationResponseShape: Shape<RegistrationResponse> = picked({
+export const registrationResponseShape: Shape<RegistrationResponse> = pickedShape({
   id: credentialIdField,
   rawId: credentialIdField,
   type: oneOfShape('public-key'),
-  response: picked({
+  response: pickedShape({
     clientDataJSON: clientDataField,
     attestationObject: bytesField(16_384),
     transports: optionalMember(
@@ -82,11 +60,11 @@ export const registrationResponseShape: Shape<RegistrationResponse> = picked({
   }),
 })
 
-export const assertionResponseShape: Shape<AssertionResponse> = picked({
+export const assertionResponseShape: Shape<AssertionResponse> = pickedShape({
   id: credentialIdField,
   rawId: credentialIdField,
   type: oneOfShape('public-key'),
-  response: picked({
+  response: pickedShape({
     clientDataJSON: clientDataField,
     authenticatorData: bytesField(4_096),
     signature: bytesField(2_048),

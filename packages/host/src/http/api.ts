@@ -7,6 +7,7 @@ import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
+import type { ApiEnv } from './api-env.ts'
 import {
   approveBody,
   denyBody,
@@ -18,6 +19,7 @@ import {
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse, type Reply } from './reply.ts'
 import {
@@ -38,6 +40,7 @@ export interface ApiDeps {
   readonly logins: LoginDesk
   readonly approvals: ApprovalDesk
   readonly actions: ActionFeed
+  readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
   readonly cookies: SessionCookieDeps
   readonly audit: HostDeps['audit']
@@ -45,9 +48,6 @@ export interface ApiDeps {
   readonly installationFile: string
   readonly view: () => HostView
 }
-
-/** What the listener tells of the connection. */
-export type ApiEnv = { readonly Bindings: { readonly remoteAddress: string } }
 
 type Handler = (c: Context<ApiEnv>) => Promise<Response>
 type Outcome = Reply | Refused
@@ -58,6 +58,9 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   sessionRoutes(api, deps)
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
+  policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
+    signedIn(deps, handle),
+  )
   api.get(
     '/actions',
     signedIn(deps, () => Promise.resolve(listActions(deps))),

@@ -8,6 +8,7 @@ export function securityHeaders(settings: HeaderSettings): ReadonlyMap<string, s
   const csp = [
     "default-src 'none'",
     "script-src 'self'",
+    "worker-src 'self'",
     "style-src 'self'",
     "img-src 'self' data:",
     "font-src 'self'",

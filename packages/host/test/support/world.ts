@@ -19,6 +19,7 @@ import {
   type ApprovalDecision,
   type ApprovalDecisionAnswer,
   type ApprovalRequest,
+  type ApproversClause,
   actionId,
   approvalDecisionShape,
   canonicalize,
@@ -106,6 +107,7 @@ export interface World {
   readonly gateway: GatewaySide
   readonly audit: AuditLine[]
   readonly enrolled: EnrolledMessage[]
+  readonly signers: Signers
   readonly deps: HostDeps
   readonly settings: HostSettings
   host: RunningHost
@@ -140,6 +142,41 @@ export function newKey(role: string): HostKey {
   return { kid: keyIdOf(role, key.publicKey), sign: key.sign, verify }
 }
 
+/** Keys of others that the host believes. */
+export interface Signers {
+  readonly operator: HostKey
+  readonly gatewayAudit: HostKey
+  readonly executor: HostKey
+}
+
+export const newSigners = (): Signers => ({
+  operator: newKey('operator'),
+  gatewayAudit: newKey('audit'),
+  executor: newKey('result'),
+})
+
+/** What the host reads of policy, over one link. */
+export function policyDeps(
+  link: BusLink,
+  { operator, gatewayAudit, executor }: Signers,
+): Pick<HostDeps, 'policies' | 'policyStatus' | 'tools' | 'actions' | 'trust'> {
+  const only =
+    ({ kid, verify }: HostKey) =>
+    (wanted: string) =>
+      wanted === kid ? verify : undefined
+  return {
+    policies: link.records({ home: 'data', bucket: 'policies' }),
+    policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),
+    tools: link.records({ home: 'data', bucket: 'tools' }),
+    actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+    trust: {
+      operatorKeyFor: only(operator),
+      gatewayAuditKeyFor: only(gatewayAudit),
+      executorKeyFor: (profile, kid) => (profile === 'connector' ? only(executor)(kid) : undefined),
+    },
+  }
+}
+
 export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -159,6 +196,7 @@ export async function startWorld(): Promise<World> {
   const audit: AuditLine[] = []
   const enrolled: EnrolledMessage[] = []
   const hostKey = newKey('host')
+  const signers = newSigners()
   const settings: HostSettings = {
     tenant: TENANT,
     listen: { hostname: '127.0.0.1', port },
@@ -177,6 +215,7 @@ export async function startWorld(): Promise<World> {
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+    ...policyDeps(link, signers),
     clock,
     random: nodeRandom,
     log: silentLogger,
@@ -189,6 +228,7 @@ export async function startWorld(): Promise<World> {
   const gateway = gatewaySide(broker, hostKey)
   const world: World = {
     origin,
+    signers,
     folder,
     clock,
     broker,
@@ -424,6 +464,8 @@ export interface RequestOptions {
   readonly tier?: 1 | 2
   readonly roles?: readonly string[]
   readonly quorum?: number
+  /** Instead of `roles` and `quorum`. */
+  readonly approvers?: readonly ApproversClause[]
   readonly onBehalfOf?: string | null
   readonly channels?: readonly string[]
   readonly decideInMs?: number
@@ -455,11 +497,8 @@ export function approvalRequest(
     obligations: {
       grant_ttl_ms: 30_000,
       approval_ttl_ms: 600_000,
-      approvers: {
-        roles: options.roles ?? [],
-        quorum: options.quorum ?? 1,
-        channels: options.channels ?? [],
-      },
+      approvers: options.approvers ?? [{ roles: options.roles ?? [], quorum: options.quorum ?? 1 }],
+      channels: options.channels ?? [],
     },
     policy_fingerprint: hashJson(sha256, 'policy'),
     policy_epoch: 1,

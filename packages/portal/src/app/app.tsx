@@ -8,6 +8,7 @@ import { SignInPage } from '../pages/sign-in.tsx'
 import type { Phase } from '../state/portal-state.ts'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { usePortalState } from './context.ts'
+import { PolicyChunk } from './policy-chunk.tsx'
 import { type Route, useRoute } from './router.ts'
 import { Announcer, Shell } from './shell.tsx'
 
@@ -43,6 +44,7 @@ function Page({ route }: { readonly route: Route }): ReactElement {
     <Shell route={route}>
       {route.page === 'approvals' ? <ApprovalsPage id={route.id} /> : null}
       {route.page === 'activity' ? <ActivityPage /> : null}
+      {route.page === 'policy' ? <PolicyChunk /> : null}
       {route.page === 'installation' ? <InstallationPage /> : null}
       {route.page === 'missing' ? (
         <Blank title="No such page">
@@ -60,6 +62,7 @@ function Page({ route }: { readonly route: Route }): ReactElement {
 const TITLES: Readonly<Record<Route['page'], string>> = {
   approvals: 'Approvals',
   activity: 'Activity',
+  policy: 'Policy',
   installation: 'Installation',
   enrol: 'Set up your passkeys',
   missing: 'No such page',

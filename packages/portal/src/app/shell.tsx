@@ -4,6 +4,7 @@ import { Icon, type IconName, Mark } from '../ui/icons.tsx'
 import { LinkBanner, LinkIndicator } from './connection.tsx'
 import { usePortal, usePortalState } from './context.ts'
 import { NavLink } from './nav-link.tsx'
+import { PolicyBanner } from './policy-banner.tsx'
 import type { Route } from './router.ts'
 import { ShortcutHelp } from './shortcut-help.tsx'
 import { chooseTheme, storedTheme, type Theme } from './theme.ts'
@@ -11,6 +12,7 @@ import { chooseTheme, storedTheme, type Theme } from './theme.ts'
 const PAGES = [
   { page: 'approvals', path: '/', label: 'Approvals', icon: 'approvals' },
   { page: 'activity', path: '/activity', label: 'Activity', icon: 'activity' },
+  { page: 'policy', path: '/policy', label: 'Policy', icon: 'policy' },
   { page: 'installation', path: '/installation', label: 'Installation', icon: 'installation' },
 ] as const satisfies readonly { page: Route['page']; path: string; label: string; icon: IconName }[]
 
@@ -36,6 +38,7 @@ export function Shell(props: {
         <Rail current={props.route.page} />
         <main id="content" tabIndex={-1} className="min-w-0 flex-1 pb-24 lg:pb-0">
           <LinkBanner />
+          <PolicyBanner onPolicyPage={props.route.page === 'policy'} />
           {props.children}
         </main>
       </div>
@@ -161,11 +164,11 @@ function TabBar({ current }: { readonly current: Route['page'] }): ReactElement 
             entry.page === current ? 'text-brand' : 'text-soft'
           }`}
         >
-          <Icon name={entry.icon} size={20} />
           <span className="flex items-center gap-1.5">
-            {entry.label}
+            <Icon name={entry.icon} size={20} />
             {entry.page === 'approvals' ? <PendingCount /> : null}
           </span>
+          {entry.label}
         </NavLink>
       ))}
     </nav>

@@ -2,13 +2,11 @@ import {
   type ApprovalRequest,
   type ApprovalStatement,
   approvalStatement,
-  base64urlEncode,
   canonicalize,
   contractHash,
   type Hash,
   hashJson,
   hashText,
-  hexDecode,
   type JsonObject,
   noPreconditionHash,
   ok,
@@ -16,10 +14,10 @@ import {
   type Result,
   refuse,
   type Sha256,
-  statementHash,
 } from '@trustgw/protocol'
 import { type AmountView, amountOf } from './amount.ts'
 import { type ArgumentRow, argumentRows } from './arguments.ts'
+import { challengeOf } from './challenge.ts'
 
 /** Why a request is not what was proposed and decided; then there is nothing to approve. */
 export type ReviewRefusal =
@@ -127,8 +125,7 @@ export function signableApproval(
     { contract_hash: reviewed.contractHash, input_hash: reviewed.inputHash },
     { ...ceremony, verdict: 'approve' },
   )
-  const digest = hexDecode(statementHash(sha256, statement).slice('sha256:'.length))
-  return ok({ statement, challenge: base64urlEncode(digest ?? new Uint8Array()) })
+  return ok({ statement, challenge: challengeOf(statement, sha256) })
 }
 
 const CODE_ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'

@@ -1,5 +1,7 @@
 import { type ApprovalRequest, formatMoney, type Tier } from '@trustgw/protocol'
 import type { ReactElement, ReactNode } from 'react'
+import { usePortalState } from '../app/context.ts'
+import { needsSentence } from '../logic/needs.ts'
 import type { ReviewedRequest } from '../logic/review.ts'
 import { operationNoun } from '../logic/words.ts'
 import { Hardened } from '../ui/hardened.tsx'
@@ -51,7 +53,7 @@ export function Facts({ request }: { readonly request: ApprovalRequest }): React
 
 export function Reason({ request }: { readonly request: ApprovalRequest }): ReactElement {
   const { decision } = request
-  const { roles, quorum } = decision.obligations.approvers
+  const given = usePortalState().given.get(request.action_id)
   return (
     <section aria-labelledby="why-title" className="border-l-4 border-amber pl-4">
       <h2 id="why-title" className="font-semibold">
@@ -65,8 +67,7 @@ export function Reason({ request }: { readonly request: ApprovalRequest }): Reac
         <span className="data">
           <Hardened text={decision.rule_id} />
         </span>
-        {quorum > 1 ? `. ${quorum} different people must approve` : ''}
-        {roles.length > 0 ? `. Asks for role ${roles.join(' or ')}` : ''}
+        {`. Needs: ${needsSentence(decision.obligations.approvers, given)}`}
         {decision.unknown.length > 0 ? `. Unknown to it: ${decision.unknown.join(', ')}` : ''}
       </p>
     </section>

@@ -1,5 +1,5 @@
 import type { ApprovalRequest } from '@trustgw/protocol'
-import type { ReactElement } from 'react'
+import { type ReactElement, useEffect } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
 import type { ReviewedRequest, ReviewRefusal } from '../logic/review.ts'
@@ -23,6 +23,7 @@ export function Card(props: {
   const portal = usePortal()
   const { feed } = usePortalState()
   const reviewed = portal.review(props.id)
+  useEffect(() => void portal.loadGiven(props.id), [portal, props.id])
   if (reviewed === undefined) return <Unknown />
   const request = feed.requests.get(props.id)
   if (request === undefined) return <Unknown />

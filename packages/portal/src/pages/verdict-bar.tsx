@@ -1,8 +1,11 @@
-import type { ApprovalRequest } from '@trustgw/protocol'
+import { type ApprovalRequest, type Approver, judgeApprover } from '@trustgw/protocol'
 import { type ReactElement, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
+import { needsSentence } from '../logic/needs.ts'
 import type { ReviewedRequest } from '../logic/review.ts'
+import { problemSentence } from '../logic/words.ts'
+import type { Session } from '../ports/shapes.ts'
 import type { VerdictStatus } from '../state/portal-state.ts'
 import { useTimeLeft } from '../ui/deadline.tsx'
 import { Icon } from '../ui/icons.tsx'
@@ -11,6 +14,8 @@ import { DenyForm } from './deny-form.tsx'
 
 /** A card that has just taken the place of another cannot be approved by the click meant for it. */
 const ARMED_AFTER_MS = 900
+
+const APPROVED_ALREADY = 'You have approved. Others are still asked.'
 
 const IDLE: VerdictStatus = { kind: 'idle' }
 
@@ -29,7 +34,8 @@ export function VerdictBar(props: {
   const denying = useCallback(() => setMode('deny'), [])
   useShortcuts(useMemo(() => ({ d: denying }), [denying]))
   const hindrance = useHindrance(request, over)
-  const busy = busyWords(status)
+  const busy =
+    status.kind === 'sent' && hindrance === APPROVED_ALREADY ? hindrance : busyWords(status)
   return (
     <section
       aria-label="Your decision"
@@ -86,17 +92,28 @@ function busyWords(status: VerdictStatus): string | undefined {
 
 /** Why this person cannot approve; the host and the executor judge again by themselves. */
 function useHindrance(request: ApprovalRequest, over: boolean): string | undefined {
-  const person = usePortalState().session?.person
+  const { session, given } = usePortalState()
   const { decision } = request
-  const { roles } = decision.obligations.approvers
   if (over) return 'The time to decide is over.'
-  if (decision.on_behalf_of !== null && decision.on_behalf_of === person?.id) {
+  if (decision.on_behalf_of !== null && decision.on_behalf_of === session?.person.id) {
     return 'Proposed on your behalf, so somebody else must approve.'
   }
-  if (roles.length > 0 && !roles.some((role) => person?.roles.includes(role) === true)) {
-    return `The rule asks for the role ${roles.join(' or ')}.`
-  }
+  const unasked = notAsked(request, session?.person, given.get(request.action_id) ?? [])
+  if (unasked !== undefined) return unasked
   return decision.tier > 2 ? 'This needs a proof that this page cannot present.' : undefined
+}
+
+/** Why an approval of this person would add nothing to those given. */
+function notAsked(
+  request: ApprovalRequest,
+  person: Session['person'] | undefined,
+  given: readonly Approver[],
+): string | undefined {
+  const { approvers } = request.decision.obligations
+  if (given.some(({ approver }) => approver === person?.id)) return APPROVED_ALREADY
+  const adds = judgeApprover(approvers, given, person?.roles ?? [])
+  if (adds === 'lacks_role') return `This needs ${needsSentence(approvers, given)}.`
+  return adds === 'not_needed' ? problemSentence('approver_not_needed', '') : undefined
 }
 
 function Choices(props: {

@@ -1,7 +1,11 @@
 import { type ActionEvent, type ApprovalRequest, parseJson, type Shape } from '@trustgw/protocol'
+import type { PolicyText } from '../logic/policy-draft.ts'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
+  type Applied,
   type ApprovalCeremony,
   actionsShape,
+  appliedShape,
   approvalShape,
   approvalsShape,
   ceremonyShape,
@@ -15,8 +19,16 @@ import {
   installationShape,
   type LoginBegin,
   loginBeginShape,
+  type PolicyAnswer,
+  type PolicyChallenge,
+  policyChallengeShape,
+  policyShape,
+  policyStatusShape,
   problemShape,
+  type RecordedAnswer,
+  recordedShape,
   type Session,
+  type ShownApproval,
   sessionShape,
   stateShape,
 } from './shapes.ts'
@@ -41,9 +53,7 @@ export interface Api {
   readonly signOut: () => Promise<Answer<null>>
   readonly actions: () => Promise<Answer<{ readonly actions: readonly ActionEvent[] }>>
   readonly approvals: () => Promise<Answer<{ readonly approvals: readonly ApprovalRequest[] }>>
-  readonly approval: (
-    id: string,
-  ) => Promise<Answer<{ readonly request: ApprovalRequest; readonly state: string }>>
+  readonly approval: (id: string) => Promise<Answer<ShownApproval>>
   readonly beginApproval: (id: string) => Promise<Answer<ApprovalCeremony>>
   readonly approve: (
     id: string,
@@ -51,6 +61,11 @@ export interface Api {
   ) => Promise<Answer<{ readonly state: string }>>
   readonly deny: (id: string, reason: string) => Promise<Answer<{ readonly state: string }>>
   readonly installation: () => Promise<Answer<Installation>>
+  readonly policy: () => Promise<Answer<PolicyAnswer>>
+  readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
+  readonly policyRecorded: () => Promise<Answer<RecordedAnswer>>
+  readonly policyChallenge: (policies: readonly PolicyText[]) => Promise<Answer<PolicyChallenge>>
+  readonly policyApply: (nonce: string, assertion: PasskeyResponse) => Promise<Answer<Applied>>
   readonly enrolBegin: (token: string, name: string) => Promise<Answer<EnrolBegin>>
   readonly enrolLogin: (ceremony: string, response: PasskeyResponse) => Promise<Answer<EnrolLogin>>
   readonly enrolFinish: (
@@ -94,6 +109,13 @@ export function httpApi(): Api {
     approve: (id, proof) => post(`${approvalPath(id)}/approve`, proof, stateShape),
     deny: (id, reason) => post(`${approvalPath(id)}/deny`, { reason }, stateShape),
     installation: () => get('/api/installation', installationShape),
+    policy: () => get('/api/policy', policyShape),
+    policyStatus: () => get('/api/policy/status', policyStatusShape),
+    policyRecorded: () => get('/api/policy/recorded', recordedShape),
+    policyChallenge: (policies) =>
+      post('/api/policy/challenge', { policies }, policyChallengeShape),
+    policyApply: (nonce, assertion) =>
+      post('/api/policy/apply', { nonce, assertion }, appliedShape),
     enrolBegin: (token, name) => post('/api/enrolment/begin', { token, name }, enrolBeginShape),
     enrolLogin: (ceremony, response) =>
       post('/api/enrolment/login', { ceremony, response }, enrolLoginShape),

@@ -1,75 +1,90 @@
 import {
   type ActionEvent,
   type ApprovalRequest,
+  type Approver,
   actionEventShape,
+  actionIdField,
+  amountRuleShape,
   approvalRequestShape,
   arrayShape,
   booleanShape,
+  decisionRecordShape,
+  EVIDENCE_MAX,
+  hashField,
   integerShape,
   isJsonObject,
-  type Json,
-  type Members,
+  jsonShape,
+  nameField,
   nullableShape,
-  type ObjectOf,
-  objectShape,
+  oneOfShape,
+  operationShape,
   optionalMember,
+  POLICY_BUNDLE_MAX_BYTES,
+  POLICY_BUNDLE_MAX_LAYERS,
+  pickedShape,
   type Shape,
   type ShapeOf,
+  sourceShape,
   stringShape,
 } from '@trustgw/protocol'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
+import type { RecordedProposal } from '../logic/recorded.ts'
 
 const TEXT_MAX_CHARS = 2_000
 const LIST_MAX = 1_000
+const POLICY_TEXT_MAX_CHARS = 4 * 1024 * 1024
+const TOOLS_LISTED_MAX = 16_384
 
 const text = stringShape({ max: TEXT_MAX_CHARS })
 const whole = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
 
-/**
- * Reads the named members of a document that this package does not own (an answer of the host's,
- * WebAuthn options) and leaves out the others, so that they cannot be used by accident.
- */
-function picked<const M extends Members>(members: M): Shape<ObjectOf<M>> {
-  const closed = objectShape(members)
-  const keep = (value: Json): Json =>
-    isJsonObject(value)
-      ? Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(members, name)))
-      : value
-  return { description: closed.description, read: (value) => closed.read(keep(value)) }
-}
+const personShape = pickedShape({ id: text, name: text, roles: arrayShape(text, { max: 32 }) })
 
-const personShape = picked({ id: text, name: text, roles: arrayShape(text, { max: 32 }) })
-
-export const sessionShape = picked({
+export const sessionShape = pickedShape({
   person: personShape,
   tenant: text,
   expires_at: whole,
   now: whole,
-  bus: picked({ url: text, subject: text, inbox_prefix: text, user: text }),
+  bus: pickedShape({ url: text, subject: text, inbox_prefix: text, user: text }),
 })
 export type Session = ShapeOf<typeof sessionShape>
 
-export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = picked({
+export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = pickedShape({
   actions: arrayShape(actionEventShape, { max: LIST_MAX }),
 })
 
-export const approvalsShape: Shape<{ readonly approvals: readonly ApprovalRequest[] }> = picked({
-  approvals: arrayShape(approvalRequestShape, { max: LIST_MAX }),
+export const approvalsShape: Shape<{ readonly approvals: readonly ApprovalRequest[] }> =
+  pickedShape({
+    approvals: arrayShape(approvalRequestShape, { max: LIST_MAX }),
+  })
+
+/** One request with the state of its action beside it, and who approved so far. */
+export interface ShownApproval {
+  readonly request: ApprovalRequest
+  readonly state: string
+  readonly given: readonly Approver[]
+}
+
+const besideRequest = pickedShape({
+  state: text,
+  given: arrayShape(pickedShape({ approver: text, roles: arrayShape(text, { max: 32 }) }), {
+    max: EVIDENCE_MAX,
+  }),
 })
 
-/** One request with the state of its action beside it. */
-export const approvalShape: Shape<{ request: ApprovalRequest; state: string }> = {
+export const approvalShape: Shape<ShownApproval> = {
   description: approvalRequestShape.description,
   read: (value) => {
-    const state = picked({ state: text }).read(value)
-    if (!state.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
-    const { state: _, ...rest } = value
+    const beside = besideRequest.read(value)
+    if (!beside.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
+    const { state: _, given: __, ...rest } = value
     const request = approvalRequestShape.read(rest)
     if (!request.ok) return request
-    return { ok: true, value: { request: request.value, state: state.value.state } }
+    return { ok: true, value: { request: request.value, ...beside.value } }
   },
 }
 
-export const ceremonyShape = picked({
+export const ceremonyShape = pickedShape({
   approver: text,
   nonce: text,
   decide_by: whole,
@@ -79,16 +94,16 @@ export const ceremonyShape = picked({
 })
 export type ApprovalCeremony = ShapeOf<typeof ceremonyShape>
 
-export const stateShape = picked({ state: text })
+export const stateShape = pickedShape({ state: text })
 
-const credentialList = arrayShape(picked({ id: text }), { max: 64 })
+const credentialList = arrayShape(pickedShape({ id: text }), { max: 64 })
 
 /** What is taken from `PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3 §5.1.8). */
-const creationShape = picked({
+const creationShape = pickedShape({
   challenge: text,
-  rp: picked({ id: text, name: text }),
-  user: picked({ id: text, name: text, displayName: text }),
-  pubKeyCredParams: arrayShape(picked({ alg: integerShape({ min: -70_000, max: 0 }) }), {
+  rp: pickedShape({ id: text, name: text }),
+  user: pickedShape({ id: text, name: text, displayName: text }),
+  pubKeyCredParams: arrayShape(pickedShape({ alg: integerShape({ min: -70_000, max: 0 }) }), {
     max: 32,
   }),
   excludeCredentials: optionalMember(credentialList),
@@ -96,7 +111,7 @@ const creationShape = picked({
 })
 export type CreationOptions = ShapeOf<typeof creationShape>
 
-const requestShape = picked({
+const requestShape = pickedShape({
   challenge: text,
   rpId: text,
   allowCredentials: optionalMember(credentialList),
@@ -104,24 +119,24 @@ const requestShape = picked({
 })
 export type RequestOptions = ShapeOf<typeof requestShape>
 
-const enrolleeShape = picked({ id: text, name: text })
+const enrolleeShape = pickedShape({ id: text, name: text })
 
-export const enrolBeginShape = picked({
+export const enrolBeginShape = pickedShape({
   ceremony: text,
   person: enrolleeShape,
   login_options: creationShape,
 })
 export type EnrolBegin = ShapeOf<typeof enrolBeginShape>
-export const enrolLoginShape = picked({ approval_options: creationShape })
+export const enrolLoginShape = pickedShape({ approval_options: creationShape })
 export type EnrolLogin = ShapeOf<typeof enrolLoginShape>
-export const enrolFinishShape = picked({ person: enrolleeShape, fingerprint: text })
+export const enrolFinishShape = pickedShape({ person: enrolleeShape, fingerprint: text })
 export type EnrolFinish = ShapeOf<typeof enrolFinishShape>
-export const loginBeginShape = picked({ ceremony: text, options: requestShape })
+export const loginBeginShape = pickedShape({ ceremony: text, options: requestShape })
 export type LoginBegin = ShapeOf<typeof loginBeginShape>
 
-export const installationShape = picked({
+export const installationShape = pickedShape({
   processes: arrayShape(
-    picked({
+    pickedShape({
       name: text,
       pid: nullableShape(whole),
       state: text,
@@ -131,19 +146,116 @@ export const installationShape = picked({
     }),
     { max: 64 },
   ),
-  bus: picked({
+  bus: pickedShape({
     version: nullableShape(text),
     connected: booleanShape(),
     port: nullableShape(whole),
     websocket_port: nullableShape(whole),
   }),
-  isolation: arrayShape(picked({ name: text, in_force: booleanShape(), detail: text }), {
+  isolation: arrayShape(pickedShape({ name: text, in_force: booleanShape(), detail: text }), {
     max: 64,
   }),
   mode: text,
-  versions: picked({ trustgw: text, node: text }),
+  versions: pickedShape({ trustgw: text, node: text }),
   state_dir: text,
 })
 export type Installation = ShapeOf<typeof installationShape>
 
-export const problemShape = picked({ title: text, code: text })
+const bundleShape = pickedShape({
+  epoch: whole,
+  bundle_hash: hashField,
+  issued_at: whole,
+  sealed_by: text,
+})
+
+const statusMembers = {
+  in_force: nullableShape(bundleShape),
+  unreadable: booleanShape(),
+  gateway: nullableShape(
+    pickedShape({
+      epoch: nullableShape(whole),
+      bundle_hash: nullableShape(hashField),
+      refused: nullableShape(
+        pickedShape({
+          at: whole,
+          reason: text,
+          details: arrayShape(text, { max: 64 }),
+          source: oneOfShape('bundle', 'file'),
+        }),
+      ),
+      at: whole,
+    }),
+  ),
+  executors: arrayShape(
+    pickedShape({
+      profile: text,
+      policy: nullableShape(pickedShape({ epoch: whole, bundle_hash: hashField })),
+    }),
+    { max: 256 },
+  ),
+} as const
+
+/** Who decides by which bundle. */
+export const policyStatusShape: Shape<PolicyStatusView> = pickedShape(statusMembers)
+
+const toolMembers = {
+  id: nameField,
+  operation: operationShape,
+  category: nullableShape(nameField),
+  tags: arrayShape(nameField, { max: 64 }),
+  bundle: nameField,
+  amount: amountRuleShape,
+} as const
+
+export const policyShape = pickedShape({
+  ...statusMembers,
+  policies: nullableShape(
+    arrayShape(
+      pickedShape({
+        layer: oneOfShape('platform', 'tenant', 'workspace', 'agent'),
+        scope: nullableShape(nameField),
+        file: text,
+        text: stringShape({ max: POLICY_TEXT_MAX_CHARS, characters: 'any' }),
+      }),
+      { max: POLICY_BUNDLE_MAX_LAYERS },
+    ),
+  ),
+  tools: arrayShape(pickedShape({ ...toolMembers, title: text }), { max: TOOLS_LISTED_MAX }),
+})
+export type PolicyAnswer = ShapeOf<typeof policyShape>
+export type ListedTool = PolicyAnswer['tools'][number]
+
+export const recordedShape: Shape<{
+  readonly actions: readonly RecordedProposal[]
+  readonly truncated: boolean
+}> = pickedShape({
+  actions: arrayShape(
+    pickedShape({
+      action_id: actionIdField,
+      at: whole,
+      source: sourceShape,
+      auth_level: whole,
+      amount: nullableShape(text),
+      arguments: jsonShape(),
+      decision: decisionRecordShape,
+      tool: nullableShape(pickedShape(toolMembers)),
+    }),
+    { max: LIST_MAX },
+  ),
+  truncated: booleanShape(),
+})
+export type RecordedAnswer = ShapeOf<typeof recordedShape>
+
+export const policyChallengeShape = pickedShape({
+  bundle: stringShape({ max: POLICY_BUNDLE_MAX_BYTES, characters: 'any' }),
+  bundle_hash: text,
+  nonce: text,
+  rp_id: text,
+  credential_ids: arrayShape(text, { max: 64 }),
+})
+export type PolicyChallenge = ShapeOf<typeof policyChallengeShape>
+
+export const appliedShape = pickedShape({ epoch: whole, bundle_hash: hashField })
+export type Applied = ShapeOf<typeof appliedShape>
+
+export const problemShape = pickedShape({ title: text, code: text })

@@ -1,4 +1,6 @@
+import type { Approver } from '@trustgw/protocol'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { Installation, Session } from '../ports/shapes.ts'
 
 /** How the live feed stands. */
@@ -32,8 +34,11 @@ export interface PortalState {
   /** The snapshot could not be read or fetched; what is shown may be old. */
   readonly snapshotProblem: string | undefined
   readonly verdicts: ReadonlyMap<string, VerdictStatus>
+  /** Who approved so far, by action: the host's word. */
+  readonly given: ReadonlyMap<string, readonly Approver[]>
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
+  readonly policyStatus: PolicyStatusView | undefined
   /** Polite announcement for screen readers; `count` makes equal texts distinct. */
   readonly announcement: { readonly text: string; readonly count: number }
 }
@@ -47,8 +52,10 @@ export const INITIAL_STATE: PortalState = {
   loaded: false,
   snapshotProblem: undefined,
   verdicts: new Map(),
+  given: new Map(),
   installation: undefined,
   installationProblem: undefined,
+  policyStatus: undefined,
   announcement: { text: '', count: 0 },
 }
 

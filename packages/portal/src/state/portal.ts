@@ -1,5 +1,6 @@
 import type { ActionEvent, Result } from '@trustgw/protocol'
 import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
   type ReviewedRequest,
   type ReviewRefusal,
@@ -16,6 +17,8 @@ import { LiveLink } from './live-link.ts'
 import { INITIAL_STATE, Store, type VerdictStatus } from './portal-state.ts'
 
 const SERVER_RETRY_MS = 4_000
+/** How often it is asked who decides by which policy, beside each return to the page. */
+const POLICY_STATUS_MS = 60_000
 /** Pauses double from the one to the other; the request is asked for during about six seconds. */
 const REQUEST_RETRY_MIN_MS = 100
 const REQUEST_RETRY_MAX_MS = 3_200
@@ -23,30 +26,34 @@ const REQUEST_RETRY_MAX_MS = 3_200
 /** The portal without its looks: session, feed, verdicts. */
 export class Portal {
   readonly store: Store = new Store()
-  readonly #ports: Ports
+  readonly ports: Ports
   readonly #link: LiveLink
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
+  #statusTimer: ReturnType<typeof setInterval> | undefined
 
   constructor(ports: Ports) {
-    this.#ports = ports
+    this.ports = ports
     this.#link = new LiveLink(ports, {
       onLink: (link) => this.store.update({ link }),
       onEvent: (event) => this.#onEvent(event),
       onSession: (session) => this.#onSession(session),
       onSignedOut: () => this.#onSignedOut(),
-      onCatchUp: () => void this.catchUp(),
+      onCatchUp: () => {
+        void this.catchUp()
+        void this.loadPolicyStatus()
+      },
     })
   }
 
   /** Server time, by which deadlines are judged. */
-  readonly serverNow = (): number => this.#ports.now() + this.store.get().clockOffsetMs
+  readonly serverNow = (): number => this.ports.now() + this.store.get().clockOffsetMs
 
-  readonly deviceNow = (): number => this.#ports.now()
+  readonly deviceNow = (): number => this.ports.now()
 
   /** Looks for a session and, with one, goes live. */
   async start(): Promise<void> {
-    const answer = await this.#ports.api.session()
+    const answer = await this.ports.api.session()
     if (answer.ok) {
       this.#signedIn(answer.value)
     } else if (answer.code === 'no_session') {
@@ -61,24 +68,24 @@ export class Portal {
 
   /** Undefined when it worked; else a sentence. */
   async signIn(): Promise<string | undefined> {
-    const begun = await this.#ports.api.loginBegin()
+    const begun = await this.ports.api.loginBegin()
     if (!begun.ok) return sentenceOf(begun)
-    const signed = await this.#ports.passkeys.sign(begun.value.options)
+    const signed = await this.ports.passkeys.sign(begun.value.options)
     if (!signed.ok) return sentenceOf(signed)
-    const session = await this.#ports.api.loginFinish(begun.value.ceremony, signed.value)
+    const session = await this.ports.api.loginFinish(begun.value.ceremony, signed.value)
     if (!session.ok) return sentenceOf(session)
     this.#signedIn(session.value)
     return undefined
   }
 
   async signOut(): Promise<void> {
-    await this.#ports.api.signOut()
+    await this.ports.api.signOut()
     this.#onSignedOut()
   }
 
   /** First step of the enrolment: the sign-in passkey. Gives the second step. */
   async enrolLogin(token: string, name: string): Promise<Answer<EnrolmentSecondStep>> {
-    const { api, passkeys } = this.#ports
+    const { api, passkeys } = this.ports
     const begun = await api.enrolBegin(token, name)
     if (!begun.ok) return begun
     const { ceremony } = begun.value
@@ -96,7 +103,7 @@ export class Portal {
   /** Fetches what may have been missed and merges it. */
   async catchUp(): Promise<void> {
     const before = new Set(this.store.get().feed.requests.keys())
-    const { api } = this.#ports
+    const { api } = this.ports
     const [actions, approvals] = await Promise.all([api.actions(), api.approvals()])
     if (!actions.ok || !approvals.ok) {
       const failed = actions.ok ? approvals : actions
@@ -114,7 +121,7 @@ export class Portal {
   }
 
   async loadInstallation(): Promise<void> {
-    const answer = await this.#ports.api.installation()
+    const answer = await this.ports.api.installation()
     if (answer.ok) {
       this.store.update({ installation: answer.value, installationProblem: undefined })
     } else if (answer.code === 'no_session') {
@@ -123,6 +130,29 @@ export class Portal {
       this.store.update({ installationProblem: sentenceOf(answer) })
     }
   }
+
+  /** Asks who approved an action so far. */
+  async loadGiven(id: string): Promise<void> {
+    const answer = await this.ports.api.approval(id)
+    if (!answer.ok) return
+    const given = new Map(this.store.get().given).set(id, answer.value.given)
+    this.store.update({ given })
+  }
+
+  /** Who decides by which policy; undefined where it could not be learnt now. */
+  async loadPolicyStatus(): Promise<PolicyStatusView | undefined> {
+    const answer = await this.ports.api.policyStatus()
+    if (answer.ok) {
+      this.store.update({ policyStatus: answer.value })
+      return answer.value
+    }
+    // What was known stays: the page says elsewhere that it may be out of date.
+    if (answer.code === 'no_session') this.#onSignedOut()
+    return undefined
+  }
+
+  /** An answer said that the session is over. */
+  readonly sessionLost = (): void => this.#onSignedOut()
 
   /** The request judged here, in this browser; computed once, since requests are immutable. */
   review(id: string): Result<ReviewedRequest, ReviewRefusal> | undefined {
@@ -142,7 +172,7 @@ export class Portal {
     const session = this.store.get().session
     if (reviewed?.ok !== true || session === undefined || this.#busy(id)) return
     this.#verdict(id, { kind: 'sending' })
-    const { api } = this.#ports
+    const { api } = this.ports
     const begun = await api.beginApproval(id)
     if (!begun.ok) return this.#failed(id, begun)
     const { approver, nonce, decide_by, run_by } = begun.value
@@ -161,7 +191,7 @@ export class Portal {
   async deny(id: string, reason: string): Promise<void> {
     if (this.#busy(id)) return
     this.#verdict(id, { kind: 'sending' })
-    const answer = await this.#ports.api.deny(id, reason)
+    const answer = await this.ports.api.deny(id, reason)
     if (!answer.ok) return this.#failed(id, answer)
     this.#verdict(id, { kind: 'sent', verdict: 'deny' })
     this.store.announce('Denied')
@@ -176,7 +206,7 @@ export class Portal {
     if (tier === 1) return { ok: true, value: null }
     if (tier !== 2) return { ok: false, code: 'tier_unsupported', title: 'Not possible here' }
     this.#verdict(id, { kind: 'passkey' })
-    return this.#ports.passkeys.sign({
+    return this.ports.passkeys.sign({
       challenge,
       rpId: ceremony.rp_id,
       allowCredentials: ceremony.credential_ids.map((credential) => ({ id: credential })),
@@ -205,18 +235,26 @@ export class Portal {
     this.#onSession(session)
     this.#link.start(session)
     void this.loadInstallation()
+    void this.loadPolicyStatus()
+    clearInterval(this.#statusTimer)
+    this.#statusTimer = setInterval(this.#lookAtPolicy, POLICY_STATUS_MS)
+    window.addEventListener('focus', this.#lookAtPolicy)
   }
 
   #onSession(session: Session): void {
     this.store.update({
       phase: 'signed_in',
       session,
-      clockOffsetMs: session.now - this.#ports.now(),
+      clockOffsetMs: session.now - this.ports.now(),
     })
   }
 
+  readonly #lookAtPolicy = (): void => void this.loadPolicyStatus()
+
   #onSignedOut(): void {
     this.#link.stop()
+    clearInterval(this.#statusTimer)
+    window.removeEventListener('focus', this.#lookAtPolicy)
     this.#reviews.clear()
     this.store.update({ ...INITIAL_STATE, phase: 'signed_out', link: { kind: 'signed_out' } })
   }
@@ -232,7 +270,11 @@ export class Portal {
     if (merged === feed) return
     this.store.update({ feed: merged })
     const view = stateView(event.state)
-    if (merged.requests.has(event.action_id)) this.store.announce(`${event.tool_id}: ${view.label}`)
+    if (merged.requests.has(event.action_id)) {
+      this.store.announce(`${event.tool_id}: ${view.label}`)
+      // News of an action that still waits: one of several has approved.
+      if (event.state === 'pending_approval') void this.loadGiven(event.action_id)
+    }
     this.#fetchMissing()
   }
 
@@ -258,7 +300,7 @@ export class Portal {
   /** The news of an action may be here before the host has its request: asks again for a while. */
   async #whenKnown(id: string): ReturnType<Ports['api']['approval']> {
     for (let pause = REQUEST_RETRY_MIN_MS; ; pause *= 2) {
-      const answer = await this.#ports.api.approval(id)
+      const answer = await this.ports.api.approval(id)
       const isEarly = !answer.ok && answer.code === 'unknown_action'
       if (!isEarly || pause > REQUEST_RETRY_MAX_MS) return answer
       await new Promise((resolve) => setTimeout(resolve, pause))

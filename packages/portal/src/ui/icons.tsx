@@ -18,6 +18,11 @@ const PATHS = {
   approvals: <path d="M4 13v-2.5a6 6 0 0 1 12 0V13M10 13v-3M2.5 16.5h15" />,
   activity: <path d="M2.5 10h3l2.5-6 4 12 2.5-6h3" />,
   installation: <path d="M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01" />,
+  policy: (
+    <path d="M5 2.500h7l3.500 3.500v11.500H5zM11.500 2.500V6.500h4M7.800 10h5M7.800 13.500h3" />
+  ),
+  plus: <path d="M10 4v12M4 10h12" />,
+  undo: <path d="M4 8h8a4.500 4.500 0 0 1 0 9H8M7.500 4.500 4 8l3.500 3.500" />,
   key: <path d="M12.5 11a4 4 0 1 0-3.3-1.7L3 15.5V18h2.5v-2H7.500v-2h2l1.500-1.500" />,
   check: <path d="m4 10.500 4 4 8-9" />,
   cross: <path d="m5 5 10 10M15 5 5 15" />,

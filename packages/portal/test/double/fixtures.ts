@@ -3,6 +3,7 @@ import {
   type ActionEvent,
   type ActionId,
   type ApprovalRequest,
+  type ApproversClause,
   actionId,
   canonicalize,
   contractHash,
@@ -87,6 +88,7 @@ export interface RequestFixture {
   readonly reason?: string
   readonly ruleId?: string
   readonly roles?: readonly string[]
+  readonly approvers?: readonly ApproversClause[]
 }
 
 export function requestOf(fixture: RequestFixture): ApprovalRequest {
@@ -124,7 +126,8 @@ export function requestOf(fixture: RequestFixture): ApprovalRequest {
       obligations: {
         grant_ttl_ms: 30_000,
         approval_ttl_ms: 600_000,
-        approvers: { roles: fixture.roles ?? ['approver'], quorum: 1, channels: ['portal'] },
+        approvers: fixture.approvers ?? [{ roles: fixture.roles ?? ['approver'], quorum: 1 }],
+        channels: ['portal'],
       },
       policy_fingerprint: hashJson(sha256, { policy: 1 }),
       policy_epoch: 7,

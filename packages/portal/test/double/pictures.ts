@@ -5,6 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
 import { eventOf } from './fixtures.ts'
 import { indexedPng } from './indexed-png.ts'
+import { QUICK_START, storyRecorded } from './policy-story.ts'
 import { PortalDouble } from './portal-double.ts'
 import { pendingEvent, storyEvents, storyInstallation, storyRequests, tampered } from './story.ts'
 
@@ -104,6 +105,40 @@ const SCENES: readonly Scene[] = [
   },
   { name: 'activity', path: '/activity' },
   { name: 'installation', path: '/installation', whole: true },
+  { name: 'policy', path: '/policy', act: judged },
+  {
+    name: 'policy-widens',
+    path: '/policy',
+    whole: true,
+    act: async (page) => {
+      await draft(page, WIDER)
+      await page.getByText('Wider:').first().waitFor()
+    },
+  },
+  { name: 'policy-error', path: '/policy', act: (page) => draft(page, TYPO) },
+  {
+    name: 'policy-try',
+    path: '/policy',
+    act: async (page) => {
+      await draft(page, WIDER)
+      await page
+        .getByRole('button', { name: /^Explain/ })
+        .first()
+        .click()
+      await page.getByRole('button', { name: 'Decide it by this draft' }).click()
+      await page.getByText('The policy in force says').scrollIntoViewIfNeeded()
+    },
+  },
+  {
+    name: 'policy-apply',
+    path: '/policy',
+    enrolled: true,
+    act: async (page) => {
+      await draft(page, WIDER)
+      await page.getByRole('button', { name: 'Review and apply…', disabled: false }).click()
+      await page.getByRole('heading', { name: /^Put epoch/ }).waitFor()
+    },
+  },
   {
     name: 'reconnecting',
     path: card(refund.action_id),
@@ -131,6 +166,21 @@ const SCENES: readonly Scene[] = [
   },
 ]
 
+const WIDER = QUICK_START.replaceAll('"100.00 EUR"', '"250.00 EUR"')
+const TYPO = QUICK_START.replace('priority = 10', 'priorty = 10')
+
+/** Waits until the draft was judged to the end. */
+async function judged(page: Page): Promise<void> {
+  await page.getByText(/^(?:Nothing odd|\d+ to look at|\d+ errors?)$/).waitFor()
+}
+
+async function draft(page: Page, text: string): Promise<void> {
+  await judged(page)
+  await page.getByRole('textbox', { name: /^Policy of the layer/ }).fill(text)
+  await page.waitForTimeout(600)
+  await judged(page)
+}
+
 async function enrol(page: Page, whole: boolean): Promise<void> {
   await page.getByLabel('Your name').fill('Ada Lovelace')
   await page.getByRole('button', { name: /sign-in passkey/ }).click()
@@ -157,6 +207,7 @@ async function take(browser: Browser, root: string, scene: Scene): Promise<void>
       ...storyEvents(now),
     ]
     double.installation = storyInstallation(now)
+    double.policy.recorded = storyRecorded(now)
     scene.before?.(double)
     const context = await browser.newContext({
       viewport: size,
@@ -190,7 +241,16 @@ async function take(browser: Browser, root: string, scene: Scene): Promise<void>
   }
 }
 
-const DARK = ['sign-in', 'card', 'card-odd', 'activity', 'installation', 'mismatch']
+const DARK = [
+  'sign-in',
+  'card',
+  'card-odd',
+  'activity',
+  'installation',
+  'mismatch',
+  'policy',
+  'policy-widens',
+]
 
 /** Takes the pictures under `docs/pictures`; arguments choose scenes by name. */
 async function main(): Promise<void> {

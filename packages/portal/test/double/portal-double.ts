@@ -3,9 +3,10 @@ import { createReadStream, existsSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
+import type { ActionEvent, ApprovalRequest, Approver } from '@trustgw/protocol'
 import type { PortalLogin } from '@trustgw/testkit/bus-world'
 import { TENANT } from './fixtures.ts'
+import { PolicyDouble } from './policy-double.ts'
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -16,7 +17,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 function policyFor(busUrl: string): string {
   return [
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:",
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:",
     `font-src 'self'; connect-src 'self' ${busUrl}`,
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   ].join('; ')
@@ -34,9 +35,12 @@ export class PortalDouble {
   slowMs = 0
   actions: ActionEvent[] = []
   approvals: ApprovalRequest[] = []
+  /** Who approved so far, whatever is asked. */
+  given: Approver[] = []
   installation: object = {}
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
+  policy = new PolicyDouble()
   approvalCredentials: string[] = []
   /** A real bus behind the double: a fresh identity for each session answer. */
   bus: { readonly url: string; readonly login: () => PortalLogin } | undefined
@@ -128,17 +132,32 @@ export class PortalDouble {
     if (area === 'session') return [200, this.#session()]
     if (area === 'actions') return [200, { actions: this.actions }]
     if (area === 'installation') return [200, this.installation]
+    if (area === 'policy') return this.#policy(first)
     if (area === 'approvals' && first === '') return [200, { approvals: this.approvals }]
     const approval = this.approvals.find((known) => known.action_id === first)
     if (approval === undefined) return problem(404, 'unknown_action')
     return this.#approval(approval, second)
   }
 
+  #policy(step: string): readonly [number, object] {
+    if (step === '') return [200, this.policy.whole()]
+    if (step === 'status') return [200, this.policy.status()]
+    if (step === 'recorded') return [200, { actions: this.policy.recorded, truncated: false }]
+    const known = { rp_id: 'localhost', credential_ids: this.approvalCredentials }
+    if (step === 'challenge') {
+      const posted = this.posted.get('/api/policy/challenge')
+      return [200, { ...this.policy.challenge(posted, this.person.id), ...known }]
+    }
+    return this.policy.refusal === undefined
+      ? [200, this.policy.apply()]
+      : problem(409, this.policy.refusal)
+  }
+
   #approval(approval: ApprovalRequest, step: string): readonly [number, object] {
     if (step === 'begin') return [200, this.ceremony(approval)]
     if (step === 'approve') return [200, { state: 'authorized' }]
     if (step === 'deny') return [200, { state: 'denied' }]
-    return [200, { ...approval, state: 'pending_approval' }]
+    return [200, { ...approval, state: 'pending_approval', given: this.given }]
   }
 
   /** What `begin` answers; a test may replace it. */

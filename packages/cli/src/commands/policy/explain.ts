@@ -8,7 +8,7 @@ import {
   type PolicyFacts,
   safeExplain,
 } from '@trustgw/core'
-import { asObject, type Json, type JsonObject } from '@trustgw/protocol'
+import { approversJson, asObject, type Json, type JsonObject } from '@trustgw/protocol'
 import {
   type Command,
   type Context,
@@ -137,11 +137,8 @@ function explanationJson(explanation: Explanation, safe: string): JsonObject {
       reason: decision.reason,
       obligations: {
         ...decision.obligations,
-        approvers: {
-          roles: [...decision.obligations.approvers.roles],
-          quorum: decision.obligations.approvers.quorum,
-          channels: [...decision.obligations.approvers.channels],
-        },
+        approvers: approversJson(decision.obligations.approvers),
+        channels: [...decision.obligations.channels],
       },
       policy_fingerprint: decision.policy_fingerprint,
       facts: decision.facts.map((fact) => ({ ...fact })),
@@ -181,10 +178,12 @@ function explanationLines(explanation: Explanation, tool: string, style: Style):
 
 function approversLines({ decision }: Explanation, style: Style): readonly string[] {
   if (decision.effect === 'allow' || decision.effect === 'deny') return []
-  const { roles, quorum, channels } = decision.obligations.approvers
-  const who = roles.length === 0 ? 'any approver' : `role ${roles.join(' or ')}`
+  const { approvers, channels } = decision.obligations
+  const asked = approvers.map(({ roles, quorum }) =>
+    roles.length === 0 ? `${quorum} of any approver` : `${quorum} of role ${roles.join(' or ')}`,
+  )
   const minutes = decision.obligations.approval_ttl_ms / 60_000
-  const text = `approvers: ${quorum} of ${who}, through ${channels.join(' or ')}, within ${minutes} min`
+  const text = `approvers: ${asked.join(' and ')}, through ${channels.join(' or ')}, within ${minutes} min`
   return [`  ${style.dim(visible(text))}`]
 }
 

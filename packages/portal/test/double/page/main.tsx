@@ -5,6 +5,7 @@ import { mountPortal } from '../../../src/app/mount.tsx'
 import { httpApi } from '../../../src/ports/api.ts'
 import type { LiveSource } from '../../../src/ports/live.ts'
 import { browserPasskeys } from '../../../src/ports/passkeys.ts'
+import { workerJudge } from '../../../src/ports/policy-judge.ts'
 
 /** Stands for the bus: the double's server-sent events. The portal itself knows no such source. */
 const doubleLive: LiveSource = {
@@ -31,6 +32,7 @@ mountPortal({
   api: httpApi(),
   live: doubleLive,
   passkeys: browserPasskeys(),
+  judge: workerJudge,
   now: () => Date.now(),
   chance: () => Math.random(),
 })
