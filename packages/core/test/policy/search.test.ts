@@ -182,8 +182,8 @@ test('what stands is the strictest of what matched and of what is in doubt', () 
     [left(['click', 'unknown']), 'none', 1, 'click0'],
     [left(['proof', 'true'], ['deny', 'unknown']), 'allow', 4, 'deny1'],
     [left(['proof', 'true']), 'allow', 3, 'proof0'],
-    [left(['click', 'true'], ['stranger', 'true']), 'allow', 4, 'click0'],
-    [left(['click', 'true'], ['stranger', 'unknown']), 'allow', 4, 'click0'],
+    [left(['click', 'true'], ['stranger', 'true']), 'allow', 1, 'click0'],
+    [left(['click', 'true'], ['stranger', 'unknown']), 'allow', 1, 'click0'],
     [left(['passkey', 'true'], ['stranger', 'true']), 'allow', 2, 'passkey0'],
   ] as const) {
     const found = standing(given, fallback)
@@ -191,7 +191,10 @@ test('what stands is the strictest of what matched and of what is in doubt', () 
   }
   const both = standing(left(['click', 'unknown'], ['passkey', 'true']), 'deny')
   assert.deepEqual(both.asked?.channels, ['portal'])
-  assert.deepEqual(both.asked?.approvers, [])
+  assert.deepEqual(both.asked?.approvers, [
+    { roles: ['a', 'b'], quorum: 1 },
+    { roles: ['b', 'c'], quorum: 2 },
+  ])
   assert.equal(standing(left(['deny', 'true'], ['click', 'unknown']), 'allow').asked, null)
   assert.equal(standing(left(['allow', 'true']), 'deny').asked, null)
 })

@@ -63,7 +63,7 @@ const BUCKET_LIMITS: {
   actions: { max_bytes: 2_048 * MIB, max_age: 14 * DAY_S * NS_PER_S },
   open_actions: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
   // Longer than the longest window of a limit: what is older counts nowhere.
-  limits: { max_bytes: 512 * MIB, max_age: 32 * DAY_S * NS_PER_S },
+  limits: { max_bytes: 256 * MIB, max_age: 32 * DAY_S * NS_PER_S },
   approvals: { max_bytes: 512 * MIB, max_age: 30 * DAY_S * NS_PER_S },
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
   policies: { max_bytes: 256 * MIB, max_age: 0 },
