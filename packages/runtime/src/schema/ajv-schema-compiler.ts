@@ -8,7 +8,7 @@ import {
   type Result,
   refuse,
 } from '@trustgw/protocol'
-import { Ajv, type AnySchema, type Options } from 'ajv'
+import { _, Ajv, type AnySchema, type KeywordCxt, type Options } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { LinearPattern, PatternRefused } from './re2-engine.ts'
 import {
@@ -31,7 +31,6 @@ const OPTIONS: Options = {
   strict: false,
   allErrors: false,
   validateFormats: false,
-  ownProperties: true,
   messages: false,
   logger: false,
   addUsedSchema: false,
@@ -63,11 +62,27 @@ export class AjvSchemaCompiler implements SchemaCompiler {
 
 function engineFor(schema: Json): Ajv | undefined {
   const dialect = asObject(schema)?.['$schema']
-  if (dialect === undefined) return withQuickKeywords(new Ajv2020(OPTIONS))
+  const options = { ...OPTIONS, ownProperties: namesInherited(schema) }
+  if (dialect === undefined) return withQuickKeywords(new Ajv2020(options))
   if (typeof dialect !== 'string') return undefined
-  if (DRAFT_2020.test(dialect)) return withQuickKeywords(new Ajv2020(OPTIONS))
-  if (DRAFT_07.test(dialect)) return withQuickKeywords(new Ajv(OPTIONS))
+  if (DRAFT_2020.test(dialect)) return withQuickKeywords(new Ajv2020(options))
+  if (DRAFT_07.test(dialect)) return withQuickKeywords(new Ajv(options))
   return undefined
+}
+
+const INHERITED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))
+
+/**
+ * Whether a schema says a name that every object inherits, anywhere. Only then must the validator tell
+ * own members from inherited ones, which costs as much as the rest of it.
+ */
+function namesInherited(value: Json): boolean {
+  if (typeof value === 'string') return INHERITED.has(value)
+  if (isJsonArray(value)) return value.some(namesInherited)
+  if (!isJsonObject(value)) return false
+  return Object.entries(value).some(
+    ([name, member]) => INHERITED.has(name) || namesInherited(member),
+  )
 }
 
 /** Code points; arguments hold no lone surrogate. */
@@ -90,7 +105,11 @@ function withQuickKeywords(ajv: Ajv): Ajv {
     type: 'string',
     schemaType: 'number',
     // A character is one UTF-16 unit or two, so a text with no more units has no more characters.
-    validate: (limit: number, text: string) => text.length <= limit || characters(text) <= limit,
+    code: (context: KeywordCxt) => {
+      const { data, gen, schemaCode } = context
+      const count = gen.scopeValue('func', { ref: characters })
+      context.fail(_`${data}.length > ${schemaCode} && ${count}(${data}) > ${schemaCode}`)
+    },
   })
   ajv.removeKeyword('uniqueItems')
   ajv.addKeyword({

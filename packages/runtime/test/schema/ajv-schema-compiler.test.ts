@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Json } from '@trustgw/protocol'
+import { type Json, parseJson } from '@trustgw/protocol'
 import { AjvSchemaCompiler, type SchemaValidator } from '../../src/index.ts'
 
 const compiler = new AjvSchemaCompiler()
@@ -96,6 +96,24 @@ test('an own member named __proto__ is judged like any other', () => {
   const schema = compiled({ type: 'object', properties: {}, additionalProperties: false })
   const hostile: Json = JSON.parse('{"__proto__":{"a":1}}')
   assert.equal(schema.check(hostile)?.keyword, 'additionalProperties')
+})
+
+test('a name that every object inherits is a member only where the arguments have it', () => {
+  const judged = (schema: Json, text: string): string | undefined => {
+    const value = parseJson(text)
+    assert.ok(value.ok)
+    return compiled(schema).check(value.value)?.keyword
+  }
+  for (const name of ['toString', 'constructor', 'valueOf', 'hasOwnProperty']) {
+    assert.equal(judged({ required: [name] }, '{}'), 'required')
+    assert.equal(judged({ required: [name] }, `{"${name}":1}`), undefined)
+    assert.equal(judged({ properties: { [name]: { type: 'string' } } }, '{}'), undefined)
+    assert.equal(judged({ properties: { [name]: { type: 'string' } } }, `{"${name}":1}`), 'type')
+    assert.equal(judged({ dependentRequired: { a: [name] } }, '{"a":1}'), 'dependentRequired')
+    const nested = { properties: { a: { anyOf: [{ required: [name] }] } } }
+    assert.notEqual(judged(nested, '{"a":{}}'), undefined)
+    assert.equal(judged({ additionalProperties: false }, `{"${name}":1}`), 'additionalProperties')
+  }
 })
 
 test('neither defaults nor coercion change what was signed', () => {
