@@ -56,7 +56,7 @@ test('[INV-37] one more call than a limit has places for is denied, and let in o
   assert.equal((await read(world, gateway)).status, 'succeeded')
   assert.equal((await read(world, gateway)).status, 'succeeded')
   const third = await read(world, gateway)
-  assert.deepEqual([third.status, third.reason], ['denied', 'Limit velocity is reached'])
+  assert.deepEqual([third.status, third.reason], ['denied', 'Policy refuses this.'])
   await closed(world)
   world.clock.advance(HOUR_MS)
   assert.equal((await read(world, gateway)).status, 'succeeded')

@@ -44,9 +44,14 @@ function safeReason({ state, decision, result }: ActionRecord): string | null {
   return REASONS[state.kind] ?? null
 }
 
-/** Without the names of facts that policy did not know: the caller did not send those. */
-function toldReason({ reason, unknown }: DecisionRecord): string {
-  return unknown.length === 0 ? reason : reason.replace(/ \(unknown: [^()]*\)$/, '')
+/** What a rule or limit without a reason of its own is given: its id, which is not the caller's to know. */
+const ID_FOR_REASON = /^(Rule \S+|Limit \S+ is reached)$/
+
+/** Without the names of facts that policy did not know, which the caller did not send, and of rules. */
+function toldReason({ reason, unknown, effect }: DecisionRecord): string {
+  const told = unknown.length === 0 ? reason : reason.replace(/ \(unknown: [^()]*\)$/, '')
+  if (!ID_FOR_REASON.test(told)) return told
+  return effect === 'deny' ? 'Policy refuses this.' : 'Policy asks a person to approve this.'
 }
 
 /** While policy's own word is what stands between the proposer and the call. */
