@@ -129,7 +129,8 @@ export function explain(layers: CompiledLayers, facts: PolicyFacts): Explanation
 }
 
 function changeText({ pointer, to, isBound }: ArgumentChange): string {
-  return isBound ? `${pointer} were ${JSON.stringify(to)}` : `${pointer} had another value`
+  const what = pointer === '' ? 'the arguments' : pointer
+  return isBound ? `${what} were ${JSON.stringify(to)}` : `${what} had another value`
 }
 
 /**
