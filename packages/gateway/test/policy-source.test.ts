@@ -348,3 +348,73 @@ test('layers decide for their workspace and their agent only', async (t) => {
     set.layersFor({ workspace: 'z', agent: 'q' }),
   )
 })
+
+test('an epoch far ahead is taken from the root only, so that no other key can use them up', async (t) => {
+  const desk = await Desk.open(t)
+  await desk.publish(desk.seal(3))
+  const source = await desk.source()
+  const { stranger, operator } = desk.world.keys.of
+  const now = desk.world.clock.now()
+  const kid = keyIdOf('policy', stranger.publicKey)
+  const public_key = base64urlEncode(stranger.publicKey)
+  const word = { tenant: ACME, kid, public_key, not_before: now - 1, not_after: now + 60_000 }
+  const delegation = signDelegation(word, { kid: 'operator', sign: operator.sign })
+  const byDelegate = (epoch: number): SealedBundle =>
+    sealBundle(
+      sha256,
+      { v: 1, tenant: ACME, epoch, issued_at: now, policies: [platform(POLICY)] },
+      { kid, sign: stranger.sign, delegation },
+    )
+  for (const epoch of [Number.MAX_SAFE_INTEGER, 3 + 1_025]) {
+    const event = await desk.refusal(source, byDelegate(epoch))
+    assert.deepEqual(event, [
+      'policy_refused',
+      { reason: 'bundle_ahead', source: 'bundle', problems: 1 },
+    ])
+  }
+  await desk.publish(byDelegate(3 + 1_024))
+  await desk.world.until('the delegate', () => source.epoch(ACME) === 1_027)
+  await desk.publish(desk.seal(2 ** 41))
+  await desk.world.until('the root', () => source.epoch(ACME) === 2 ** 41)
+})
+
+test('a bundle that a passkey sealed before the one in force was made does not come after it', async (t) => {
+  const desk = await Desk.open(t)
+  const before = desk.world.clock.now() - 1_000
+  await desk.publish(desk.seal(3))
+  const source = await desk.source()
+  const assertion = {
+    credential_id: 'AAAA',
+    client_data_json: 'AAAA',
+    authenticator_data: 'A'.repeat(52),
+    signature: 'AAAA',
+  }
+  const passkey = (epoch: number, issued_at: number): SealedBundle => {
+    const { sign } = desk.world.keys.of.operator
+    const bundle = { v: 1, tenant: ACME, epoch, issued_at, policies: [platform(POLICY)] } as const
+    const sealed = sealBundle(sha256, bundle, { kid: 'operator', sign, delegation: null })
+    return {
+      ...sealed,
+      proof: { kind: 'passkey', admin: 'alice', nonce: 'A'.repeat(22), assertion },
+    }
+  }
+  const vouch = (sealed: SealedBundle): void => {
+    const read = readSealedBundle(utf8Encode(JSON.stringify(sealedBundleJson(sealed))), sha256)
+    const { bundle, bundle_hash } = must(read)
+    desk.pinned = [{ epoch: bundle.epoch, bundle_hash }]
+  }
+  const hoarded = passkey(5, before)
+  vouch(hoarded)
+  const event = await desk.refusal(source, hoarded)
+  assert.deepEqual(event, [
+    'policy_refused',
+    { reason: 'bundle_old', source: 'bundle', problems: 1 },
+  ])
+  const ahead = passkey(3 + 65, desk.world.clock.now())
+  vouch(ahead)
+  await desk.refusal(source, ahead)
+  const fresh = passkey(4, desk.world.clock.now())
+  vouch(fresh)
+  await desk.publish(fresh)
+  await desk.world.until('the fresh one', () => source.epoch(ACME) === 4)
+})

@@ -207,7 +207,11 @@ const RESULTS = {
   ],
   complete: true,
 }
-const value = (given: string | number | boolean | null) => ({ pointer: '/x', value: given })
+const value = (given: string | number | boolean | null) => ({
+  tool: 't',
+  pointer: '/x',
+  value: given,
+})
 
 test('a value of 8 characters or more has the results in which it occurs as its origins', () => {
   const both = ['tool_result:crm.get', 'tool_result:web.read']
@@ -227,10 +231,10 @@ test('first_seen stands beside an origin; without either it is the agent', () =>
   assert.deepEqual(originsOf(value('new'), RESULTS, true), ['first_seen'])
 })
 
-test('a result that was not read leaves the origin unknown, unless one is found', () => {
+test('a result that was not read leaves the origin unknown, whatever else was found', () => {
   const partly = { ...RESULTS, complete: false }
   assert.equal(originsOf(value('somewhere else'), partly, true), undefined)
-  assert.deepEqual(originsOf(value('DE89 3704 0044'), partly, false)?.length, 2)
+  assert.equal(originsOf(value('DE89 3704 0044'), partly, false), undefined)
   assert.deepEqual(
     originsOf(value('short'), partly, false),
     ['agent'],

@@ -229,6 +229,8 @@ async function copyExample(from: string, to: string): Promise<boolean> {
 async function makePolicy(layout: Layout): Promise<void> {
   await copyExample(join(ROOT, 'spec', POLICY_SCHEMA), join(layout.state, POLICY_SCHEMA))
   if (!(await copyExample(join(EXAMPLES, 'policies/quick-start.toml'), layout.policy))) return
+  const tests = layout.policy.replace(/\.toml$/, '.tests.toml')
+  await copyExample(join(EXAMPLES, 'policies/quick-start.tests.toml'), tests)
   const text = await readFile(layout.policy, 'utf8')
   const beside = relative(dirname(layout.policy), join(layout.state, POLICY_SCHEMA))
   const pointed = text.replace(/^#:schema .*$/m, `#:schema ./${beside}`)

@@ -101,6 +101,11 @@ export class PolicyAdmin {
     return [...found.values()].toSorted((a, b) => b.bundle.epoch - a.bundle.epoch)
   }
 
+  /** Whether nothing was ever published for the tenant. */
+  async isEmpty(): Promise<boolean> {
+    return (await this.#records().list(this.#tenant)).length === 0
+  }
+
   /** Seals the files as the next epoch and puts them where gateways and executors find them. */
   async publish(files: readonly PolicyFile[], sealer: BundleSealer): Promise<KnownBundle> {
     const [newest] = await this.history()
@@ -112,14 +117,12 @@ export class PolicyAdmin {
       file,
       deflated: deflateText(text),
     }))
-    // A place that is taken by what nobody vouches for is passed over: it must not stop a policy.
     for (let turn = 0; turn < EPOCH_TRIES; turn += 1, epoch += 1) {
       const bundle: PolicyBundle = { v: 1, tenant: this.#tenant, epoch, issued_at, policies }
       const sealed = sealBundle(sha256, bundle, sealer)
       const bytes = utf8Encode(JSON.stringify(sealedBundleJson(sealed)))
       if (bytes.length > POLICY_BUNDLE_MAX_BYTES) throw tooLarge(bytes.length)
-      const stored = await this.#records().create(`${this.#tenant}.e${epoch}`, bytes)
-      if (!stored.ok) continue
+      if (!(await this.#archive(`${this.#tenant}.e${epoch}`, bytes))) continue
       await this.#makeNewest(bytes)
       const read = readSealedBundle(bytes, sha256)
       if (!read.ok) throw new TypeError(read.reason)
@@ -127,6 +130,17 @@ export class PolicyAdmin {
       return { bundle, bundle_hash, by: sealer.delegation === null ? 'operator' : 'delegate' }
     }
     throw new PolicyAdminFault('bundle_contended', 'others write policies at the same time: again')
+  }
+
+  /** False where a bundle stands that holds; what nobody vouches for must not stop a policy. */
+  async #archive(key: string, bytes: Uint8Array): Promise<boolean> {
+    const records = this.#records()
+    if ((await records.create(key, bytes)).ok) return true
+    const there = await records.get(key)
+    if (there === undefined) return false
+    const read = readSealedBundle(there.value, sha256)
+    if (read.ok && this.#sealedBy(read.value, await this.#pinned()) !== undefined) return false
+    return (await records.replace(key, bytes, there.revision)).ok
   }
 
   async #makeNewest(bytes: Uint8Array): Promise<void> {
@@ -151,12 +165,12 @@ export class PolicyAdmin {
       )
       return verified ? `passkey of ${proof.admin}` : undefined
     }
-    const sealed = checkSeal(found, {
-      operatorKeyFor: this.#keys.keyFor({ role: 'operator' }),
-      verifierOf,
-      // What was sealed in its time is history: only readers ask when they saw it first.
-      now: bundle.issued_at,
-    })
+    const operatorKeyFor = this.#keys.keyFor({ role: 'operator' })
+    const at = (now: number): ReturnType<typeof checkSeal> =>
+      checkSeal(found, { operatorKeyFor, verifierOf, now })
+    // What a delegate sealed in its time is history; beyond what executors verified, its time is now.
+    const isHistory = pinned.some(({ epoch }) => bundle.epoch <= epoch)
+    const sealed = at(isHistory ? bundle.issued_at : Date.now())
     return sealed.ok ? sealed.value : undefined
   }
 

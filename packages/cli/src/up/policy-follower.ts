@@ -117,6 +117,13 @@ export class PolicyFollower {
       if (newest !== undefined && (isOlder || settings.mode !== 'development')) {
         return { kind: 'differs', epoch: newest.bundle.epoch }
       }
+      // In production only a fresh installation: bundles that do not verify are somebody's doing.
+      const isFresh = (await this.#remembered()) === '' && (await admin.isEmpty())
+      if (settings.mode !== 'development' && !isFresh) {
+        const line =
+          'the bundles on the bus do not verify: see "trustgw policy show", seal anew with "trustgw policy apply"'
+        return { kind: 'refused', epoch: null, lines: [line] }
+      }
       const sealed = await admin.publish(read.files, await operatorSealer(settings))
       await this.#remember(mark)
       return { kind: 'sealed', epoch: sealed.bundle.epoch }

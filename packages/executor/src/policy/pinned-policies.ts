@@ -118,8 +118,8 @@ export class PinnedPolicies implements PolicySource {
     try {
       await this.#book.refresh(tenant)
     } catch (error) {
-      const code = error instanceof BusFault || error instanceof FileFault ? error.code : undefined
-      if (code === undefined) throw error
+      const known = error instanceof BusFault || error instanceof FileFault
+      const code = known ? error.code : String(error)
       this.#deps.logger.warn('policy_not_refreshed', { tenant, code })
     }
   }

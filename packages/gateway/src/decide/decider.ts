@@ -184,7 +184,7 @@ export class Decider {
     if (counted === null) return
     const fate = endOf(record)
     await this.#ledger.settle(counted.counters, counted.attempt, fate)
-    if (fate.kind === 'ran') await this.#origins.remember(counted.seen)
+    if (SUCCEEDED.has(record.state.kind)) await this.#origins.remember(counted.seen)
   }
 
   async #giveBack({ counters, attempt }: Pick<CountedIn, 'counters' | 'attempt'>): Promise<void> {
@@ -288,7 +288,11 @@ export class Decider {
     of: { readonly facts: PolicyFacts; readonly views: readonly CounterView[] },
   ): CountedIn | null {
     const { tenant } = asked.proposal
-    const values = this.#origins.traceable(asked.asks.provenance, asked.args)
+    const values = this.#origins.traceable(
+      asked.asks.provenance,
+      asked.args,
+      asked.proposal.tool_id,
+    )
     const seen = values.map((value) => this.#origins.key(tenant, value))
     if (of.views.length + seen.length === 0) return null
     const counters = of.views.map(({ key }) => key)
@@ -361,6 +365,8 @@ export class Decider {
     return first === undefined ? task() : this.#locks.run(first, () => this.#locked(rest, task))
   }
 }
+
+const SUCCEEDED: ReadonlySet<string> = new Set(['succeeded', 'reconciled_succeeded'])
 
 type Counters = ReadonlyMap<string, ScopedCounting>
 

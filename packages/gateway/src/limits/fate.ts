@@ -20,15 +20,25 @@ const NEVER_RAN: ReadonlySet<ActionState['kind']> = new Set<ActionState['kind']>
   'expired',
 ])
 
+/** An action that is to be stored is stored by then; what is missing later was forgotten, not unborn. */
+const NEVER_STORED_WITHIN_MS = 3_600_000
+
 /**
  * What is to become of the place that one decision took in one counter: given back when its action
  * never ran, or when another decision stands in its stead. What ended unseen is not given back.
  */
 export function fateOf(
   record: Recalled,
-  { attempt, key }: { readonly attempt: string; readonly key: string },
+  place: {
+    readonly attempt: string
+    readonly key: string
+    readonly at: number
+    readonly now: number
+  },
 ): Fate {
+  const { attempt, key, at, now } = place
   if (record === 'unreadable') return { kind: 'open' }
+  if (record === undefined && now - at > NEVER_STORED_WITHIN_MS) return { kind: 'ran', at }
   const counted = record?.counted ?? null
   if (record === undefined || counted?.attempt !== attempt || !counted.counters.includes(key))
     return { kind: 'never_ran' }

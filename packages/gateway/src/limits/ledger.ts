@@ -132,7 +132,10 @@ export class Ledger {
     await Promise.all(
       asked.map(async (place) => {
         const record = await this.#deps.action(tenant, place.action)
-        this.#remember(nameOf(place), fateOf(record, { key, attempt: place.attempt }))
+        this.#remember(
+          nameOf(place),
+          fateOf(record, { key, attempt: place.attempt, at: place.at, now }),
+        )
       }),
     )
     return old.reduce((left, place) => {

@@ -37,10 +37,10 @@ export class Origins {
   }
 
   /** Those of the pointers at which the arguments have a value that may have an origin. */
-  traceable(pointers: readonly string[], args: Json): readonly Traceable[] {
+  traceable(pointers: readonly string[], args: Json, tool: string): readonly Traceable[] {
     return pointers.flatMap((pointer) => {
       const value = valueAt(args, pointer)
-      return isTraceable(value) ? [{ pointer, value }] : []
+      return isTraceable(value) ? [{ tool, pointer, value }] : []
     })
   }
 
@@ -67,10 +67,13 @@ export class Origins {
     )
   }
 
-  /** Under which key it is remembered that a value at a pointer ran once in this tenant. */
-  key(tenant: TenantId, { pointer, value }: Traceable): string {
+  /**
+   * Under which key it is remembered that a tool succeeded with a value at a pointer in this tenant.
+   * Of the tool too: else a harmless one would make a payee known to one that pays.
+   */
+  key(tenant: TenantId, { tool, pointer, value }: Traceable): string {
     const { sha256 } = this.#deps
-    return `${tenant}.${storedKey(sha256, 's', hashJson(sha256, { pointer, value }))}`
+    return `${tenant}.${storedKey(sha256, 's', hashJson(sha256, { tool, pointer, value }))}`
   }
 
   async remember(keys: readonly string[]): Promise<void> {

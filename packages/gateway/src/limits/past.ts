@@ -37,7 +37,7 @@ export async function pastOf(
   if (asks.provenance.length === 0) return chain
   const kept = recorded?.provenance ?? new Map<string, readonly string[]>()
   const values = origins
-    .traceable(asks.provenance, args)
+    .traceable(asks.provenance, args, proposal.tool_id)
     .filter(({ pointer }) => !kept.has(pointer))
   const found = earlier === null ? [] : await origins.find(proposal.tenant, values, earlier)
   return { ...chain, provenance: new Map([...kept, ...found]) }

@@ -10,6 +10,7 @@ const SEARCH_MAX_CHARS = 4_194_304
 
 /** A value that may have an origin: a text, number, boolean or null. Lists and objects have none. */
 export interface Traceable {
+  readonly tool: string
   readonly pointer: string
   readonly value: string | number | boolean | null
 }
@@ -27,13 +28,13 @@ export interface EarlierResults {
 
 /**
  * The results of earlier calls as they were given to the agent. Whatever is over the bound of a
- * search counts as not read.
+ * search counts as not read; the newest are read first.
  */
 export function resultsOf(earlier: readonly Recalled[], sha256: Sha256): EarlierResults {
   const found: { tool: string; text: string }[] = []
   let complete = true
   let left = SEARCH_MAX_CHARS
-  for (const record of earlier) {
+  for (const record of earlier.toReversed()) {
     if (record === undefined) continue
     const text = record === 'unreadable' ? undefined : resultText(record, sha256)
     if (text === undefined || text.length > left) complete = false
@@ -53,7 +54,7 @@ function resultText({ result }: ActionRecord, sha256: Sha256): string | undefine
     : undefined
 }
 
-/** Undefined: unknown, since it may stand in a result that was not read. */
+/** Undefined: unknown, since it may stand in a result that was not read, whatever else was found. */
 export function originsOf(
   { value }: Traceable,
   results: EarlierResults,
@@ -65,7 +66,8 @@ export function originsOf(
     const inJson = JSON.stringify(text).slice(1, -1)
     const tools = results.found.filter((one) => one.text.includes(inJson)).map(({ tool }) => tool)
     origins.push(...new Set(tools.map((tool) => `tool_result:${tool}`)))
-    if (origins.length === 0 && !results.complete) return undefined
+    // What was not read may be an origin too, and a rule that restricts by it must not be escaped.
+    if (!results.complete) return undefined
   }
   if (firstSeen) origins.push('first_seen')
   return origins.length === 0 ? ['agent'] : origins.sort()

@@ -29,6 +29,8 @@ export type PolicyBookRefusal =
   | 'bundle_old'
   /** The epoch of the newest one with another content. */
   | 'bundle_conflict'
+  /** An epoch so far ahead that none would be left: only the operator's root may seal it. */
+  | 'bundle_ahead'
   /** A passkey's seal that this reader cannot check, or that does not hold. */
   | 'bundle_passkey'
   /** A policy in it does not load. */
@@ -191,8 +193,13 @@ export class PolicyBook<T> {
       const reason = bundle.epoch < newest.bundle.epoch ? 'bundle_old' : 'bundle_conflict'
       return { reason, detail: `epoch ${bundle.epoch}` }
     }
+    if (isOvertaken(offered, newest)) return { reason: 'bundle_old', detail: 'signed before' }
     const verified = await this.#deps.verify(offered)
     if (!verified.ok) return verified
+    const most = mostEpoch(offered, newest)
+    if (verified.value !== ROOT && bundle.epoch > most) {
+      return { reason: 'bundle_ahead', detail: `epoch ${bundle.epoch}, at most ${most}` }
+    }
     const opened = this.#deps.open(offered)
     if (!opened.ok) return { reason: 'policy_refused', lines: opened.lines }
     await atomicWriteFile(this.#file(tenant), bytes, { mode: SECRET_FILE_MODE })
@@ -213,6 +220,30 @@ export class PolicyBook<T> {
   #file(tenant: TenantId): string {
     return join(this.#deps.dir, `${tenant}.json`)
   }
+}
+
+/**
+ * Epochs that a seal other than the root's may go ahead: a stolen delegate, or an admin who was
+ * deceived, must not use up all that there are, nor keep a bundle back to undo later ones with it.
+ */
+const DELEGATE_AHEAD_MAX = 1_024
+const PASSKEY_AHEAD_MAX = 64
+/** For a reader that has nothing pinned yet; far below what the root can still seal. */
+const FIRST_EPOCH_MAX = 2 ** 40
+/** What `verify` answers for a seal of the root itself. */
+const ROOT = 'operator'
+
+function mostEpoch({ proof }: UnverifiedBundle, newest: UnverifiedBundle | undefined): number {
+  if (newest === undefined) return FIRST_EPOCH_MAX
+  return newest.bundle.epoch + (proof.kind === 'passkey' ? PASSKEY_AHEAD_MAX : DELEGATE_AHEAD_MAX)
+}
+
+/** A passkey's bundle that was made before the one in force knew nothing of it. */
+function isOvertaken(
+  { bundle, proof }: UnverifiedBundle,
+  newest: UnverifiedBundle | undefined,
+): boolean {
+  return proof.kind === 'passkey' && bundle.issued_at < (newest?.bundle.issued_at ?? 0)
 }
 
 const keyOf = (tenant: TenantId): string => `${tenant}.${NEWEST_BUNDLE_KEY}`
