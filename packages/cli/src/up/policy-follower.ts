@@ -4,7 +4,7 @@ import { hashText } from '@trustgw/protocol'
 import { atomicWriteFile, SECRET_FILE_MODE, type Settings, sha256 } from '@trustgw/runtime'
 import { tenantOf } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
-import { holdsFiles, PolicyAdmin } from '../policy/policy-admin.ts'
+import { holdsFiles, type KnownBundle, PolicyAdmin } from '../policy/policy-admin.ts'
 import {
   isLenient,
   type PolicyFile,
@@ -16,6 +16,8 @@ import {
 import { operatorSealer } from '../policy/sealer.ts'
 
 const LOOK_EVERY_MS = 1_000
+const UNVERIFIED =
+  'the bundles on the bus do not verify: see "trustgw policy show", seal anew with "trustgw policy apply"'
 
 /** What became of the policy files when they were looked at. */
 export type PolicyOutcome =
@@ -98,6 +100,32 @@ export class PolicyFollower {
     return atomicWriteFile(file, mark, { mode: SECRET_FILE_MODE })
   }
 
+  async #follow(
+    files: readonly PolicyFile[],
+    newest: KnownBundle | undefined,
+    admin: PolicyAdmin,
+  ): Promise<PolicyOutcome> {
+    const { settings } = this.#options
+    const isDevelopment = settings.mode === 'development'
+    const mark = hashText(sha256, JSON.stringify(files))
+    const before = await this.#remembered()
+    if (newest !== undefined) {
+      const { epoch } = newest.bundle
+      if (holdsFiles(newest.bundle, files)) {
+        await this.#remember(mark)
+        return { kind: 'in_force', epoch }
+      }
+      // What was put in force by a command or in the portal since stays, until the files change.
+      if (mark === before || !isDevelopment) return { kind: 'differs', epoch }
+    } else if (!isDevelopment && (before !== '' || !(await admin.isEmpty()))) {
+      // Only a fresh installation is sealed unasked: bundles that do not verify are somebody's doing.
+      return { kind: 'refused', epoch: null, lines: [UNVERIFIED] }
+    }
+    const sealed = await admin.publish(files, await operatorSealer(settings))
+    await this.#remember(mark)
+    return { kind: 'sealed', epoch: sealed.bundle.epoch }
+  }
+
   async #bringInForce(): Promise<PolicyOutcome> {
     const { settings } = this.#options
     const read = await readGood(settings)
@@ -107,26 +135,7 @@ export class PolicyFollower {
       if (!read.ok) {
         return { kind: 'refused', epoch: newest?.bundle.epoch ?? null, lines: read.lines }
       }
-      const mark = hashText(sha256, JSON.stringify(read.files))
-      if (newest !== undefined && holdsFiles(newest.bundle, read.files)) {
-        await this.#remember(mark)
-        return { kind: 'in_force', epoch: newest.bundle.epoch }
-      }
-      // What was put in force by a command or in the portal since stays, until the files change.
-      const isOlder = newest !== undefined && mark === (await this.#remembered())
-      if (newest !== undefined && (isOlder || settings.mode !== 'development')) {
-        return { kind: 'differs', epoch: newest.bundle.epoch }
-      }
-      // In production only a fresh installation: bundles that do not verify are somebody's doing.
-      const isFresh = (await this.#remembered()) === '' && (await admin.isEmpty())
-      if (settings.mode !== 'development' && !isFresh) {
-        const line =
-          'the bundles on the bus do not verify: see "trustgw policy show", seal anew with "trustgw policy apply"'
-        return { kind: 'refused', epoch: null, lines: [line] }
-      }
-      const sealed = await admin.publish(read.files, await operatorSealer(settings))
-      await this.#remember(mark)
-      return { kind: 'sealed', epoch: sealed.bundle.epoch }
+      return await this.#follow(read.files, newest, admin)
     } finally {
       await admin.close()
     }

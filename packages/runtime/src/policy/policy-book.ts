@@ -188,12 +188,9 @@ export class PolicyBook<T> {
     const { bundle, bundle_hash } = offered
     if (bundle.tenant !== tenant) return { reason: 'bundle_other_tenant' }
     const newest = this.#pinned.get(tenant)?.bundle
-    if (newest !== undefined && bundle.epoch <= newest.bundle.epoch) {
-      if (bundle_hash === newest.bundle_hash) return undefined
-      const reason = bundle.epoch < newest.bundle.epoch ? 'bundle_old' : 'bundle_conflict'
-      return { reason, detail: `epoch ${bundle.epoch}` }
-    }
-    if (isOvertaken(offered, newest)) return { reason: 'bundle_old', detail: 'signed before' }
+    if (bundle_hash === newest?.bundle_hash) return undefined
+    const late = lateness(offered, newest)
+    if (late !== undefined) return late
     const verified = await this.#deps.verify(offered)
     if (!verified.ok) return verified
     const most = mostEpoch(offered, newest)
@@ -239,11 +236,16 @@ function mostEpoch({ proof }: UnverifiedBundle, newest: UnverifiedBundle | undef
 }
 
 /** A passkey's bundle that was made before the one in force knew nothing of it. */
-function isOvertaken(
+function lateness(
   { bundle, proof }: UnverifiedBundle,
   newest: UnverifiedBundle | undefined,
-): boolean {
-  return proof.kind === 'passkey' && bundle.issued_at < (newest?.bundle.issued_at ?? 0)
+): Refusal | undefined {
+  if (newest === undefined) return undefined
+  const { epoch, issued_at } = newest.bundle
+  const detail = `epoch ${bundle.epoch}`
+  if (bundle.epoch === epoch) return { reason: 'bundle_conflict', detail }
+  const isHeldBack = proof.kind === 'passkey' && bundle.issued_at < issued_at
+  return bundle.epoch < epoch || isHeldBack ? { reason: 'bundle_old', detail } : undefined
 }
 
 const keyOf = (tenant: TenantId): string => `${tenant}.${NEWEST_BUNDLE_KEY}`
