@@ -221,10 +221,13 @@ function tellPolicy(outcome: PolicyOutcome, { terminal }: Context): void {
       )
       return
     case 'refused':
-      err(style.bad(`  the policy files are refused; epoch ${outcome.epoch} stays in force:`))
+      err(style.bad(`  the policy files are refused; ${staying(outcome.epoch)}:`))
       for (const line of outcome.lines) err(`    ${visible(line)}`)
   }
 }
+
+const staying = (epoch: number | null): string =>
+  epoch === null ? 'no policy is in force' : `epoch ${epoch} stays in force`
 
 /** No more than services need: their settings, and where programs are. */
 function serviceEnvironment(context: Context): Record<string, string> {
