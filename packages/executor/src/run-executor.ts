@@ -7,7 +7,9 @@ import {
   type BusLink,
   type ClaimStore,
   type Clock,
+  type Disk,
   type Logger,
+  nodeDisk,
   type PublicKeys,
   type Random,
   type SchemaCompiler,
@@ -81,6 +83,17 @@ export interface RunningExecutor {
 export const STOP_GRACE_MS = 5_000
 export const MAX_RUNNING = 64
 
+/** What an executor has of its own, whatever the bus says. */
+export interface ExecutorParts {
+  readonly files: OwnFiles
+  readonly schemas: SchemaCompiler
+  /** By the first part of the ids of their tools. */
+  readonly connectors: ReadonlyMap<string, Connector>
+  readonly pins: PinSource
+  /** What `wal.ndjson` and `policies/` are on. */
+  readonly disk: Disk
+}
+
 /**
  * Starts an executor on an open link. Throws `ExecutorFault`, `BusFault`, `AuditFault`, `FileFault`.
  * Upstreams that do not start are tried again in the background.
@@ -91,27 +104,27 @@ export async function runExecutor(
 ): Promise<RunningExecutor> {
   await mkdir(settings.executor_dir, { recursive: true, mode: 0o700 })
   const files = await readOwnFiles(settings.connectors_dir, settings.executor_dir)
-  const claims = await openClaims(deps.link)
-  const audits = await startAudits(settings, deps)
   const schemas = new AjvSchemaCompiler()
   const context = { settings, deps, credentials: files.credentials, schemas }
   const connectors = makeConnectors(files.manifests, context)
-  const tools = new ToolIndex(sha256, schemas)
   const pins = new PinRegistry(join(settings.executor_dir, 'pins.json'))
+  return await startExecutor(settings, deps, { files, schemas, connectors, pins, disk: nodeDisk })
+}
+
+/** The same with its own parts given: the simulator's disk and upstream, else the machine's. */
+export async function startExecutor(
+  settings: ExecutorSettings,
+  deps: ExecutorRunDeps,
+  own: ExecutorParts,
+): Promise<RunningExecutor> {
+  const { connectors, schemas } = own
+  const claims = await openClaims(deps.link)
+  const audits = await startAudits(settings, deps)
+  const tools = new ToolIndex(sha256, schemas)
   const catalogue = new Catalogue([...connectors.values()], tools)
-  const policies = pinnedPolicies({ settings, deps, audits, pins, catalogue })
+  const policies = pinnedPolicies({ settings, deps, audits, own, catalogue })
   await policies.start()
-  const parts: Parts = {
-    settings,
-    deps,
-    files,
-    claims,
-    audits,
-    connectors,
-    tools,
-    pins,
-    policies,
-  }
+  const parts: Parts = { ...own, settings, deps, claims, audits, tools, policies }
   const { executor, outbox, wal } = await assemble(parts)
   const registry = makeRegistry({ settings, deps, policies })
   await catalogue.serve(registry)
@@ -151,15 +164,12 @@ async function openClaims(link: BusLink): Promise<Claims> {
   return { nonces, journal }
 }
 
-interface Parts {
+interface Parts extends ExecutorParts {
   readonly settings: ExecutorSettings
   readonly deps: ExecutorRunDeps
-  readonly files: OwnFiles
   readonly claims: Claims
   readonly audits: ReadonlyMap<TenantId, AuditWriter>
-  readonly connectors: ReadonlyMap<string, Connector>
   readonly tools: ToolIndex
-  readonly pins: PinSource
   readonly policies: PinnedPolicies
 }
 
@@ -170,9 +180,13 @@ interface Assembled {
 }
 
 async function assemble(parts: Parts): Promise<Assembled> {
-  const { settings, files, claims, audits } = parts
+  const { settings, files, claims, audits, disk } = parts
   const { link, clock, logger, random, resultKey } = parts.deps
-  const { wal, remains } = await Wal.open(join(settings.executor_dir, 'wal.ndjson'), clock.now())
+  const { wal, remains } = await Wal.open(
+    join(settings.executor_dir, 'wal.ndjson'),
+    clock.now(),
+    disk,
+  )
   const outbox = new ResultOutbox({
     results: link.publisher({ stream: 'RESULTS' }),
     executions: link.records({ home: 'exd', bucket: 'executions' }),
@@ -295,19 +309,20 @@ interface PolicyParts {
   readonly settings: ExecutorSettings
   readonly deps: ExecutorRunDeps
   readonly audits: ReadonlyMap<TenantId, AuditWriter>
-  readonly pins: PinSource
+  readonly own: ExecutorParts
   readonly catalogue: Catalogue
 }
 
-function pinnedPolicies({ settings, deps, audits, pins, catalogue }: PolicyParts): PinnedPolicies {
+function pinnedPolicies({ settings, deps, audits, own, catalogue }: PolicyParts): PinnedPolicies {
   return new PinnedPolicies({
     tenants: settings.tenants,
     records: deps.link.records({ home: 'data', bucket: 'policies' }),
     dir: join(settings.executor_dir, 'policies'),
+    disk: own.disk,
     development: settings.development_policy,
     component: executorComponent(settings.profile),
     operatorKeyFor: deps.trust.keyFor({ role: 'operator' }),
-    pins,
+    pins: own.pins,
     auditOf: (tenant) => audits.get(tenant),
     onChanged: () => catalogue.offer(),
     sha256,

@@ -27,6 +27,7 @@ import {
   type PublicKeys,
   type Random,
   type RecordStore,
+  type SchemaCompiler,
   type StoredConsumer,
   type StoredPublisher,
   sha256,
@@ -56,6 +57,8 @@ export interface StartGatewayDeps {
   readonly policy: PolicyFeed
   readonly clock: Clock
   readonly random: Random
+  /** Compiles the tools' schemas. Default Ajv. */
+  readonly schemas?: SchemaCompiler
   readonly log: Logger
 }
 
@@ -134,7 +137,7 @@ function makeDirectories(deps: StartGatewayDeps): Directories {
         log.warn('policy_not_read', { error: String(error) })
       })
     },
-    schemas: new AjvSchemaCompiler(),
+    schemas: deps.schemas ?? new AjvSchemaCompiler(),
     sha256,
     clock,
     log,

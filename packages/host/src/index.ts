@@ -1,3 +1,4 @@
+export type { ApprovalDesk } from './approvals/approval-desk.ts'
 export { credentialFingerprint } from './crypto.ts'
 export type {
   BusTicket,
@@ -16,5 +17,6 @@ export {
   ENROLMENT_TTL_MS,
   EnrolmentFault,
 } from './people/enrolment.ts'
-export { type RunningHost, runHost } from './run-host.ts'
+export { type HostCore, type RunningHost, runHost, startHostCore } from './run-host.ts'
+export type { Session } from './session/session-desk.ts'
 export { type HostSettings, SettingsFault } from './settings.ts'

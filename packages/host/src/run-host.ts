@@ -33,6 +33,12 @@ export interface RunningHost {
   stop(): Promise<void>
 }
 
+/** What a host is besides its listener. */
+export interface HostCore {
+  readonly approvals: ApprovalDesk
+  stop(): Promise<void>
+}
+
 interface Desks {
   readonly store: ApprovalStore
   readonly courier: DecisionCourier
@@ -55,12 +61,8 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
   const files = await loadStaticFiles(checked.portalFolder)
   if (files.size === 0) deps.log.warn('portal_not_built', { folder: checked.portalFolder })
   const desks = buildDesks(checked, deps)
-  await desks.store.load()
-  await deps.audit.append('service_started', {
-    actor: { kind: 'system', id: 'host' },
-    payload: { version: checked.version },
-  })
-  const { bus, clock, log } = deps
+  const stopDesks = await openDesks(desks, checked, deps)
+  const { bus, log } = deps
   const app = buildApp({ api: apiDeps(checked, deps, desks), files, log })
   const server = buildListener({
     handle: async (request, remoteAddress) => await app.fetch(request, { remoteAddress }),
@@ -68,17 +70,7 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
     headers: securityHeaders({ busUrl: checked.busUrl }),
     log,
   })
-  await desks.actions.start()
-  const responder = serveRequests({ tenant: checked.tenant, bus, store: desks.store, clock, log })
-  const stopSweeping = sweepOften(desks, deps)
-  const stop = async (): Promise<void> => {
-    stopSweeping()
-    // Requests in hand may be waiting for a delivery, which is taken up at the next start.
-    await Promise.all([close(server), desks.courier.stop()])
-    await responder.stop()
-    await desks.actions.stop()
-    await recordStop(deps)
-  }
+  const stop = (): Promise<void> => stopDesks(() => close(server))
   const port = await listen(server, checked.listen).catch(async (error: unknown) => {
     await stop()
     throw error
@@ -89,6 +81,40 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
     port,
     health: () => ({ status: bus.status === 'connected' ? 'ok' : 'degraded', bus: bus.status }),
     stop: () => (stopped ??= stop()),
+  }
+}
+
+/** The same without the listener, for what takes the portal's place: the simulator. */
+export async function startHostCore(settings: HostSettings, deps: HostDeps): Promise<HostCore> {
+  const checked = checkSettings(settings)
+  const desks = buildDesks(checked, deps)
+  const stop = await openDesks(desks, checked, deps)
+  desks.courier.resume()
+  return { approvals: desks.approvals, stop: () => stop(() => Promise.resolve()) }
+}
+
+/** Takes up what is stored and answers the gateway; how to stop that, beside the portal. */
+async function openDesks(
+  desks: Desks,
+  { tenant, version }: CheckedSettings,
+  deps: HostDeps,
+): Promise<(closePortal: () => Promise<void>) => Promise<void>> {
+  const { audit, bus, clock, log } = deps
+  await desks.store.load()
+  await audit.append('service_started', {
+    actor: { kind: 'system', id: 'host' },
+    payload: { version },
+  })
+  await desks.actions.start()
+  const responder = serveRequests({ tenant, bus, store: desks.store, clock, log })
+  const stopSweeping = sweepOften(desks, deps)
+  return async (closePortal) => {
+    stopSweeping()
+    // Requests in hand may be waiting for a delivery, which is taken up at the next start.
+    await Promise.all([closePortal(), desks.courier.stop()])
+    await responder.stop()
+    await desks.actions.stop()
+    await recordStop(deps)
   }
 }
 

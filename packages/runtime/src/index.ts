@@ -65,6 +65,7 @@ export {
   PublicKeys,
   writePublicKeys,
 } from './crypto/public-keys.ts'
+export { type Disk, type DiskHandle, nodeDisk } from './file/disk.ts'
 export {
   type AtomicWriteOptions,
   atomicWriteFile,

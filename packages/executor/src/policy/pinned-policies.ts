@@ -4,9 +4,11 @@ import {
   type AuditWriter,
   BusFault,
   type Clock,
+  type Disk,
   FileFault,
   inflateText,
   type Logger,
+  nodeDisk,
   PolicyBook,
   type PolicyBookDeps,
   type PolicyNews,
@@ -22,6 +24,8 @@ export interface PinnedPoliciesDeps extends BundleTrust {
   readonly records: RecordStore
   /** This executor's own folder of pinned bundles. */
   readonly dir: string
+  /** What the folder is on. Default the machine's own disk. */
+  readonly disk?: Disk
   /** Permits policies that production refuses. */
   readonly development: boolean
   readonly component: string
@@ -58,12 +62,13 @@ export class PinnedPolicies implements PolicySource {
   #recording = 0
 
   constructor(deps: PinnedPoliciesDeps) {
-    const { tenants, records, dir, sha256, clock, logger } = deps
+    const { tenants, records, dir, disk = nodeDisk, sha256, clock, logger } = deps
     this.#deps = deps
     this.#book = new PolicyBook({
       tenants,
       records,
       dir,
+      disk,
       verify: (bundle) => verifyBundle(bundle, deps, clock.now()),
       open: (bundle) => openPolicies(bundle, deps),
       news: (tenant, news) => this.#tell(tenant, news),

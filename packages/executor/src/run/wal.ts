@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import {
   type ActionId,
   actionIdField,
@@ -20,7 +19,14 @@ import {
   taggedShape,
   tenantField,
 } from '@trustgw/protocol'
-import { atomicWriteFile, SECRET_FILE_MODE, SyncedAppender } from '@trustgw/runtime'
+import {
+  atomicWriteFile,
+  type Disk,
+  type DiskHandle,
+  nodeDisk,
+  SECRET_FILE_MODE,
+  SyncedAppender,
+} from '@trustgw/runtime'
 
 /** Everything by which the end of a run can be found out, and nothing that is secret. */
 export interface ClaimEntry {
@@ -88,8 +94,12 @@ export class Wal {
   }
 
   /** Reads what is open, and begins a file that holds only that. Throws `FileFault`. */
-  static async open(path: string, nowMs: number): Promise<{ wal: Wal; remains: WalRemains }> {
-    const remains = readRemains(await readLines(path), nowMs)
+  static async open(
+    path: string,
+    nowMs: number,
+    disk: Disk = nodeDisk,
+  ): Promise<{ wal: Wal; remains: WalRemains }> {
+    const remains = readRemains(await readLines(path, disk), nowMs)
     const lines = [
       ...remains.entered.map(lineOf),
       ...remains.held.flatMap((entry) => [
@@ -98,8 +108,8 @@ export class Wal {
       ]),
     ]
     const text = lines.map((line) => `${line}\n`).join('')
-    await atomicWriteFile(path, text, { mode: SECRET_FILE_MODE })
-    return { wal: new Wal(await SyncedAppender.open(path)), remains }
+    await atomicWriteFile(path, text, { mode: SECRET_FILE_MODE, disk })
+    return { wal: new Wal(await SyncedAppender.open(path, disk)), remains }
   }
 
   async claiming(entry: ClaimEntry): Promise<void> {
@@ -123,12 +133,18 @@ function lineOf(entry: WalEntry): string {
   return canonicalize({ ...entry })
 }
 
-async function readLines(path: string): Promise<readonly string[]> {
+async function readLines(path: string, disk: Disk): Promise<readonly string[]> {
+  let file: DiskHandle
   try {
-    return (await readFile(path, 'utf8')).split('\n')
+    file = await disk.open(path, 'r')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error
+  }
+  try {
+    return new TextDecoder().decode(await file.readFile()).split('\n')
+  } finally {
+    await file.close()
   }
 }
 

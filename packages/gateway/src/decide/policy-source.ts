@@ -22,8 +22,10 @@ import {
 import {
   type AuditWriter,
   type Clock,
+  type Disk,
   inflateText,
   type Logger,
+  nodeDisk,
   PolicyBook,
   type PolicyBookRefusal,
   type PolicyNews,
@@ -44,6 +46,8 @@ export interface PolicySourceDeps {
   readonly statuses: RecordStore
   /** A folder of the gateway's own. */
   readonly dir: string
+  /** What the folder is on. Default the machine's own disk. */
+  readonly disk?: Disk
   readonly operatorKeyFor: (kid: string) => JwsVerifier | undefined
   /** Permits what production refuses; see `parsePolicy`. */
   readonly development: boolean
@@ -84,12 +88,13 @@ export class PolicySource implements PolicyFeed {
   #stopped = false
 
   constructor(deps: PolicySourceDeps) {
-    const { tenants, bundles, dir, sha256, clock, log } = deps
+    const { tenants, bundles, dir, disk = nodeDisk, sha256, clock, log } = deps
     this.#deps = deps
     this.#book = new PolicyBook({
       tenants,
       records: bundles,
       dir,
+      disk,
       verify: (bundle) => Promise.resolve(this.#verify(bundle)),
       open: (bundle) => openPolicies(bundle, deps),
       news: (tenant, news) => this.#hear(tenant, news),

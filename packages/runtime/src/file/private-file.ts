@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { type Disk, type DiskHandle, nodeDisk } from './disk.ts'
 
 /** Why a file of ours was not read or written. Stable. */
 export type FileFaultCode =
@@ -39,8 +39,12 @@ export function readSecretFile(file: string): Promise<Uint8Array> {
 }
 
 /** Reads a file of our own in the same way, up to `maxBytes`. */
-export async function readPrivateFile(file: string, maxBytes: number): Promise<Uint8Array> {
-  const handle = await openForReading(file)
+export async function readPrivateFile(
+  file: string,
+  maxBytes: number,
+  disk: Disk = nodeDisk,
+): Promise<Uint8Array> {
+  const handle = await openForReading(file, disk)
   try {
     const facts = await handle.stat()
     if (!facts.isFile()) throw new FileFault('file_owner', file)
@@ -60,6 +64,8 @@ export interface AtomicWriteOptions {
   readonly mode: number
   /** Refuses to replace a file that is there (`file_exists`). */
   readonly fresh?: boolean
+  /** Where to. Default the machine's own. */
+  readonly disk?: Disk
 }
 
 /**
@@ -71,19 +77,20 @@ export async function atomicWriteFile(
   data: Uint8Array | string,
   options: AtomicWriteOptions,
 ): Promise<void> {
-  if (options.fresh === true) await writeFresh(file, data, options.mode)
-  else await writeReplacing(file, data, options.mode)
-  await syncDirectory(dirname(file))
+  const { mode, disk = nodeDisk } = options
+  if (options.fresh === true) await writeFresh(file, data, { mode, disk })
+  else await writeReplacing(file, data, { mode, disk })
+  await syncDirectory(dirname(file), disk)
 }
 
 /** Makes a folder (and those above it) that only its owner may enter. */
-export async function makePrivateDir(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: SECRET_DIR_MODE })
+export async function makePrivateDir(directory: string, disk: Disk = nodeDisk): Promise<void> {
+  await disk.mkdir(directory, { recursive: true, mode: SECRET_DIR_MODE })
 }
 
 /** Makes a created, renamed or removed name survive a crash. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
+export async function syncDirectory(directory: string, disk: Disk = nodeDisk): Promise<void> {
+  const handle = await disk.open(directory, 'r')
   try {
     await handle.sync()
   } finally {
@@ -91,10 +98,15 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function writeFresh(file: string, data: Uint8Array | string, mode: number): Promise<void> {
-  const handle = await openFor(file, 'wx', mode)
-  await fill(handle, data, mode).catch(async (error: unknown) => {
-    await unlink(file)
+interface Target {
+  readonly mode: number
+  readonly disk: Disk
+}
+
+async function writeFresh(file: string, data: Uint8Array | string, target: Target): Promise<void> {
+  const handle = await openFor(file, target)
+  await fill(handle, data, target.mode).catch(async (error: unknown) => {
+    await target.disk.unlink(file)
     throw error
   })
 }
@@ -102,20 +114,20 @@ async function writeFresh(file: string, data: Uint8Array | string, mode: number)
 async function writeReplacing(
   file: string,
   data: Uint8Array | string,
-  mode: number,
+  target: Target,
 ): Promise<void> {
   const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.${nextNumber()}.tmp`)
-  const handle = await openFor(temporary, 'wx', mode)
+  const handle = await openFor(temporary, target)
   try {
-    await fill(handle, data, mode)
-    await rename(temporary, file)
+    await fill(handle, data, target.mode)
+    await target.disk.rename(temporary, file)
   } catch (error) {
-    await unlink(temporary)
+    await target.disk.unlink(temporary)
     throw error
   }
 }
 
-async function fill(handle: FileHandle, data: Uint8Array | string, mode: number): Promise<void> {
+async function fill(handle: DiskHandle, data: Uint8Array | string, mode: number): Promise<void> {
   try {
     await handle.chmod(mode)
     await handle.writeFile(data)
@@ -125,18 +137,18 @@ async function fill(handle: FileHandle, data: Uint8Array | string, mode: number)
   }
 }
 
-async function openFor(file: string, flags: string, mode: number): Promise<FileHandle> {
+async function openFor(file: string, { mode, disk }: Target): Promise<DiskHandle> {
   try {
-    return await open(file, flags, mode)
+    return await disk.open(file, 'wx', mode)
   } catch (error) {
     const code = errorCode(error) === 'EEXIST' ? 'file_exists' : 'file_unwritable'
     throw new FileFault(code, file, { cause: error })
   }
 }
 
-async function openForReading(file: string): Promise<FileHandle> {
+async function openForReading(file: string, disk: Disk): Promise<DiskHandle> {
   try {
-    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    return await disk.open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     const code = errorCode(error) === 'ENOENT' ? 'file_missing' : 'file_owner'
     throw new FileFault(code, file, { cause: error })

@@ -1,5 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { type Disk, type DiskHandle, nodeDisk } from './disk.ts'
 import { FileFault, SECRET_FILE_MODE, syncDirectory } from './private-file.ts'
 
 interface Waiting {
@@ -16,23 +16,23 @@ interface Waiting {
  */
 export class SyncedAppender {
   readonly #file: string
-  readonly #handle: FileHandle
+  readonly #handle: DiskHandle
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
   #closed = false
   #broken: FileFault | undefined
 
-  private constructor(file: string, handle: FileHandle) {
+  private constructor(file: string, handle: DiskHandle) {
     this.#file = file
     this.#handle = handle
   }
 
   /** Opens or creates (mode 600) the file. Throws `FileFault` `file_unwritable`. */
-  static async open(file: string): Promise<SyncedAppender> {
+  static async open(file: string, disk: Disk = nodeDisk): Promise<SyncedAppender> {
     try {
-      const handle = await open(file, 'a+', SECRET_FILE_MODE)
+      const handle = await disk.open(file, 'a+', SECRET_FILE_MODE)
       await endTornLine(handle)
-      await syncDirectory(dirname(file))
+      await syncDirectory(dirname(file), disk)
       return new SyncedAppender(file, handle)
     } catch (error) {
       throw new FileFault('file_unwritable', file, { cause: error })
@@ -90,7 +90,7 @@ export class SyncedAppender {
 const NEWLINE = 0x0a
 
 /** Parts the next line from what a crash left. */
-async function endTornLine(handle: FileHandle): Promise<void> {
+async function endTornLine(handle: DiskHandle): Promise<void> {
   const { size } = await handle.stat()
   if (size === 0) return
   const last = Buffer.alloc(1)

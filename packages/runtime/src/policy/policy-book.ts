@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type BundleRefusal,
@@ -11,11 +10,12 @@ import {
   type UnverifiedBundle,
 } from '@trustgw/protocol'
 import type { Clock } from '../clock/clock.ts'
+import { type Disk, nodeDisk } from '../file/disk.ts'
 import {
   atomicWriteFile,
   FileFault,
+  makePrivateDir,
   readPrivateFile,
-  SECRET_DIR_MODE,
   SECRET_FILE_MODE,
 } from '../file/private-file.ts'
 import type { Logger } from '../log/logger.ts'
@@ -55,6 +55,8 @@ export interface PolicyBookDeps<T> {
   readonly records: RecordStore
   /** A folder of the reader's own: what it pinned outlives it there. */
   readonly dir: string
+  /** What the folder is on. Default the machine's own disk. */
+  readonly disk?: Disk
   /** Who vouches for a bundle that is new here. */
   readonly verify: (bundle: UnverifiedBundle) => Promise<Result<string, PolicyBookRefusal>>
   /** The policies, ready to decide, or a line for each problem. */
@@ -87,6 +89,7 @@ interface Pinned<T> {
  */
 export class PolicyBook<T> {
   readonly #deps: PolicyBookDeps<T>
+  readonly #disk: Disk
   readonly #pinned = new Map<TenantId, Pinned<T>>()
   /** The last refusal of each tenant, so that it is told once. */
   readonly #refused = new Map<TenantId, string>()
@@ -97,6 +100,7 @@ export class PolicyBook<T> {
   constructor(deps: PolicyBookDeps<T>) {
     const { records, clock, log, tenants } = deps
     this.#deps = deps
+    this.#disk = deps.disk ?? nodeDisk
     this.#copy = new LiveCopy({
       store: records,
       clock,
@@ -117,7 +121,7 @@ export class PolicyBook<T> {
    * that cannot be read: without it an old bundle could come back.
    */
   async start(): Promise<void> {
-    await mkdir(this.#deps.dir, { recursive: true, mode: SECRET_DIR_MODE })
+    await makePrivateDir(this.#deps.dir, this.#disk)
     for (const tenant of this.#deps.tenants) await this.#takeUp(tenant)
     await this.#copy.start()
   }
@@ -142,7 +146,7 @@ export class PolicyBook<T> {
     const file = this.#file(tenant)
     let bytes: Uint8Array
     try {
-      bytes = await readPrivateFile(file, POLICY_BUNDLE_MAX_BYTES)
+      bytes = await readPrivateFile(file, POLICY_BUNDLE_MAX_BYTES, this.#disk)
     } catch (error) {
       if (error instanceof FileFault && error.code === 'file_missing') return
       throw error
@@ -199,7 +203,7 @@ export class PolicyBook<T> {
     }
     const opened = this.#deps.open(offered)
     if (!opened.ok) return { reason: 'policy_refused', lines: opened.lines }
-    await atomicWriteFile(this.#file(tenant), bytes, { mode: SECRET_FILE_MODE })
+    await atomicWriteFile(this.#file(tenant), bytes, { mode: SECRET_FILE_MODE, disk: this.#disk })
     this.#pinned.set(tenant, { bundle: offered, policies: opened.value })
     this.#deps.news(tenant, { kind: 'in_force', epoch: bundle.epoch, by: verified.value })
     return undefined
