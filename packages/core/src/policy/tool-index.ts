@@ -4,10 +4,12 @@
  * remembered within a bound, whatever names a caller invents.
  */
 import { OPERATIONS, SOURCES } from '@trustgw/protocol'
+import { ofKind } from './ast.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { NAME_SEPARATOR, type Test } from './conditions.ts'
 import { compileGlob, type Glob } from './glob.ts'
-import { type Entry, makeEntry, makePlan, type Plan, push } from './plan.ts'
+import { Memo } from './memo.ts'
+import { type Entry, type Filled, makeEntry, makePlan, type Plan, push } from './plan.ts'
 import type { Look } from './slots.ts'
 
 /** Tools remembered, and rules remembered in groups and plans, before all of them are forgotten. */
@@ -67,24 +69,24 @@ class ToolGroup {
 
 /** The rules of the walk and those that are always met, in the order of reading. */
 function rulesOf(group: ToolGroup, always: readonly CompiledRule[]): readonly CompiledRule[] {
-  if (group.rule === null) return always
-  const all = [...always]
+  const all = new Set(always)
   for (let at: ToolGroup | null = group; at !== null; at = at.before) {
-    if (at.rule !== null) all.push(at.rule)
+    if (at.rule !== null) all.add(at.rule)
   }
-  all.sort((a, b) => a.rank - b.rank)
-  return all.filter((rule, index) => rule !== all[index - 1])
+  return [...all].sort((a, b) => a.rank - b.rank)
 }
 
 const nothing = (): void => undefined
 
 export class ToolIndex {
-  readonly #exact = new Map<string, CompiledRule[]>()
-  readonly #firstPart = new Map<string, Globbed[]>()
+  readonly #exact = new Map<string, Filled<CompiledRule>>()
+  readonly #firstPart = new Map<string, Filled<Globbed>>()
   readonly #anywhere: Globbed[] = []
   readonly #always: CompiledRule[] = []
   #groups = new ToolGroup(null, null)
-  readonly #memo = new Map<string, ToolGroup>()
+  readonly #memo = new Memo(MEMO_MAX_TOOLS, (toolId) =>
+    this.#find(toolId, this.#groups, this.#countGroup),
+  )
   readonly #dependsOnTenant: boolean
   #remembered = 0
 
@@ -97,21 +99,18 @@ export class ToolIndex {
   }
 
   #add(rule: CompiledRule): void {
-    const globs = rule.rule.match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
+    const globs = ofKind(rule.rule.match, 'tool').flatMap((line) => line.globs)
     if (globs.length === 0 || globs.includes('**')) this.#always.push(rule)
     else for (const glob of globs) this.#addGlob(rule, glob)
   }
 
   #addGlob(rule: CompiledRule, text: string): void {
     const star = text.indexOf('*')
-    if (star === -1) {
-      push(this.#exact, text, rule)
-      return
-    }
+    const dot = text.slice(0, star).indexOf(NAME_SEPARATOR)
     const globbed = { rule, matches: compileGlob(text, NAME_SEPARATOR) }
-    const dot = text.indexOf(NAME_SEPARATOR)
-    if (dot !== -1 && dot < star) push(this.#firstPart, text.slice(0, dot), globbed)
-    else this.#anywhere.push(globbed)
+    if (star === -1) push(this.#exact, text, rule)
+    else if (dot === -1) this.#anywhere.push(globbed)
+    else push(this.#firstPart, text.slice(0, dot), globbed)
   }
 
   /** The rules whose `tool` line holds for an id, in the order of reading. */
@@ -122,8 +121,7 @@ export class ToolIndex {
   #find(toolId: string, none: ToolGroup, made: () => void): ToolGroup {
     let group = none
     for (const rule of this.#exact.get(toolId) ?? NO_RULES) group = group.with(rule, made)
-    const dot = toolId.indexOf(NAME_SEPARATOR)
-    const part = dot === -1 ? toolId : toolId.slice(0, dot)
+    const part = toolId.slice(0, toolId.indexOf(NAME_SEPARATOR))
     for (const { rule, matches } of this.#firstPart.get(part) ?? NO_GLOBS) {
       if (matches(toolId)) group = group.with(rule, made)
     }
@@ -137,16 +135,6 @@ export class ToolIndex {
     this.#remembered += 1
   }
 
-  #group(toolId: string): ToolGroup {
-    const known = this.#memo.get(toolId)
-    if (known !== undefined) return known
-    if (this.#memo.size >= MEMO_MAX_TOOLS) this.#memo.clear()
-    const group = this.#find(toolId, this.#groups, this.#countGroup)
-    this.#memo.set(toolId, group)
-    this.#forgetIfMany()
-    return group
-  }
-
   #forgetIfMany(): void {
     if (this.#remembered <= MEMO_MAX_RULES) return
     this.#memo.clear()
@@ -157,7 +145,7 @@ export class ToolIndex {
   /** What to read for a proposal. `look` is asked only about operation, source and tenant. */
   plan(look: Look): Plan {
     const { tool, tenant, source } = look.facts
-    const group = this.#group(tool.id)
+    const group = this.#memo.get(tool.id)
     const plans = this.#dependsOnTenant ? group.plansOf(tenant) : group.plans
     const kind =
       OPERATIONS.indexOf(tool.operation) * SOURCE_KINDS +
