@@ -5,13 +5,15 @@ import { entryIndex, nextRow, rowCount } from '../../src/policy/plan.ts'
 import { sha256 } from '../hashing.ts'
 import { factsOf, type Given, mustParse } from './world.ts'
 
+const id = (at: number): string => `r${String(at).padStart(2, '0')}`
 /** More than judging every rule is worth. */
 const MANY = 20
 
 function compile(count: number, line: (at: number) => string): CompiledPolicy {
   const rules = Array.from(
     { length: count },
-    (_, at) => `[[rules]]\nid = "r${at}"\npriority = 1\neffect = "deny"\nmatch = { ${line(at)} }\n`,
+    (_, at) =>
+      `[[rules]]\nid = "${id(at)}"\npriority = 1\neffect = "deny"\nmatch = { ${line(at)} }\n`,
   )
   return compilePolicy(mustParse(`version = 1\n${rules.join('')}`), sha256)
 }
@@ -36,12 +38,12 @@ function decidesAsOneByOne(compiled: CompiledPolicy, given: Given): void {
 }
 
 const value = (predicates: string): string => `args = { "/v" = { ${predicates} } }`
-const named = (...at: readonly number[]): readonly string[] => at.map((one) => `r${one}`)
+const named = (...at: readonly number[]): readonly string[] => at.map(id)
 
 test('what no line can judge of a fact is not told to be false, but left in doubt', () => {
   for (const [line, given] of [
     [(at: number) => `agent = ["n${at}"]`, { agent: 'e\u0301' }],
-    [(at: number) => `auth_method = ["n${at}"]`, { auth_method: null }],
+    [(at: number) => `skill_level = ["n${at}"]`, { skill_level: null }],
     [(at: number) => value(`eq = ${at}`), { args: { v: 'x' } }],
     [(at: number) => value(`in = ["n${at}", 3]`), { args: { v: 'x' } }],
     [(at: number) => value(`in = ["n${at}", 3]`), { args: { v: 4 } }],
@@ -62,8 +64,8 @@ test('what no line can judge of a fact is not told to be false, but left in doub
 test('a name may be met by a glob beside names that it is not', () => {
   const compiled = compile(MANY, (at) => `agent = ["n${at}", "m${at}*"]`)
   assert.equal(decide(compiled, factsOf({ agent: 'm7.x' })).rule_id, 'default')
-  assert.equal(decide(compiled, factsOf({ agent: 'm7x' })).rule_id, 'r7')
-  assert.equal(decide(compiled, factsOf({ agent: 'n7' })).rule_id, 'r7')
+  assert.equal(decide(compiled, factsOf({ agent: 'm7x' })).rule_id, 'r07')
+  assert.equal(decide(compiled, factsOf({ agent: 'n7' })).rule_id, 'r07')
 })
 
 test('amounts in two currencies are told apart in each, and one in a third is in doubt', () => {
@@ -75,9 +77,9 @@ test('amounts in two currencies are told apart in each, and one in a third is in
   const odd = named(1, 3, 5, 7, 9, 11, 13, 15, 17, 19)
   for (const [amount, currency, ids] of [
     ['1', 'EUR', odd],
-    ['102', 'EUR', ['r0', 'r1', 'r2', ...odd.slice(1)]],
+    ['102', 'EUR', ['r00', 'r01', 'r02', ...odd.slice(1)]],
     ['1', 'USD', even],
-    ['1', 'CHF', [...even, ...odd].toSorted((a, b) => Number(a.slice(1)) - Number(b.slice(1)))],
+    ['1', 'CHF', [...even, ...odd].toSorted()],
   ] as const) {
     const given = { args: { amount, currency } }
     assert.deepEqual(possible(compiled, given), ids, `${amount} ${currency}`)
@@ -127,10 +129,10 @@ test('rules that no number tells from others are always judged, in their order',
   assert.deepEqual(possible(compiled, { args: { v: 'y' } }), [
     ...Array.from({ length: MANY }, (_, at) => at)
       .filter((at) => at % 3 !== 2)
-      .map((at) => `r${at}`),
+      .map(id),
   ])
   assert.deepEqual(
-    possible(compiled, { args: { v: 3 } }).filter((id) => Number(id.slice(1)) % 3 === 1),
+    possible(compiled, { args: { v: 3 } }).filter((one) => Number(one.slice(1)) % 3 === 1),
     patterns,
   )
   const whole = compile(MANY, () => 'tool = ["**"]')
@@ -174,7 +176,7 @@ test('a decision numbers each fact once, whichever number that is', () => {
     })
   }
   for (let at = 0; at < MANY; at++) {
-    assert.deepEqual(possible(compiled, { args: { v: `v${at}` } }), [`r${at}`])
+    assert.deepEqual(possible(compiled, { args: { v: `v${at}` } }), [id(at)])
     assert.equal(reads, at + 1)
   }
 })
