@@ -3,19 +3,18 @@
  * decision follows the rules that could match and not the rules there are. What was found is
  * remembered within a bound, whatever names a caller invents.
  */
-import { OPERATIONS, SOURCES } from '@trustgw/protocol'
+import type { Operation, Source } from '@trustgw/protocol'
 import { ofKind } from './ast.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { NAME_SEPARATOR, type Test } from './conditions.ts'
 import { compileGlob, type Glob } from './glob.ts'
 import { Memo } from './memo.ts'
 import { type Entry, type Filled, makeEntry, makePlan, type Plan, push } from './plan.ts'
-import type { Look } from './slots.ts'
+import { type Look, once } from './slots.ts'
 
 /** Tools remembered, and rules remembered in groups and plans, before all of them are forgotten. */
 const MEMO_MAX_TOOLS = 4_096
 const MEMO_MAX_RULES = 262_144
-const SOURCE_KINDS = SOURCES.length + 1
 const NO_RULES: readonly CompiledRule[] = []
 const NO_GLOBS: readonly Globbed[] = []
 
@@ -24,8 +23,8 @@ interface Globbed {
   readonly matches: Glob
 }
 
-/** By operation and source. */
-type Plans = (Plan | undefined)[]
+type Plans = Map<Operation, Map<Source | null, Plan>>
+const noPlans = (): Map<Source | null, Plan> => new Map()
 
 /**
  * The tools that meet the same rules, found by a walk from rule to rule: a name never seen before
@@ -35,9 +34,7 @@ class ToolGroup {
   readonly before: ToolGroup | null
   readonly rule: CompiledRule | null
   #next: Map<CompiledRule, ToolGroup> | undefined
-  /** For every tenant, unless a rule asks for it. */
-  readonly plans: Plans = []
-  #plansOfTenants: Map<string, Plans> | undefined
+  #plans: Map<string | null, Plans> | undefined
 
   constructor(before: ToolGroup | null, rule: CompiledRule | null) {
     this.before = before
@@ -47,23 +44,16 @@ class ToolGroup {
   /** With one more rule; `made` is called when there was no such group yet. */
   with(rule: CompiledRule, made: () => void): ToolGroup {
     this.#next ??= new Map()
-    let next = this.#next.get(rule)
-    if (next === undefined) {
-      next = new ToolGroup(this, rule)
-      this.#next.set(rule, next)
+    return once(this.#next, rule, () => {
       made()
-    }
-    return next
+      return new ToolGroup(this, rule)
+    })
   }
 
-  plansOf(tenant: string): Plans {
-    this.#plansOfTenants ??= new Map()
-    let plans = this.#plansOfTenants.get(tenant)
-    if (plans === undefined) {
-      plans = []
-      this.#plansOfTenants.set(tenant, plans)
-    }
-    return plans
+  /** Of one tenant; of every one (null) unless a rule asks for it. */
+  plansOf(tenant: string | null): Plans {
+    this.#plans ??= new Map()
+    return once(this.#plans, tenant, () => new Map())
   }
 }
 
@@ -146,15 +136,13 @@ export class ToolIndex {
   plan(look: Look): Plan {
     const { tool, tenant, source } = look.facts
     const group = this.#memo.get(tool.id)
-    const plans = this.#dependsOnTenant ? group.plansOf(tenant) : group.plans
-    const kind =
-      OPERATIONS.indexOf(tool.operation) * SOURCE_KINDS +
-      (source === null ? SOURCES.length : SOURCES.indexOf(source))
-    const known = plans[kind]
+    const plans = group.plansOf(this.#dependsOnTenant ? tenant : null)
+    const bySource = once(plans, tool.operation, noPlans)
+    const known = bySource.get(source)
     if (known !== undefined) return known
     const rules = rulesOf(group, this.#always)
     const plan = makePlan(rules.flatMap((rule) => entryFor(rule, look) ?? []))
-    plans[kind] = plan
+    bySource.set(source, plan)
     this.#remembered += plan.entries.length + 1
     this.#forgetIfMany()
     return plan
