@@ -181,6 +181,16 @@ export interface Policy {
 export type LayerName = 'platform' | 'tenant' | 'workspace' | 'agent'
 export const LAYERS: readonly LayerName[] = ['platform', 'tenant', 'workspace', 'agent']
 
+/** Those of some kinds, in their order. */
+export function ofKind<T extends { readonly kind: string }, K extends T['kind']>(
+  all: readonly T[],
+  ...kinds: readonly K[]
+): readonly (T & { readonly kind: K })[] {
+  return all.filter((one): one is T & { readonly kind: K } =>
+    kinds.some((kind) => kind === one.kind),
+  )
+}
+
 /** A permitting rule counts only when known true; a restricting one unless known false. */
 export function restricts(effect: Effect): boolean {
   return effect !== 'allow'
