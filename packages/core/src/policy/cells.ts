@@ -26,13 +26,18 @@ export interface Cell {
   readonly shown: Json
 }
 
+/** A cell that a value of the fact is known to fall into. */
+export interface RealCell extends Cell {
+  readonly set: SetFact
+}
+
 export interface Variable {
   readonly fact: string
   readonly cells: readonly Cell[]
   /** Why the cells are free: null when they are those of real values. */
   readonly gap: string | null
   /** Cells of values, in which all conditions on the fact have a truth. */
-  readonly real: readonly Cell[]
+  readonly real: readonly RealCell[]
 }
 
 interface Sample {
@@ -330,12 +335,12 @@ interface Group {
 const size = (value: Json): number => JSON.stringify(value).length
 
 /** Real cells: one for each way in which a sample is judged, with the shortest sample. */
-function realCells(group: Group, samples: readonly Sample[]): readonly Cell[] {
+function realCells(group: Group, samples: readonly Sample[]): readonly RealCell[] {
   const slots = new Slots()
   const tests = [...group.conditions].map(
     ([key, condition]) => [key, compileCondition(condition, slots)] as const,
   )
-  const cells = new Map<string, Cell>()
+  const cells = new Map<string, RealCell>()
   for (const [index, { set, shown }] of samples.entries()) {
     const look = { facts: set(BLANK_FACTS), stamp: index + 1, order: [] }
     const truths = new Map(tests.map(([key, test]) => [key, test.judge(look)] as const))
@@ -349,7 +354,7 @@ function realCells(group: Group, samples: readonly Sample[]): readonly Cell[] {
 
 const FREE: readonly Truth[] = [true, false, 'unknown']
 
-function freeVariables(group: Group, real: readonly Cell[], gap: string): readonly Variable[] {
+function freeVariables(group: Group, real: readonly RealCell[], gap: string): readonly Variable[] {
   return [...group.conditions.keys()].map((key) => ({
     fact: group.slot.name,
     gap,

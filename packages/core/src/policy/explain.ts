@@ -141,7 +141,7 @@ export function safeExplain({ decision: { effect }, change }: Explanation): stri
   if (effect === 'allow') return 'Allowed by policy.'
   const outcome =
     effect === 'deny' ? 'Refused by policy.' : 'Policy asks a person to approve this first.'
-  if (change === null || change.length === 0) return outcome
+  if (change === null) return outcome
   return `${outcome} It would be allowed if ${change.map(changeText).join(' and ')}.`
 }
 
