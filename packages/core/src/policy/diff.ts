@@ -211,7 +211,8 @@ function compare(walk: Walk, choice: Choice, rules: Rules): void {
   if (was === is && at === -1) return
   if (isSettled(walk, strengthRange(before, was), strengthRange(after, is))) return
   const left = { old: keyedOf(before), next: keyedOf(after) }
-  for (const rule of [...left.old.slice(at), ...left.next.slice(at), ...left.old, ...left.next]) {
+  // What differs first; before that both have the same lines open.
+  for (const rule of [...left.next.slice(at), ...left.old.slice(at), ...left.next]) {
     const variable = openVariable(rule, choice, walk.space)
     if (variable === null) continue
     for (const cell of distinctCells(variable, [...left.old, ...left.next])) {

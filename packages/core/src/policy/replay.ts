@@ -52,9 +52,7 @@ export function pastFacts({ record, proposal, local_times }: PastDecision): Poli
   if (proposal === null) return { ...facts, recorded }
   const { args, tool, identity } = proposal
   const whole = { ...facts, ...identity, args }
-  return tool === null
-    ? { ...whole, recorded: { ...recorded, values: null } }
-    : { ...whole, tool }
+  return tool === null ? { ...whole, recorded: { ...recorded, values: null } } : { ...whole, tool }
 }
 
 const decideAgain = (layers: CompiledLayers, past: PastDecision): Recheck =>
