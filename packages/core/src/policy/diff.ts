@@ -94,8 +94,8 @@ interface Walk {
 }
 
 function isWider(before: Stands, after: Stands): boolean {
-  if (after.strength === before.strength) return !askedAtLeast(before.asked, after.asked)
-  return after.strength < before.strength
+  if (after.strength < before.strength) return true
+  return after.strength === before.strength && !askedAtLeast(before.asked, after.asked)
 }
 
 const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, tier, rule_id })
