@@ -8,6 +8,7 @@ import { exampleTexts, freshText } from './cells-text.ts'
 import { parseNamePattern } from './host-name.ts'
 import { parseCidr } from './ip.ts'
 import { compilePredicate } from './predicates.ts'
+import { regexExample } from './regex-example.ts'
 import { readHost } from './url.ts'
 
 export interface Examples {
@@ -144,7 +145,10 @@ const FAMILIES: readonly {
 function textExamples(predicates: readonly Predicate[]): Examples {
   const globs = predicates.flatMap((one) => (one.kind === 'glob' ? [...one.globs] : []))
   const texts = scalarsOf(predicates).filter((value) => typeof value === 'string')
-  const hasRegex = predicates.some(({ kind }) => kind === 'regex')
+  const found = predicates.flatMap((one) =>
+    one.kind === 'regex' ? [regexExample(one.pattern)] : [],
+  )
+  const hasRegex = found.length > 0
   const patterns = exampleTexts({ globs: [...new Set(globs)], texts, separator: '/' })
   const families = FAMILIES.filter(({ kinds }) =>
     predicates.some(({ kind }) => kinds.includes(kind)),
@@ -156,6 +160,7 @@ function textExamples(predicates: readonly Predicate[]): Examples {
     ...examples,
     ...texts,
     ...(hasRegex ? ['a', 'A', '0', 'x1', ' '] : []),
+    ...found.flatMap((text) => [text, `x${text}`]),
     NOT_NFC,
     ...(globs.length > 0 || hasRegex ? ['x'.repeat(8_193)] : []),
   ]

@@ -1,10 +1,10 @@
 /** The smallest change of a proposal's own arguments under which policy would allow it. */
 import {
   asObject,
+  type CurrencyRule,
   formatMoney,
   isJsonArray,
   isJsonObject,
-  type CurrencyRule,
   type Json,
   type Money,
 } from '@trustgw/protocol'

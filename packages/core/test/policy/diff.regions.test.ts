@@ -97,7 +97,7 @@ test('of lines that hold those that fewer values fulfil stand for the others', (
 
 test('a doubt names every reason and the first choice that led to it', () => {
   const pattern = (pointer: string, text: string): string =>
-    `"${pointer}" = { regex = '^${text}$' }`
+    `"${pointer}" = { regex = '^\\Q${text}.\\E$' }`
   const diff = diffOf(
     [rule('r', 1, 'allow', `args = { ${pattern('/a', 'zq')}, ${pattern('/b', 'zq')} }`)],
     [rule('r', 1, 'allow', `args = { ${pattern('/a', 'zr')}, ${pattern('/b', 'zr')} }`)],
@@ -109,10 +109,10 @@ test('a doubt names every reason and the first choice that led to it', () => {
   assert.deepEqual(
     diff.doubts[0]?.lines.map(({ line, truth }) => `${line} ${truth}`),
     [
-      'args = {"/a":{"regex":"^zr$"}} true',
-      'args = {"/b":{"regex":"^zr$"}} true',
-      'args = {"/a":{"regex":"^zq$"}} true',
-      'args = {"/b":{"regex":"^zq$"}} false',
+      'args = {"/a":{"regex":"^\\\\Qzr.\\\\E$"}} true',
+      'args = {"/b":{"regex":"^\\\\Qzr.\\\\E$"}} true',
+      'args = {"/a":{"regex":"^\\\\Qzq.\\\\E$"}} true',
+      'args = {"/b":{"regex":"^\\\\Qzq.\\\\E$"}} false',
     ],
   )
 })
