@@ -8,7 +8,7 @@ import { compileRegex } from './regex.ts'
 /** Of one repetition; RE2 repeats nothing more than a thousand times. */
 const REPEATED_MAX_CHARS = 1_024
 const TOKENS =
-  /\\[pP]\{\w+\}|\\.|\[(?:\\.|[^\]])*\]|\(\?[\w-]+\)|\((?:\?(?:P?<\w+>|[\w-]*:))?|\{\d+(?:,\d*)?\}|[^]/g
+  /\\[pP](?:\{\w+\}|\w)|\\.|\[(?:\\.|[^\]])*\]|\(\?[\w-]+\)|\((?:\?(?:P?<\w+>|[\w-]*:))?|\{\d+(?:,\d*)?\}|[^]/g
 /** A letter before all else that is written. */
 const CHARACTERS: readonly string[] = [
   'x',
