@@ -26,7 +26,7 @@ test('an example has of each class, alternative and repetition the least that is
     ['(?-s:ok)x', 'okx'],
     ['\\p{Lu}\\PL\\S', 'A x'],
     ['^\\bab\\b$', 'ab'],
-    ['\\{1}', '{'],
+    ['\\{1}', '{1}'],
     ['a{x}', 'a{x}'],
     ['x{1000}', 'x'.repeat(1_000)],
   ] as const) {
