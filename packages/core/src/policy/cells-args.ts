@@ -7,6 +7,7 @@ import { BOUNDS, type NamesPredicate, ofKind, type Predicate, type Scalar } from
 import { exampleTexts, freshText } from './cells-text.ts'
 import { parseCidr } from './ip.ts'
 import { compilePredicate, order } from './predicates.ts'
+import { regexExample } from './regex-example.ts'
 import { HOST_SCHEMES } from './url.ts'
 
 export interface Examples {
@@ -113,7 +114,10 @@ const FAMILIES: readonly {
 function textExamples(predicates: readonly Predicate[]): Examples {
   const globs = ofKind(predicates, 'glob').flatMap((one) => one.globs)
   const texts = scalarsOf(predicates).filter((value) => typeof value === 'string')
-  const hasRegex = predicates.some(({ kind }) => kind === 'regex')
+  const found = predicates.flatMap((one) =>
+    one.kind === 'regex' ? [regexExample(one.pattern)] : [],
+  )
+  const hasRegex = found.length > 0
   const patterns = exampleTexts({ globs: [...new Set(globs)], texts, separator: '/' })
   const families = FAMILIES.filter(({ kinds }) =>
     predicates.some(({ kind }) => kinds.includes(kind)),
@@ -125,6 +129,7 @@ function textExamples(predicates: readonly Predicate[]): Examples {
     ...examples,
     ...texts,
     ...(hasRegex ? ['a', 'A', '0', 'x1', ' '] : []),
+    ...found.flatMap((text) => [text, `x${text}`]),
     NOT_NFC,
     ...(globs.length > 0 || hasRegex ? ['x'.repeat(8_193)] : []),
   ]

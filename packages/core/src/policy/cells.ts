@@ -16,7 +16,7 @@ import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
 
 /** A proposal of which only some facts are set. */
-interface ExampleFacts extends PolicyFacts {
+export interface ExampleFacts extends PolicyFacts {
   readonly recorded: RecordedArguments & { readonly values: ReadonlyMap<string, Json | undefined> }
 }
 
@@ -31,13 +31,18 @@ export interface Cell {
   readonly shown: Json
 }
 
+/** A cell that a value of the fact is known to fall into. */
+export interface RealCell extends Cell {
+  readonly set: SetFact
+}
+
 export interface Variable {
   readonly fact: string
   readonly cells: readonly Cell[]
   /** Why the cells are free: null when they are those of real values. */
   readonly gap: string | null
   /** Cells of values, in which all conditions on the fact have a truth. */
-  readonly real: readonly Cell[]
+  readonly real: readonly RealCell[]
 }
 
 interface Sample {
@@ -316,10 +321,10 @@ interface Group {
 const size = (value: Json): number => JSON.stringify(value).length
 
 /** Real cells: one for each way in which a sample is judged, with the shortest sample. */
-function realCells({ conditions }: Group, samples: readonly Sample[]): readonly Cell[] {
+function realCells({ conditions }: Group, samples: readonly Sample[]): readonly RealCell[] {
   const keys = [...conditions.keys()]
   const judge = judging(conditions.values())
-  const cells = new Map<string, Cell>()
+  const cells = new Map<string, RealCell>()
   for (const { set, shown } of samples) {
     const judged = judge(set(BLANK_FACTS))
     const way = judged.join()

@@ -13,7 +13,15 @@ import {
 } from '@trustgw/protocol'
 import { DAYS } from './ast.ts'
 import { type CompiledLayers, decideLayers, type PolicyDecision } from './decide.ts'
-import type { Amount, Chain, Counter, LocalTime, PolicyFacts, ToolFacts } from './facts.ts'
+import type {
+  Amount,
+  Chain,
+  Counter,
+  LocalTime,
+  PolicyFacts,
+  RecordedArguments,
+  ToolFacts,
+} from './facts.ts'
 import { FactNotRecorded } from './slots.ts'
 
 /** What of a decision record this file needs; a whole DecisionRecord will do. */
@@ -187,7 +195,9 @@ function recordedTool(record: Recorded, facts: ByName): ToolFacts {
  * record; under another one whatever the first did not look at is missing. Throws for a fact in no
  * form that a decision writes; {@link redecide} does not.
  */
-export function factsFromRecord(record: Recorded): PolicyFacts {
+export function factsFromRecord(
+  record: Recorded,
+): PolicyFacts & { readonly recorded: RecordedArguments } {
   const facts = byName(record.facts)
   const values = new Map<string, Json | undefined>()
   for (const [name, value] of facts) {

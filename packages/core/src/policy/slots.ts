@@ -262,6 +262,11 @@ export class Slots {
     return this.#chain !== undefined
   }
 
+  /** The pointers of the arguments that a decision may ask for. */
+  argumentPointers(): readonly string[] {
+    return [...this.#arguments.keys()]
+  }
+
   /** The pointers whose provenance a decision may ask for. */
   provenancePointers(): readonly string[] {
     return [...this.#origins.keys()]

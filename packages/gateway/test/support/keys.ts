@@ -96,7 +96,11 @@ export const CONTRACTS: readonly ToolContract[] = [
     },
   }),
   contract('shop.refund', { operation: 'transfer', amount: AMOUNT }),
-  contract('shop.payout', { operation: 'transfer', amount: AMOUNT }),
+  contract('shop.payout', {
+    operation: 'transfer',
+    amount: AMOUNT,
+    input_schema: { type: 'object', properties: { amount: {}, to: {} } },
+  }),
   contract('shop.proof', { operation: 'update' }),
   contract('shop.wipe', { operation: 'delete' }),
 ]
