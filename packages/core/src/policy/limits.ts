@@ -25,7 +25,7 @@ function mayMatch({ tests }: CompiledLimit, look: Look, undecidedBy: string[]): 
     const truth = judge(look)
     if (truth === true) continue
     if (truth === false) {
-      if (undecidedBy.length > before) undecidedBy.length = before
+      while (undecidedBy.length > before) undecidedBy.pop()
       return false
     }
     slot.doubt(look)

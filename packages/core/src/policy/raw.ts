@@ -1,5 +1,5 @@
 /** A TOML text as values that know their kind, and the readers that judge them one by one. */
-import { isWellFormed, ok, type Result } from '@trustgw/protocol'
+import { isWellFormed, type Ok, ok } from '@trustgw/protocol'
 import { parse, TomlDate, TomlError } from 'smol-toml'
 import { LIST_MAX_ITEMS, TEXT_MAX_CHARS } from './ast.ts'
 import { hasControl } from './characters.ts'
@@ -69,7 +69,7 @@ function tableOf(value: object, depth: number): RawTable {
   return new Map(Object.entries(value).map(([name, member]) => [name, toRaw(member, depth)]))
 }
 
-export function parseToml(text: string): Result<RawTable> | SyntaxRefusal {
+export function parseToml(text: string): Ok<RawTable> | SyntaxRefusal {
   try {
     const table = parse(text, {
       integersAsBigInt: true,
