@@ -28,29 +28,26 @@ export interface ArgumentChange {
 
 type Change = readonly ArgumentChange[]
 
-/** The arguments with one value set; null when the pointer leads nowhere. */
-function withValue(root: Json, parts: readonly string[], value: Json): Json | null {
+/** The arguments with one value set; as they are when the pointer leads nowhere. */
+function withValue(root: Json, parts: readonly string[], value: Json): Json {
   const [first, ...rest] = parts
   if (first === undefined) return value
   if (isJsonArray(root)) {
     const index = Number(first)
     const item = root[index]
-    const inner = item === undefined ? null : withValue(item, rest, value)
-    return inner === null ? null : root.with(index, inner)
+    return item === undefined ? root : root.with(index, withValue(item, rest, value))
   }
-  if (!isJsonObject(root)) return null
-  const member = Object.hasOwn(root, first) ? root[first] : undefined
-  const inner = member === undefined ? null : withValue(member, rest, value)
-  return inner === null ? null : Object.fromEntries([...Object.entries(root), [first, inner]])
+  if (!isJsonObject(root) || !Object.hasOwn(root, first)) return root
+  const entries = Object.entries(root).map(
+    ([name, member]) => [name, name === first ? withValue(member, rest, value) : member] as const,
+  )
+  return Object.fromEntries(entries)
 }
 
-function apply(facts: PolicyFacts, change: Change): PolicyFacts | null {
-  let args: Json | null = facts.args
-  for (const { pointer, to } of change) {
-    if (args === null) return null
-    args = withValue(args, pointerParts(pointer), to)
-  }
-  return args === null ? null : { ...facts, args }
+function apply(facts: PolicyFacts, change: Change): PolicyFacts {
+  let { args } = facts
+  for (const { pointer, to } of change) args = withValue(args, pointerParts(pointer), to)
+  return { ...facts, args }
 }
 
 function linesFor({ layers }: CompiledLayers, facts: PolicyFacts): readonly Condition[] {
@@ -61,7 +58,7 @@ function linesFor({ layers }: CompiledLayers, facts: PolicyFacts): readonly Cond
 
 function inUnit({ minor, currency }: Money, unit: 'minor' | 'decimal', like: Json): Json {
   const text =
-    unit === 'minor' ? String(minor) : (formatMoney({ minor, currency }).split(' ')[0] ?? '')
+    unit === 'minor' ? String(minor) : formatMoney({ minor, currency }).split(' ', 1).join()
   const number = Number(text)
   return typeof like === 'number' && Number.isSafeInteger(Math.trunc(number)) ? number : text
 }
@@ -115,8 +112,7 @@ function distance({ from, to }: ArgumentChange): number {
   return (typeof from === typeof to ? 1 : 1_000) + JSON.stringify(to).length / 1e3
 }
 
-const cost = (change: Change): number =>
-  change.reduce((sum, one) => sum + distance(one), change.length * 1e6)
+const cost = (change: Change): number => change.reduce((sum, one) => sum + distance(one), 0)
 
 function* product(a: readonly ArgumentChange[], b: readonly ArgumentChange[]): Generator<Change> {
   for (const one of a) for (const other of b) yield [one, other]
@@ -154,8 +150,7 @@ export function smallestChange(
   let tries = 0
   const isAllowed = (change: Change): boolean => {
     tries += 1
-    const changed = apply(facts, change)
-    return changed !== null && decideLayers(layers, changed).effect === 'allow'
+    return decideLayers(layers, apply(facts, change)).effect === 'allow'
   }
   const single = all.find((one) => tries < triesMax && isAllowed([one]))
   if (single !== undefined) return [single]

@@ -280,7 +280,8 @@ export const matchSyntax: Syntax<readonly Condition[]> = {
     if (table.size === 0) {
       return wrong(at, 'an empty match would match everything: say tool = ["**"] if that is meant')
     }
-    checkKeys(table, { known: MATCH_KEYS.map(({ name }) => name), later: LATER_MATCH_KEYS }, at)
+    const known = [...MATCH_KEYS.map(({ name }) => name), ...LATER_MATCH_KEYS]
+    checkKeys(table, { known, later: LATER_MATCH_KEYS }, at)
     return MATCH_KEYS.flatMap(({ name, read }) => {
       const written = table.get(name)
       return written === undefined ? [] : (read(written, inside(at, name)) ?? [])

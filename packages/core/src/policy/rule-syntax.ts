@@ -2,10 +2,8 @@
 import { EFFECTS, type Effect, type Json, type Money, type Tier } from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
-  APPROVAL_TTL_MIN_MS,
   DEFAULT_RULE_ID,
   GRANT_TTL_MAX_MS,
-  GRANT_TTL_MIN_MS,
   LIMIT_COUNT_MAX,
   type Limit,
   type LimitKey,
@@ -17,13 +15,13 @@ import {
   type RuleApprovers,
   type Verdict,
   WINDOW_MAX_MS,
-  WINDOW_MIN_MS,
 } from './ast.ts'
 import { matchSyntax } from './match-syntax.ts'
 import { pointerProblem } from './pointer.ts'
 import {
   type At,
   checkKeys,
+  complete,
   inside,
   type Raw,
   type RawTable,
@@ -32,17 +30,7 @@ import {
   wrong,
   wrongKey,
 } from './raw.ts'
-import {
-  choice,
-  complete,
-  described,
-  integer,
-  list,
-  need,
-  optional,
-  type Syntax,
-  text,
-} from './syntax.ts'
+import { choice, described, integer, list, need, optional, type Syntax, text } from './syntax.ts'
 import { duration, money } from './value-syntax.ts'
 
 const RULE_ID_MAX_CHARS = 64
@@ -71,9 +59,9 @@ const channel: Syntax<string> = {
       : readChoice(raw, at, CHANNELS),
 }
 const channels: Syntax<readonly string[]> = list(channel)
-const grantTtl = duration({ min: GRANT_TTL_MIN_MS, max: GRANT_TTL_MAX_MS })
-const approvalTtl = duration({ min: APPROVAL_TTL_MIN_MS, max: APPROVAL_TTL_MAX_MS })
-const window = duration({ min: WINDOW_MIN_MS, max: WINDOW_MAX_MS })
+const grantTtl = duration(GRANT_TTL_MAX_MS)
+const approvalTtl = duration(APPROVAL_TTL_MAX_MS)
+const window = duration(WINDOW_MAX_MS)
 const maxCount = integer({ min: 0, max: LIMIT_COUNT_MAX })
 const onExceed = choice<'require_approval' | 'deny'>(['require_approval', 'deny'])
 

@@ -181,17 +181,6 @@ export function need<T>(
   return written === null ? null : syntax.read(written, inside(at, name))
 }
 
-type Complete<T> = T & { readonly [K in keyof T]: NonNullable<T[K]> }
-
-function isComplete<T extends object>(parts: T): parts is Complete<T> {
-  return !Object.values(parts).includes(null)
-}
-
-/** What was read of one thing; null when any part of it was wrong. */
-export function complete<T extends object>(parts: T): Complete<T> | null {
-  return isComplete(parts) ? parts : null
-}
-
 /** What stands under a key; `fallback` where nothing does, or what is wrong and was said to `at`. */
 export function optional<T, F>(
   table: RawTable,

@@ -17,6 +17,7 @@ import { type PolicyRefusal, readToml, refusal } from './parse.ts'
 import {
   type At,
   checkKeys,
+  complete,
   inside,
   Problems,
   type Raw,
@@ -25,17 +26,7 @@ import {
   readTable,
   wrong,
 } from './raw.ts'
-import {
-  boolean,
-  choice,
-  complete,
-  integer,
-  list,
-  need,
-  oneOrMore,
-  type Syntax,
-  text,
-} from './syntax.ts'
+import { boolean, choice, integer, list, need, oneOrMore, type Syntax, text } from './syntax.ts'
 import { timeOfDay } from './value-syntax.ts'
 
 const TESTS_MAX = 10_000
@@ -74,13 +65,9 @@ const words: Syntax<readonly string[]> = {
 function toJson(raw: Raw, at: At): Json {
   if (typeof raw === 'string' || typeof raw === 'boolean') return raw
   if (typeof raw === 'bigint' || typeof raw === 'number') return readNumber(raw, at)
-  if (raw instanceof Map) {
-    return Object.fromEntries(
-      [...raw].map(([name, item]) => [name, toJson(item, inside(at, name))]),
-    )
-  }
   if ('items' in raw) return raw.items.map((item, index) => toJson(item, inside(at, index)))
-  return wrong(at, 'JSON has no such value')
+  if ('odd' in raw) return wrong(at, `JSON has no such value: ${raw.odd}`)
+  return Object.fromEntries([...raw].map(([name, item]) => [name, toJson(item, inside(at, name))]))
 }
 
 function maybe<T>(
