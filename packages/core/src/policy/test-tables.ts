@@ -66,7 +66,7 @@ function toJson(raw: Raw, at: At): Json {
   if (typeof raw === 'string' || typeof raw === 'boolean') return raw
   if (typeof raw === 'bigint' || typeof raw === 'number') return readNumber(raw, at)
   if ('items' in raw) return raw.items.map((item, index) => toJson(item, inside(at, index)))
-  if ('odd' in raw) return wrong(at, `JSON has no such value: ${raw.odd}`)
+  if ('odd' in raw) return wrong(at, 'JSON has no such value')
   return Object.fromEntries([...raw].map(([name, item]) => [name, toJson(item, inside(at, name))]))
 }
 
