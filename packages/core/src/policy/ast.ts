@@ -24,12 +24,9 @@ export const LIMITS_MAX = 64
 /** `each` and `any` inside each other. */
 export const PREDICATE_MAX_DEPTH = 3
 export const REGEX_MAX_CHARS = 512
-export const WINDOW_MIN_MS = 1_000
 export const WINDOW_MAX_MS = 2_678_400_000
 export const LIMIT_COUNT_MAX = 1_000_000_000
-export const GRANT_TTL_MIN_MS = 1_000
 export const GRANT_TTL_MAX_MS = 30_000
-export const APPROVAL_TTL_MIN_MS = 1_000
 export const APPROVAL_TTL_MAX_MS = 604_800_000
 export const PRIORITY_MAX = 1_000_000
 export const QUORUM_MAX = 16

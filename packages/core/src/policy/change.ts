@@ -98,7 +98,7 @@ function inUnit(
   like: Json | undefined,
 ): Json {
   const text =
-    unit === 'minor' ? String(minor) : (formatMoney({ minor, currency }).split(' ')[0] ?? '')
+    unit === 'minor' ? String(minor) : formatMoney({ minor, currency }).split(' ', 1).join()
   const number = Number(text)
   return typeof like === 'number' && Number.isSafeInteger(Math.trunc(number)) ? number : text
 }
@@ -163,8 +163,7 @@ function distance({ from, to }: ArgumentChange): number {
   return (typeof from === typeof to ? 1 : 1_000) + JSON.stringify(to).length / 1e3
 }
 
-const cost = (change: Change): number =>
-  change.reduce((sum, one) => sum + distance(one), change.length * 1e6)
+const cost = (change: Change): number => change.reduce((sum, one) => sum + distance(one), 0)
 
 function* product(a: readonly ArgumentChange[], b: readonly ArgumentChange[]): Generator<Change> {
   for (const one of a) for (const other of b) yield [one, other]

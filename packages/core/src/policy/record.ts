@@ -91,9 +91,9 @@ function countOf(value: Json | undefined, name: string): number {
 
 function readChain(value: Json): Chain | null {
   if (value === null) return null
-  const members = asObject(value)
-  const cycle = members?.['cycle']
-  if (members === undefined || typeof cycle !== 'boolean') throw new Malformed('chain')
+  const members = asObject(value) ?? {}
+  const cycle = members['cycle']
+  if (typeof cycle !== 'boolean') throw new Malformed('chain')
   return {
     depth: countOf(members['depth'], 'chain'),
     repeats: countOf(members['repeats'], 'chain'),
@@ -102,9 +102,8 @@ function readChain(value: Json): Chain | null {
 }
 
 function readCounter(value: Json, name: string): Counter {
-  const members = asObject(value)
-  const amount = members?.['amount']
-  if (members === undefined) throw new Malformed(name)
+  const members = asObject(value) ?? {}
+  const amount = members['amount']
   const count = countOf(members['count'], name)
   if (amount === null) return { count, amount: null }
   const money = typeof amount === 'string' ? parseMoney(amount) : null
@@ -113,9 +112,9 @@ function readCounter(value: Json, name: string): Counter {
 }
 
 function readLocalTime(value: Json, name: string): LocalTime {
-  const members = asObject(value)
-  const day = DAYS.find((one) => one === members?.['day'])
-  if (members === undefined || day === undefined) throw new Malformed(name)
+  const members = asObject(value) ?? {}
+  const day = DAYS.find((one) => one === members['day'])
+  if (day === undefined) throw new Malformed(name)
   return { day, minute: countOf(members['minute'], name) }
 }
 
