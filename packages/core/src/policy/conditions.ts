@@ -122,7 +122,9 @@ function levelTest(condition: Condition, slot: Slot<number>, bounds: readonly Nu
 /** Amounts of two currencies have no order. */
 function moneyWithin({ minor, currency }: Money, { bound, money: limit }: AmountBound): Truth {
   if (currency !== limit.currency) return 'unknown'
-  return withinBound(order(minor, limit.minor), bound)
+  if (bound === 'gt') return minor > limit.minor
+  if (bound === 'gte') return minor >= limit.minor
+  return bound === 'lt' ? minor < limit.minor : minor <= limit.minor
 }
 
 function judgeAmount(amount: Amount | undefined, bounds: readonly AmountBound[]): Truth {

@@ -6,7 +6,6 @@
 
 import type { CompiledRule } from './compiled-rule.ts'
 import type { Hint, Test } from './conditions.ts'
-import { order } from './predicates.ts'
 import type { Look } from './slots.ts'
 
 /** Below this many rules, judging is as quick. */
@@ -97,7 +96,7 @@ function place(thresholds: readonly Value[], value: Value): number {
 
 function boundsCoding(hints: Filled<BoundsHint>): Coding<BoundsHint> {
   const values = new Set(hints.flatMap(({ bounds }) => bounds.map(({ value }) => value)))
-  const thresholds = [...values].sort(order)
+  const thresholds = [...values].sort((a, b) => (a < b ? -1 : 1))
   const [{ read }] = hints
   const encode = (look: Look): number => {
     const value = read(look)
@@ -195,15 +194,13 @@ export function nextRow({ rows }: Plan, look: Look, from: number): number {
     rows.codes.fill(UNASKED)
   }
   const { entry, cells, codes } = rows
-  let row = from
-  for (; row < entry.length; row++) {
-    const at = 3 * row
+  for (let at = 3 * from; at < cells.length; at += 3) {
     const which = cells[at] ?? 0
     let code = codes[which] ?? ASK
     if (code === UNASKED) code = askCoder(rows, which, look)
-    if (code === ASK || isWithin(cells, at, code)) break
+    if (code === ASK || isWithin(cells, at, code)) return at / 3
   }
-  return row
+  return entry.length
 }
 
 export const rowCount = ({ entries, rows }: Plan): number => rows?.entry.length ?? entries.length

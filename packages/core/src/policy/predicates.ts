@@ -36,7 +36,7 @@ function compileIn(values: readonly Scalar[]): Judge {
   }
 }
 
-export function order(a: number | bigint, b: number | bigint): number {
+export function order(a: number, b: number): number {
   if (a === b) return 0
   return a < b ? -1 : 1
 }

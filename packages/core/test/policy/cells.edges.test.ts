@@ -304,7 +304,7 @@ test('three hundred unions are found, one more is too many', () => {
   assert.equal(unions(items(301), judge), null)
   // Together they are judged in a way in which none of them is.
   assert.deepEqual(
-    unions([1, 2], (list) => [...new Set(list)].sort().join()),
+    unions([1, 2], (list) => [1, 2].filter((item) => list.includes(item)).join()),
     [[1], [2], [1, 2]],
   )
 })
