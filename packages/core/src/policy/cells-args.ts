@@ -114,9 +114,7 @@ const FAMILIES: readonly {
 function textExamples(predicates: readonly Predicate[]): Examples {
   const globs = ofKind(predicates, 'glob').flatMap((one) => one.globs)
   const texts = scalarsOf(predicates).filter((value) => typeof value === 'string')
-  const found = predicates.flatMap((one) =>
-    one.kind === 'regex' ? [regexExample(one.pattern)] : [],
-  )
+  const found = predicates.flatMap((one) => (one.kind === 'regex' ? [regexExample(one)] : []))
   const hasRegex = found.length > 0
   const patterns = exampleTexts({ globs: [...new Set(globs)], texts, separator: '/' })
   const families = FAMILIES.filter(({ kinds }) =>

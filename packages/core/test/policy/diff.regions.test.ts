@@ -139,6 +139,21 @@ test('what a limit refuses before and after does not widen for certain', () => {
   )
 })
 
+test('a doubt names a regex and the limit that stands in the way of the text found for it', () => {
+  const over = (pattern: string): string =>
+    rule(
+      'r',
+      1,
+      'allow',
+      `amount = { gt = "150 EUR" }, args = { "/to" = { regex = '${pattern}' } }`,
+    )
+  const all = capped(100).replace('pay.*', '**')
+  assert.deepEqual(allDoubts(diffOf([all, over('^a$')], [all, over('^b$')])), [
+    'args:/to: a regex is not taken apart; a limit stands in the way of the example',
+    'args:/to: a regex is not taken apart',
+  ])
+})
+
 test('a limit on amounts is not in the way of what moves none', () => {
   const { verdict, widens } = diffOf(
     [capped(100), rule('r', 1, 'allow', 'tool = ["pay.*"], user = ["ann"]')],

@@ -126,7 +126,11 @@ const limitJson = ({ lines, ...limit }: ExplainedLimit): JsonObject => ({
 })
 
 /** Without `from` where the argument is to be added. */
-const changeJson = ({ isBound: _, ...change }: ArgumentChange): JsonObject => change
+const changeJson = ({ pointer, from, to }: ArgumentChange): JsonObject => ({
+  pointer,
+  ...(from === undefined ? {} : { from }),
+  to,
+})
 
 function explanationJson(explanation: Explanation, safe: string): JsonObject {
   const { decision, rules, limits, change } = explanation
