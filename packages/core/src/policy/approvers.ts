@@ -55,13 +55,16 @@ function together(first: Asked, others: readonly Asked[]): Asked | null {
  */
 export function allAsked(standing: readonly { readonly asked: Asked | null }[]): Asked | null {
   let first: Asked | null = null
-  const others: Asked[] = []
+  let others: Asked[] | null = null
   for (const { asked } of standing) {
     if (asked === null || asked === first) continue
     if (first === null) first = asked
-    else others.push(asked)
+    else {
+      others ??= []
+      others.push(asked)
+    }
   }
-  return first === null || others.length === 0 ? first : together(first, others)
+  return first === null || others === null ? first : together(first, others)
 }
 
 /** Whoever may satisfy the second, where the second is asked, satisfies the first. */

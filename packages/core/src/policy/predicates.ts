@@ -27,18 +27,18 @@ function equals(value: Json | undefined, wanted: Scalar): Truth {
 }
 
 function compileIn(values: readonly Scalar[]): Judge {
-  const texts = new Set(values)
-  const onlyTexts = values.every((value) => typeof value === 'string')
-  if (!onlyTexts) return (value) => anyOf(values.map((wanted) => equals(value, wanted)))
+  const wanted = new Set<Json | undefined>(values)
+  const [kind, ...otherKinds] = new Set(values.map((value) => typeof value))
   return (value) => {
-    if (typeof value !== 'string') return 'unknown'
-    return texts.has(value) || (isNfc(value) ? false : 'unknown')
+    if (wanted.has(value)) return true
+    if (typeof value !== kind || otherKinds.length > 0) return 'unknown'
+    return typeof value === 'string' && !isNfc(value) ? 'unknown' : false
   }
 }
 
 export function order(a: number, b: number): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
+  if (a < b) return -1
+  return a > b ? 1 : 0
 }
 
 export function withinBound(compared: number, bound: Bound): boolean {
