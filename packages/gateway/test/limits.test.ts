@@ -304,16 +304,18 @@ match = { tool = ["shop.pay"] }
 `
 
 test('[INV-37] counters that cannot be reached let nothing through, and policies without any need none', async () => {
+  const ONE_EURO = { first: 1, later: null }
+
   const world = new LedgerWorld((task) => task())
   const cutOff = { left: 0 }
-  const plain = await world.propose(world.decider('a', policyOf(PAYS), cutOff), 1)
+  const plain = await world.propose(world.decider('a', policyOf(PAYS), cutOff), ONE_EURO)
   assert.equal(plain?.state.kind, 'dispatched')
   assert.deepEqual([cutOff.left, plain.counted], [0, null], 'nothing was asked of the store')
   const limit = VELOCITY.slice(VELOCITY.indexOf('[[limits]]')).replace('files.*', 'shop.*')
   const counting = policyOf(`${PAYS}${limit}`)
   for (const left of [0, 1]) {
     const decider = world.decider('b', counting, { left })
-    await assert.rejects(world.propose(decider, 1), { code: 'store_unreachable' })
+    await assert.rejects(world.propose(decider, ONE_EURO), { code: 'store_unreachable' })
   }
   assert.equal(world.granted.length, 1)
 })

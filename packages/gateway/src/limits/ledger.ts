@@ -72,10 +72,10 @@ export class Ledger {
     const stored = await this.#counters.get(key, of.fresh)
     if (stored === undefined) return undefined
     const entries = await this.#swept(stored.entries, { ...of, key })
-    const { window_ms, max_amount } = counting
+    const { window_ms, max_amount, amount } = counting
     const now = this.#deps.clock.now()
     const currency = max_amount?.currency ?? null
-    const counter = aheadOf(entries, { action: of.action, now, window_ms, currency })
+    const counter = aheadOf(entries, { action: of.action, now, window_ms, amount, currency })
     return { ...stored, key, counting, counter, entries }
   }
 
