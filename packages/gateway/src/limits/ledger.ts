@@ -8,6 +8,8 @@ import { CounterStore, type StoredCounter } from './counter-store.ts'
 import { fateOf } from './fate.ts'
 import type { Pause } from './pause.ts'
 
+/** From its decision on an action is stored within this, or not at all. */
+export const STORE_WITHIN_MS = 30_000
 /** An action is stored well before its place is this old; then it is asked what became of it. */
 export const PLACE_UNSETTLED_MS = 60_000
 /** Actions that are asked after for one look at a counter. */

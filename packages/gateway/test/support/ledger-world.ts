@@ -168,7 +168,8 @@ export class LedgerWorld {
     const ended = { ...record, state: endState(kind, this.now) }
     this.#actions.set(record.proposal.action_id, ended)
     const granted = this.#grants.get(record.proposal.action_id)
-    if (granted !== undefined && !RAN.has(kind)) granted.ran = false
+    // One that ended otherwise without a result may have run unseen.
+    if (granted !== undefined && kind === 'refused') granted.ran = false
     if (settles) await decider.settle(ended)
   }
 
@@ -192,6 +193,7 @@ export class LedgerWorld {
     this.#grants.set(proposal.action_id, granted)
     const next: ActionRecord = {
       ...record,
+      grants: 1,
       counted: counted === null ? null : { ...counted, granted_at: this.now },
       state: {
         ...initialState(this.now),
