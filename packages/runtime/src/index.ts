@@ -79,6 +79,7 @@ export {
 export { SyncedAppender } from './file/synced-appender.ts'
 export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
+export { PACED_EVERY_MS, Paced } from './log/paced.ts'
 export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
 export {
   BUS_COOKIE,
