@@ -120,7 +120,7 @@ export {
   HOST_ACCOUNT,
   peopleAccount,
 } from './nats/topology.ts'
-export { deflateText, inflateText } from './policy/deflate.ts'
+export { deflateText, inflatePolicies, inflateText } from './policy/deflate.ts'
 export {
   type InForce,
   PolicyBook,

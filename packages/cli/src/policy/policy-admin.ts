@@ -5,6 +5,7 @@ import {
   NEWEST_BUNDLE_KEY,
   type PinnedPolicy,
   POLICY_BUNDLE_MAX_BYTES,
+  POLICY_BUNDLE_TEXT_MAX_BYTES,
   type PolicyBundle,
   readSealedBundle,
   readShape,
@@ -16,13 +17,14 @@ import {
   toolRegistryShape,
   type UnverifiedBundle,
   utf8Encode,
+  utf8Length,
   verifyJws,
 } from '@trustgw/protocol'
 import {
   type BusLink,
   connectNats,
   deflateText,
-  inflateText,
+  inflatePolicies,
   loadPublicKeys,
   nodeRandom,
   type PublicKeys,
@@ -117,11 +119,15 @@ export class PolicyAdmin {
       file,
       deflated: deflateText(text),
     }))
+    const unpacked = files.reduce((sum, { text }) => sum + utf8Length(text), 0)
+    if (unpacked > POLICY_BUNDLE_TEXT_MAX_BYTES)
+      throw tooLarge('in all', unpacked, POLICY_BUNDLE_TEXT_MAX_BYTES)
     for (let turn = 0; turn < EPOCH_TRIES; turn += 1, epoch += 1) {
       const bundle: PolicyBundle = { v: 1, tenant: this.#tenant, epoch, issued_at, policies }
       const sealed = sealBundle(sha256, bundle, sealer)
       const bytes = utf8Encode(JSON.stringify(sealedBundleJson(sealed)))
-      if (bytes.length > POLICY_BUNDLE_MAX_BYTES) throw tooLarge(bytes.length)
+      if (bytes.length > POLICY_BUNDLE_MAX_BYTES)
+        throw tooLarge('sealed', bytes.length, POLICY_BUNDLE_MAX_BYTES)
       if (!(await this.#archive(`${this.#tenant}.e${epoch}`, bytes))) continue
       await this.#makeNewest(bytes)
       const read = readSealedBundle(bytes, sha256)
@@ -196,12 +202,9 @@ export class PolicyAdmin {
   }
 }
 
-/** The files of a bundle as texts. */
+/** The files of a bundle as texts; none where they cannot be unpacked. */
 export function filesOf({ policies }: PolicyBundle): readonly PolicyFile[] {
-  return policies.flatMap(({ layer, scope, file, deflated }) => {
-    const text = inflateText(deflated)
-    return text === undefined ? [] : [{ layer, scope, file, text }]
-  })
+  return inflatePolicies(policies) ?? []
 }
 
 /** Whether a bundle holds exactly these files. */
@@ -215,10 +218,9 @@ function contentOf(files: readonly PolicyFile[]): string {
   )
 }
 
-function tooLarge(bytes: number): PolicyAdminFault {
-  const limit = `${POLICY_BUNDLE_MAX_BYTES} bytes`
+function tooLarge(how: string, bytes: number, max: number): PolicyAdminFault {
   return new PolicyAdminFault(
     'bundle_too_large',
-    `sealed, the policy has ${bytes} bytes and a bundle may have ${limit}: shorten lists, or move rules to connectors`,
+    `${how}, the policy has ${bytes} bytes and a bundle may have ${max} bytes: shorten lists, or move rules to connectors`,
   )
 }

@@ -26,7 +26,7 @@ import {
   utf8Decode,
   verifyJws,
 } from '@trustgw/protocol'
-import { inflateText, type StoredRecord, sha256, verifierOf } from '@trustgw/runtime'
+import { inflatePolicies, type StoredRecord, sha256, verifierOf } from '@trustgw/runtime'
 import { challengeOf, checkAssertion, type RelyingParty } from '../ceremony/passkeys.ts'
 import type { HostDeps } from '../deps.ts'
 import type { PeopleStore } from '../people/people-store.ts'
@@ -233,15 +233,9 @@ function summaryOf({ bundle, bundle_hash, sealedBy }: NewestBundle): JsonObject 
 
 /** Undefined: a policy cannot be unpacked, or all of them are too long to be shown. */
 function textsOf({ policies }: PolicyBundle): readonly PolicyText[] | undefined {
-  const texts: PolicyText[] = []
-  let chars = 0
-  for (const { layer, scope, file, deflated } of policies) {
-    const text = inflateText(deflated)
-    chars += text?.length ?? 0
-    if (text === undefined || chars > POLICY_SHOWN_MAX_CHARS) return undefined
-    texts.push({ layer, scope, file, text })
-  }
-  return texts
+  const texts = inflatePolicies(policies)
+  const chars = texts?.reduce((sum, { text }) => sum + text.length, 0) ?? 0
+  return chars > POLICY_SHOWN_MAX_CHARS ? undefined : texts
 }
 
 /** Of two tools with one id neither is served (the gateway's rule), so neither is told. */
