@@ -67,6 +67,7 @@ export interface PolicyViewDeps {
   readonly policyStatus: HostDeps['policyStatus']
   readonly tools: HostDeps['tools']
   readonly trust: HostDeps['trust']
+  readonly clock: HostDeps['clock']
   readonly log: HostDeps['log']
 }
 
@@ -157,11 +158,22 @@ export class PolicyView {
   async #sealOf(unverified: UnverifiedBundle): Promise<Seal> {
     const { proof } = unverified
     if (proof.kind === 'passkey') return await this.#passkeySeal(unverified, proof)
-    // Delegates' time was judged by who took the bundle up; the host only tells whose word it is.
-    const now = unverified.bundle.issued_at
-    const { operatorKeyFor } = this.#deps.trust
-    const checked = checkSeal(unverified, { operatorKeyFor, verifierOf, now })
+    const { trust, clock } = this.#deps
+    const { operatorKeyFor } = trust
+    const at = (now: number): ReturnType<typeof checkSeal> =>
+      checkSeal(unverified, { operatorKeyFor, verifierOf, now })
+    const now = at(clock.now())
+    // The host keeps no first sight of its own: it goes by an executor that saw it in the delegate's time.
+    const isHistory = !now.ok && (await this.#isPinned(unverified))
+    const checked = isHistory ? at(unverified.bundle.issued_at) : now
     return checked.ok ? { ok: true, by: checked.value } : { ok: false, why: checked.reason }
+  }
+
+  async #isPinned({ bundle, bundle_hash }: UnverifiedBundle): Promise<boolean> {
+    const registries = await this.registries()
+    return registries.some(
+      ({ policy }) => policy?.epoch === bundle.epoch && policy.bundle_hash === bundle_hash,
+    )
   }
 
   async #passkeySeal(
