@@ -8,37 +8,28 @@ import {
   POLICY_BUNDLE_TEXT_MAX_BYTES,
   type PolicyBundle,
   readSealedBundle,
-  readShape,
   sealBundle,
   sealedBundleJson,
   type TenantId,
-  TOOL_REGISTRY_MAX_BYTES,
-  TOOL_REGISTRY_TYP,
-  toolRegistryShape,
   type UnverifiedBundle,
   utf8Encode,
   utf8Length,
-  verifyJws,
 } from '@trustgw/protocol'
 import {
   type BusLink,
-  connectNats,
   deflateText,
   inflatePolicies,
   loadPublicKeys,
-  nodeRandom,
   type PublicKeys,
   type RecordStore,
-  readCredsFile,
   type Settings,
   sha256,
-  silentLogger,
   verifierOf,
 } from '@trustgw/runtime'
+import { openData, registries } from '../install/data.ts'
 import { layoutOf } from '../install/layout.ts'
 import type { PolicyFile } from './policy-files.ts'
 
-const CONNECT_BUDGET_MS = 3_000
 const EPOCH_TRIES = 16
 const NEWEST_TRIES = 8
 
@@ -66,23 +57,15 @@ export class PolicyAdmin {
   readonly #keys: PublicKeys
   readonly #tenant: TenantId
 
-  private constructor(link: BusLink, keys: PublicKeys, tenant: TenantId) {
+  constructor(link: BusLink, keys: PublicKeys, tenant: TenantId) {
     this.#link = link
     this.#keys = keys
     this.#tenant = tenant
   }
 
   static async open(settings: Settings, tenant: TenantId): Promise<PolicyAdmin> {
-    const layout = layoutOf(settings)
-    const keys = await loadPublicKeys(layout.publicKeys)
-    const link = await connectNats({
-      servers: [`nats://127.0.0.1:${settings.nats.port}`],
-      creds: readCredsFile(layout.provisionData),
-      logger: silentLogger,
-      random: nodeRandom,
-      budgetMs: CONNECT_BUDGET_MS,
-    })
-    return new PolicyAdmin(link, keys, tenant)
+    const keys = await loadPublicKeys(layoutOf(settings).publicKeys)
+    return new PolicyAdmin(await openData(settings), keys, tenant)
   }
 
   async close(): Promise<void> {
@@ -184,17 +167,8 @@ export class PolicyAdmin {
 
   /** What executors say that they verified: they hold the pins that passkeys are checked with. */
   async #pinned(): Promise<readonly PinnedPolicy[]> {
-    const stored = await this.#link.records({ home: 'own', bucket: 'tools' }).list(this.#tenant)
-    return stored.flatMap(({ key, value }) => {
-      const profile = key.slice(key.indexOf('.') + 1)
-      const verified = verifyJws(new TextDecoder().decode(value), {
-        typ: TOOL_REGISTRY_TYP,
-        maxBytes: TOOL_REGISTRY_MAX_BYTES,
-        keyFor: this.#keys.keyFor({ role: 'result', component: `exec-${profile}` }),
-      })
-      const read = verified.ok ? readShape(toolRegistryShape, verified.value.payload) : verified
-      return read.ok && read.value.policy !== null ? [read.value.policy] : []
-    })
+    const known = await registries(this.#link, this.#keys, this.#tenant)
+    return known.flatMap(({ policy }) => policy ?? [])
   }
 
   #records(): RecordStore {
