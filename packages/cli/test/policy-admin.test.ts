@@ -75,10 +75,10 @@ class Desk {
 
   /** An executor says what it verified. */
   async pin(bundle: PolicyBundle, as: { readonly tenant?: string; readonly key?: string } = {}) {
-    const { tenant = 'acme', key = 'acme.connector' } = as
+    const { tenant: of = 'acme', key = 'acme.connector' } = as
     const payload = {
       v: 1,
-      tenant,
+      tenant: of,
       profile: 'connector',
       published_at: 1,
       bundles: [],
