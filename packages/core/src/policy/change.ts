@@ -24,6 +24,8 @@ export interface ArgumentChange {
   readonly to: Json
   /** Whether `to` follows from an order (a bound), so that it discloses no list of the policy. */
   readonly isBound: boolean
+  /** What `to` is cut to, in code points of a text or items of a list; it is the caller's own. */
+  readonly length?: number
 }
 
 type Change = readonly ArgumentChange[]
@@ -87,6 +89,17 @@ function amountChanges(lines: readonly Condition[], facts: PolicyFacts): readonl
   )
 }
 
+/** A text or a list with as much of its beginning as its limits let it have. */
+function cuts(pointer: string, from: Json, predicates: readonly Predicate[]): Change {
+  return predicates.flatMap((one): Change => {
+    const parts = typeof from === 'string' ? Array.from(from) : isJsonArray(from) ? from : []
+    if (one.kind !== 'max_length' || parts.length <= one.value) return []
+    const kept = parts.slice(0, one.value)
+    const to = typeof from === 'string' ? kept.join('') : kept
+    return [{ pointer, from, to, isBound: true, length: one.value }]
+  })
+}
+
 const ORDERED: readonly Predicate['kind'][] = ['gt', 'gte', 'lt', 'lte', 'max_length']
 
 function argumentChanges(
@@ -102,13 +115,16 @@ function argumentChanges(
     const from = valueAt(facts.args, pointer)
     if (from === undefined) return []
     const isBound = predicates.every(({ kind }) => ORDERED.includes(kind))
-    return argumentExamples(predicates)
+    const examples = argumentExamples(predicates)
       .values.filter((to) => to !== undefined)
       .map((to) => ({ pointer, from, to, isBound }))
+    return [...cuts(pointer, from, predicates), ...examples]
   })
 }
 
-function distance({ from, to }: ArgumentChange): number {
+function distance({ from, to, length }: ArgumentChange): number {
+  // The longer the nearer, and any beginning nearer than something else.
+  if (length !== undefined) return 1e-12 / (1 + length)
   if (typeof from === typeof to && Number.isFinite(Number(from)) && Number.isFinite(Number(to))) {
     return Math.min(Math.abs(Number(from) - Number(to)) / 1e9, 0.5)
   }

@@ -128,8 +128,10 @@ export function explain(layers: CompiledLayers, facts: PolicyFacts): Explanation
   }
 }
 
-function changeText({ pointer, to, isBound }: ArgumentChange): string {
+function changeText({ pointer, to, isBound, length }: ArgumentChange): string {
   const what = pointer === '' ? 'the arguments' : pointer
+  if (length !== undefined)
+    return `${what} had at most ${length} ${typeof to === 'string' ? 'characters' : 'items'}`
   return isBound ? `${what} were ${JSON.stringify(to)}` : `${what} had another value`
 }
 
