@@ -92,11 +92,12 @@ function amountChanges(lines: readonly Condition[], facts: PolicyFacts): readonl
 /** A text or a list with as much of its beginning as its limits let it have. */
 function cuts(pointer: string, from: Json, predicates: readonly Predicate[]): Change {
   return predicates.flatMap((one): Change => {
-    const parts = typeof from === 'string' ? Array.from(from) : isJsonArray(from) ? from : []
-    if (one.kind !== 'max_length' || parts.length <= one.value) return []
-    const kept = parts.slice(0, one.value)
-    const to = typeof from === 'string' ? kept.join('') : kept
-    return [{ pointer, from, to, isBound: true, length: one.value }]
+    if (one.kind !== 'max_length') return []
+    const length = one.value
+    const kept = (to: Json): Change => [{ pointer, from, to, isBound: true, length }]
+    if (isJsonArray(from)) return from.length > length ? kept(from.slice(0, length)) : []
+    const characters = typeof from === 'string' ? Array.from(from) : []
+    return characters.length > length ? kept(characters.slice(0, length).join('')) : []
   })
 }
 
