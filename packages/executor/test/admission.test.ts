@@ -236,7 +236,7 @@ refuses('decision_event_missing', 'a place that the stream has not', {
 test('decision_event_malformed: something else stands there', async () => {
   const stored = await world.gateway
     .publisher({ stream: 'AUDIT' })
-    .publishStored(`audit.v1.${TENANT}.gateway.evaluated`, new Uint8Array([123, 125]), {
+    .publishStored(`audit.v1.${TENANT}.gateway.1.evaluated`, new Uint8Array([123, 125]), {
       msgId: 'x',
     })
   const event = { seq: stored.seq, event_id: 'evt_x' }

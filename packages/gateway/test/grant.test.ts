@@ -27,6 +27,7 @@ async function authorized(
       state: { ...rest, kind: 'authorized', issued: [] },
       grant: null,
       granted_to: [],
+      grants: 0,
     })
   }
   const args = tool === 'files.read' ? { path: 'a' } : { amount: '5.00' }

@@ -181,7 +181,7 @@ function policyDesks(
   },
 ): ApiDeps['policy'] {
   const { actions, audit, clock, log, policies, policyStatus, random, tools, trust } = deps
-  const view = new PolicyView({ ...common, policies, policyStatus, tools, trust, log })
+  const view = new PolicyView({ ...common, policies, policyStatus, tools, trust, clock, log })
   return {
     view,
     desk: new PolicyDesk({ ...common, view, policies, clock, random, audit }),

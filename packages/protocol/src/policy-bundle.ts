@@ -30,6 +30,10 @@ export const POLICY_SEAL_TYP = 'policy-seal+jwt'
 export const POLICY_DELEGATION_TYP = 'policy-delegation+jwt'
 /** Largest sealed bundle, in bytes of its JSON text: one value of the bucket `policies`. */
 export const POLICY_BUNDLE_MAX_BYTES = 614_400
+/** Longest policy of a bundle once it is unpacked, in UTF-8 bytes. */
+export const POLICY_TEXT_MAX_BYTES = 4_194_304
+/** All of them together: a bundle of a few kilobytes can unpack to a thousand times as much. */
+export const POLICY_BUNDLE_TEXT_MAX_BYTES = 16_777_216
 export const POLICY_BUNDLE_MAX_LAYERS = 256
 /** The role that a pinned person must have for a passkey to seal a bundle. */
 export const POLICY_ADMIN_ROLE = 'admin'

@@ -80,6 +80,7 @@ export {
 export { SyncedAppender } from './file/synced-appender.ts'
 export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
+export { PACED_EVERY_MS, Paced } from './log/paced.ts'
 export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
 export {
   BUS_COOKIE,
@@ -120,7 +121,7 @@ export {
   HOST_ACCOUNT,
   peopleAccount,
 } from './nats/topology.ts'
-export { deflateText, inflateText } from './policy/deflate.ts'
+export { deflateText, inflatePolicies, inflateText } from './policy/deflate.ts'
 export {
   type InForce,
   PolicyBook,

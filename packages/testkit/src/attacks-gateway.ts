@@ -282,7 +282,7 @@ export class TakenOverGateway {
   /** The newest event of a kind that the executor recorded; undefined: none. */
   async lastOfExecutor(type: string): Promise<AuditEvent | undefined> {
     const reader = this.#link.reader({ home: 'data', stream: 'AUDIT' })
-    const message = await reader.getLast(`audit.v1.${this.tenant}.exec-connector.${type}`)
+    const message = await reader.getLast(`audit.v1.${this.tenant}.exec-connector.*.${type}`)
     const parsed = message === undefined ? undefined : parseJson(message.data)
     const read = parsed?.ok === true ? readShape(auditEventShape, parsed.value) : undefined
     return read?.ok === true ? read.value : undefined

@@ -81,6 +81,41 @@ describe('the commands against a running system', () => {
     assert.equal((await run('agents', 'add')).code, 2)
   })
 
+  test('agents add keeps roles, scopes and skill level; what was not said is unknown, an empty list is none', async () => {
+    const add = async (name: string, ...flags: readonly string[]): Promise<unknown> => {
+      const added = await run('agents', 'add', '--name', name, ...flags, '--json')
+      assert.equal(added.code, 0, added.err)
+      const { agents } = JSON.parse((await run('agents', 'list', '--json')).out)
+      const { roles, scopes, skill_level } = agents.find(
+        (one: { key_id: string }) => one.key_id === JSON.parse(added.out).key_id,
+      )
+      return { roles, scopes, skill_level }
+    }
+    const role = ['--role', 'clerk,night-shift']
+    const rest = ['--scope', 'refunds', '--skill-level', 'senior']
+    assert.deepEqual(await add('clerk', ...role, ...rest), {
+      roles: ['clerk', 'night-shift'],
+      scopes: ['refunds'],
+      skill_level: 'senior',
+    })
+    const unknown = { roles: undefined, scopes: undefined, skill_level: undefined }
+    assert.deepEqual(await add('stranger'), unknown)
+    assert.deepEqual(await add('nobody', '--role', '', '--scope', ''), {
+      ...unknown,
+      roles: [],
+      scopes: [],
+    })
+    for (const [flag, value] of [
+      ['--role', 'clerk,,x'],
+      ['--scope', 'a b'],
+      ['--skill-level', ''],
+    ] as const) {
+      const refused = await run('agents', 'add', '--name', 'odd', flag, value)
+      assert.notEqual(refused.code, 0, value)
+      assert.match(refused.err, new RegExp(flag))
+    }
+  })
+
   test('tool list and tool run: 0 when it ran, 126 when policy refuses, 127 for no such tool', async () => {
     const listed = await run('tool', 'list')
     assert.equal(listed.code, 0)

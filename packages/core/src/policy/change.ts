@@ -35,6 +35,8 @@ export interface ArgumentChange {
   readonly to: Json
   /** Whether `to` follows from an order (a bound), so that it discloses no list of the policy. */
   readonly isBound: boolean
+  /** What `to` is cut to, in code points of a text or items of a list; it is the caller's own. */
+  readonly length?: number
 }
 
 type Change = readonly ArgumentChange[]
@@ -134,6 +136,18 @@ function currencyChanges(
   return changesOf(facts, rule.pointer, changes)
 }
 
+/** A text or a list with as much of its beginning as its limits let it have. */
+function cuts(pointer: string, from: Json, predicates: readonly Predicate[]): Change {
+  return predicates.flatMap((one): Change => {
+    if (one.kind !== 'max_length') return []
+    const length = one.value
+    const kept = (to: Json): Change => [{ pointer, from, to, isBound: true, length }]
+    if (isJsonArray(from)) return from.length > length ? kept(from.slice(0, length)) : []
+    const characters = typeof from === 'string' ? Array.from(from) : []
+    return characters.length > length ? kept(characters.slice(0, length).join('')) : []
+  })
+}
+
 const ORDERED: readonly Predicate['kind'][] = ['gt', 'gte', 'lt', 'lte', 'max_length']
 
 function argumentChanges(
@@ -147,16 +161,17 @@ function argumentChanges(
   }
   return [...byPointer].flatMap(([pointer, predicates]) => {
     const isBound = predicates.every(({ kind }) => ORDERED.includes(kind))
+    const from = valueAt(facts.args, pointer)
+    const cut = from === undefined ? [] : cuts(pointer, from, predicates)
     const values = argumentExamples(predicates).values.filter((to) => to !== undefined)
-    return changesOf(
-      facts,
-      pointer,
-      values.map((to) => ({ to, isBound })),
-    )
+    const changes = values.map((to) => ({ to, isBound }))
+    return [...cut, ...changesOf(facts, pointer, changes)]
   })
 }
 
-function distance({ from, to }: ArgumentChange): number {
+function distance({ from, to, length }: ArgumentChange): number {
+  // The longer the nearer, and any beginning nearer than something else.
+  if (length !== undefined) return 1e-12 / (1 + length)
   if (typeof from === typeof to && Number.isFinite(Number(from)) && Number.isFinite(Number(to))) {
     return Math.min(Math.abs(Number(from) - Number(to)) / 1e9, 0.5)
   }

@@ -132,8 +132,10 @@ export function explain(layers: CompiledLayers, facts: PolicyFacts): Explanation
   }
 }
 
-function changeText({ pointer, from, to, isBound }: ArgumentChange): string {
+function changeText({ pointer, from, to, isBound, length }: ArgumentChange): string {
   const what = pointer === '' ? 'the arguments' : pointer
+  if (length !== undefined)
+    return `${what} had at most ${length} ${typeof to === 'string' ? 'characters' : 'items'}`
   if (isBound) return `${what} were ${JSON.stringify(to)}`
   return from === undefined ? `${what} were given` : `${what} had another value`
 }

@@ -8,7 +8,7 @@ import type { Bound, NamesPredicate, Predicate, Scalar, ValueType } from './ast.
 import { compileGlob, GLOB_VALUE_MAX_CHARS } from './glob.ts'
 import { matchesName, type NamePattern, parseNamePattern } from './host-name.ts'
 import { type Address, type Cidr, inCidr, parseAddress, parseCidr } from './ip.ts'
-import { compileRegex, REGEX_VALUE_MAX_CHARS } from './regex.ts'
+import { compileRegex } from './regex.ts'
 import { isBelow, mailDomain, normalPath } from './texts.ts'
 import { allOf, anyOf, isNfc, not, type Truth } from './truth.ts'
 import { hostOf, readHost, schemeOf } from './url.ts'
@@ -65,7 +65,7 @@ function compileGlobs(globs: readonly string[]): Judge {
 function compilePattern(pattern: string): Judge {
   const regex = compileRegex(pattern)
   return onText((value) =>
-    regex === null || value.length > REGEX_VALUE_MAX_CHARS ? 'unknown' : regex.find(value),
+    regex === null || value.length > regex.maxChars ? 'unknown' : regex.find(value),
   )
 }
 

@@ -99,6 +99,8 @@ export interface ActionRecord {
   readonly grant: string | null
   /** Every profile that was given a grant: nobody else's result counts. */
   readonly granted_to: readonly Profile[]
+  /** How many grants were made for it, by whichever decision. */
+  readonly grants: number
   readonly result: ActionResult | null
   /** Null where no limit counts it and no value of it is to be remembered. */
   readonly counted: CountedIn | null
@@ -141,8 +143,8 @@ const proposalShape: Shape<Proposal> = objectShape({
 const storedKeysShape: Shape<string> = stringShape({ min: 1, max: 256, characters: 'token' })
 
 /** Members that an earlier version did not write may be missing. */
-type Stored = Omit<ActionRecord, 'counted' | 'hint'> &
-  Partial<Pick<ActionRecord, 'counted' | 'hint'>>
+type Stored = Omit<ActionRecord, 'grants' | 'counted' | 'hint'> &
+  Partial<Pick<ActionRecord, 'grants' | 'counted' | 'hint'>>
 
 const actionRecordShape: Shape<Stored> = objectShape({
   v: oneOfShape(1),
@@ -159,6 +161,7 @@ const actionRecordShape: Shape<Stored> = objectShape({
   evidence: approvalEvidencesShape,
   grant: nullableShape(stringShape({ min: 1, max: 8_192, characters: 'token' })),
   granted_to: arrayShape(profileField, { max: PROFILES_MAX }),
+  grants: optionalMember(countField),
   result: nullableShape(
     objectShape({
       outcome: oneOfShape<Outcome>('succeeded', 'failed', 'refused', 'unknown_outcome'),
@@ -200,6 +203,7 @@ function recordJson(record: ActionRecord): JsonObject {
     evidence: record.evidence.map(evidenceJson),
     grant: record.grant,
     granted_to: [...record.granted_to],
+    grants: record.grants,
     result: record.result === null ? null : { ...record.result },
     counted: countedJson(record.counted),
     hint: record.hint,
@@ -233,6 +237,7 @@ export function newRecord(
     evidence: [],
     grant: null,
     granted_to: [],
+    grants: 0,
     result: null,
   }
 }
@@ -250,8 +255,8 @@ export function readActionRecord(
   if (!json.ok) return json
   const read = readShape(actionRecordShape, json.value)
   if (!read.ok) return refuse(read.reason, read.detail)
-  const { counted = null, hint = null } = read.value
-  return ok({ ...read.value, counted, hint })
+  const { grants = read.value.granted_to.length, counted = null, hint = null } = read.value
+  return ok({ ...read.value, grants, counted, hint })
 }
 
 export function actionIdOf(record: ActionRecord): ActionId {

@@ -1,12 +1,18 @@
 import { canonicalize, type DecisionRecord, decisionJson, type Proposal } from '@trustgw/protocol'
 import type { Clock } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
-import type { Undecided } from '../decide/decided.ts'
+import type { Decided, Undecided } from '../decide/decided.ts'
 import type { Decider } from '../decide/decider.ts'
 import { evaluationOf } from '../decide/evaluator.ts'
 import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
+import { STORE_WITHIN_MS } from '../limits/ledger.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
-import { type ActionRecord, argumentsOf } from './action-record.ts'
+import {
+  type ActionRecord,
+  argumentsOf,
+  type CountedIn,
+  type DecisionEvent,
+} from './action-record.ts'
 import type { AuditTrail } from './audit-trail.ts'
 import type { Planned } from './planned.ts'
 import { toolSummary } from './tool-summary.ts'
@@ -49,7 +55,7 @@ export class Review {
    * `UndecidedFault` while none can be made; without any policy in force the action is denied.
    */
   async evaluateAgain(record: ActionRecord): Promise<Planned> {
-    const { decider, tools, trail } = this.#deps
+    const { decider, tools } = this.#deps
     const { proposal } = record
     const { round } = record.state.kind === 'proposed' ? record.state : { round: null }
     const fits = ({ state }: ActionRecord): boolean =>
@@ -66,11 +72,9 @@ export class Review {
       if (decided.reason === 'no_policy') return deny('no_policy')
       throw new UndecidedFault(decided.reason)
     }
-    const { decision, counted, hint } = decided.value
-    const decision_event = await trail.decided(proposal, decision).catch(async (error: unknown) => {
-      await decider.giveBack(counted)
-      throw error
-    })
+    const { decision, hint } = decided.value
+    const decision_event = await this.#recorded(proposal, decided.value)
+    const { counted, superfluous } = placesOf(record, decided.value)
     const summary = toolSummary(tool, decision, argumentsOf(proposal))
     return {
       event: { kind: 'evaluated', decision: evaluationOf(decision) },
@@ -86,7 +90,20 @@ export class Review {
         hint,
       }),
       // The places of the decision that does not stand: the earlier one's, or these.
-      done: (isStored) => decider.giveBack(isStored ? record.counted : counted),
+      done: (isStored) => decider.giveBack(isStored ? superfluous : decided.value.counted),
+    }
+  }
+
+  /** The decision's event, once it is stored; else the places that the decision took are given back. */
+  async #recorded(proposal: Proposal, { decision, counted }: Decided): Promise<DecisionEvent> {
+    const { decider, trail, clock } = this.#deps
+    try {
+      const event = await trail.decided(proposal, decision)
+      if (clock.now() - decision.decided_at <= STORE_WITHIN_MS) return event
+      throw new UndecidedFault('decision_stale')
+    } catch (error) {
+      await decider.giveBack(counted)
+      throw error
     }
   }
 
@@ -141,6 +158,7 @@ export class Review {
         decision_event,
         grant: token,
         granted_to: [...new Set([...before.granted_to, claims.aud])],
+        grants: before.grants + 1,
         counted: before.counted === null ? null : { ...before.counted, granted_at: now },
       }),
     }
@@ -158,6 +176,19 @@ export class Review {
     if (tool.contract_hash !== decision.contract_hash) return 'contract_changed'
     return this.#isActive(proposal) ? undefined : 'agent_inactive'
   }
+}
+
+/**
+ * Where an action counts from its new decision on, and which places are not needed any more. One that
+ * is denied after a grant that lapsed keeps the places under which it may have run unseen.
+ */
+function placesOf(
+  { counted: before, grants }: ActionRecord,
+  { counted, decision }: Decided,
+): { readonly counted: CountedIn | null; readonly superfluous: CountedIn | null } {
+  const outcome = evaluationOf(decision).outcome
+  const keeps = grants > 0 && (outcome === 'deny' || outcome === 'proof')
+  return keeps ? { counted: before, superfluous: null } : { counted, superfluous: before }
 }
 
 /** A grant is for the very state it was made from, not for what another process made of it. */

@@ -60,7 +60,8 @@ import {
 import { type Life, watchedLink } from './watched-link.ts'
 
 /** What the record does with events of one type: stores them, unless told otherwise. */
-export type AuditManner = 'fail' | 'hang'
+export type AuditManner = 'fail' | 'hang' | 'late'
+const LATE_MS = 31_000
 
 const SECRET = 'A'.repeat(43)
 
@@ -336,6 +337,7 @@ export class World {
         const manner = this.audit.get(type) ?? this.audit.get('*')
         if (manner === 'fail') throw new AuditFault('audit_not_stored', type)
         if (manner === 'hang') return new Promise(() => undefined)
+        if (manner === 'late') this.clock.advance(LATE_MS)
         const stored = await writer.append(type, fields)
         this.journal.push(`audit ${type}`)
         return stored

@@ -126,7 +126,7 @@ export function readMessage(message: StoredMessage, name: LogName): LogEntry {
 function readEvent(message: StoredMessage, name: LogName): Result<AuditEvent, Rejection> {
   const tokens = parseSubject('audit', message.subject)
   if (!tokens.ok) return refuse('subject_format')
-  const { tenant, component, event: type } = tokens.value
+  const { tenant, component, instance, event: type } = tokens.value
   if (tenant !== name) return refuse('tenant_unknown')
   if (message.data.length > AUDIT_EVENT_MAX_BYTES) return refuse('event_too_large')
   const text = utf8Decode(message.data)
@@ -139,7 +139,7 @@ function readEvent(message: StoredMessage, name: LogName): Result<AuditEvent, Re
   const agrees =
     event.value.tenant === tenant &&
     event.value.type === type &&
-    componentOf(event.value.writer) === component
+    event.value.writer === `${component}/${instance}`
   return agrees ? ok(event.value) : refuse('subject_disagrees')
 }
 

@@ -233,7 +233,7 @@ function executorSpec(profile: string): AccountSpec {
       ),
       stamp(
         subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` }),
-        subjectPattern(SUBJECTS.audit_local, { tenant: '$1', event: '$2' }),
+        subjectPattern(SUBJECTS.audit_local, { tenant: '$1', instance: '$2', event: '$3' }),
       ),
       stamp(`$KV.tools.*.${profile}`, subjectPattern(SUBJECTS.tools_local, { tenant: '$1' })),
     ],
