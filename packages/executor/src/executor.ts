@@ -19,6 +19,8 @@ import { type AdmissionDeps, clearAction, type RefusedGrant } from './admit/admi
 import type { ClearedAction } from './admit/check-approvals.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
+import { ClaimDesk, type Known } from './run/claim-desk.ts'
+import { readNote } from './run/journal-note.ts'
 import type { ResultOutbox } from './run/result-outbox.ts'
 import type { Runner } from './run/runner.ts'
 import type { WalRemains } from './run/wal.ts'
@@ -35,6 +37,8 @@ export interface ExecutorDeps {
   readonly auditOf: (tenant: TenantId) => AuditWriter | undefined
   readonly remains: WalRemains
   readonly max_running: number
+  /** The longest that a run of this tool may take. */
+  readonly longestRunMs: (tool: string) => number
   readonly logger: Logger
 }
 
@@ -50,12 +54,16 @@ export class Executor {
   readonly #claiming = new Map<ActionId, Promise<Refused | undefined>>()
   readonly #running = new Map<ActionId, Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #desk: ClaimDesk
   #subscriptions: readonly BusSubscription[] = []
   #refusalsPending = 0
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps
     this.#held = new HeldClaims(deps.remains.held)
+    const { journal, clock, random, sha256 } = deps.claiming
+    const known = (action: ActionId): Known => this.#known(action)
+    this.#desk = new ClaimDesk({ ...deps, journal, clock, random, sha256, known })
     for (const entry of deps.remains.entered) {
       this.#track(entry.action_id, deps.runner.recover(entry, this.#stopping.signal))
     }
@@ -72,12 +80,13 @@ export class Executor {
           utf8Encode(canonicalize({ ...(await this.invoke(tenant, request.data)) })),
       ),
     )
+    this.#desk.listen()
   }
 
   /** Takes no more, waits for what runs (at most `graceMs`). */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort()
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()))
+    await Promise.all([...this.#subscriptions.map((one) => one.stop()), this.#desk.stop()])
     const running = Promise.allSettled(this.#running.values())
     const { clock } = this.#deps.admission
     const timer = new AbortController()
@@ -115,13 +124,22 @@ export class Executor {
     return (await this.#isClaimed(problem, tenant, action_id)) ? { status: 'claimed' } : answer
   }
 
+  #known(action: ActionId): Known {
+    if (this.#running.has(action) || this.#claiming.has(action)) return 'running'
+    if (this.#held.get(action) !== undefined) return 'held'
+    const outcome = this.#deps.outbox.outcomeOf(action)
+    if (outcome === 'unknown_outcome') return 'ended_unseen'
+    return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
+  }
+
   /** Whether the action is another claim's, whose result will come: then it is not refused. */
   async #isClaimed(problem: Refused, tenant: TenantId, action: ActionId): Promise<boolean> {
     if (problem.reason === 'action_claimed') return true
     if (problem.reason !== 'grant_used') return false
     const { journal, sha256 } = this.#deps.claiming
     try {
-      return (await journal.read(`${tenant}.${storedKey(sha256, action)}`)) !== undefined
+      const entry = await journal.read(`${tenant}.${storedKey(sha256, action)}`)
+      return entry !== undefined && readNote(entry.note)?.kind !== 'cancelled'
     } catch (error) {
       if (error instanceof BusFault) return true
       throw error

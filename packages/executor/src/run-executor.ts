@@ -210,6 +210,7 @@ async function assemble(parts: Parts): Promise<Assembled> {
     auditOf,
     remains: { entered, held: remains.held },
     max_running: settings.max_running,
+    longestRunMs: timeoutsOf(files.manifests, settings),
     logger,
   })
   return { executor, outbox, wal }
@@ -331,6 +332,14 @@ function makeRegistry({
     clock: deps.clock,
     logger: deps.logger,
   })
+}
+
+function timeoutsOf(
+  manifests: readonly ConnectorManifest[],
+  { tool_timeout_ms }: ExecutorSettings,
+): (tool: string) => number {
+  const own = new Map(manifests.map(({ id, limits }) => [id, limits?.call_timeout_ms]))
+  return (tool) => own.get(tool.slice(0, tool.indexOf('.'))) ?? tool_timeout_ms
 }
 
 function limitsOf(

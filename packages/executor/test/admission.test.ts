@@ -27,6 +27,7 @@ const ELSEWHERE: readonly AdmissionReason[] = [
   ...POLICY_REASONS,
   'grant_used',
   'action_claimed',
+  'action_cancelled',
   'journal_unwritable',
   'audit_unreachable',
   'executor_busy',

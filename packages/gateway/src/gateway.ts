@@ -45,6 +45,8 @@ import type { RegisteredTool, ToolDirectory } from './registry/tool-directory.ts
 
 /** How often a waiting caller is told of the state, and stored state is looked at again. */
 const WAIT_TURN_MS = 2_000
+/** How long a cancel waits for the executor's word. */
+const CANCEL_WAIT_MS = 2_000
 /** Rounds of looking and pointing before a contended key is given up. */
 const POINT_TRIES = 6
 const POINT_PAUSE_MS = 10
@@ -150,8 +152,10 @@ export class Gateway implements GatewayApi {
   cancel(caller: Caller, id: ActionId): Promise<CallOutcome> {
     return this.#own(caller, id, async (stored) => {
       const { tenant, subject } = caller.principal
-      const after = await this.#deps.orchestrator.cancel(tenant, id, subject)
-      return actionView((after ?? stored).record, false)
+      const after = (await this.#deps.orchestrator.cancel(tenant, id, subject)) ?? stored
+      // While its grant is out, the executor says whether the cancel came first.
+      const ms = after.record.state.kind === 'dispatched' ? CANCEL_WAIT_MS : 0
+      return await this.#wait(after, false, { ms })
     })
   }
 

@@ -1,25 +1,14 @@
 import {
-  APPROVAL_DECISION_MAX_BYTES,
-  APPROVAL_DECISION_TYP,
-  type ApprovalDecisionAnswer,
-  approvalDecisionShape,
-  canonicalize,
   type JwsSigner,
   type JwsVerifier,
   type Profile,
   parseActionId,
-  parseSubject,
-  readShape,
-  subjectPattern,
   type TenantId,
-  utf8Encode,
-  verifyJws,
 } from '@trustgw/protocol'
 import {
   AjvSchemaCompiler,
   type AuditWriter,
   type BusLink,
-  type BusRequest,
   type Clock,
   type Delivery,
   type DeliveryOutcome,
@@ -35,6 +24,7 @@ import { ActionStore } from './action/action-store.ts'
 import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
+import { answerHost } from './approvals/answer-host.ts'
 import type { PolicyFeed } from './decide/policy-source.ts'
 import { Gateway } from './gateway.ts'
 import type { GatewayApi } from './gateway-api.ts'
@@ -101,11 +91,8 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     const id = parseActionId(text)
     return id.ok ? id.value : undefined
   })
-  const decisions = link.bus.respond(
-    subjectPattern('approval_decision'),
-    { queue: 'gateway' },
-    (request) => answerDecision(request, orchestrator, keys, log),
-  )
+  const { bus } = link
+  const decisions = answerHost({ bus, verdicts: orchestrator.verdicts, keys, log })
   const results = consumeResults(
     link.consumer({ home: 'data', stream: 'RESULTS', durable: 'gateway' }),
     { orchestrator, executorKeyFor: executorKeys(keys), log },
@@ -115,7 +102,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     agents,
     recovered,
     stop: async () => {
-      await decisions.stop()
+      await Promise.all(decisions.map((one) => one.stop()))
       await results.stop()
       await orchestrator.stop()
       await Promise.all([tools.stop(), agents.stop(), deps.policy.stop()])
@@ -164,6 +151,8 @@ function makeOrchestrator(
     audit: deps.audit,
     policy: (tenant) => deps.policy.inForce(tenant),
     limits: recordsOf(link, 'limits'),
+    unsettled: recordsOf(link, 'unsettled'),
+    bus: link.bus,
     hostKeyFor: keys.keyFor({ role: 'host' }),
     sha256,
     clock,
@@ -180,31 +169,6 @@ function recordsOf(link: BusLink, bucket: string): RecordStore {
 function executorKeys(keys: PublicKeys) {
   return (profile: Profile, kid: string): JwsVerifier | undefined =>
     keys.keyFor({ role: 'result', component: `exec-${profile}` })(kid)
-}
-
-async function answerDecision(
-  request: BusRequest,
-  orchestrator: Orchestrator,
-  keys: PublicKeys,
-  log: Logger,
-): Promise<Uint8Array | undefined> {
-  if (!request.replyExpected) return undefined
-  const at = parseSubject('approval_decision', request.subject)
-  const verified = verifyJws(new TextDecoder().decode(request.data), {
-    typ: APPROVAL_DECISION_TYP,
-    maxBytes: APPROVAL_DECISION_MAX_BYTES,
-    keyFor: keys.keyFor({ role: 'host' }),
-  })
-  const read = verified.ok ? readShape(approvalDecisionShape, verified.value.payload) : verified
-  if (!at.ok || !read.ok || read.value.tenant !== at.value.tenant) {
-    log.warn('approval_decision_refused', { reason: read.ok ? 'tenant' : read.reason })
-    return answer({ status: 'refused', code: 'decision_not_genuine' })
-  }
-  return answer(await orchestrator.decided(read.value))
-}
-
-function answer(value: ApprovalDecisionAnswer): Uint8Array {
-  return utf8Encode(canonicalize({ ...value }))
 }
 
 function consumeResults(

@@ -63,6 +63,7 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'approval_given',
   'approval_refused',
   'denial_given',
+  'outcome_given',
   'registry_changed',
   'registry_refused',
   'policy_loaded',
@@ -110,6 +111,7 @@ export type AuditEventType =
   | 'approval_given'
   | 'approval_refused'
   | 'denial_given'
+  | 'outcome_given'
   | 'registry_changed'
   | 'registry_refused'
   | 'policy_loaded'

@@ -119,9 +119,19 @@ export {
   RESULT_TYP,
 } from './execution-result.ts'
 export {
+  type CancelAnswer,
+  cancelAnswerShape,
+  EXECUTOR_QUERY_MAX_BYTES,
+  type ExecutorQuery,
+  executorQueryShape,
+  type ReconcileAnswer,
+  reconcileAnswerShape,
+} from './executor-query.ts'
+export {
   actionIdField,
   base64urlField,
   countField,
+  grantIdField,
   hashField,
   msField,
   nameField,
@@ -220,6 +230,17 @@ export {
   parseMinorAmount,
   parseMoney,
 } from './money.ts'
+export {
+  OUTCOME_DECISION_MAX_BYTES,
+  OUTCOME_DECISION_TYP,
+  type OutcomeDecision,
+  outcomeDecisionJson,
+  outcomeDecisionShape,
+  outcomeObjection,
+  type UnsettledAction,
+  unsettledActionJson,
+  unsettledActionShape,
+} from './outcome-decision.ts'
 export {
   type BundledPolicy,
   type BundleRefusal,

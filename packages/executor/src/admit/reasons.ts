@@ -66,6 +66,7 @@ const OWN_REASONS = [
   // 6: single use
   'grant_used',
   'action_claimed',
+  'action_cancelled',
   'store_unreachable',
   'journal_unwritable',
   'audit_unreachable',

@@ -10,7 +10,7 @@ import {
 import type { AuditWriter, Clock, Logger } from '@trustgw/runtime'
 import { type AdmittedAction, enterAdmitted } from '../admit/claim-action.ts'
 import type { Connector, RunOutcome } from '../connectors/connector.ts'
-import { type RecoverDeps, recoverRun } from './recover.ts'
+import { askUpstream, type RecoverDeps, recoverRun } from './recover.ts'
 import type { ResultOutbox } from './result-outbox.ts'
 import { makeSafe } from './safe-output.ts'
 import type { ClaimEntry, Wal } from './wal.ts'
@@ -69,6 +69,17 @@ export class Runner {
       }
       await this.#deps.clock.sleep(RECOVER_PAUSE_MS, signal).catch(() => undefined)
     }
+  }
+
+  /**
+   * Asks the upstream about a run that is known from the journal only, whoever entered it; what it
+   * says is signed and stored like any result. False when it cannot say. Never runs the tool.
+   */
+  async settle(claim: ClaimEntry): Promise<boolean> {
+    const outcome = await askUpstream(claim, this.#deps)
+    if (outcome === undefined || outcome.kind === 'unknown_outcome') return false
+    await this.#finish(claim, outcome, claim.at)
+    return true
   }
 
   async #finish(claim: ClaimEntry, outcome: RunOutcome, started_at: number): Promise<void> {

@@ -4,18 +4,16 @@ import {
   actionIdField,
   canonicalize,
   type GrantId,
+  grantIdField,
   type Hash,
   hashField,
   msField,
   nameField,
   objectShape,
   oneOfShape,
-  parsedShape,
-  parseGrantId,
   parseJson,
   readShape,
   type Shape,
-  stringShape,
   type TenantId,
   taggedShape,
   tenantField,
@@ -43,12 +41,6 @@ type WalEntry =
   | { readonly kind: 'held'; readonly action_id: ActionId }
   /** Nothing is open any more: its result is stored, or the claim was another's. */
   | { readonly kind: 'ended'; readonly action_id: ActionId }
-
-const grantIdField: Shape<GrantId> = parsedShape(
-  stringShape({ max: 30, characters: 'token' }),
-  'grant-id',
-  parseGrantId,
-)
 
 const entryShape: Shape<WalEntry> = taggedShape('kind', {
   claiming: objectShape({

@@ -1,8 +1,6 @@
-import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
+import { type ActionEvent, type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
-  type ApprovalDecision,
-  type ApprovalDecisionAnswer,
   type ExecutionResult,
   type JwsExpectation,
   type Proposal,
@@ -11,13 +9,15 @@ import {
 } from '@trustgw/protocol'
 import {
   type AuditWriter,
+  type Bus,
   type Clock,
   type Logger,
   type Random,
   type RecordStore,
 } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
-import { type Heard, heardBefore, verdictPlan } from '../approvals/verdict.ts'
+import { Unsettled } from '../approvals/unsettled.ts'
+import { Verdicts } from '../approvals/verdicts.ts'
 import type { Decided } from '../decide/decided.ts'
 import { Decider } from '../decide/decider.ts'
 import type { PolicyInForce } from '../decide/evaluator.ts'
@@ -35,7 +35,8 @@ import {
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { Effects } from './effects.ts'
+import { Effects, type ToExecutor } from './effects.ts'
+import { ExecutorQueries } from './executor-queries.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
 import { News } from './news.ts'
@@ -59,6 +60,8 @@ export interface OrchestratorDeps {
   readonly policy: (tenant: TenantId) => PolicyInForce | undefined
   /** The bucket `limits`. */
   readonly limits: RecordStore
+  readonly unsettled: RecordStore
+  readonly bus: Bus
   readonly hostKeyFor: JwsExpectation['keyFor']
   readonly sha256: Sha256
   readonly clock: Clock
@@ -85,7 +88,11 @@ export class Orchestrator {
   readonly #review: Review
   readonly #dispatcher: Dispatcher
   readonly #care: Caretaker
+  readonly #queries: ExecutorQueries
+  readonly #unsettled: Unsettled
   readonly #effects: Effects
+  /** What people say of actions. */
+  readonly verdicts: Verdicts
 
   constructor(deps: OrchestratorDeps) {
     const { clock, log } = deps
@@ -109,16 +116,28 @@ export class Orchestrator {
       state: (id) => this.#known.state(id),
       stopping: () => this.#care.stopping,
     })
+    this.#queries = new ExecutorQueries({
+      ...deps,
+      state: (id) => this.#known.state(id),
+      stopping: this.#care.signal,
+    })
+    this.#unsettled = new Unsettled(deps)
     this.#effects = new Effects({
       ...deps,
       trail: this.#trail,
       review: this.#review,
       known: (id) => this.#known.get(id)?.record,
       stopping: () => this.#care.stopping,
-      dispatch: (stored) => {
+      unsettled: this.#unsettled,
+      toExecutor: (what, stored) => {
         const { tenant, action_id: id } = stored.record.proposal
-        this.#care.background(this.#dispatch(stored), tenant, id)
+        this.#care.background(this.#toExecutor(what, stored), tenant, id)
       },
+    })
+    this.verdicts = new Verdicts({
+      ...deps,
+      load: (tenant, id) => deps.store.load(tenant, id),
+      drive: (tenant, id, planned) => this.#drive(tenant, id, planned),
     })
   }
 
@@ -217,22 +236,6 @@ export class Orchestrator {
     return this.#drive(tenant, id, { event: { kind: 'cancel_requested', by } })
   }
 
-  /** One person's verdict, from the host. Accepted means stored. */
-  async decided(decision: ApprovalDecision): Promise<ApprovalDecisionAnswer> {
-    const { sha256 } = this.#deps
-    const { tenant, action_id: id } = decision
-    const before = await this.#deps.store.load(tenant, id)
-    if (before === undefined) return { status: 'refused', code: 'unknown_action' }
-    if (heardBefore(before.record, decision, sha256))
-      return { status: 'accepted', state: before.record.state.kind }
-    const heard: Heard = { refusal: 'not_pending', counted: false }
-    const after = await this.#drive(tenant, id, verdictPlan(decision, heard, this.#deps))
-    if (after !== undefined && heardBefore(after.record, decision, sha256))
-      return { status: 'accepted', state: after.record.state.kind }
-    // Counted and not there any more: something had changed, and the approval is void.
-    return { status: 'refused', code: heard.counted ? 'decision_changed' : heard.refusal }
-  }
-
   /** A result whose signature and profile were checked. Stored when this resolves. */
   async resulted(result: ExecutionResult): Promise<void> {
     const { tenant_id: tenant, action_id: id } = result
@@ -313,10 +316,15 @@ export class Orchestrator {
     return { ...at, effects }
   }
 
-  async #dispatch(stored: StoredAction): Promise<void> {
+  async #toExecutor(what: ToExecutor, stored: StoredAction): Promise<void> {
     const { tenant, action_id: id } = stored.record.proposal
-    const event = await this.#dispatcher.run(stored)
+    const event = await this.#asked(what, stored)
     if (event !== undefined) await this.#drive(tenant, id, { event })
+  }
+
+  #asked(what: ToExecutor, stored: StoredAction): Promise<ActionEvent | undefined> {
+    if (what === 'dispatch') return this.#dispatcher.run(stored)
+    return what === 'reconcile' ? this.#queries.reconcile(stored) : this.#queries.cancel(stored)
   }
 
   async #create(record: ActionRecord): Promise<StoredAction | undefined> {
@@ -376,7 +384,11 @@ export class Orchestrator {
    */
   #close(record: ActionRecord): void {
     const { tenant, action_id: id } = record.proposal
-    const ended = Promise.all([this.#news.told(id), this.decider.settle(record)])
+    const ended = Promise.all([
+      this.#news.told(id),
+      this.decider.settle(record),
+      ...(record.state.kind.startsWith('reconciled') ? [this.#unsettled.settled(record)] : []),
+    ])
     const closed = ended.then(() => this.#deps.store.close(tenant, id))
     this.#care.background(closed, tenant, id)
   }

@@ -23,13 +23,12 @@ import { type Bus, BusFault, type Clock, type Logger, type StoredPublisher } fro
 import type { ToolDirectory } from '../registry/tool-directory.ts'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
+import { RESULT_WITHIN_MS } from './executor-queries.ts'
 import { actionEvent } from './view.ts'
 
 const INVOKE_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 3_000
 const REQUEST_RETRY_MS = 1_000
-/** Longer than any tool may run: after it nobody waits for a result any more. */
-const RESULT_WITHIN_MS = 960_000
 
 /** What the executor said to a grant; `later`: nothing was claimed, the same grant may be sent again. */
 export type InvokeOutcome =

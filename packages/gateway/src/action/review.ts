@@ -140,7 +140,7 @@ export class Review {
         decision,
         decision_event,
         grant: token,
-        granted_to: [...new Set([...before.granted_to, claims.aud])],
+        granted_to: [...before.granted_to.filter((to) => to !== claims.aud), claims.aud],
         counted: before.counted === null ? null : { ...before.counted, granted_at: now },
       }),
     }

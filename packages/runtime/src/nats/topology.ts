@@ -85,8 +85,9 @@ const GATEWAY_READS = [
   'agents',
   'policies',
   'policy_status',
+  'unsettled',
 ] as const
-const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status'] as const
+const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status', 'unsettled'] as const
 const HOST_READS = [
   'approvals',
   'acl',
@@ -95,11 +96,20 @@ const HOST_READS = [
   'policies',
   'policy_status',
   'tools',
+  'unsettled',
 ] as const
 /** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
 const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
 const EXECUTOR_READS = ['policies'] as const
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
+/** What the gateway asks executors, by profile. */
+const EXECUTOR_SUBJECTS = [
+  SUBJECTS.exec_invoke,
+  SUBJECTS.exec_cancel,
+  SUBJECTS.exec_reconcile,
+] as const
+/** What people decided, from host to gateway. */
+const DECISION_SUBJECTS = [SUBJECTS.approval_decision, SUBJECTS.approval_outcome] as const
 const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_propose,
   SUBJECTS.action_get,
@@ -158,7 +168,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     queue: 'gateway',
     exports: [
       ...PROPOSAL_SUBJECTS.map((subject) => service(subjectPattern(subject))),
-      service(subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => service(subjectPattern(subject))),
     ],
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
@@ -171,8 +181,10 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.tools.>'),
       live('$KV.policies.>'),
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
-      ...profiles.map((profile) =>
-        serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
+      ...profiles.flatMap((profile) =>
+        EXECUTOR_SUBJECTS.map((subject) =>
+          serviceOf(executorAccount(profile), subjectPattern(subject, { profile })),
+        ),
       ),
     ],
   }
@@ -185,7 +197,7 @@ function hostAccount(): AccountSpec {
     queue: 'host',
     exports: [service(subjectPattern(SUBJECTS.approval_request))],
     imports: [
-      serviceOf(GATEWAY_ACCOUNT, subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => serviceOf(GATEWAY_ACCOUNT, subjectPattern(subject))),
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
       ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
@@ -220,7 +232,7 @@ function executorSpec(profile: string): AccountSpec {
   return {
     name: executorAccount(profile),
     queue: profile,
-    exports: [service(subjectPattern(SUBJECTS.exec_invoke, { profile }))],
+    exports: EXECUTOR_SUBJECTS.map((subject) => service(subjectPattern(subject, { profile }))),
     imports: [
       ...executorCrossings().map(own),
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
