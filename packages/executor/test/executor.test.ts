@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
-import { type ServerResponse } from 'node:http'
-import type {} from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { BusFault, type BusLink, type ClaimStore, executorCrossings } from '@trustgw/runtime'

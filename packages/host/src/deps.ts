@@ -58,6 +58,8 @@ export interface HostDeps {
   readonly acl: RecordStore
   readonly approvals: RecordStore
   readonly sessions: RecordStore
+  /** What people have to find out, as the gateway lays it out. */
+  readonly unsettled: RecordStore
   /** The stream of UI events; actions that are known only from it are listed after a restart. */
   readonly uiEvents: StoredReader
   /** Policy bundles; the host adds those that an admin's passkey sealed. */

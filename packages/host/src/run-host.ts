@@ -13,6 +13,7 @@ import { AttemptLimit } from './http/attempt-limit.ts'
 import { buildListener, close, listen } from './http/listener.ts'
 import { securityHeaders } from './http/security-headers.ts'
 import { loadStaticFiles } from './http/static-files.ts'
+import { OutcomeDesk } from './outcomes/outcome-desk.ts'
 import { EnrolmentFiles } from './people/enrolment.ts'
 import { PeopleStore } from './people/people-store.ts'
 import { PolicyDesk } from './policy/policy-desk.ts'
@@ -37,6 +38,7 @@ interface Desks {
   readonly store: ApprovalStore
   readonly courier: DecisionCourier
   readonly approvals: ApprovalDesk
+  readonly outcomes: OutcomeDesk
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -94,7 +96,7 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
 
 function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const { tenant } = settings
-  const { audit, bus, clock, hostKey, log, onEnrolled, random } = deps
+  const { audit, bus, clock, hostKey, log, onEnrolled, random, unsettled } = deps
   const party: RelyingParty = { origin: settings.origin, rpId: settings.rpId }
   const people = new PeopleStore({ records: deps.acl, key: hostKey, tenant, log })
   const store = new ApprovalStore({ records: deps.approvals, key: hostKey, tenant, log })
@@ -120,6 +122,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     store,
     courier,
     approvals,
+    outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
     sessions: new SessionDesk({
       tenant,
@@ -165,13 +168,14 @@ function policyDesks(
 
 function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDeps {
   const { audit, bus, clock, tickets } = deps
-  const { sessions, enrolments, logins, approvals, actions, policy } = desks
+  const { sessions, enrolments, logins, approvals, outcomes, actions, policy } = desks
   return {
     policy,
     sessions,
     enrolments,
     logins,
     approvals,
+    outcomes,
     actions,
     attempts: new AttemptLimit(),
     cookies: {

@@ -175,6 +175,7 @@ async function depsOf(bus: BusWorld, link: BusLink): Promise<HostDeps> {
     acl: link.records({ home: 'data', bucket: 'acl' }),
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
+    unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
     ...policyDeps(link, newSigners()),
     clock: systemClock,

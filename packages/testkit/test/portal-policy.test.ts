@@ -278,6 +278,7 @@ describe('the policy page, served by the real host', () => {
       acl: records('acl'),
       approvals: records('approvals'),
       sessions: records('sessions'),
+      unsettled: records('unsettled'),
       policies: records('policies'),
       policyStatus: records('policy_status'),
       tools: records('tools'),

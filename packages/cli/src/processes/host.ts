@@ -46,6 +46,7 @@ export async function runHostProcess(
       acl: link.records({ home: 'data', bucket: 'acl' }),
       approvals: link.records({ home: 'data', bucket: 'approvals' }),
       sessions: link.records({ home: 'data', bucket: 'sessions' }),
+      unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
       uiEvents: link.reader({ home: 'data', stream: 'UI' }),
       policies: link.records({ home: 'data', bucket: 'policies' }),
       policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),

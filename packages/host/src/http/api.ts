@@ -6,6 +6,7 @@ import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
+import type { OutcomeDesk } from '../outcomes/outcome-desk.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
 import type { ApiEnv } from './api-env.ts'
 import {
@@ -19,6 +20,7 @@ import {
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { outcomeRoutes } from './outcome-routes.ts'
 import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse, type Reply } from './reply.ts'
@@ -39,6 +41,7 @@ export interface ApiDeps {
   readonly enrolments: EnrolmentDesk
   readonly logins: LoginDesk
   readonly approvals: ApprovalDesk
+  readonly outcomes: OutcomeDesk
   readonly actions: ActionFeed
   readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
@@ -58,6 +61,7 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   sessionRoutes(api, deps)
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
+  outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
   policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
     signedIn(deps, handle),
   )

@@ -13,11 +13,13 @@ export const PROBLEMS = {
   origin_refused: { status: 403, title: 'The request comes from another origin' },
   enrolment_refused: { status: 403, title: 'The enrolment link is unknown, used or expired' },
   initiator_cannot_approve: { status: 403, title: 'Who asked for an action never approves it' },
+  initiator_cannot_settle: { status: 403, title: 'Who asked for an action never settles it' },
   role_missing: { status: 403, title: 'Your roles do not cover this action' },
   not_found: { status: 404, title: 'There is nothing here' },
   unknown_action: { status: 404, title: 'No approval is known for this action' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
   not_pending: { status: 409, title: 'The action waits for no approval any more' },
+  not_unsettled: { status: 409, title: 'This run waits for nobody to find out any more' },
   approver_not_needed: {
     status: 409,
     title: 'Enough people with your roles have approved; others are still asked',

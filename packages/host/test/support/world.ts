@@ -214,6 +214,7 @@ export async function startWorld(): Promise<World> {
     acl: link.records({ home: 'data', bucket: 'acl' }),
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
+    unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
     ...policyDeps(link, signers),
     clock,

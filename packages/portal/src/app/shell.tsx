@@ -4,6 +4,7 @@ import { Icon, type IconName, Mark } from '../ui/icons.tsx'
 import { LinkBanner, LinkIndicator } from './connection.tsx'
 import { usePortal, usePortalState } from './context.ts'
 import { NavLink } from './nav-link.tsx'
+import { OutcomeBanner } from './outcome-banner.tsx'
 import { PolicyBanner } from './policy-banner.tsx'
 import type { Route } from './router.ts'
 import { ShortcutHelp } from './shortcut-help.tsx'
@@ -38,6 +39,7 @@ export function Shell(props: {
         <Rail current={props.route.page} />
         <main id="content" tabIndex={-1} className="min-w-0 flex-1 pb-24 lg:pb-0">
           <LinkBanner />
+          <OutcomeBanner onOutcomesPage={props.route.page === 'outcomes'} />
           <PolicyBanner onPolicyPage={props.route.page === 'policy'} />
           {props.children}
         </main>

@@ -1,4 +1,11 @@
-import { type ActionEvent, type ApprovalRequest, parseJson, type Shape } from '@trustgw/protocol'
+import {
+  type ActionEvent,
+  type ApprovalRequest,
+  type OutcomeDecision,
+  parseJson,
+  type Shape,
+  type UnsettledAction,
+} from '@trustgw/protocol'
 import type { PolicyText } from '../logic/policy-draft.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
@@ -19,6 +26,7 @@ import {
   installationShape,
   type LoginBegin,
   loginBeginShape,
+  outcomesShape,
   type PolicyAnswer,
   type PolicyChallenge,
   policyChallengeShape,
@@ -60,6 +68,11 @@ export interface Api {
     proof: { readonly nonce: string; readonly assertion: PasskeyResponse | null },
   ) => Promise<Answer<{ readonly state: string }>>
   readonly deny: (id: string, reason: string) => Promise<Answer<{ readonly state: string }>>
+  readonly outcomes: () => Promise<Answer<{ readonly actions: readonly UnsettledAction[] }>>
+  readonly settle: (
+    id: string,
+    finding: Pick<OutcomeDecision, 'jti' | 'outcome' | 'reason'>,
+  ) => Promise<Answer<{ readonly state: string }>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -108,6 +121,8 @@ export function httpApi(): Api {
     beginApproval: (id) => post(`${approvalPath(id)}/begin`, {}, ceremonyShape),
     approve: (id, proof) => post(`${approvalPath(id)}/approve`, proof, stateShape),
     deny: (id, reason) => post(`${approvalPath(id)}/deny`, { reason }, stateShape),
+    outcomes: () => get('/api/outcomes', outcomesShape),
+    settle: (id, finding) => post(`/api/outcomes/${encodeURIComponent(id)}`, finding, stateShape),
     installation: () => get('/api/installation', installationShape),
     policy: () => get('/api/policy', policyShape),
     policyStatus: () => get('/api/policy/status', policyStatusShape),

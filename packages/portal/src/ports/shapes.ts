@@ -26,6 +26,8 @@ import {
   type ShapeOf,
   sourceShape,
   stringShape,
+  type UnsettledAction,
+  unsettledActionShape,
 } from '@trustgw/protocol'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { RecordedProposal } from '../logic/recorded.ts'
@@ -93,6 +95,10 @@ export const ceremonyShape = pickedShape({
   credential_ids: arrayShape(text, { max: 64 }),
 })
 export type ApprovalCeremony = ShapeOf<typeof ceremonyShape>
+
+export const outcomesShape: Shape<{ readonly actions: readonly UnsettledAction[] }> = pickedShape({
+  actions: arrayShape(unsettledActionShape, { max: LIST_MAX }),
+})
 
 export const stateShape = pickedShape({ state: text })
 

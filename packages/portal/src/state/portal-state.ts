@@ -1,4 +1,4 @@
-import type { Approver } from '@trustgw/protocol'
+import type { Approver, UnsettledAction } from '@trustgw/protocol'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { Installation, Session } from '../ports/shapes.ts'
@@ -36,6 +36,8 @@ export interface PortalState {
   readonly verdicts: ReadonlyMap<string, VerdictStatus>
   /** Who approved so far, by action: the host's word. */
   readonly given: ReadonlyMap<string, readonly Approver[]>
+  /** What ended unseen and waits for a person; undefined until it was fetched. */
+  readonly unsettled: readonly UnsettledAction[] | undefined
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
   readonly policyStatus: PolicyStatusView | undefined
@@ -53,6 +55,7 @@ export const INITIAL_STATE: PortalState = {
   snapshotProblem: undefined,
   verdicts: new Map(),
   given: new Map(),
+  unsettled: undefined,
   installation: undefined,
   installationProblem: undefined,
   policyStatus: undefined,

@@ -1,4 +1,4 @@
-import type { ActionEvent, Result } from '@trustgw/protocol'
+import type { ActionEvent, OutcomeDecision, Result, UnsettledAction } from '@trustgw/protocol'
 import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
@@ -41,6 +41,7 @@ export class Portal {
       onSignedOut: () => this.#onSignedOut(),
       onCatchUp: () => {
         void this.catchUp()
+        void this.loadOutcomes()
         void this.loadPolicyStatus()
       },
     })
@@ -118,6 +119,26 @@ export class Portal {
       snapshotProblem: undefined,
     })
     this.#fetchMissing()
+  }
+
+  /** What ended unseen; what was known stays when it cannot be fetched. */
+  async loadOutcomes(): Promise<void> {
+    const answer = await this.ports.api.outcomes()
+    if (answer.ok) this.store.update({ unsettled: answer.value.actions })
+    else if (answer.code === 'no_session') this.#onSignedOut()
+  }
+
+  /** Says what became of a call that ended unseen. Undefined when it is stored; else a sentence. */
+  async settle(
+    { action_id, jti }: UnsettledAction,
+    outcome: OutcomeDecision['outcome'],
+    reason: string,
+  ): Promise<string | undefined> {
+    const answer = await this.ports.api.settle(action_id, { jti, outcome, reason })
+    if (!answer.ok) return sentenceOf(answer)
+    this.store.announce('Recorded')
+    await this.loadOutcomes()
+    return undefined
   }
 
   async loadInstallation(): Promise<void> {
@@ -235,6 +256,7 @@ export class Portal {
     this.#onSession(session)
     this.#link.start(session)
     void this.loadInstallation()
+    void this.loadOutcomes()
     void this.loadPolicyStatus()
     clearInterval(this.#statusTimer)
     this.#statusTimer = setInterval(this.#lookAtPolicy, POLICY_STATUS_MS)
@@ -269,6 +291,9 @@ export class Portal {
     const merged = mergeEvents(feed, [event])
     if (merged === feed) return
     this.store.update({ feed: merged })
+    if (event.state === 'needs_human' || this.#waitsForPerson(event.action_id)) {
+      void this.loadOutcomes()
+    }
     const view = stateView(event.state)
     if (merged.requests.has(event.action_id)) {
       this.store.announce(`${event.tool_id}: ${view.label}`)
@@ -276,6 +301,10 @@ export class Portal {
       if (event.state === 'pending_approval') void this.loadGiven(event.action_id)
     }
     this.#fetchMissing()
+  }
+
+  #waitsForPerson(id: string): boolean {
+    return this.store.get().unsettled?.some(({ action_id }) => action_id === id) ?? false
   }
 
   #fetchMissing(): void {
