@@ -37,7 +37,7 @@ export interface ExecutorDeps {
   readonly auditOf: (tenant: TenantId) => AuditWriter | undefined
   readonly remains: WalRemains
   readonly max_running: number
-  /** The longest that a run of this tool may take. */
+  /** The longest that a call of this tool may take. */
   readonly longestRunMs: (tool: string) => number
   readonly logger: Logger
 }

@@ -126,7 +126,7 @@ test('another executor tells the end of a run whose executor died for good, and 
     const other = await bench.another()
     const early = await bench.ask('exec_reconcile', idOf(action))
     assert.deepEqual(early, { status: 'later', reason: 'may_still_run' })
-    bench.world.clock.advance(60_000)
+    bench.world.clock.advance(90_000)
     assert.deepEqual(await bench.ask('exec_reconcile', idOf(action)), { status: 'told' })
     await until(() => bench.results().length === before + 1)
     const result = bench.results().at(-1)
@@ -155,7 +155,7 @@ test('what the provider cannot tell is unclear, and so is what nobody claimed', 
   await withBench({ handler }, async (bench) => {
     const action = await lost(bench)
     const other = await bench.another()
-    bench.world.clock.advance(60_000)
+    bench.world.clock.advance(90_000)
     const unclear = (reason: string) => ({ status: 'unclear', reason })
     assert.deepEqual(
       await bench.ask('exec_reconcile', idOf(action)),

@@ -32,6 +32,8 @@ export interface ToolDeclaration {
   readonly tags?: readonly string[]
   readonly skill_level?: string
   readonly amount?: AmountRule
+  /** A call may be made again under its key when its end was not seen. */
+  readonly idempotent?: true
 }
 
 export interface ConnectorLimits {
@@ -124,6 +126,7 @@ const toolMembers = {
   tags: optionalMember(arrayShape(nameField, { max: 32 })),
   skill_level: optionalMember(nameField),
   amount: optionalMember(amountRuleShape),
+  idempotent: optionalMember(oneOfShape(true)),
 } as const
 
 const headMembers = {
@@ -201,6 +204,13 @@ function stdioContradiction(manifest: StdioManifest): ReturnType<typeof findCont
   if ((manifest.credential === NO_CREDENTIAL) !== (manifest.credential_env === undefined)) {
     return { key: 'credential_env', problem: 'goes with a credential, and a credential with it' }
   }
+  const repeated = Object.entries(manifest.tools).find(
+    ([, tool]) => tool.idempotent === true && tool.operation !== 'read',
+  )
+  if (repeated !== undefined) {
+    // MCP hands on no idempotency key.
+    return { key: `tools.${repeated[0]}.idempotent`, problem: 'needs operation = "read"' }
+  }
   const badEnv = Object.keys(manifest.env ?? {}).find(
     (name) => !/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name) || name === 'NODE_OPTIONS',
   )
@@ -220,6 +230,10 @@ function httpContradiction(manifest: HttpManifest): ReturnType<typeof findContra
       if (!/^[^{}]*\{idempotency_key\}[^{}]*$/.test(tool.reconcile.path)) {
         return { key: `${key}.reconcile.path`, problem: 'needs {idempotency_key} and no other' }
       }
+    }
+    const reads = tool.method === 'GET' && tool.operation === 'read'
+    if (tool.idempotent === true && tool.idempotency_header === undefined && !reads) {
+      return { key: `${key}.idempotent`, problem: 'needs idempotency_header, or a GET that reads' }
     }
     if (/\/\.{1,2}(?:\/|$)/.test(tool.path)) return { key: `${key}.path`, problem: 'is relative' }
   }

@@ -28,7 +28,7 @@ import {
   type Random,
 } from '@trustgw/runtime'
 import { type JournalNote, readNote, writeNote } from './journal-note.ts'
-import type { Runner } from './runner.ts'
+import { RERUN_WITHIN_MS, type Runner } from './runner.ts'
 import type { ClaimEntry } from './wal.ts'
 
 /** Queries of one kind that are worked on at once; further ones wait. */
@@ -56,7 +56,7 @@ export interface ClaimDeskDeps {
   readonly runner: Runner
   /** Tells once more what is known of a finished run. */
   readonly known: (action: ActionId) => Known
-  /** The longest that a run of this tool may take, repeats included. */
+  /** The longest that a call of this tool may take. */
   readonly longestRunMs: (tool: string) => number
   readonly sha256: Sha256
   readonly clock: Clock
@@ -133,7 +133,7 @@ export class ClaimDesk {
 
   async #ask(claim: ClaimEntry, of: { readonly mayRun: boolean }): Promise<ReconcileAnswer> {
     const { clock, longestRunMs, runner } = this.#deps
-    const quiet = claim.at + longestRunMs(claim.tool) + QUIET_MARGIN_MS
+    const quiet = claim.at + RERUN_WITHIN_MS + longestRunMs(claim.tool) + QUIET_MARGIN_MS
     // While it may still be under way somewhere, "no record" would prove nothing.
     if (of.mayRun && clock.now() < quiet) return { status: 'later', reason: 'may_still_run' }
     const found = await runner.settle(claim)
