@@ -20,7 +20,11 @@ import type { Connector } from './connectors/connector.ts'
 import type { Credentials } from './connectors/credentials.ts'
 import { NodeHttpClient } from './connectors/http-client.ts'
 import { HttpConnector } from './connectors/http-connector.ts'
-import { type ConnectorManifest, RESULT_OUTPUT_LIMIT_BYTES } from './connectors/manifest.ts'
+import {
+  CALLS_AT_ONCE_MAX,
+  type ConnectorManifest,
+  RESULT_OUTPUT_LIMIT_BYTES,
+} from './connectors/manifest.ts'
 import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
@@ -32,6 +36,7 @@ import { Catalogue } from './run/catalogue.ts'
 import { RegistryPublisher } from './run/registry-publisher.ts'
 import { ResultOutbox } from './run/result-outbox.ts'
 import { Runner } from './run/runner.ts'
+import { ToolGate } from './run/tool-gate.ts'
 import { Wal } from './run/wal.ts'
 
 export interface ExecutorSettings {
@@ -211,6 +216,7 @@ async function assemble(parts: Parts): Promise<Assembled> {
     remains: { entered, held: remains.held },
     max_running: settings.max_running,
     longestRunMs: timeoutsOf(files.manifests, settings),
+    gate: new ToolGate({ atOnce: callsAtOnce(files.manifests), clock, logger }),
     logger,
   })
   return { executor, outbox, wal }
@@ -332,6 +338,11 @@ function makeRegistry({
     clock: deps.clock,
     logger: deps.logger,
   })
+}
+
+function callsAtOnce(manifests: readonly ConnectorManifest[]): (tool: string) => number {
+  const own = new Map(manifests.map(({ id, limits }) => [id, limits?.calls_at_once]))
+  return (tool) => own.get(tool.slice(0, tool.indexOf('.'))) ?? CALLS_AT_ONCE_MAX
 }
 
 function timeoutsOf(

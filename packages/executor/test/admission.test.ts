@@ -28,6 +28,8 @@ const ELSEWHERE: readonly AdmissionReason[] = [
   'grant_used',
   'action_claimed',
   'action_cancelled',
+  'tool_busy',
+  'tool_unavailable',
   'journal_unwritable',
   'audit_unreachable',
   'executor_busy',

@@ -19,6 +19,8 @@ export type CallRefusal =
   | 'key_conflict'
   /** As many actions of this caller as may wait for people wait already. */
   | 'too_many_pending'
+  /** Too much is open or waits for the tool: nothing was accepted. Try again later. */
+  | 'busy'
   /** No such action of this caller; also for an action of somebody else. */
   | 'unknown_action'
   /** Nothing was accepted: a part that must record or decide is unreachable. Try again later. */

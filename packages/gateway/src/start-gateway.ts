@@ -21,6 +21,7 @@ import {
   sha256,
 } from '@trustgw/runtime'
 import { ActionStore } from './action/action-store.ts'
+import type { KnownActions } from './action/known-actions.ts'
 import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
@@ -52,6 +53,8 @@ export interface StartGatewayDeps {
 export interface RunningGateway {
   readonly api: GatewayApi
   readonly agents: AgentDirectory
+  /** Of actions in this process: open, waiting for people, and waiting for their tool. */
+  readonly counts: () => KnownActions['counts']
   /** How many open actions were taken up at start. */
   readonly recovered: number
   stop(): Promise<void>
@@ -100,6 +103,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   return {
     api,
     agents,
+    counts: () => orchestrator.known.counts,
     recovered,
     stop: async () => {
       await Promise.all(decisions.map((one) => one.stop()))

@@ -73,6 +73,9 @@ const OWN_REASONS = [
   // before 1: this process cannot take more
   'executor_busy',
   'executor_stopping',
+  // between 4 and 6: the tool cannot take more now
+  'tool_busy',
+  'tool_unavailable',
 ] as const
 
 export type AdmissionReason = (typeof OWN_REASONS)[number] | AssertionReason
@@ -95,6 +98,8 @@ export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'audit_unreachable',
   'executor_busy',
   'executor_stopping',
+  'tool_busy',
+  'tool_unavailable',
 ]
 
 export interface Refused {

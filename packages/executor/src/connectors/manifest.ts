@@ -38,6 +38,8 @@ export interface ToolDeclaration {
 
 export interface ConnectorLimits {
   readonly call_timeout_ms?: number
+  /** How many calls of each of its tools may run at once. */
+  readonly calls_at_once?: number
   readonly result_max_bytes?: number
 }
 
@@ -109,6 +111,8 @@ export interface HttpManifest extends ManifestHead {
 export type ConnectorManifest = StdioManifest | HttpManifest
 
 export const CALL_TIMEOUT_MAX_MS = 900_000
+/** Also how many calls of one tool may run at once where the manifest says nothing. */
+export const CALLS_AT_ONCE_MAX = 64
 /** Signed and encoded, a result must fit into one stored value. */
 export const RESULT_OUTPUT_LIMIT_BYTES = 163_840
 export const TOOLS_PER_CONNECTOR_MAX = 256
@@ -138,6 +142,7 @@ const headMembers = {
   limits: optionalMember(
     objectShape({
       call_timeout_ms: optionalMember(integerShape({ min: 100, max: CALL_TIMEOUT_MAX_MS })),
+      calls_at_once: optionalMember(integerShape({ min: 1, max: CALLS_AT_ONCE_MAX })),
       result_max_bytes: optionalMember(integerShape({ min: 256, max: RESULT_OUTPUT_LIMIT_BYTES })),
     }),
   ),

@@ -45,7 +45,8 @@ export class Runner {
     this.#deps = deps
   }
 
-  async run(token: AdmittedAction): Promise<void> {
+  /** How the tool came out, once its result is safe. */
+  async run(token: AdmittedAction): Promise<RunOutcome> {
     const { claim, tool, arguments: args, canonical_arguments } = enterAdmitted(token)
     const started_at = this.#deps.clock.now()
     const dot = tool.contract.id.indexOf('.')
@@ -62,6 +63,7 @@ export class Runner {
     const first = await enter()
     const { outcome, entered } = await this.#again({ claim, contract: tool.contract, first, enter })
     await this.#finish(claim, outcome, { started_at, entered })
+    return outcome
   }
 
   /**

@@ -79,7 +79,8 @@ export class Orchestrator {
   readonly decider: Decider
   readonly #deps: OrchestratorDeps
   readonly #locks = new Locks()
-  readonly #known = new KnownActions()
+  /** What this process saw of actions. */
+  readonly known: KnownActions = new KnownActions()
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
   readonly #waiters: Waiters
@@ -113,12 +114,13 @@ export class Orchestrator {
     this.#dispatcher = new Dispatcher({
       clock,
       invoke: (record) => deps.outbound.invoke(record),
-      state: (id) => this.#known.state(id),
+      onBusy: ({ proposal }) => this.known.waits(proposal),
+      state: (id) => this.known.state(id),
       stopping: () => this.#care.stopping,
     })
     this.#queries = new ExecutorQueries({
       ...deps,
-      state: (id) => this.#known.state(id),
+      state: (id) => this.known.state(id),
       stopping: this.#care.signal,
     })
     this.#unsettled = new Unsettled(deps)
@@ -126,7 +128,7 @@ export class Orchestrator {
       ...deps,
       trail: this.#trail,
       review: this.#review,
-      known: (id) => this.#known.get(id)?.record,
+      known: (id) => this.known.get(id)?.record,
       stopping: () => this.#care.stopping,
       unsettled: this.#unsettled,
       toExecutor: (what, stored) => {
@@ -178,7 +180,7 @@ export class Orchestrator {
 
   /** The later of a stored form and what this process saw since. */
   latest(stored: StoredAction): StoredAction {
-    const known = this.#known.get(stored.record.proposal.action_id)
+    const known = this.known.get(stored.record.proposal.action_id)
     return known !== undefined && known.revision > stored.revision ? known : stored
   }
 
@@ -189,16 +191,6 @@ export class Orchestrator {
     wait: { ms: number; signal?: AbortSignal },
   ): Promise<StoredAction | undefined> {
     return (await this.#waiters.next(id, wait.ms, wait.signal)) ?? this.#deps.store.load(tenant, id)
-  }
-
-  /** A place among its principal's actions that wait for people; false: none is free. */
-  reserve(proposal: Proposal): boolean {
-    return this.#known.reserve(proposal)
-  }
-
-  /** Gives the place back, unless the action came to wait there. */
-  release(proposal: Proposal): void {
-    this.#known.release(proposal)
   }
 
   /**
@@ -258,7 +250,7 @@ export class Orchestrator {
 
   /** What this process last saw of an action; another one may have changed it since. */
   #recall(tenant: TenantId, id: ActionId): StoredAction | undefined {
-    const known = this.#known.get(id)
+    const known = this.known.get(id)
     return known?.record.proposal.tenant === tenant ? known : undefined
   }
 
@@ -364,14 +356,14 @@ export class Orchestrator {
   /** Loads an action; what another process made of it is news here too. */
   async #lookAt(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
     const stored = await this.#deps.store.load(tenant, id)
-    if (stored !== undefined && this.#known.get(id)?.revision !== stored.revision)
+    if (stored !== undefined && this.known.get(id)?.revision !== stored.revision)
       this.#remember(stored)
     return stored
   }
 
   /** Tells portals and waiters, and sets the next alarm. */
   #remember(stored: StoredAction): void {
-    if (!this.#known.note(stored)) return
+    if (!this.known.note(stored)) return
     const { tenant, action_id: id } = stored.record.proposal
     this.#care.alarm(stored)
     this.#waiters.changed(id, stored)

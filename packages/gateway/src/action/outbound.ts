@@ -34,7 +34,7 @@ const REQUEST_RETRY_MS = 1_000
 export type InvokeOutcome =
   | { readonly kind: 'claimed'; readonly result_by: number }
   | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'later' }
+  | { readonly kind: 'later'; readonly reason?: string }
 
 const TOO_LARGE: InvokeOutcome = { kind: 'refused', reason: 'granted_action_too_large' }
 
@@ -85,7 +85,8 @@ export class Outbound {
   #outcome(answer: InvokeAnswer | undefined, action: string): InvokeOutcome {
     if (answer?.status === 'claimed')
       return { kind: 'claimed', result_by: this.#deps.clock.now() + RESULT_WITHIN_MS }
-    if (answer === undefined || answer.retryable) return { kind: 'later' }
+    if (answer === undefined) return { kind: 'later' }
+    if (answer.retryable) return { kind: 'later', reason: answer.reason }
     this.#deps.log.warn('executor_refused', { action, reason: answer.reason })
     return { kind: 'refused', reason: answer.reason }
   }

@@ -50,6 +50,7 @@ function paths(): JsonObject {
           ...[
             'key_conflict',
             'too_many_pending',
+            'busy',
             'arguments_too_large',
             'content_type_refused',
             'arguments_invalid',
