@@ -276,8 +276,8 @@ test('ids that MCP does not allow are listed under names that stay apart', async
 test('who is to try later is told so in the result of the call', async (t) => {
   const faces = await startFaces(t)
   faces.api.fail = 'busy'
-  const call = { name: 'call_tool', arguments: { tool: 'files.read', arguments: {} } }
-  const { result } = await post(faces, ...newer('tools/call', call))
+  const [body, options] = newer('tools/call', { name: 'files.read', arguments: {} })
+  const { result } = await post(faces, body, { ...options, path: '/v1/mcp/c/files' })
   assert.equal(result?.['isError'], true)
   assert.deepEqual(result?.['structuredContent'], { code: 'busy', retry_after_s: 10 })
 })
