@@ -12,6 +12,8 @@ import type { Caller } from './agents/caller.ts'
 export type CallRefusal =
   /** No such tool for this caller. */
   | 'unknown_tool'
+  /** The tool changed, or a person stopped it: nobody may call it until a person has looked. */
+  | 'tool_quarantined'
   /** The arguments do not fit the tool's schema; `detail` has the pointer and the keyword. */
   | 'arguments_invalid'
   | 'arguments_too_large'

@@ -127,7 +127,10 @@ export class Gateway implements GatewayApi {
     assertCaller(caller)
     const { tenant } = caller.principal
     const tool = this.#deps.tools.find(tenant, call.tool)
-    if (tool === undefined) return this.#refused(caller, call.tool, 'unknown_tool')
+    if (tool === undefined) {
+      const isHeld = this.#deps.tools.isHeld(tenant, call.tool)
+      return this.#refused(caller, call.tool, isHeld ? 'tool_quarantined' : 'unknown_tool')
+    }
     const text = canonicalize(call.arguments)
     if (utf8Length(text) > ARGUMENTS_MAX_BYTES)
       return this.#refused(caller, call.tool, 'arguments_too_large')

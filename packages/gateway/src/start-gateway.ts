@@ -31,6 +31,7 @@ import { Gateway } from './gateway.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import { GrantIssuer } from './grant/grant-issuer.ts'
 import { ToolDirectory } from './registry/tool-directory.ts'
+import { ToolQuarantine } from './registry/tool-quarantine.ts'
 import { readResult } from './results/read-result.ts'
 
 /** Results taken in at the same time. Those of one action wait for each other all the same. */
@@ -45,6 +46,8 @@ export interface StartGatewayDeps {
   readonly grantKey: { readonly kid: string; readonly sign: JwsSigner }
   readonly audit: (tenant: TenantId) => AuditWriter
   readonly policy: PolicyFeed
+  /** Calls a changed tool without anybody having looked; development only. */
+  readonly acceptsToolChanges?: boolean
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -54,7 +57,7 @@ export interface RunningGateway {
   readonly api: GatewayApi
   readonly agents: AgentDirectory
   /** Of actions in this process: open, waiting for people, and waiting for their tool. */
-  readonly counts: () => KnownActions['counts']
+  readonly counts: () => KnownActions['counts'] & { readonly quarantined: number }
   /** How many open actions were taken up at start. */
   readonly recovered: number
   stop(): Promise<void>
@@ -62,6 +65,9 @@ export interface RunningGateway {
 
 interface Directories {
   readonly tools: ToolDirectory
+  readonly quarantine: ToolQuarantine
+  /** Told of changed tools once there is somebody to tell. */
+  readonly changed: { tell: (tenant: TenantId) => void }
   readonly agents: AgentDirectory
 }
 
@@ -69,7 +75,7 @@ interface Directories {
 export async function startGateway(deps: StartGatewayDeps): Promise<RunningGateway> {
   const { link, log, keys, tenants } = deps
   const directories = makeDirectories(deps)
-  const { tools, agents } = directories
+  const { tools, agents, quarantine, changed } = directories
   const store = new ActionStore(
     { actions: recordsOf(link, 'actions'), open: recordsOf(link, 'open_actions') },
     sha256,
@@ -87,6 +93,8 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     random: deps.random,
     log,
   })
+  // Orders first: a tool that is released must not be taken as held.
+  await quarantine.start()
   await Promise.all([tools.start(), agents.start()])
   // Before anything is taken up: without a policy it would be denied.
   await deps.policy.start((tenant) => tools.pinned(tenant))
@@ -94,6 +102,8 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     const id = parseActionId(text)
     return id.ok ? id.value : undefined
   })
+  changed.tell = (tenant) => orchestrator.toolsChanged(tenant)
+  for (const tenant of tenants) orchestrator.toolsChanged(tenant)
   const { bus } = link
   const decisions = answerHost({ bus, verdicts: orchestrator.verdicts, keys, log })
   const results = consumeResults(
@@ -103,20 +113,36 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   return {
     api,
     agents,
-    counts: () => orchestrator.known.counts,
+    counts: () => ({ ...orchestrator.known.counts, quarantined: tools.held }),
     recovered,
     stop: async () => {
       await Promise.all(decisions.map((one) => one.stop()))
       await results.stop()
       await orchestrator.stop()
-      await Promise.all([tools.stop(), agents.stop(), deps.policy.stop()])
+      await Promise.all([tools.stop(), quarantine.stop(), agents.stop(), deps.policy.stop()])
     },
   }
 }
 
 function makeDirectories(deps: StartGatewayDeps): Directories {
   const { link, log, clock, keys, tenants } = deps
-  const tools = new ToolDirectory({
+  const changed: Directories['changed'] = { tell: () => undefined }
+  const quarantine = new ToolQuarantine({
+    trust: recordsOf(link, 'tool_trust'),
+    orders: recordsOf(link, 'tool_orders'),
+    tenants,
+    orderKeyFor: (kid) =>
+      keys.keyFor({ role: 'host' })(kid) ?? keys.keyFor({ role: 'operator' })(kid),
+    acceptsChanges: deps.acceptsToolChanges ?? false,
+    audit: deps.audit,
+    onOrder: (tenant) => tools.rebuild(tenant),
+    sha256,
+    clock,
+    log,
+  })
+  const tools: ToolDirectory = new ToolDirectory({
+    judge: (tenant, contracts) => quarantine.judge(tenant, contracts),
+    onTools: (tenant) => changed.tell(tenant),
     tools: recordsOf(link, 'tools'),
     tenants,
     executorKeyFor: executorKeys(keys),
@@ -139,7 +165,7 @@ function makeDirectories(deps: StartGatewayDeps): Directories {
     clock,
     log,
   })
-  return { tools, agents }
+  return { tools, quarantine, changed, agents }
 }
 
 function makeOrchestrator(

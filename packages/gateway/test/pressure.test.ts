@@ -22,7 +22,7 @@ test('an action whose tool can take no more waits, and runs when it can', async 
   assert.equal(gateway.counts().waiting, 1, 'also over grants')
   world.executor.manner = 'run'
   await world.reaches(id, 'succeeded', 50)
-  assert.deepEqual(gateway.counts(), { open: 0, pending: 0, waiting: 0 })
+  assert.deepEqual(gateway.counts(), { open: 0, pending: 0, waiting: 0, quarantined: 0 })
   assert.equal(world.executor.effects.get(id), 1)
 })
 

@@ -64,6 +64,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'approval_refused',
   'denial_given',
   'outcome_given',
+  'tool_quarantined',
+  'tool_released',
+  'tool_ordered',
   'registry_changed',
   'registry_refused',
   'policy_loaded',
@@ -112,6 +115,9 @@ export type AuditEventType =
   | 'approval_refused'
   | 'denial_given'
   | 'outcome_given'
+  | 'tool_quarantined'
+  | 'tool_released'
+  | 'tool_ordered'
   | 'registry_changed'
   | 'registry_refused'
   | 'policy_loaded'

@@ -381,3 +381,15 @@ export {
   toolRegistryJson,
   toolRegistryShape,
 } from './tool-registry.ts'
+export {
+  quarantineOf,
+  TOOL_ORDER_MAX_BYTES,
+  TOOL_ORDER_TYP,
+  type ToolOrder,
+  type ToolTrust,
+  toolKey,
+  toolOrderJson,
+  toolOrderShape,
+  toolTrustJson,
+  toolTrustShape,
+} from './tool-trust.ts'

@@ -34,6 +34,7 @@ const PUBLISHABLE: readonly string[] = [
   'toolsout.v1.acme',
   '$KV.tools.acme.connector',
   'live.kv.policies.acme.newest',
+  'live.kv.tool_orders.acme.k',
   ...[
     'actions',
     'approvals',
@@ -43,6 +44,8 @@ const PUBLISHABLE: readonly string[] = [
     'policies',
     'policy_status',
     'unsettled',
+    'tool_trust',
+    'tool_orders',
   ].map((b) => `$KV.${b}.acme.k`),
   ...['grant_nonces', 'journal', 'executions'].map((b) => `$KV.${b}.acme.k`),
   ...['$JS.API', '$JS.data.API', '$JS.exd.API', '$JS.core.API'].flatMap((api) => [
@@ -108,6 +111,7 @@ const HEARABLE: readonly (readonly [subject: string, queue?: string])[] = [
   ['$KV.agents.>'],
   ['$KV.tools.>'],
   ['$KV.policies.>'],
+  ['$KV.tool_orders.>'],
   ['$KV.acl.>'],
   ['$JS.>'],
   ['$JS.EVENT.ADVISORY.>'],
@@ -166,6 +170,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.actions.>',
       '$KV.policy_status.>',
       '$KV.unsettled.>',
+      '$KV.tool_trust.>',
       ...reads('$JS.data.API', [
         'actions',
         'tools',
@@ -173,6 +178,8 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
         'policies',
         'policy_status',
         'unsettled',
+        'tool_trust',
+        'tool_orders',
       ]),
       ...AUDIT_READS,
       '$JS.data.API.CONSUMER.INFO.RESULTS.gateway',
@@ -186,6 +193,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.agents.>',
       '$KV.tools.>',
       '$KV.policies.>',
+      '$KV.tool_orders.>',
     ],
   },
   host: {
@@ -197,6 +205,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.acl.>',
       '$KV.sessions.>',
       '$KV.policies.>',
+      '$KV.tool_orders.>',
       ...reads('$JS.data.API', [
         'approvals',
         'acl',
@@ -206,6 +215,8 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
         'policy_status',
         'tools',
         'unsettled',
+        'tool_trust',
+        'tool_orders',
       ]),
       ...AUDIT_READS,
     ],
@@ -230,7 +241,10 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   agent: { publish: PROPOSALS, hear: [] },
   portal: { publish: [], hear: ['ui.v1.acme.events'] },
   provision_system: { publish: ['$SYS.REQ.CLAIMS.*'], hear: [] },
-  provision_data: { publish: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>'], hear: [] },
+  provision_data: {
+    publish: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>', '$KV.tool_orders.>'],
+    hear: [],
+  },
   provision_executor: { publish: ['$JS.API.>'], hear: [] },
 }
 

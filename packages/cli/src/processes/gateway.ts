@@ -25,6 +25,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     grantKey: await namedKey('grant', layout.gateway.grantKey),
     audit: () => audit,
     policy,
+    acceptsToolChanges: settings.gateway.accept_tool_changes,
     clock: systemClock,
     random: nodeRandom,
     log,
@@ -34,6 +35,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
   metrics.gauge('trustgw_open_actions', () => running.counts().open)
   metrics.gauge('trustgw_pending_approvals', () => running.counts().pending)
   metrics.gauge('trustgw_waiting_for_tools', () => running.counts().waiting)
+  metrics.gauge('trustgw_tools_quarantined', () => running.counts().quarantined)
   metrics.gauge('trustgw_policy_refused_total', () => policy.refusals)
   const nats = new NatsFace({
     bus: link.bus,

@@ -88,6 +88,13 @@ export class KnownActions {
     return (waiting?.size ?? 0) >= TOOL_WAITING_MAX ? 'tool' : undefined
   }
 
+  /** What waits for people's approval. */
+  pending(): readonly StoredAction[] {
+    return [...this.#pending.values()].flatMap((ids) =>
+      [...ids].flatMap((id) => this.#latest.get(id) ?? []),
+    )
+  }
+
   /** For the metrics. */
   get counts(): { readonly open: number; readonly pending: number; readonly waiting: number } {
     return { open: this.#openCount, pending: sum(this.#pending), waiting: sum(this.#waiting) }

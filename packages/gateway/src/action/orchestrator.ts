@@ -43,7 +43,7 @@ import { News } from './news.ts'
 import { opening, recorded } from './opening.ts'
 import type { Outbound } from './outbound.ts'
 import type { Planned, Progress, Work } from './planned.ts'
-import { Review } from './review.ts'
+import { Review, voidPlan } from './review.ts'
 import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
@@ -222,6 +222,15 @@ export class Orchestrator {
         return this.latest(created)
       }
     })
+  }
+
+  /** Approvals that were asked for under a contract that is not the tool's any more are void. */
+  toolsChanged(tenant: TenantId): void {
+    for (const { record } of this.known.pending()) {
+      const planned = record.proposal.tenant === tenant ? voidPlan(record, this.#deps.tools) : null
+      const id = record.proposal.action_id
+      if (planned !== null) this.#care.background(this.#drive(tenant, id, planned), tenant, id)
+    }
   }
 
   cancel(tenant: TenantId, id: ActionId, by: string): Promise<StoredAction | undefined> {

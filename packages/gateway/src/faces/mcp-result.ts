@@ -100,6 +100,8 @@ export function refusalResult(reason: CallRefusal, detail?: string): McpToolResu
 
 const REFUSALS: { readonly [R in CallRefusal]: string } = {
   unknown_tool: 'There is no such tool in this context.',
+  tool_quarantined:
+    'This tool has changed, and a person has to look at the change before it may be called. Do not repeat the call.',
   arguments_invalid: "The arguments do not fit the tool's schema.",
   arguments_too_large: 'The arguments are too large.',
   key_conflict: 'The idempotency key was used for another call.',

@@ -171,6 +171,7 @@ function readEnvelope(data: Uint8Array): EnvelopeRead {
 
 const MESSAGES: { readonly [R in BusRefusal]: string } = {
   unknown_tool: 'There is no such tool',
+  tool_quarantined: 'The tool changed: a person has to look at it first',
   arguments_invalid: "The arguments do not fit the tool's schema",
   arguments_too_large: 'The arguments are too large',
   key_conflict: 'The key was used for another call',

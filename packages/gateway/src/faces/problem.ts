@@ -12,6 +12,10 @@ export const PROBLEMS = {
   key_mismatch: { status: 400, title: 'Idempotency-Key and idempotency_key differ' },
   not_authenticated: { status: 401, title: 'A valid API key is needed' },
   origin_refused: { status: 403, title: 'The request comes from another origin' },
+  tool_quarantined: {
+    status: 403,
+    title: 'The tool changed: a person has to look at it first',
+  },
   not_found: { status: 404, title: 'There is nothing here' },
   unknown_tool: { status: 404, title: 'There is no such tool' },
   unknown_action: { status: 404, title: 'There is no such action' },
@@ -108,6 +112,7 @@ export function jsonReply(
 
 const CALL_PROBLEMS: { readonly [R in CallRefusal]: ProblemCode } = {
   unknown_tool: 'unknown_tool',
+  tool_quarantined: 'tool_quarantined',
   arguments_invalid: 'arguments_invalid',
   arguments_too_large: 'arguments_too_large',
   key_conflict: 'key_conflict',

@@ -86,8 +86,17 @@ const GATEWAY_READS = [
   'policies',
   'policy_status',
   'unsettled',
+  'tool_trust',
+  'tool_orders',
 ] as const
-const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status', 'unsettled'] as const
+const GATEWAY_WRITES = [
+  'actions',
+  'open_actions',
+  'limits',
+  'policy_status',
+  'unsettled',
+  'tool_trust',
+] as const
 const HOST_READS = [
   'approvals',
   'acl',
@@ -97,9 +106,11 @@ const HOST_READS = [
   'policy_status',
   'tools',
   'unsettled',
+  'tool_trust',
+  'tool_orders',
 ] as const
 /** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
-const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
+const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies', 'tool_orders'] as const
 const EXECUTOR_READS = ['policies'] as const
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 /** What the gateway asks executors, by profile. */
@@ -155,6 +166,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.agents.>')),
       stream(liveSubject('$KV.tools.>')),
       stream(liveSubject('$KV.policies.>')),
+      stream(liveSubject('$KV.tool_orders.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -180,6 +192,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.agents.>'),
       live('$KV.tools.>'),
       live('$KV.policies.>'),
+      live('$KV.tool_orders.>'),
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.flatMap((profile) =>
         EXECUTOR_SUBJECTS.map((subject) =>
