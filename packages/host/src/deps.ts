@@ -65,6 +65,10 @@ export interface HostDeps {
   /** Policy bundles; the host adds those that an admin's passkey sealed. */
   readonly policies: RecordStore
   readonly policyStatus: RecordStore
+  /** The contracts under which tools are called, and those that came after them. */
+  readonly toolTrust: RecordStore
+  /** What admins ordered about tools. */
+  readonly toolOrders: RecordStore
   /** What executors serve, and which bundle each of them pinned. */
   readonly tools: RecordStore
   /** The stream of the bucket `actions`, read from its end. */

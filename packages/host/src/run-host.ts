@@ -21,6 +21,7 @@ import { PolicyView } from './policy/policy-view.ts'
 import { RecordedActions } from './policy/recorded-actions.ts'
 import { SESSION_SWEEP_MS, SessionDesk } from './session/session-desk.ts'
 import { type CheckedSettings, checkSettings, type HostSettings } from './settings.ts'
+import { ToolDesk } from './tools/tool-desk.ts'
 
 /** How often undecided approvals are looked at. */
 const APPROVAL_SWEEP_MS = 30_000
@@ -39,6 +40,7 @@ interface Desks {
   readonly courier: DecisionCourier
   readonly approvals: ApprovalDesk
   readonly outcomes: OutcomeDesk
+  readonly tools: ToolDesk
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -122,6 +124,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     store,
     courier,
     approvals,
+    tools: new ToolDesk({ ...deps, tenant }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
     sessions: new SessionDesk({
@@ -168,7 +171,7 @@ function policyDesks(
 
 function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDeps {
   const { audit, bus, clock, tickets } = deps
-  const { sessions, enrolments, logins, approvals, outcomes, actions, policy } = desks
+  const { sessions, enrolments, logins, approvals, outcomes, tools, actions, policy } = desks
   return {
     policy,
     sessions,
@@ -176,6 +179,7 @@ function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDe
     logins,
     approvals,
     outcomes,
+    tools,
     actions,
     attempts: new AttemptLimit(),
     cookies: {

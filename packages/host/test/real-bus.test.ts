@@ -176,6 +176,8 @@ async function depsOf(bus: BusWorld, link: BusLink): Promise<HostDeps> {
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
     unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
+    toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
+    toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
     ...policyDeps(link, newSigners()),
     clock: systemClock,

@@ -94,6 +94,7 @@ export {
   toolContractShape,
   UNDECLARED_OPERATION,
 } from './contract.ts'
+export { type ContractChange, contractChanges } from './contract-changes.ts'
 export {
   DECISION_FRESH_MS,
   type DecisionFact,

@@ -279,6 +279,8 @@ describe('the policy page, served by the real host', () => {
       approvals: records('approvals'),
       sessions: records('sessions'),
       unsettled: records('unsettled'),
+      toolTrust: records('tool_trust'),
+      toolOrders: records('tool_orders'),
       policies: records('policies'),
       policyStatus: records('policy_status'),
       tools: records('tools'),

@@ -47,6 +47,8 @@ export async function runHostProcess(
       approvals: link.records({ home: 'data', bucket: 'approvals' }),
       sessions: link.records({ home: 'data', bucket: 'sessions' }),
       unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
+      toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
+      toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
       uiEvents: link.reader({ home: 'data', stream: 'UI' }),
       policies: link.records({ home: 'data', bucket: 'policies' }),
       policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),

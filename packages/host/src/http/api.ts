@@ -8,6 +8,7 @@ import type { HostDeps } from '../deps.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
 import type { OutcomeDesk } from '../outcomes/outcome-desk.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
+import type { ToolDesk } from '../tools/tool-desk.ts'
 import type { ApiEnv } from './api-env.ts'
 import {
   approveBody,
@@ -30,6 +31,7 @@ import {
   sessionCookie,
   sessionReply,
 } from './session-cookies.ts'
+import { toolRoutes } from './tool-routes.ts'
 
 /** Actions listed at once. */
 export const ACTIONS_LISTED_MAX_COUNT = 200
@@ -42,6 +44,7 @@ export interface ApiDeps {
   readonly logins: LoginDesk
   readonly approvals: ApprovalDesk
   readonly outcomes: OutcomeDesk
+  readonly tools: ToolDesk
   readonly actions: ActionFeed
   readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
@@ -62,6 +65,7 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
   outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
+  toolRoutes(api, deps.tools, (handle) => signedIn(deps, handle))
   policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
     signedIn(deps, handle),
   )

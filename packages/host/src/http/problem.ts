@@ -25,6 +25,7 @@ export const PROBLEMS = {
     title: 'Enough people with your roles have approved; others are still asked',
   },
   no_approval_credential: { status: 409, title: 'You have no passkey for approvals' },
+  tool_changed: { status: 409, title: 'The tool changed meanwhile: look at it again' },
   policy_changed: { status: 409, title: 'Another policy was applied meanwhile: look at it first' },
   policy_unverified: {
     status: 409,

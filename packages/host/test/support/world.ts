@@ -215,6 +215,8 @@ export async function startWorld(): Promise<World> {
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
     unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
+    toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
+    toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
     ...policyDeps(link, signers),
     clock,

@@ -4,6 +4,7 @@ export type Route =
   | { readonly page: 'approvals'; readonly id: string | undefined }
   | { readonly page: 'activity' }
   | { readonly page: 'outcomes' }
+  | { readonly page: 'tools' }
   | { readonly page: 'policy' }
   | { readonly page: 'installation' }
   | { readonly page: 'enrol' }
@@ -16,6 +17,7 @@ export function routeOf(path: string): Route {
   if (id !== undefined) return { page: 'approvals', id }
   if (path === '/activity') return { page: 'activity' }
   if (path === '/outcomes') return { page: 'outcomes' }
+  if (path === '/tools') return { page: 'tools' }
   if (path === '/policy') return { page: 'policy' }
   if (path === '/installation') return { page: 'installation' }
   return path === '/enrol' ? { page: 'enrol' } : { page: 'missing' }

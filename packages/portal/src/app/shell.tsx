@@ -9,6 +9,7 @@ import { PolicyBanner } from './policy-banner.tsx'
 import type { Route } from './router.ts'
 import { ShortcutHelp } from './shortcut-help.tsx'
 import { chooseTheme, storedTheme, type Theme } from './theme.ts'
+import { ToolsBanner } from './tools-banner.tsx'
 
 const PAGES = [
   { page: 'approvals', path: '/', label: 'Approvals', icon: 'approvals' },
@@ -40,6 +41,7 @@ export function Shell(props: {
         <main id="content" tabIndex={-1} className="min-w-0 flex-1 pb-24 lg:pb-0">
           <LinkBanner />
           <OutcomeBanner onOutcomesPage={props.route.page === 'outcomes'} />
+          <ToolsBanner onToolsPage={props.route.page === 'tools'} />
           <PolicyBanner onPolicyPage={props.route.page === 'policy'} />
           {props.children}
         </main>

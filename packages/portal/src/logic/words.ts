@@ -52,6 +52,7 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
   ['role_missing', 'The rule asks for a role that you do not have.'],
   ['initiator_cannot_settle', 'This was done on your behalf, so somebody else must find out.'],
   ['not_unsettled', 'Somebody else settled it, or its end came to be known meanwhile.'],
+  ['tool_changed', 'The tool changed again, or somebody else ordered. Look at it once more.'],
   ['not_pending', 'Somebody else decided first, or the action has ended.'],
   ['too_late', 'The time to decide is over.'],
   ['assertion_refused', 'The passkey’s answer did not fit this action. Nothing was approved.'],

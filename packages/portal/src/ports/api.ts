@@ -4,6 +4,7 @@ import {
   type OutcomeDecision,
   parseJson,
   type Shape,
+  type ToolOrder,
   type UnsettledAction,
 } from '@trustgw/protocol'
 import type { PolicyText } from '../logic/policy-draft.ts'
@@ -24,8 +25,10 @@ import {
   enrolLoginShape,
   type Installation,
   installationShape,
+  type ListedContract,
   type LoginBegin,
   loginBeginShape,
+  orderedShape,
   outcomesShape,
   type PolicyAnswer,
   type PolicyChallenge,
@@ -39,6 +42,7 @@ import {
   type ShownApproval,
   sessionShape,
   stateShape,
+  toolsShape,
 } from './shapes.ts'
 
 const ANSWER_MAX_BYTES = 64 * 1024 * 1024
@@ -73,6 +77,10 @@ export interface Api {
     id: string,
     finding: Pick<OutcomeDecision, 'jti' | 'outcome' | 'reason'>,
   ) => Promise<Answer<{ readonly state: string }>>
+  readonly tools: () => Promise<Answer<{ readonly tools: readonly ListedContract[] }>>
+  readonly orderTool: (
+    order: Pick<ToolOrder, 'tool_id' | 'contract_hash' | 'order' | 'reason'>,
+  ) => Promise<Answer<{ readonly order: string }>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -123,6 +131,8 @@ export function httpApi(): Api {
     deny: (id, reason) => post(`${approvalPath(id)}/deny`, { reason }, stateShape),
     outcomes: () => get('/api/outcomes', outcomesShape),
     settle: (id, finding) => post(`/api/outcomes/${encodeURIComponent(id)}`, finding, stateShape),
+    tools: () => get('/api/tools', toolsShape),
+    orderTool: (order) => post('/api/tools/order', order, orderedShape),
     installation: () => get('/api/installation', installationShape),
     policy: () => get('/api/policy', policyShape),
     policyStatus: () => get('/api/policy/status', policyStatusShape),

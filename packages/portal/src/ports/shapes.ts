@@ -26,6 +26,7 @@ import {
   type ShapeOf,
   sourceShape,
   stringShape,
+  toolContractShape,
   type UnsettledAction,
   unsettledActionShape,
 } from '@trustgw/protocol'
@@ -99,6 +100,21 @@ export type ApprovalCeremony = ShapeOf<typeof ceremonyShape>
 export const outcomesShape: Shape<{ readonly actions: readonly UnsettledAction[] }> = pickedShape({
   actions: arrayShape(unsettledActionShape, { max: LIST_MAX }),
 })
+
+const listedContractShape = pickedShape({
+  tool_id: nameField,
+  accepted: toolContractShape,
+  found: nullableShape(toolContractShape),
+  contract_hash: hashField,
+  quarantine: nullableShape(oneOfShape('contract_changed', 'ordered')),
+})
+/** A tool with the contract under which it is called, and the one that came after it. */
+export type ListedContract = ShapeOf<typeof listedContractShape>
+
+export const toolsShape: Shape<{ readonly tools: readonly ListedContract[] }> = pickedShape({
+  tools: arrayShape(listedContractShape, { max: TOOLS_LISTED_MAX }),
+})
+export const orderedShape = pickedShape({ order: text })
 
 export const stateShape = pickedShape({ state: text })
 

@@ -9,7 +9,7 @@ import {
 } from '../logic/review.ts'
 import { stateView } from '../logic/states.ts'
 import { problemSentence } from '../logic/words.ts'
-import type { Answer, PasskeyResponse } from '../ports/api.ts'
+import type { Answer, Api, PasskeyResponse } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EnrolFinish, Session } from '../ports/shapes.ts'
@@ -42,6 +42,7 @@ export class Portal {
       onCatchUp: () => {
         void this.catchUp()
         void this.loadOutcomes()
+        void this.loadTools()
         void this.loadPolicyStatus()
       },
     })
@@ -126,6 +127,21 @@ export class Portal {
     const answer = await this.ports.api.outcomes()
     if (answer.ok) this.store.update({ unsettled: answer.value.actions })
     else if (answer.code === 'no_session') this.#onSignedOut()
+  }
+
+  async loadTools(): Promise<void> {
+    const answer = await this.ports.api.tools()
+    if (answer.ok) this.store.update({ tools: answer.value.tools })
+    else if (answer.code === 'no_session') this.#onSignedOut()
+  }
+
+  /** Stops or releases a tool. Undefined when it is stored; else a sentence. */
+  async orderTool(order: Parameters<Api['orderTool']>[0]): Promise<string | undefined> {
+    const answer = await this.ports.api.orderTool(order)
+    if (!answer.ok) return sentenceOf(answer)
+    this.store.announce(order.order === 'release' ? 'Released' : 'Stopped')
+    await this.loadTools()
+    return undefined
   }
 
   /** Says what became of a call that ended unseen. Undefined when it is stored; else a sentence. */
@@ -257,6 +273,7 @@ export class Portal {
     this.#link.start(session)
     void this.loadInstallation()
     void this.loadOutcomes()
+    void this.loadTools()
     void this.loadPolicyStatus()
     clearInterval(this.#statusTimer)
     this.#statusTimer = setInterval(this.#lookAtPolicy, POLICY_STATUS_MS)
@@ -271,7 +288,10 @@ export class Portal {
     })
   }
 
-  readonly #lookAtPolicy = (): void => void this.loadPolicyStatus()
+  readonly #lookAtPolicy = (): void => {
+    void this.loadPolicyStatus()
+    void this.loadTools()
+  }
 
   #onSignedOut(): void {
     this.#link.stop()

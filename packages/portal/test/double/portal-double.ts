@@ -38,6 +38,7 @@ export class PortalDouble {
   /** Who approved so far, whatever is asked. */
   given: Approver[] = []
   unsettled: UnsettledAction[] = []
+  tools: object[] = []
   settleRefusal: string | undefined
   installation: object = {}
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
@@ -133,6 +134,7 @@ export class PortalDouble {
     if (!this.signedIn) return problem(401, 'no_session')
     if (area === 'session') return [200, this.#session()]
     if (area === 'actions') return [200, { actions: this.actions }]
+    if (area === 'tools') return first === '' ? [200, { tools: this.tools }] : this.#ordered()
     if (area === 'outcomes') return this.#outcomes(first)
     if (area === 'installation') return [200, this.installation]
     if (area === 'policy') return this.#policy(first)
@@ -140,6 +142,11 @@ export class PortalDouble {
     const approval = this.approvals.find((known) => known.action_id === first)
     if (approval === undefined) return problem(404, 'unknown_action')
     return this.#approval(approval, second)
+  }
+
+  #ordered(): readonly [number, object] {
+    this.tools = this.tools.map((tool) => ({ ...tool, quarantine: null, found: null }))
+    return [200, { order: 'release' }]
   }
 
   #outcomes(id: string): readonly [number, object] {
