@@ -22,7 +22,11 @@ import type { Connector } from './connectors/connector.ts'
 import type { Credentials } from './connectors/credentials.ts'
 import { NodeHttpClient } from './connectors/http-client.ts'
 import { HttpConnector } from './connectors/http-connector.ts'
-import { type ConnectorManifest, RESULT_OUTPUT_LIMIT_BYTES } from './connectors/manifest.ts'
+import {
+  CALLS_AT_ONCE_MAX,
+  type ConnectorManifest,
+  RESULT_OUTPUT_LIMIT_BYTES,
+} from './connectors/manifest.ts'
 import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
@@ -34,6 +38,7 @@ import { Catalogue } from './run/catalogue.ts'
 import { RegistryPublisher } from './run/registry-publisher.ts'
 import { ResultOutbox } from './run/result-outbox.ts'
 import { Runner } from './run/runner.ts'
+import { ToolGate } from './run/tool-gate.ts'
 import { Wal } from './run/wal.ts'
 
 export interface ExecutorSettings {
@@ -224,6 +229,8 @@ async function assemble(parts: Parts): Promise<Assembled> {
     auditOf,
     remains: { entered, held: remains.held },
     max_running: settings.max_running,
+    longestRunMs: timeoutsOf(files.manifests, settings),
+    gate: new ToolGate({ atOnce: callsAtOnce(files.manifests), clock, logger }),
     logger,
   })
   return { executor, outbox, wal }
@@ -346,6 +353,19 @@ function makeRegistry({
     clock: deps.clock,
     logger: deps.logger,
   })
+}
+
+function callsAtOnce(manifests: readonly ConnectorManifest[]): (tool: string) => number {
+  const own = new Map(manifests.map(({ id, limits }) => [id, limits?.calls_at_once]))
+  return (tool) => own.get(tool.slice(0, tool.indexOf('.'))) ?? CALLS_AT_ONCE_MAX
+}
+
+function timeoutsOf(
+  manifests: readonly ConnectorManifest[],
+  { tool_timeout_ms }: ExecutorSettings,
+): (tool: string) => number {
+  const own = new Map(manifests.map(({ id, limits }) => [id, limits?.call_timeout_ms]))
+  return (tool) => own.get(tool.slice(0, tool.indexOf('.'))) ?? tool_timeout_ms
 }
 
 function limitsOf(

@@ -94,6 +94,7 @@ export {
   toolContractShape,
   UNDECLARED_OPERATION,
 } from './contract.ts'
+export { type ContractChange, contractChanges } from './contract-changes.ts'
 export {
   DECISION_FRESH_MS,
   type DecisionFact,
@@ -119,9 +120,19 @@ export {
   RESULT_TYP,
 } from './execution-result.ts'
 export {
+  type CancelAnswer,
+  cancelAnswerShape,
+  EXECUTOR_QUERY_MAX_BYTES,
+  type ExecutorQuery,
+  executorQueryShape,
+  type ReconcileAnswer,
+  reconcileAnswerShape,
+} from './executor-query.ts'
+export {
   actionIdField,
   base64urlField,
   countField,
+  grantIdField,
   hashField,
   msField,
   nameField,
@@ -220,6 +231,17 @@ export {
   parseMinorAmount,
   parseMoney,
 } from './money.ts'
+export {
+  OUTCOME_DECISION_MAX_BYTES,
+  OUTCOME_DECISION_TYP,
+  type OutcomeDecision,
+  outcomeDecisionJson,
+  outcomeDecisionShape,
+  outcomeObjection,
+  type UnsettledAction,
+  unsettledActionJson,
+  unsettledActionShape,
+} from './outcome-decision.ts'
 export {
   type BundledPolicy,
   type BundleRefusal,
@@ -364,3 +386,15 @@ export {
   toolRegistryJson,
   toolRegistryShape,
 } from './tool-registry.ts'
+export {
+  quarantineOf,
+  TOOL_ORDER_MAX_BYTES,
+  TOOL_ORDER_TYP,
+  type ToolOrder,
+  type ToolTrust,
+  toolKey,
+  toolOrderJson,
+  toolOrderShape,
+  toolTrustJson,
+  toolTrustShape,
+} from './tool-trust.ts'

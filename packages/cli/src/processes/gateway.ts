@@ -25,12 +25,17 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     grantKey: await namedKey('grant', layout.gateway.grantKey),
     audit: () => audit,
     policy,
+    acceptsToolChanges: settings.gateway.accept_tool_changes,
     clock: systemClock,
     random: nodeRandom,
     log,
   })
   const metrics = new MetricsBook()
   metrics.gauge('trustgw_policy_epoch', () => policy.epoch(tenant))
+  metrics.gauge('trustgw_open_actions', () => running.counts().open)
+  metrics.gauge('trustgw_pending_approvals', () => running.counts().pending)
+  metrics.gauge('trustgw_waiting_for_tools', () => running.counts().waiting)
+  metrics.gauge('trustgw_tools_quarantined', () => running.counts().quarantined)
   metrics.gauge('trustgw_policy_refused_total', () => policy.refusals)
   const nats = new NatsFace({
     bus: link.bus,

@@ -24,6 +24,7 @@ export interface AdmissionDeps
 export interface Cleared {
   readonly token: ClearedAction
   readonly action_id: ActionId
+  readonly tool: string
 }
 
 /** A refusal, with the grant's claims where the grant itself was genuine. */
@@ -48,6 +49,6 @@ export async function clearAction(
   if (!recorded.ok) return { ...recorded, claims }
   const cleared = await checkApprovals(recorded.value, deps, deps.clock.now())
   if (!cleared.ok) return { ...cleared, claims }
-  const { action_id } = openClearedAction(cleared.value).claims
-  return { ok: true, value: { token: cleared.value, action_id } }
+  const { action_id, tool_name: tool } = openClearedAction(cleared.value).claims
+  return { ok: true, value: { token: cleared.value, action_id, tool } }
 }

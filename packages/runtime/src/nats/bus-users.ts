@@ -120,7 +120,7 @@ const PROVISIONING: Readonly<Record<string, SubjectRules>> = {
   provision_system: {
     allow: ['$SYS.REQ.CLAIMS.UPDATE', '$SYS.REQ.CLAIMS.DELETE', '$SYS.REQ.CLAIMS.LIST'],
   },
-  provision_data: { allow: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>'] },
+  provision_data: { allow: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>', '$KV.tool_orders.>'] },
   provision_executor: { allow: ['$JS.API.>'] },
 }
 

@@ -68,6 +68,10 @@ const BUCKET_LIMITS: {
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
   policies: { max_bytes: 256 * MIB, max_age: 0 },
   policy_status: { max_bytes: 16 * MIB, max_age: 0 },
+  tool_trust: { max_bytes: 128 * MIB, max_age: 0 },
+  tool_orders: { max_bytes: 16 * MIB, max_age: 0 },
+  // As long as the action itself: without it nothing can be settled.
+  unsettled: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
@@ -81,9 +85,12 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'tools',
   'policies',
   'policy_status',
+  'unsettled',
+  'tool_trust',
+  'tool_orders',
 ]
 /** What readers hear of as it changes. */
-const LIVE_BUCKETS: readonly string[] = ['agents', 'tools', 'policies']
+const LIVE_BUCKETS: readonly string[] = ['agents', 'tools', 'policies', 'tool_orders']
 /** One message a subject, for ever: a claim made here cannot be undone or made again. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 

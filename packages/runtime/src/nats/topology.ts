@@ -85,8 +85,18 @@ const GATEWAY_READS = [
   'agents',
   'policies',
   'policy_status',
+  'unsettled',
+  'tool_trust',
+  'tool_orders',
 ] as const
-const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status'] as const
+const GATEWAY_WRITES = [
+  'actions',
+  'open_actions',
+  'limits',
+  'policy_status',
+  'unsettled',
+  'tool_trust',
+] as const
 const HOST_READS = [
   'approvals',
   'acl',
@@ -95,11 +105,22 @@ const HOST_READS = [
   'policies',
   'policy_status',
   'tools',
+  'unsettled',
+  'tool_trust',
+  'tool_orders',
 ] as const
 /** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
-const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
+const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies', 'tool_orders'] as const
 const EXECUTOR_READS = ['policies'] as const
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
+/** What the gateway asks executors, by profile. */
+const EXECUTOR_SUBJECTS = [
+  SUBJECTS.exec_invoke,
+  SUBJECTS.exec_cancel,
+  SUBJECTS.exec_reconcile,
+] as const
+/** What people decided, from host to gateway. */
+const DECISION_SUBJECTS = [SUBJECTS.approval_decision, SUBJECTS.approval_outcome] as const
 const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_propose,
   SUBJECTS.action_get,
@@ -145,6 +166,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.agents.>')),
       stream(liveSubject('$KV.tools.>')),
       stream(liveSubject('$KV.policies.>')),
+      stream(liveSubject('$KV.tool_orders.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -158,7 +180,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     queue: 'gateway',
     exports: [
       ...PROPOSAL_SUBJECTS.map((subject) => service(subjectPattern(subject))),
-      service(subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => service(subjectPattern(subject))),
     ],
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
@@ -170,9 +192,12 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.agents.>'),
       live('$KV.tools.>'),
       live('$KV.policies.>'),
+      live('$KV.tool_orders.>'),
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
-      ...profiles.map((profile) =>
-        serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
+      ...profiles.flatMap((profile) =>
+        EXECUTOR_SUBJECTS.map((subject) =>
+          serviceOf(executorAccount(profile), subjectPattern(subject, { profile })),
+        ),
       ),
     ],
   }
@@ -185,7 +210,7 @@ function hostAccount(): AccountSpec {
     queue: 'host',
     exports: [service(subjectPattern(SUBJECTS.approval_request))],
     imports: [
-      serviceOf(GATEWAY_ACCOUNT, subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => serviceOf(GATEWAY_ACCOUNT, subjectPattern(subject))),
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
       ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
@@ -220,7 +245,7 @@ function executorSpec(profile: string): AccountSpec {
   return {
     name: executorAccount(profile),
     queue: profile,
-    exports: [service(subjectPattern(SUBJECTS.exec_invoke, { profile }))],
+    exports: EXECUTOR_SUBJECTS.map((subject) => service(subjectPattern(subject, { profile }))),
     imports: [
       ...executorCrossings().map(own),
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
