@@ -137,7 +137,7 @@ const everywhere = (check: (taken: readonly Taken[]) => void): void => {
     fc.property(walk, (events) => {
       check(follow(events))
     }),
-    { numRuns: 5_000 },
+    { numRuns: 15_000 },
   )
 }
 
