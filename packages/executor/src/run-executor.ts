@@ -15,7 +15,9 @@ import {
   startAuditWriter,
 } from '@trustgw/runtime'
 import type { AdmissionDeps } from './admit/admission.ts'
+import type { BeatDeps } from './admit/check-beat.ts'
 import { ToolIndex } from './admit/tool-index.ts'
+import { Heartbeat, type HeartbeatDeps } from './beat/heartbeat.ts'
 import type { Connector } from './connectors/connector.ts'
 import type { Credentials } from './connectors/credentials.ts'
 import { NodeHttpClient } from './connectors/http-client.ts'
@@ -62,8 +64,10 @@ export interface ServiceKey {
 
 export interface ExecutorRunDeps {
   readonly link: BusLink
-  /** The public keys that this executor trusts. */
+  /** The public keys that this executor trusts, as they are now. */
   readonly trust: PublicKeys
+  /** The key set that they come from. */
+  readonly keySet: HeartbeatDeps['keySet']
   readonly resultKey: ServiceKey
   readonly auditKey: ServiceKey
   readonly clock: Clock
@@ -99,6 +103,7 @@ export async function runExecutor(
   const tools = new ToolIndex(sha256, schemas)
   const pins = new PinRegistry(join(settings.executor_dir, 'pins.json'))
   const catalogue = new Catalogue([...connectors.values()], tools)
+  const heartbeat = new Heartbeat({ ...deps, bus: deps.link.bus })
   const policies = pinnedPolicies({ settings, deps, audits, pins, catalogue })
   await policies.start()
   const parts: Parts = {
@@ -111,16 +116,19 @@ export async function runExecutor(
     tools,
     pins,
     policies,
+    heartbeat,
   }
   const { executor, outbox, wal } = await assemble(parts)
   const registry = makeRegistry({ settings, deps, policies })
   await catalogue.serve(registry)
+  heartbeat.start()
   executor.listen()
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await policies.stop()
     await registry.stop()
     await executor.stop(STOP_GRACE_MS)
+    await heartbeat.stop()
     await Promise.all([...connectors.values()].map((connector) => connector.stop()))
     await executor.settled()
     await outbox.close(STOP_GRACE_MS)
@@ -161,6 +169,7 @@ interface Parts {
   readonly tools: ToolIndex
   readonly pins: PinSource
   readonly policies: PinnedPolicies
+  readonly heartbeat: Heartbeat
 }
 
 interface Assembled {
@@ -204,7 +213,7 @@ async function assemble(parts: Parts): Promise<Assembled> {
     tenants: settings.tenants,
     bus: link.bus,
     admission: admissionDeps(parts),
-    claiming: { ...claims, wal, auditOf, clock, random, sha256 },
+    claiming: { ...claims, ...beliefs(parts), wal, auditOf, clock, random, sha256 },
     runner,
     outbox,
     auditOf,
@@ -215,11 +224,19 @@ async function assemble(parts: Parts): Promise<Assembled> {
   return { executor, outbox, wal }
 }
 
+/** What is asked twice of each grant: whether it may still be believed. */
+function beliefs({ deps, heartbeat }: Parts): BeatDeps {
+  return {
+    grantKeyFor: deps.trust.keyFor({ role: 'grant', component: 'gateway' }),
+    liveness: heartbeat,
+  }
+}
+
 function admissionDeps(parts: Parts): Omit<AdmissionDeps, 'tenants'> {
   const { settings, deps, files, tools, pins, policies } = parts
   return {
+    ...beliefs(parts),
     profile: settings.profile,
-    grantKeyFor: deps.trust.keyFor({ role: 'grant', component: 'gateway' }),
     auditKeyFor: deps.trust.keyFor({ role: 'audit', component: 'gateway' }),
     hostKeyFor: deps.trust.keyFor({ role: 'host', component: 'host' }),
     tools,
@@ -252,7 +269,7 @@ async function startAudits(
       bus: deps.link.bus,
       publisher: deps.link.publisher({ stream: 'AUDIT' }),
       reader: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
-      keyFor: deps.trust.keyFor({ role: 'audit', component }),
+      keyFor: deps.trust.keyFor({ role: 'audit', component, at: 'ever' }),
     })
     writers.set(tenant, writer)
   }

@@ -74,7 +74,7 @@ describe('subjects', () => {
       `execout.v1.acme.${ACTION}.result`,
     )
     assert.equal(subject('audit_local', { tenant, event }), 'auditout.v1.acme.grant_issued')
-    assert.equal(subject('keys_changed', {}), 'keys.v1.changed')
+    assert.equal(subject('beat', { component }), 'beat.v1.gateway')
   })
 
   test('a pattern has a wildcard for each token that is not given', () => {

@@ -7,6 +7,7 @@ export {
 } from './audit/audit-writer.ts'
 export { auditWriterName, type ChainWriterOptions } from './audit/chain-writer.ts'
 export { type StartAuditWriterOptions, startAuditWriter } from './audit/start-audit-writer.ts'
+export { type BeatSourceDeps, startBeats } from './beat/beat-source.ts'
 export {
   type Bus,
   BusFault,
@@ -51,19 +52,20 @@ export {
 } from './crypto/ed25519.ts'
 export { sha256 } from './crypto/hash.ts'
 export {
+  addKeyToFolder,
   createSigningKeyFile,
+  keyFileIn,
   keyFingerprint,
   keyIdOf,
+  loadKeyFolder,
   loadSigningKey,
+  type NamedKey,
 } from './crypto/key-files.ts'
 export {
-  KEY_ROLES,
   type KeyQuery,
-  type KeyRole,
-  loadPublicKeys,
+  type KeyValidity,
   type PublicKey,
   PublicKeys,
-  writePublicKeys,
 } from './crypto/public-keys.ts'
 export {
   type AtomicWriteOptions,
@@ -77,6 +79,29 @@ export {
   SECRET_FILE_MODE,
 } from './file/private-file.ts'
 export { SyncedAppender } from './file/synced-appender.ts'
+export {
+  KeyBook,
+  type KeyBookDeps,
+  type KeyBookRefusal,
+  type KeyNews,
+  type KeyStores,
+} from './keys/key-book.ts'
+export {
+  isInUse,
+  KEY_LEAD_MS,
+  type KeySetSigner,
+  type RotationTimes,
+  sealNext,
+  withRevoked,
+  withRotated,
+} from './keys/next-key-set.ts'
+export {
+  loadTrust,
+  pinRoots,
+  readKeySetFile,
+  readRoots,
+  writeKeySet,
+} from './keys/trust-files.ts'
 export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
 export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
@@ -88,7 +113,13 @@ export {
   busAccountKeys,
 } from './nats/bus-config.ts'
 export { type BusKeys, createBusKeys, loadBusKeys, revokeBusUser } from './nats/bus-keys.ts'
-export { type BusRole, type IssuedUser, issueUser, portalToken } from './nats/bus-users.ts'
+export {
+  type BusRole,
+  type IssuedUser,
+  isCurrentUser,
+  issueUser,
+  portalToken,
+} from './nats/bus-users.ts'
 export {
   type BusCreds,
   type BusSignature,

@@ -49,8 +49,8 @@ import {
   type BusLink,
   connectNats,
   keyIdOf,
-  loadPublicKeys,
   loadSigningKey,
+  loadTrust,
   nodeRandom,
   readCredsFile,
   type SigningKey,
@@ -60,6 +60,7 @@ import {
   systemClock,
 } from '@trustgw/runtime'
 import { decideLike, newestBundle, openPolicies } from './attack-policy.ts'
+import { stolenGrantKey } from './key-sets.ts'
 import type { SoftwareAuthenticator } from './software-authenticator.ts'
 import type { RunningSystem } from './system.ts'
 
@@ -142,7 +143,7 @@ export class TakenOverGateway {
     })
     const component = gatewayComponent()
     const auditKey = await loadSigningKey(join(system.stateDir, 'gateway', 'audit.key'))
-    const trusted = await loadPublicKeys(join(system.stateDir, 'public', 'keys.json'))
+    const trusted = await loadTrust(join(system.stateDir, 'gateway', 'trust'))
     const audit = await startAuditWriter({
       tenant: tenant.value,
       component,
@@ -157,7 +158,7 @@ export class TakenOverGateway {
       reader: link.reader({ home: 'data', stream: 'AUDIT' }),
       keyFor: trusted.keyFor({ role: 'audit', component }),
     })
-    const grant = await loadSigningKey(join(system.stateDir, 'gateway', 'grant.key'))
+    const grant = await stolenGrantKey(system.stateDir)
     const bucket = link.records({ home: 'data', bucket: 'policies' })
     const policies = openPolicies(await newestBundle(bucket, tenant.value))
     return new TakenOverGateway(tenant.value, link, { grant, audit, policies })

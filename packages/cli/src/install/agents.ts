@@ -19,8 +19,8 @@ import {
   issueUser,
   keyIdOf,
   loadBusKeys,
-  loadPublicKeys,
   loadSigningKey,
+  loadTrust,
   type RecordStore,
   SECRET_FILE_MODE,
   type Settings,
@@ -75,7 +75,7 @@ export class AgentAdmin {
   }
 
   async list(): Promise<readonly AgentRecord[]> {
-    const keys = await loadPublicKeys(layoutOf(this.#settings).publicKeys)
+    const keys = await loadTrust(layoutOf(this.#settings).operatorTrust)
     const stored = await this.#records().list(this.#tenant)
     return stored.flatMap(({ value }) => {
       const verified = verifyJws(new TextDecoder().decode(value), {

@@ -12,7 +12,7 @@ import {
 import {
   type BusLink,
   connectNats,
-  loadPublicKeys,
+  loadTrust,
   nodeRandom,
   type PublicKeys,
   readCredsFile,
@@ -40,7 +40,7 @@ export async function registeredTools(
   settings: Settings,
   tenant: TenantId,
 ): Promise<readonly ToolContract[]> {
-  const keys = await loadPublicKeys(layoutOf(settings).publicKeys)
+  const keys = await loadTrust(layoutOf(settings).operatorTrust)
   const stored = await link.records({ home: 'own', bucket: 'tools' }).list(tenant)
   return stored.flatMap(({ key, value }) => {
     const profile = parseProfile(key.slice(key.indexOf('.') + 1))

@@ -23,7 +23,7 @@ import {
   connectNats,
   deflateText,
   inflateText,
-  loadPublicKeys,
+  loadTrust,
   nodeRandom,
   type PublicKeys,
   type RecordStore,
@@ -72,7 +72,7 @@ export class PolicyAdmin {
 
   static async open(settings: Settings, tenant: TenantId): Promise<PolicyAdmin> {
     const layout = layoutOf(settings)
-    const keys = await loadPublicKeys(layout.publicKeys)
+    const keys = await loadTrust(layout.operatorTrust)
     const link = await connectNats({
       servers: [`nats://127.0.0.1:${settings.nats.port}`],
       creds: readCredsFile(layout.provisionData),

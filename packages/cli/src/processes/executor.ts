@@ -6,7 +6,7 @@ import { namedKey, openService, type Running } from './service.ts'
 
 /** The execution plane: the only process that holds credentials of targets. */
 export async function runExecutorProcess(settings: Settings, modulesDir: string): Promise<Running> {
-  const service = await openService(settings, 'executor', layoutOf(settings).executor.creds)
+  const service = await openService(settings, 'executor', layoutOf(settings).executor)
   const { layout } = service
   const profile = parseProfile(settings.executor.profile)
   if (!profile.ok) throw new TypeError('executor.profile')
@@ -27,6 +27,7 @@ export async function runExecutorProcess(settings: Settings, modulesDir: string)
     {
       link: service.link,
       trust: service.keys,
+      keySet: service.book,
       resultKey: await namedKey('result', layout.executor.resultKey),
       auditKey: await namedKey('audit', layout.executor.auditKey),
       clock: systemClock,
@@ -37,6 +38,7 @@ export async function runExecutorProcess(settings: Settings, modulesDir: string)
   return {
     stop: async () => {
       await running.stop()
+      await service.book.stop()
       await service.link.bus.drain()
     },
   }

@@ -1,4 +1,4 @@
-import { MetricsBook, NatsFace, PolicySource, startGateway, startHttpFaces } from '@trustgw/gateway'
+import { GrantKeys, MetricsBook, NatsFace, PolicySource, startGateway, startHttpFaces } from '@trustgw/gateway'
 import { type AuditWriter, nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
@@ -9,20 +9,22 @@ import { namedKey, openAudit, openService, type Running, type Service } from './
 
 /** The control plane: decisions and grants, and the faces that agents call. */
 export async function runGatewayProcess(settings: Settings): Promise<Running> {
-  const service = await openService(settings, 'gateway', layoutOf(settings).gateway.creds)
-  const { layout, link, tenant, keys, log } = service
+  const service = await openService(settings, 'gateway', layoutOf(settings).gateway)
+  const { layout, link, tenant, book, keys, log } = service
   const audit = await openAudit(service, { component: 'gateway', keyFile: layout.gateway.auditKey })
   await audit.append('service_started', {
     actor: { kind: 'system', id: 'gateway' },
     payload: { version: VERSION },
   })
   const policy = await policySource(service, audit)
+  const grantKeys = await ownGrantKeys(service)
+  await grantKeys.start()
   const running = await startGateway({
     link,
     tenants: [tenant],
     agentAccounts: (await loadAccounts(layout.accounts)).agents,
     keys,
-    grantKey: await namedKey('grant', layout.gateway.grantKey),
+    grantKey: () => grantKeys.current(),
     audit: () => audit,
     policy,
     clock: systemClock,
@@ -50,7 +52,10 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       hostOrigin: settings.host.origin,
       holdMs: settings.gateway.hold,
     },
-    grantKeys: () => keys.keys.filter((key) => key.role === 'grant'),
+    grantKeys: () => {
+      const believed = keys.keyFor({ role: 'grant' })
+      return keys.keys.filter(({ kid }) => believed(kid) !== undefined)
+    },
     version: VERSION,
     metrics,
     sha256,
@@ -66,10 +71,23 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     stop: async () => {
       await Promise.all([faces.stop(), nats.stop()])
       await running.stop()
+      await grantKeys.stop()
       await audit.append('service_stopped', { actor: { kind: 'system', id: 'gateway' } })
+      await book.stop()
       await link.bus.drain()
     },
   }
+}
+
+async function ownGrantKeys({ book, layout, link, log }: Service): Promise<GrantKeys> {
+  return GrantKeys.open({
+    dir: layout.gateway.grantKeys,
+    book,
+    auditKey: await namedKey('audit', layout.gateway.auditKey),
+    offers: link.records({ home: 'data', bucket: 'key_offers' }),
+    clock: systemClock,
+    log,
+  })
 }
 
 async function policySource(service: Service, audit: AuditWriter): Promise<PolicySource> {

@@ -12,7 +12,7 @@ import {
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { VERSION } from '../version.ts'
-import { namedKey, openAudit, openService, type Running, type Service } from './service.ts'
+import { beat, namedKey, openAudit, openService, type Running, type Service } from './service.ts'
 
 /** The human plane: passkeys, sessions, approvals and the portal. */
 export async function runHostProcess(
@@ -22,8 +22,8 @@ export async function runHostProcess(
     readonly onEnrolled: (message: EnrolledMessage) => void
   },
 ): Promise<Running> {
-  const service = await openService(settings, 'host', layoutOf(settings).host.creds)
-  const { layout, link, tenant } = service
+  const service = await openService(settings, 'host', layoutOf(settings).host)
+  const { layout, link, tenant, book } = service
   const scope = nkeyFromSeed(new TextDecoder().decode(await readSecretFile(layout.host.peopleKey)))
   const account = (await loadAccounts(layout.accounts)).people.get(tenant)
   if (account === undefined)
@@ -62,9 +62,12 @@ export async function runHostProcess(
       onEnrolled: options.onEnrolled,
     },
   )
+  const stopBeats = beat(service, 'host', await namedKey('host', layout.host.hostKey))
   return {
     stop: async () => {
+      stopBeats()
       await running.stop()
+      await book.stop()
       await link.bus.drain()
     },
   }

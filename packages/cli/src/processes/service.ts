@@ -1,4 +1,4 @@
-import type { Component, TenantId } from '@trustgw/protocol'
+import type { BeatComponent, Component, TenantId } from '@trustgw/protocol'
 import { parseComponent } from '@trustgw/protocol'
 import {
   type AuditWriter,
@@ -6,16 +6,17 @@ import {
   connectNats,
   jsonLogger,
   keyIdOf,
+  KeyBook,
   type Logger,
-  loadPublicKeys,
   loadSigningKey,
+  type NamedKey,
   nodeRandom,
   type PublicKeys,
   readCredsFile,
   type Settings,
-  type SigningKey,
   sha256,
   startAuditWriter,
+  startBeats,
   systemClock,
 } from '@trustgw/runtime'
 import { assertInstalled, tenantOf } from '../install/install.ts'
@@ -27,13 +28,16 @@ export interface Service {
   readonly layout: Layout
   readonly tenant: TenantId
   readonly link: BusLink
+  /** The newest verified key set, followed; `keys` is its live view. */
+  readonly book: KeyBook
   readonly keys: PublicKeys
   readonly log: Logger
 }
 
-/** A signing key and the id under which its public half is listed. */
-export interface NamedKey extends SigningKey {
-  readonly kid: string
+/** A process's own files for the bus and for whom it trusts. */
+export interface OwnFiles {
+  readonly creds: string
+  readonly trust: string
 }
 
 /** A service that runs; `stop` ends it without losing anything. */
@@ -53,23 +57,44 @@ export function processLogger(settings: Settings, name: string): Logger {
   })
 }
 
-/** Connects one identity; refuses by name when the installation is not complete. */
+/**
+ * Connects one identity and takes up the newest key set, its own or the bus's; refuses by name when the
+ * installation is not complete.
+ */
 export async function openService(
   settings: Settings,
   name: string,
-  credsFile: string,
+  own: OwnFiles,
 ): Promise<Service> {
   await assertInstalled(settings)
   const log = processLogger(settings, name)
   const layout = layoutOf(settings)
+  const book = await KeyBook.open({ dir: own.trust, clock: systemClock, log })
   const link = await connectNats({
     servers: [`nats://127.0.0.1:${settings.nats.port}`],
-    creds: readCredsFile(credsFile),
+    creds: readCredsFile(own.creds),
     logger: log,
     random: nodeRandom,
   })
-  const keys = await loadPublicKeys(layout.publicKeys)
-  return { settings, layout, tenant: tenantOf(settings), link, keys, log }
+  await book.follow({
+    sets: link.records({ home: 'data', bucket: 'keys' }),
+    revocations: link.records({ home: 'data', bucket: 'key_revocations' }),
+  })
+  return { settings, layout, tenant: tenantOf(settings), link, book, keys: book.keys, log }
+}
+
+/** The sign of life that executors wait for; the returned function ends it. */
+export function beat(service: Service, component: BeatComponent, key: NamedKey): () => void {
+  const { book, link } = service
+  return startBeats({
+    component,
+    instance: '1',
+    key,
+    bus: link.bus,
+    clock: systemClock,
+    keySetEpoch: () => book.epoch,
+    freezeCount: () => ({}),
+  })
 }
 
 export async function namedKey(role: string, file: string): Promise<NamedKey> {
@@ -97,7 +122,7 @@ export async function openAudit(
     bus: service.link.bus,
     publisher: service.link.publisher({ stream: 'AUDIT' }),
     reader: service.link.reader({ home: 'data', stream: 'AUDIT' }),
-    keyFor: service.keys.keyFor({ role: 'audit', component }),
+    keyFor: service.keys.keyFor({ role: 'audit', component, at: 'ever' }),
   })
 }
 

@@ -3,6 +3,7 @@ import {
   APPROVAL_STATEMENT_TYP,
   type ApprovalEvidence,
   type ApprovalStatement,
+  type Beat,
   actionId,
   approvalStatementJson,
   base64urlEncode,
@@ -26,6 +27,7 @@ import {
   parseTenantId,
   principalText,
   type SealedBundle,
+  signBeat,
   signGrant,
   signJws,
   statementHash,
@@ -51,6 +53,7 @@ import {
 import { type PolicyFile, sealBundleOf } from '@trustgw/testkit/seal-policy'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { AdmissionDeps } from '../../src/admit/admission.ts'
+import type { BeatDeps } from '../../src/admit/check-beat.ts'
 import { ToolIndex } from '../../src/admit/tool-index.ts'
 import { Credentials } from '../../src/connectors/credentials.ts'
 import type { Pin } from '../../src/pins/pin.ts'
@@ -160,6 +163,7 @@ export class World {
   /** By what the gateway decides. */
   policies: PolicySet = openSealed(this.bundle)
   #audit: AuditWriter | undefined
+  #beats = 0
 
   constructor(contract: ToolContract = REFUND, links?: WorldLinks) {
     this.contract = contract
@@ -193,13 +197,33 @@ export class World {
     return sealBundleOf(files, { tenant, epoch, issuedAt: NOW, operatorKey })
   }
 
+  /** The host says that it is there. */
+  beat(change: Partial<Beat> = {}): void {
+    this.#beats += 1
+    const at = this.clock.now() + this.#beats
+    const said = { component: 'host', instance: '1', at, key_set_epoch: 1, freeze_count: {} } as const
+    const token = signBeat(
+      { v: 1, ...said, ...change },
+      { kid: 'host-1', sign: this.hostKey.sign },
+    )
+    this.gateway.bus.publish('beat.v1.host', new TextEncoder().encode(token))
+  }
+
+  /** Host and log are heard, and say nothing newer than what is known here. */
+  beliefs(): BeatDeps {
+    return {
+      grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
+      liveness: { problem: () => undefined, catchUp: () => Promise.resolve() },
+    }
+  }
+
   admission(change: Partial<AdmissionDeps> = {}): AdmissionDeps {
     return {
       profile: PROFILE,
       tenants: [TENANT],
       tools: this.tools,
       credentials: must(Credentials.parse('credentials.toml', CREDENTIALS)),
-      grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
+      ...this.beliefs(),
       auditKeyFor: this.trust.keyFor({ role: 'audit', component: 'gateway' }),
       hostKeyFor: this.trust.keyFor({ role: 'host', component: 'host' }),
       audit: this.executor.reader({ home: 'data', stream: 'AUDIT' }),

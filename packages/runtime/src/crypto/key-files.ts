@@ -1,7 +1,10 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { base64urlEncode } from '@trustgw/protocol'
 import {
   atomicWriteFile,
   FileFault,
+  makePrivateDir,
   readSecretFile,
   SECRET_FILE_MODE,
 } from '../file/private-file.ts'
@@ -37,3 +40,37 @@ export async function createSigningKeyFile(file: string): Promise<SigningKey> {
   await atomicWriteFile(file, key.pem(), { mode: SECRET_FILE_MODE, fresh: true })
   return { publicKey: key.publicKey, sign: key.sign }
 }
+
+/** A signing key and the id under which its public half is listed. */
+export interface NamedKey extends SigningKey {
+  readonly kid: string
+}
+
+const KEY_FILE = '.key'
+
+/** Every key `<kid>.key` of a folder; none where there is no folder. `FileFault` as for each file. */
+export async function loadKeyFolder(dir: string, role: string): Promise<readonly NamedKey[]> {
+  const names = await readdir(dir).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  })
+  const keys: NamedKey[] = []
+  for (const name of names.filter((one) => one.endsWith(KEY_FILE)).toSorted()) {
+    const key = await loadSigningKey(join(dir, name))
+    const kid = keyIdOf(role, key.publicKey)
+    if (keyFileIn(dir, kid) !== join(dir, name)) throw new FileFault('file_malformed', name)
+    keys.push({ ...key, kid })
+  }
+  return keys
+}
+
+/** Makes one more key in a folder of keys. */
+export async function addKeyToFolder(dir: string, role: string): Promise<NamedKey> {
+  await makePrivateDir(dir)
+  const key = generateSigningKey()
+  const kid = keyIdOf(role, key.publicKey)
+  await atomicWriteFile(keyFileIn(dir, kid), key.pem(), { mode: SECRET_FILE_MODE, fresh: true })
+  return { publicKey: key.publicKey, sign: key.sign, kid }
+}
+
+export const keyFileIn = (dir: string, kid: string): string => join(dir, `${kid}${KEY_FILE}`)

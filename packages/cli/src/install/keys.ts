@@ -1,0 +1,144 @@
+import { rename, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  base64urlEncode,
+  type KeyEntry,
+  type ListedRole,
+  sealedKeySetJson,
+  utf8Encode,
+  type VerifiedKeySet,
+} from '@trustgw/protocol'
+import {
+  addKeyToFolder,
+  createSigningKeyFile,
+  keyFileIn,
+  keyIdOf,
+  loadKeyFolder,
+  loadSigningKey,
+  makePrivateDir,
+  type PublicKey,
+  pinRoots,
+  readKeySetFile,
+  readRoots,
+  type SigningKey,
+  sealNext,
+  writeKeySet,
+} from '@trustgw/runtime'
+import { exists } from './exists.ts'
+import type { Layout } from './layout.ts'
+
+interface KeyFile {
+  readonly role: ListedRole
+  readonly file: string
+  readonly component: string
+}
+
+/** The signing keys that stay where they are; grant keys come and go in a folder. */
+export function keyFiles(layout: Layout, profile: string): readonly KeyFile[] {
+  return [
+    { role: 'audit', file: layout.gateway.auditKey, component: 'gateway' },
+    { role: 'host', file: layout.host.hostKey, component: 'host' },
+    { role: 'session', file: layout.host.sessionKey, component: 'host' },
+    { role: 'audit', file: layout.host.auditKey, component: 'host' },
+    { role: 'result', file: layout.executor.resultKey, component: `exec-${profile}` },
+    { role: 'audit', file: layout.executor.auditKey, component: `exec-${profile}` },
+    { role: 'log', file: layout.log.logKey, component: 'log' },
+  ]
+}
+
+/** The folders of those who pin the operator's root, the operator's own first. */
+export function trustFolders(layout: Layout): readonly string[] {
+  const { gateway, host, executor, log } = layout
+  return [layout.operatorTrust, gateway.trust, host.trust, executor.trust, log.trust]
+}
+
+/**
+ * Makes the signing keys that are missing, pins the operator's root in every folder that pins none, and
+ * gives each the newest key set that lies here, with the keys of this server in it.
+ */
+export async function makeKeys(layout: Layout, profile: string): Promise<void> {
+  const operator = await keyIn(layout.operatorKey)
+  const kid = keyIdOf('operator', operator.publicKey)
+  const root: PublicKey = {
+    kid,
+    role: 'operator',
+    component: 'operator',
+    publicKey: operator.publicKey,
+  }
+  for (const dir of trustFolders(layout)) {
+    if (!(await exists(join(dir, 'root.json')))) await pinRoots(dir, [root])
+  }
+  const wanted: KeyEntry[] = []
+  for (const { role, file, component } of keyFiles(layout, profile)) {
+    const key = await keyIn(file)
+    wanted.push(entryOf(role, { component, key, since: await madeAt(file) }))
+  }
+  const newest = await newestHere(layout)
+  const isGranting = newest?.set.keys.some(({ role }) => role === 'grant') ?? false
+  if (!isGranting) wanted.push(await firstGrantKey(layout))
+  const known = newest?.set.keys ?? []
+  const missing = wanted.filter((entry) => !known.some((one) => one.kid === entry.kid))
+  if (missing.length === 0 && newest !== undefined) return await giveOut(layout, newest)
+  const keys = [...known, ...missing]
+  const signer = { kid, sign: operator.sign, delegation: null, now: Date.now() }
+  const bytes = utf8Encode(JSON.stringify(sealedKeySetJson(sealNext(newest, { keys }, signer))))
+  for (const dir of trustFolders(layout)) await writeKeySet(dir, bytes)
+}
+
+/** The newest key set in any folder of this server that pins the operator's root. */
+async function newestHere(layout: Layout): Promise<VerifiedKeySet | undefined> {
+  const found = await Promise.all(
+    trustFolders(layout).map(async (dir) => readKeySetFile(dir, await readRoots(dir))),
+  )
+  return found
+    .filter((one) => one !== undefined)
+    .toSorted((a, b) => b.set.epoch - a.set.epoch)[0]
+}
+
+/** To whoever has none yet; those who have one follow the bus. */
+async function giveOut(layout: Layout, newest: VerifiedKeySet): Promise<void> {
+  const bytes = utf8Encode(JSON.stringify(sealedKeySetJson(newest.sealed)))
+  for (const dir of trustFolders(layout)) {
+    if (!(await exists(join(dir, 'key-set.json')))) await writeKeySet(dir, bytes)
+  }
+}
+
+/** The key with which the gateway begins; it makes and offers all further ones itself. */
+async function firstGrantKey({ gateway }: Layout): Promise<KeyEntry> {
+  const { grantKeys, oldGrantKey } = gateway
+  if (await exists(oldGrantKey)) {
+    const old = await loadSigningKey(oldGrantKey)
+    await makePrivateDir(grantKeys)
+    await rename(oldGrantKey, keyFileIn(grantKeys, keyIdOf('grant', old.publicKey)))
+  }
+  const [there] = await loadKeyFolder(grantKeys, 'grant')
+  const key = there ?? (await addKeyToFolder(grantKeys, 'grant'))
+  const since = await madeAt(keyFileIn(grantKeys, key.kid))
+  return entryOf('grant', { component: 'gateway', key, since })
+}
+
+function entryOf(
+  role: ListedRole,
+  of: { readonly component: string; readonly key: SigningKey; readonly since: number },
+): KeyEntry {
+  return {
+    kid: keyIdOf(role, of.key.publicKey),
+    role,
+    component: of.component,
+    public_key: base64urlEncode(of.key.publicKey),
+    tenant: null,
+    not_before: of.since,
+    not_after: null,
+    status: 'active',
+    since: of.since,
+  }
+}
+
+/** What a key signed before it was listed here verifies as well. */
+async function madeAt(file: string): Promise<number> {
+  return Math.floor((await stat(file)).mtimeMs)
+}
+
+async function keyIn(file: string): Promise<SigningKey> {
+  return (await exists(file)) ? await loadSigningKey(file) : await createSigningKeyFile(file)
+}
