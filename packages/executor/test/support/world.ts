@@ -132,6 +132,7 @@ export class World {
   readonly grantKey = generateSigningKey()
   readonly auditKey = generateSigningKey()
   readonly hostKey = generateSigningKey()
+  readonly logKey = generateSigningKey()
   readonly resultKey = generateSigningKey()
   readonly execAuditKey = generateSigningKey()
   readonly operatorKey = generateSigningKey()
@@ -148,6 +149,7 @@ export class World {
     { kid: 'grant-1', role: 'grant', publicKey: this.grantKey.publicKey, component: 'gateway' },
     { kid: 'audit-1', role: 'audit', publicKey: this.auditKey.publicKey, component: 'gateway' },
     { kid: 'host-1', role: 'host', publicKey: this.hostKey.publicKey, component: 'host' },
+    { kid: 'log-1', role: 'log', publicKey: this.logKey.publicKey, component: 'log' },
     {
       kid: 'exec-audit-1',
       role: 'audit',
@@ -197,16 +199,17 @@ export class World {
     return sealBundleOf(files, { tenant, epoch, issuedAt: NOW, operatorKey })
   }
 
-  /** The host says that it is there. */
-  beat(change: Partial<Beat> = {}): void {
+  /** The host, or the log, says that it is there. */
+  beat(change: Partial<Beat> = {}): Uint8Array {
     this.#beats += 1
+    const component = change.component ?? 'host'
     const at = this.clock.now() + this.#beats
-    const said = { component: 'host', instance: '1', at, key_set_epoch: 1, freeze_count: {} } as const
-    const token = signBeat(
-      { v: 1, ...said, ...change },
-      { kid: 'host-1', sign: this.hostKey.sign },
-    )
-    this.gateway.bus.publish('beat.v1.host', new TextEncoder().encode(token))
+    const said = { component, instance: '1', at, key_set_epoch: 1, freeze_count: {} }
+    const { sign } = component === 'host' ? this.hostKey : this.logKey
+    const key = { kid: `${component}-1`, sign }
+    const token = new TextEncoder().encode(signBeat({ v: 1, ...said, ...change }, key))
+    this.gateway.bus.publish(`beat.v1.${component}`, token)
+    return token
   }
 
   /** Host and log are heard, and say nothing newer than what is known here. */
