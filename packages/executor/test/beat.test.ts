@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { type Beat, signBeat, storedKey } from '@trustgw/protocol'
 import {
   type ClaimStore,

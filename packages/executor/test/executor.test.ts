@@ -28,8 +28,8 @@ import {
 import {
   BusFault,
   type BusLink,
-  type Clock,
   type ClaimStore,
+  type Clock,
   executorCrossings,
   nodeRandom,
   silentLogger,

@@ -6,18 +6,6 @@ export {
   actionStateShape,
 } from './action-event.ts'
 export {
-  BEAT_COMPONENTS,
-  BEAT_EVERY_MS,
-  BEAT_MAX_AGE_MS,
-  BEAT_MAX_BYTES,
-  BEAT_TYP,
-  type Beat,
-  type BeatComponent,
-  beatShape,
-  readBeat,
-  signBeat,
-} from './beat.ts'
-export {
   AGENT_RECORD_MAX_BYTES,
   AGENT_RECORD_TYP,
   type AgentRecord,
@@ -80,6 +68,18 @@ export {
   chainStart,
   type UnsignedAuditEvent,
 } from './audit-event.ts'
+export {
+  BEAT_COMPONENTS,
+  BEAT_EVERY_MS,
+  BEAT_MAX_AGE_MS,
+  BEAT_MAX_BYTES,
+  BEAT_TYP,
+  type Beat,
+  type BeatComponent,
+  beatShape,
+  readBeat,
+  signBeat,
+} from './beat.ts'
 export {
   base64urlDecode,
   base64urlEncode,

@@ -73,7 +73,10 @@ export function signKeyOffer(
 ): string {
   const { kid, offered_at } = offer
   const { audit, sign } = by
-  const possession = signJws({ typ: KEY_POSSESSION_TYP, kid, payload: { v: 1, kid, offered_at } }, sign)
+  const possession = signJws(
+    { typ: KEY_POSSESSION_TYP, kid, payload: { v: 1, kid, offered_at } },
+    sign,
+  )
   const payload = { v: 1, ...offer, possession }
   return signJws({ typ: KEY_OFFER_TYP, kid: audit.kid, payload }, audit.sign)
 }

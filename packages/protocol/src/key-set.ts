@@ -91,8 +91,7 @@ export interface KeyDelegation {
 }
 
 const LISTED_ROLES = ['grant', 'host', 'session', 'result', 'audit', 'log'] as const
-const tokenField = (max: number): Shape<string> =>
-  stringShape({ min: 1, max, characters: 'token' })
+const tokenField = (max: number): Shape<string> => stringShape({ min: 1, max, characters: 'token' })
 
 export const keyEntryShape: Shape<KeyEntry> = objectShape({
   kid: nameField,

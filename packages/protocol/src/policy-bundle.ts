@@ -7,7 +7,14 @@ import type { PasskeyAssertion } from './approval.ts'
 import { passkeyAssertionShape } from './approval.ts'
 import { base64urlDecode } from './bytes.ts'
 import { canonicalize } from './canonical.ts'
-import { base64urlField, hashField, msField, nameField, publicKeyField, tenantField } from './fields.ts'
+import {
+  base64urlField,
+  hashField,
+  msField,
+  nameField,
+  publicKeyField,
+  tenantField,
+} from './fields.ts'
 import { type Hash, hashText, type Sha256 } from './hash.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { type JwsSigner, type JwsVerifier, signJws, verifyJws } from './jws.ts'

@@ -48,7 +48,11 @@ export function keyEntry(
 
 /** An operator of a test. */
 export class TestOperator {
-  readonly key: NamedKey = namedKey('operator')
+  readonly key: NamedKey
+
+  constructor(key: NamedKey = namedKey('operator')) {
+    this.key = key
+  }
 
   get root(): PublicKey {
     const { kid, publicKey } = this.key
@@ -67,7 +71,10 @@ export class TestOperator {
   delegation(rotation: Pick<NamedKey, 'kid' | 'publicKey'>, from: number = Date.now()): string {
     const public_key = base64urlEncode(rotation.publicKey)
     const times = { not_before: from, not_after: from + DAY_MS }
-    return signKeyDelegation({ kid: rotation.kid, public_key, roles: ['grant'], ...times }, this.key)
+    return signKeyDelegation(
+      { kid: rotation.kid, public_key, roles: ['grant'], ...times },
+      this.key,
+    )
   }
 
   /** A trust folder as `init` leaves it. */

@@ -58,4 +58,3 @@ origin = "${settings.host.origin}"
 rp_id = "${settings.host.rp_id}"
 `
 }
-

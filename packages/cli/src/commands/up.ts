@@ -5,7 +5,13 @@ import type { Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { AgentAdmin } from '../install/agents.ts'
 import { outdatedIdentities } from '../install/identities.ts'
-import { assertIdentities, assertInstalled, install, missingFiles, tenantOf } from '../install/install.ts'
+import {
+  assertIdentities,
+  assertInstalled,
+  install,
+  missingFiles,
+  tenantOf,
+} from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { visible } from '../terminal.ts'
 import { ChildFault } from '../up/child.ts'

@@ -3,12 +3,7 @@ import { cp, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseTenantId, type TenantId } from '@trustgw/protocol'
-import {
-  atomicWriteFile,
-  makePrivateDir,
-  SECRET_FILE_MODE,
-  type Settings,
-} from '@trustgw/runtime'
+import { atomicWriteFile, makePrivateDir, SECRET_FILE_MODE, type Settings } from '@trustgw/runtime'
 import { exists } from './exists.ts'
 import { makeIdentities, outdatedIdentities } from './identities.ts'
 import { keyFiles, makeKeys, trustFolders } from './keys.ts'

@@ -90,9 +90,7 @@ async function newestHere(layout: Layout): Promise<VerifiedKeySet | undefined> {
   const found = await Promise.all(
     trustFolders(layout).map(async (dir) => readKeySetFile(dir, await readRoots(dir))),
   )
-  return found
-    .filter((one) => one !== undefined)
-    .toSorted((a, b) => b.set.epoch - a.set.epoch)[0]
+  return found.filter((one) => one !== undefined).toSorted((a, b) => b.set.epoch - a.set.epoch)[0]
 }
 
 /** To whoever has none yet; those who have one follow the bus. */

@@ -1,7 +1,7 @@
 import {
+  KEY_OFFER_MAX_BYTES,
   type KeyEntry,
   type KeyOffer,
-  KEY_OFFER_MAX_BYTES,
   NEWEST_KEY_SET_KEY,
   readKeyOffer,
   type SealedKeySet,

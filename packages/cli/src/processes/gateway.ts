@@ -1,4 +1,11 @@
-import { GrantKeys, MetricsBook, NatsFace, PolicySource, startGateway, startHttpFaces } from '@trustgw/gateway'
+import {
+  GrantKeys,
+  MetricsBook,
+  NatsFace,
+  PolicySource,
+  startGateway,
+  startHttpFaces,
+} from '@trustgw/gateway'
 import { type AuditWriter, nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'

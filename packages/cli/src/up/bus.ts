@@ -12,8 +12,8 @@ import {
   type Settings,
   startNatsServer,
 } from '@trustgw/runtime'
-import { publishKeySet } from '../keys/key-admin.ts'
 import { layoutOf } from '../install/layout.ts'
+import { publishKeySet } from '../keys/key-admin.ts'
 
 const CONNECT_TIMEOUT_MS = 5_000
 

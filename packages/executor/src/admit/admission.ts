@@ -7,9 +7,9 @@ import {
   checkApprovals,
   openClearedAction,
 } from './check-approvals.ts'
+import { type BeatDeps, checkBeat, checkStillBelieved } from './check-beat.ts'
 import { checkDecisionEvent, type DecisionEventDeps } from './check-decision-event.ts'
 import { checkPolicy, type PolicyDeps } from './check-policy.ts'
-import { type BeatDeps, checkBeat, checkStillBelieved } from './check-beat.ts'
 import type { Admission, Refused } from './reasons.ts'
 import {
   type GrantCheckDeps,

@@ -17,8 +17,8 @@ import {
 } from '@trustgw/runtime'
 import type { ClaimEntry, Wal } from '../run/wal.ts'
 import type { BoundActionValue } from './bind-action.ts'
-import { type BeatDeps, checkStillBelieved } from './check-beat.ts'
 import { type ClearedAction, openClearedAction } from './check-approvals.ts'
+import { type BeatDeps, checkStillBelieved } from './check-beat.ts'
 import { type Admission, type AdmissionReason, refused } from './reasons.ts'
 import { makeStage, type StageToken } from './stage.ts'
 

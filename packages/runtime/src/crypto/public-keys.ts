@@ -1,4 +1,9 @@
-import { CLOCK_SKEW_MAX_SECONDS, type JwsVerifier, type KeyRole, type TenantId } from '@trustgw/protocol'
+import {
+  CLOCK_SKEW_MAX_SECONDS,
+  type JwsVerifier,
+  type KeyRole,
+  type TenantId,
+} from '@trustgw/protocol'
 import { systemClock } from '../clock/system-clock.ts'
 import { verifierOf } from './ed25519.ts'
 
@@ -63,7 +68,8 @@ export class PublicKeys {
     for (const key of keys) {
       // Making a verifier costs as much as a verification.
       const before = this.#listed.get(key.kid)
-      const isSame = before !== undefined && Buffer.compare(before.key.publicKey, key.publicKey) === 0
+      const isSame =
+        before !== undefined && Buffer.compare(before.key.publicKey, key.publicKey) === 0
       const verify = isSame ? before.verify : verifierOf(key.publicKey)
       if (verify === undefined || listed.has(key.kid)) throw new TypeError('key set')
       listed.set(key.kid, { key, verify })

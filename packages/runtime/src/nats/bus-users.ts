@@ -3,7 +3,13 @@ import { base32Encode } from './base32.ts'
 import type { BusKeys } from './bus-keys.ts'
 import { type BusCreds, busCreds, credsText } from './creds.ts'
 import { DATA_ACCOUNT } from './crossings.ts'
-import { hasRights, type SubjectRules, scopedUserJwt, type UserPermissions, userJwt } from './jwt.ts'
+import {
+  hasRights,
+  type SubjectRules,
+  scopedUserJwt,
+  type UserPermissions,
+  userJwt,
+} from './jwt.ts'
 import { NatsError } from './nats-error.ts'
 import { createNKey, type NKey } from './nkeys.ts'
 import {
@@ -131,13 +137,7 @@ const PROVISIONING: Readonly<Record<string, SubjectRules>> = {
     allow: ['$SYS.REQ.CLAIMS.UPDATE', '$SYS.REQ.CLAIMS.DELETE', '$SYS.REQ.CLAIMS.LIST'],
   },
   provision_data: {
-    allow: [
-      '$JS.API.>',
-      '$KV.agents.>',
-      '$KV.policies.>',
-      '$KV.keys.>',
-      '$KV.key_revocations.>',
-    ],
+    allow: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>', '$KV.keys.>', '$KV.key_revocations.>'],
   },
   provision_executor: { allow: ['$JS.API.>'] },
 }
