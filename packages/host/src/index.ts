@@ -1,3 +1,4 @@
+export { KeyRotation, type KeyRotationDeps, ROTATION_SWEEP_MS } from './keys/key-rotation.ts'
 export { credentialFingerprint } from './crypto.ts'
 export type {
   BusTicket,

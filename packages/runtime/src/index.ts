@@ -87,6 +87,13 @@ export {
   type KeyStores,
 } from './keys/key-book.ts'
 export {
+  type KeyChange,
+  KeyPublisher,
+  type KeyPublisherDeps,
+  KeySetFault,
+  type OpenOffer,
+} from './keys/key-publisher.ts'
+export {
   isInUse,
   KEY_LEAD_MS,
   type KeySetSigner,

@@ -1,14 +1,17 @@
-import { type EnrolledMessage, type HostKey, type HostTrust, runHost } from '@trustgw/host'
+import { type EnrolledMessage, type HostKey, type HostTrust, KeyRotation, runHost } from '@trustgw/host'
 import { executorComponent } from '@trustgw/protocol'
 import {
+  KeyPublisher,
   nkeyFromSeed,
   nodeRandom,
   portalToken,
+  type RecordStore,
   readSecretFile,
   type Settings,
   systemClock,
   verifierOf,
 } from '@trustgw/runtime'
+import { rotationSigner } from '../keys/signers.ts'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { VERSION } from '../version.ts'
@@ -62,15 +65,36 @@ export async function runHostProcess(
       onEnrolled: options.onEnrolled,
     },
   )
+  const rotation = await keyRotation(service)
+  rotation?.start()
   const stopBeats = beat(service, 'host', await namedKey('host', layout.host.hostKey))
   return {
     stop: async () => {
       stopBeats()
+      await rotation?.stop()
       await running.stop()
       await book.stop()
       await link.bus.drain()
     },
   }
+}
+
+/** By the clock, where the operator delegated that to a key of the host; undefined where not. */
+async function keyRotation({ book, layout, link, log, settings }: Service): Promise<KeyRotation | undefined> {
+  const signer = await rotationSigner(layout.host.rotationKey)
+  if (signer === undefined) return undefined
+  const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
+  const offers = records('key_offers')
+  return new KeyRotation({
+    book,
+    publisher: new KeyPublisher({ book, sets: records('keys'), offers, clock: systemClock }),
+    offers,
+    signer,
+    rotateEveryMs: settings.keys.rotate_every,
+    overlapMs: settings.keys.overlap,
+    clock: systemClock,
+    log,
+  })
 }
 
 async function hostKey(role: string, file: string): Promise<HostKey> {
