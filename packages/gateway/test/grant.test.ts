@@ -4,7 +4,12 @@ import { contractHash, hashText, type Json, readGrant } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
 import { readActionRecord, writeActionRecord } from '../src/action/action-record.ts'
-import { type Authorization, authorize, GrantIssuer, type SignedGrant } from '../src/grant/grant-issuer.ts'
+import {
+  type Authorization,
+  authorize,
+  GrantIssuer,
+  type SignedGrant,
+} from '../src/grant/grant-issuer.ts'
 import { CONTRACTS, must } from './support/keys.ts'
 import { World } from './support/world.ts'
 

@@ -1,9 +1,4 @@
-import {
-  NEWEST_KEY_SET_KEY,
-  signKeyRevocation,
-  storedKey,
-  utf8Encode,
-} from '@trustgw/protocol'
+import { NEWEST_KEY_SET_KEY, signKeyRevocation, storedKey, utf8Encode } from '@trustgw/protocol'
 import {
   type BusLink,
   KeyBook,

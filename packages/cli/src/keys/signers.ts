@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { keyIdOf, type KeySetSigner, loadSigningKey, type Settings } from '@trustgw/runtime'
+import { type KeySetSigner, keyIdOf, loadSigningKey, type Settings } from '@trustgw/runtime'
 import { exists } from '../install/exists.ts'
 import { layoutOf } from '../install/layout.ts'
 import { delegationFile } from '../policy/sealer.ts'

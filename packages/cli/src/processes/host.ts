@@ -1,4 +1,10 @@
-import { type EnrolledMessage, type HostKey, type HostTrust, KeyRotation, runHost } from '@trustgw/host'
+import {
+  type EnrolledMessage,
+  type HostKey,
+  type HostTrust,
+  KeyRotation,
+  runHost,
+} from '@trustgw/host'
 import { executorComponent } from '@trustgw/protocol'
 import {
   KeyPublisher,
@@ -11,9 +17,9 @@ import {
   systemClock,
   verifierOf,
 } from '@trustgw/runtime'
-import { rotationSigner } from '../keys/signers.ts'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
+import { rotationSigner } from '../keys/signers.ts'
 import { VERSION } from '../version.ts'
 import { beat, namedKey, openAudit, openService, type Running, type Service } from './service.ts'
 
@@ -80,7 +86,13 @@ export async function runHostProcess(
 }
 
 /** By the clock, where the operator delegated that to a key of the host; undefined where not. */
-async function keyRotation({ book, layout, link, log, settings }: Service): Promise<KeyRotation | undefined> {
+async function keyRotation({
+  book,
+  layout,
+  link,
+  log,
+  settings,
+}: Service): Promise<KeyRotation | undefined> {
   const signer = await rotationSigner(layout.host.rotationKey)
   if (signer === undefined) return undefined
   const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })

@@ -1,7 +1,8 @@
 import type { BeatComponent, Component, TenantId } from '@trustgw/protocol'
-import { parseComponent } from '@trustgw/protocol'
+import { NEWEST_KEY_SET_KEY, parseComponent } from '@trustgw/protocol'
 import {
   type AuditWriter,
+  BusFault,
   type BusLink,
   connectNats,
   jsonLogger,
@@ -12,6 +13,7 @@ import {
   type NamedKey,
   nodeRandom,
   type PublicKeys,
+  type RecordStore,
   readCredsFile,
   type Settings,
   sha256,
@@ -21,6 +23,9 @@ import {
 } from '@trustgw/runtime'
 import { assertInstalled, tenantOf } from '../install/install.ts'
 import { type Layout, layoutOf } from '../install/layout.ts'
+
+const FIRST_ANSWER_BUDGET_MS = 10_000
+const FIRST_ANSWER_PAUSE_MS = 50
 
 /** What every service process has in common once it is on the bus. */
 export interface Service {
@@ -76,11 +81,25 @@ export async function openService(
     logger: log,
     random: nodeRandom,
   })
-  await book.follow({
-    sets: link.records({ home: 'data', bucket: 'keys' }),
-    revocations: link.records({ home: 'data', bucket: 'key_revocations' }),
-  })
+  const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
+  const stores = { sets: records('keys'), revocations: records('key_revocations') }
+  await untilAnswered(() => stores.sets.get(NEWEST_KEY_SET_KEY))
+  await book.follow(stores)
   return { settings, layout, tenant: tenantOf(settings), link, book, keys: book.keys, log }
+}
+
+/** A server that just started may have its streams a moment later. `BusFault` after a while. */
+async function untilAnswered(read: () => Promise<unknown>): Promise<void> {
+  const deadline = systemClock.uptime() + FIRST_ANSWER_BUDGET_MS
+  for (;;) {
+    try {
+      await read()
+      return
+    } catch (error) {
+      if (!(error instanceof BusFault) || systemClock.uptime() > deadline) throw error
+    }
+    await systemClock.sleep(FIRST_ANSWER_PAUSE_MS)
+  }
 }
 
 /** The sign of life that executors wait for; the returned function ends it. */

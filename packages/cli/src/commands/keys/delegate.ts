@@ -1,5 +1,11 @@
 import { base64urlEncode, signKeyDelegation } from '@trustgw/protocol'
-import { atomicWriteFile, createSigningKeyFile, keyIdOf, loadSigningKey, type SigningKey } from '@trustgw/runtime'
+import {
+  atomicWriteFile,
+  createSigningKeyFile,
+  keyIdOf,
+  loadSigningKey,
+  type SigningKey,
+} from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, flagText, UsageFault } from '../../command.ts'
 import { exists } from '../../install/exists.ts'
 import { assertHere } from '../../install/install.ts'

@@ -1,5 +1,5 @@
-import { isInUse, KEY_LEAD_MS, type OpenOffer, withRotated } from '@trustgw/runtime'
 import type { KeyEntry } from '@trustgw/protocol'
+import { isInUse, KEY_LEAD_MS, type OpenOffer, withRotated } from '@trustgw/runtime'
 import { type Command, CommandFault, type Context, EXIT_DONE } from '../../command.ts'
 import { assertHere } from '../../install/install.ts'
 import { KeyAdmin } from '../../keys/key-admin.ts'
