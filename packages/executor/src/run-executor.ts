@@ -7,9 +7,11 @@ import {
   type BusLink,
   type ClaimStore,
   type Clock,
+  type KeyBook,
   type Logger,
   type PublicKeys,
   type Random,
+  recordKeyNews,
   type SchemaCompiler,
   sha256,
   startAuditWriter,
@@ -67,7 +69,7 @@ export interface ExecutorRunDeps {
   /** The public keys that this executor trusts, as they are now. */
   readonly trust: PublicKeys
   /** The key set that they come from. */
-  readonly keySet: HeartbeatDeps['keySet']
+  readonly keySet: HeartbeatDeps['keySet'] & Pick<KeyBook, 'onNews'>
   readonly resultKey: ServiceKey
   readonly auditKey: ServiceKey
   readonly clock: Clock
@@ -122,11 +124,18 @@ export async function runExecutor(
   const registry = makeRegistry({ settings, deps, policies })
   await catalogue.serve(registry)
   heartbeat.start()
+  const stopRecording = recordKeyNews({
+    book: deps.keySet,
+    audits: [...audits.values()],
+    actor: { kind: 'system', id: executorComponent(settings.profile) },
+    log: deps.logger,
+  })
   executor.listen()
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await policies.stop()
     await registry.stop()
+    stopRecording()
     await executor.stop(STOP_GRACE_MS)
     await heartbeat.stop()
     await Promise.all([...connectors.values()].map((connector) => connector.stop()))

@@ -83,7 +83,7 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
     {
       link: executor,
       trust: draft.trust,
-      keySet: { epoch: 1, refresh: () => Promise.resolve() },
+      keySet: { epoch: 1, refresh: () => Promise.resolve(), onNews: () => () => undefined },
       resultKey: { kid: 'result-1', sign: draft.resultKey.sign },
       auditKey: { kid: 'exec-audit-1', sign: draft.execAuditKey.sign },
       clock: { ...systemClock, now: () => NOW },

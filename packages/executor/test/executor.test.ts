@@ -139,7 +139,7 @@ async function withBench(
       {
         link: on,
         trust: first.trust,
-        keySet: { epoch: 1, refresh: () => Promise.resolve() },
+        keySet: { epoch: 1, refresh: () => Promise.resolve(), onNews: () => () => undefined },
         resultKey: { kid: 'result-1', sign: first.resultKey.sign },
         auditKey: { kid: 'exec-audit-1', sign: first.execAuditKey.sign },
         clock: { ...clockOf(first), setTimer: (ms, callback) => timer(ms, callback) },

@@ -102,6 +102,7 @@ export {
   withRevoked,
   withRotated,
 } from './keys/next-key-set.ts'
+export { type KeyNewsRecorder, recordKeyNews } from './keys/record-key-news.ts'
 export {
   loadTrust,
   pinRoots,

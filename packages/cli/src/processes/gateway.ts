@@ -6,7 +6,14 @@ import {
   startGateway,
   startHttpFaces,
 } from '@trustgw/gateway'
-import { type AuditWriter, nodeRandom, type Settings, sha256, systemClock } from '@trustgw/runtime'
+import {
+  type AuditWriter,
+  nodeRandom,
+  recordKeyNews,
+  type Settings,
+  sha256,
+  systemClock,
+} from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { isLenient } from '../policy/policy-files.ts'
@@ -23,6 +30,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     actor: { kind: 'system', id: 'gateway' },
     payload: { version: VERSION },
   })
+  recordKeyNews({ book, audits: [audit], actor: { kind: 'system', id: 'gateway' }, log })
   const policy = await policySource(service, audit)
   const grantKeys = await ownGrantKeys(service)
   await grantKeys.start()

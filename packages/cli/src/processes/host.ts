@@ -13,6 +13,7 @@ import {
   portalToken,
   type RecordStore,
   readSecretFile,
+  recordKeyNews,
   type Settings,
   systemClock,
   verifierOf,
@@ -38,6 +39,9 @@ export async function runHostProcess(
   if (account === undefined)
     throw new TypeError(`${layout.accounts} names no account for people of ${tenant}`)
   const { port, host } = settings.host.listen
+  const audit = await openAudit(service, { component: 'host', keyFile: layout.host.auditKey })
+  const actor = { kind: 'system', id: 'host' } as const
+  recordKeyNews({ book, audits: [audit], actor, log: service.log })
   const running = await runHost(
     {
       tenant,
@@ -64,7 +68,7 @@ export async function runHostProcess(
       clock: systemClock,
       random: nodeRandom,
       log: service.log,
-      audit: await openAudit(service, { component: 'host', keyFile: layout.host.auditKey }),
+      audit,
       hostKey: await hostKey('host', layout.host.hostKey),
       sessionKey: await hostKey('session', layout.host.sessionKey),
       tickets: { issue: (times) => portalToken(scope, account, times) },
