@@ -51,7 +51,15 @@ async function ring(t: TestContext): Promise<Ring> {
   const sets = records('keys')
   await book.follow({ sets, revocations: records('key_revocations') })
   const offers = records('key_offers')
-  const deps = { dir, book, auditKey: audit, offers, clock, log: silentLogger }
+  const deps = {
+    dir,
+    book,
+    passphrase: undefined,
+    auditKey: audit,
+    offers,
+    clock,
+    log: silentLogger,
+  }
   const keys = await GrantKeys.open(deps)
   await keys.start()
   t.after(async () => {

@@ -46,6 +46,7 @@ export { systemClock } from './clock/system-clock.ts'
 export {
   type GeneratedKey,
   generateSigningKey,
+  type Passphrase,
   type SigningKey,
   signingKeyFromPem,
   verifierOf,
@@ -54,12 +55,15 @@ export { sha256 } from './crypto/hash.ts'
 export {
   addKeyToFolder,
   createSigningKeyFile,
+  isSealedKeyFile,
   keyFileIn,
   keyFingerprint,
   keyIdOf,
   loadKeyFolder,
   loadSigningKey,
   type NamedKey,
+  readPassphrase,
+  sealKeyFile,
 } from './crypto/key-files.ts'
 export {
   type KeyQuery,

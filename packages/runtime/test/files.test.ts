@@ -10,11 +10,14 @@ import {
   FileFault,
   type FileFaultCode,
   generateSigningKey,
+  isSealedKeyFile,
   keyIdOf,
   loadSigningKey,
   PublicKeys,
+  readPassphrase,
   readSecretFile,
   SyncedAppender,
+  sealKeyFile,
   verifierOf,
 } from '@trustgw/runtime'
 
@@ -85,6 +88,31 @@ describe('key files', () => {
     await atomicWriteFile(file, 'not a key', { mode: 0o600 })
     assert.equal(await code(loadSigningKey(file)), 'file_malformed')
     assert.equal(verifierOf(new Uint8Array(31)), undefined)
+  })
+
+  it('are sealed under a passphrase, and open under no other', async () => {
+    const secret = join(dir, 'passphrase')
+    await writeFile(secret, 'sixteen bytes and more\n', { mode: 0o600 })
+    const passphrase = await readPassphrase(secret)
+    const other = new TextEncoder().encode('sixteen bytes, not those')
+    const file = join(dir, 'sealed.key')
+    const made = await createSigningKeyFile(file, passphrase)
+    assert.match(await readFile(file, 'utf8'), /BEGIN ENCRYPTED PRIVATE KEY/)
+    assert.deepEqual((await loadSigningKey(file, passphrase)).publicKey, made.publicKey)
+    assert.equal(await code(loadSigningKey(file)), 'file_sealed')
+    assert.equal(await code(loadSigningKey(file, other)), 'file_sealed')
+    const plain = join(dir, 'plain.key')
+    const before = await createSigningKeyFile(plain)
+    assert.equal(await isSealedKeyFile(plain), false)
+    assert.deepEqual(
+      [await sealKeyFile(plain, passphrase), await sealKeyFile(plain, other)],
+      [true, false],
+    )
+    assert.deepEqual((await loadSigningKey(plain, passphrase)).publicKey, before.publicKey)
+    await writeFile(secret, 'too short\n', { mode: 0o600 })
+    assert.equal(await code(readPassphrase(secret)), 'file_malformed')
+    await chmod(secret, 0o644)
+    assert.equal(await code(readPassphrase(secret)), 'file_mode')
   })
 })
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { copyFile, readdir, rename, rm } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type RunningSystem, startSystem } from '../src/system.ts'
-import { callJson, type HttpAnswer } from './e2e-support.ts'
+import { callJson, folder, type HttpAnswer } from './e2e-support.ts'
 
 interface Listed {
   readonly kid: string
@@ -124,4 +124,37 @@ describe('the keys of a running system', () => {
     assert.ok((await grants()).some(({ kid }) => kid === current?.kid))
     assert.equal((await call(WAIT_MS)).body['status'], 'succeeded')
   })
+})
+
+test('with a passphrase every signing key is sealed, those that the gateway makes too', async (t) => {
+  const temp = await folder(t)
+  const file = join(temp, 'passphrase')
+  await writeFile(file, 'a passphrase of many bytes\n', { mode: 0o600 })
+  const system = await startSystem({ env: { TRUSTGW_KEYS_PASSPHRASE_FILE: file } })
+  t.after(() => system.remove())
+  const rotated = await system.command(['keys', 'rotate'])
+  assert.equal(rotated.code, 0, rotated.err)
+  const dir = join(system.stateDir, 'gateway', 'grant')
+  const grants = (await readdir(dir)).map((name) => join(dir, name))
+  assert.ok(grants.length >= 2)
+  for (const one of [...grants, join(system.stateDir, 'operator', 'operator.key')]) {
+    assert.match(await readFile(one, 'utf8'), /BEGIN ENCRYPTED PRIVATE KEY/, one)
+  }
+  const called = await callJson(`${system.gateway}/v1/actions/propose`, {
+    key: system.apiKey,
+    body: { tool: 'files.list_directory', arguments: { path: '.' }, wait_ms: WAIT_MS },
+  })
+  assert.equal(called.body['status'], 'succeeded', called.text)
+  const doctor = await system.command(['doctor', '--json'])
+  const { checks } = JSON.parse(doctor.out) as { checks: { name: string; grade: string }[] }
+  const graded = new Map(checks.map(({ name, grade }) => [name, grade]))
+  assert.deepEqual(
+    ['Keys', 'Key rotation', 'Keys at rest'].map((name) => graded.get(name)),
+    ['ok', 'note', 'ok'],
+  )
+  const without = await system.command(['keys', 'rotate'], {
+    env: { TRUSTGW_KEYS_PASSPHRASE_FILE: '' },
+  })
+  assert.equal(without.code, 1)
+  assert.match(without.err, /file_sealed/)
 })

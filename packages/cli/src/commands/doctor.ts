@@ -15,10 +15,11 @@ import {
 import type { Style } from '../terminal.ts'
 import { isolationInForce, KEY_FILES_WALL, keyFolders } from '../up/isolation.ts'
 import { isFree, portMessage, takenPorts } from '../up/ports.ts'
+import { keyChecks } from './doctor-keys.ts'
 
 type Grade = 'ok' | 'note' | 'warn' | 'fail'
 
-interface Check {
+export interface Check {
   readonly name: string
   readonly grade: Grade
   readonly detail: string
@@ -43,6 +44,7 @@ export const DOCTOR: Command = {
       await portalCheck(context),
       await approverCheck(settings),
       await policyCheck(settings),
+      ...(await keyChecks(settings)),
       ...(await runningChecks(settings)),
       ...(await isolationChecks(settings)),
     ]

@@ -26,6 +26,7 @@ import {
   type Settings,
   sha256,
 } from '@trustgw/runtime'
+import { passphraseOf } from '../keys/passphrase.ts'
 import { openData } from './data.ts'
 import { InstallFault } from './install.ts'
 import { layoutOf } from './layout.ts'
@@ -152,7 +153,8 @@ export class AgentAdmin {
   }
 
   async #signed(record: AgentRecord): Promise<Uint8Array> {
-    const key = await loadSigningKey(layoutOf(this.#settings).operatorKey)
+    const { operatorKey } = layoutOf(this.#settings)
+    const key = await loadSigningKey(operatorKey, await passphraseOf(this.#settings))
     const kid = keyIdOf('operator', key.publicKey)
     return utf8Encode(
       signJws({ typ: AGENT_RECORD_TYP, kid, payload: agentRecordJson(record) }, key.sign),

@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseTenantId, type TenantId } from '@trustgw/protocol'
 import { atomicWriteFile, makePrivateDir, SECRET_FILE_MODE, type Settings } from '@trustgw/runtime'
+import { passphraseOf } from '../keys/passphrase.ts'
 import { exists } from './exists.ts'
 import { makeIdentities, outdatedIdentities } from './identities.ts'
 import { keyFiles, makeKeys, trustFolders } from './keys.ts'
@@ -117,7 +118,7 @@ export async function install(settings: Settings): Promise<Layout> {
       'Development mode made the keys in this folder. Production does not run with them.\n'
     await atomicWriteFile(layout.developmentMark, mark, { mode: SECRET_FILE_MODE })
   }
-  await makeKeys(layout, profile)
+  await makeKeys(layout, profile, await passphraseOf(settings))
   await makeIdentities(layout, tenant, profile)
   await makePolicy(layout)
   await makeConnectors(settings, layout)

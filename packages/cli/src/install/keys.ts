@@ -16,11 +16,13 @@ import {
   loadKeyFolder,
   loadSigningKey,
   makePrivateDir,
+  type Passphrase,
   type PublicKey,
   pinRoots,
   readKeySetFile,
   readRoots,
   type SigningKey,
+  sealKeyFile,
   sealNext,
   writeKeySet,
 } from '@trustgw/runtime'
@@ -56,8 +58,12 @@ export function trustFolders(layout: Layout): readonly string[] {
  * Makes the signing keys that are missing, pins the operator's root in every folder that pins none, and
  * gives each the newest key set that lies here, with the keys of this server in it.
  */
-export async function makeKeys(layout: Layout, profile: string): Promise<void> {
-  const operator = await keyIn(layout.operatorKey)
+export async function makeKeys(
+  layout: Layout,
+  profile: string,
+  passphrase: Passphrase,
+): Promise<void> {
+  const operator = await keyIn(layout.operatorKey, passphrase)
   const kid = keyIdOf('operator', operator.publicKey)
   const root: PublicKey = {
     kid,
@@ -70,12 +76,13 @@ export async function makeKeys(layout: Layout, profile: string): Promise<void> {
   }
   const wanted: KeyEntry[] = []
   for (const { role, file, component } of keyFiles(layout, profile)) {
-    const key = await keyIn(file)
-    wanted.push(entryOf(role, { component, key, since: await madeAt(file) }))
+    const since = await madeAt(file)
+    wanted.push(entryOf(role, { component, key: await keyIn(file, passphrase), since }))
   }
+  if (passphrase !== undefined) await sealOthers(layout, passphrase)
   const newest = await newestHere(layout)
   const isGranting = newest?.set.keys.some(({ role }) => role === 'grant') ?? false
-  if (!isGranting) wanted.push(await firstGrantKey(layout))
+  if (!isGranting) wanted.push(await firstGrantKey(layout, passphrase))
   const known = newest?.set.keys ?? []
   const missing = wanted.filter((entry) => !known.some((one) => one.kid === entry.kid))
   if (missing.length === 0 && newest !== undefined) return await giveOut(layout, newest)
@@ -83,6 +90,16 @@ export async function makeKeys(layout: Layout, profile: string): Promise<void> {
   const signer = { kid, sign: operator.sign, delegation: null, now: Date.now() }
   const bytes = utf8Encode(JSON.stringify(sealedKeySetJson(sealNext(newest, { keys }, signer))))
   for (const dir of trustFolders(layout)) await writeKeySet(dir, bytes)
+}
+
+/** The keys that come and go: what an earlier start left in the clear. */
+async function sealOthers({ gateway, host }: Layout, passphrase: Uint8Array): Promise<void> {
+  const grants = (await loadKeyFolder(gateway.grantKeys, 'grant', passphrase)).map(({ kid }) =>
+    keyFileIn(gateway.grantKeys, kid),
+  )
+  for (const file of [...grants, host.rotationKey]) {
+    if (await exists(file)) await sealKeyFile(file, passphrase)
+  }
 }
 
 /** The newest key set in any folder of this server that pins the operator's root. */
@@ -102,15 +119,15 @@ async function giveOut(layout: Layout, newest: VerifiedKeySet): Promise<void> {
 }
 
 /** The key with which the gateway begins; it makes and offers all further ones itself. */
-async function firstGrantKey({ gateway }: Layout): Promise<KeyEntry> {
+async function firstGrantKey({ gateway }: Layout, passphrase: Passphrase): Promise<KeyEntry> {
   const { grantKeys, oldGrantKey } = gateway
   if (await exists(oldGrantKey)) {
-    const old = await loadSigningKey(oldGrantKey)
+    const old = await loadSigningKey(oldGrantKey, passphrase)
     await makePrivateDir(grantKeys)
     await rename(oldGrantKey, keyFileIn(grantKeys, keyIdOf('grant', old.publicKey)))
   }
-  const [there] = await loadKeyFolder(grantKeys, 'grant')
-  const key = there ?? (await addKeyToFolder(grantKeys, 'grant'))
+  const [there] = await loadKeyFolder(grantKeys, 'grant', passphrase)
+  const key = there ?? (await addKeyToFolder(grantKeys, 'grant', passphrase))
   const since = await madeAt(keyFileIn(grantKeys, key.kid))
   return entryOf('grant', { component: 'gateway', key, since })
 }
@@ -132,11 +149,14 @@ function entryOf(
   }
 }
 
-/** What a key signed before it was listed here verifies as well. */
+/** What a key signed before it was listed here verifies as well; one that is still to be made has time. */
 async function madeAt(file: string): Promise<number> {
-  return Math.floor((await stat(file)).mtimeMs)
+  return (await exists(file)) ? Math.floor((await stat(file)).mtimeMs) : Date.now()
 }
 
-async function keyIn(file: string): Promise<SigningKey> {
-  return (await exists(file)) ? await loadSigningKey(file) : await createSigningKeyFile(file)
+/** Made where it is missing; sealed where it is not and a passphrase is given. */
+async function keyIn(file: string, passphrase: Passphrase): Promise<SigningKey> {
+  if (!(await exists(file))) return await createSigningKeyFile(file, passphrase)
+  if (passphrase !== undefined) await sealKeyFile(file, passphrase)
+  return await loadSigningKey(file, passphrase)
 }

@@ -94,11 +94,13 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
   }
 }
 
-async function ownGrantKeys({ book, layout, link, log }: Service): Promise<GrantKeys> {
+async function ownGrantKeys(service: Service): Promise<GrantKeys> {
+  const { book, layout, link, log } = service
   return GrantKeys.open({
     dir: layout.gateway.grantKeys,
     book,
-    auditKey: await namedKey('audit', layout.gateway.auditKey),
+    passphrase: service.passphrase,
+    auditKey: await namedKey(service, 'audit', layout.gateway.auditKey),
     offers: link.records({ home: 'data', bucket: 'key_offers' }),
     clock: systemClock,
     log,
@@ -114,7 +116,7 @@ async function policySource(service: Service, audit: AuditWriter): Promise<Polic
     dir: layout.gateway.policies,
     operatorKeyFor: keys.keyFor({ role: 'operator' }),
     development: isLenient(settings),
-    statusKey: await namedKey('audit', layout.gateway.auditKey),
+    statusKey: await namedKey(service, 'audit', layout.gateway.auditKey),
     audit: () => audit,
     sha256,
     clock: systemClock,

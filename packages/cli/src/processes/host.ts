@@ -69,15 +69,15 @@ export async function runHostProcess(
       random: nodeRandom,
       log: service.log,
       audit,
-      hostKey: await hostKey('host', layout.host.hostKey),
-      sessionKey: await hostKey('session', layout.host.sessionKey),
+      hostKey: await hostKey(service, 'host', layout.host.hostKey),
+      sessionKey: await hostKey(service, 'session', layout.host.sessionKey),
       tickets: { issue: (times) => portalToken(scope, account, times) },
       onEnrolled: options.onEnrolled,
     },
   )
   const rotation = await keyRotation(service)
   rotation?.start()
-  const stopBeats = beat(service, 'host', await namedKey('host', layout.host.hostKey))
+  const stopBeats = beat(service, 'host', await namedKey(service, 'host', layout.host.hostKey))
   return {
     stop: async () => {
       stopBeats()
@@ -95,9 +95,10 @@ async function keyRotation({
   layout,
   link,
   log,
+  passphrase,
   settings,
 }: Service): Promise<KeyRotation | undefined> {
-  const signer = await rotationSigner(layout.host.rotationKey)
+  const signer = await rotationSigner(layout.host.rotationKey, passphrase)
   if (signer === undefined) return undefined
   const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
   const offers = records('key_offers')
@@ -113,8 +114,8 @@ async function keyRotation({
   })
 }
 
-async function hostKey(role: string, file: string): Promise<HostKey> {
-  const key = await namedKey(role, file)
+async function hostKey(service: Service, role: string, file: string): Promise<HostKey> {
+  const key = await namedKey(service, role, file)
   const verify = verifierOf(key.publicKey)
   if (verify === undefined) throw new TypeError('not an Ed25519 key')
   return { kid: key.kid, sign: key.sign, verify }

@@ -9,7 +9,7 @@ const GATHER_MS = 20
 /** The record plane: sequencer of the audit stream. */
 export async function runLogProcess(settings: Settings): Promise<Running> {
   const service = await openService(settings, 'log', layoutOf(settings).log)
-  const logKey = await namedKey('log', service.layout.log.logKey)
+  const logKey = await namedKey(service, 'log', service.layout.log.logKey)
   const running = await startLog({
     link: service.link,
     tenants: [service.tenant],

@@ -12,6 +12,7 @@ import {
   loadSigningKey,
   type NamedKey,
   nodeRandom,
+  type Passphrase,
   type PublicKeys,
   type RecordStore,
   readCredsFile,
@@ -23,6 +24,7 @@ import {
 } from '@trustgw/runtime'
 import { assertInstalled, tenantOf } from '../install/install.ts'
 import { type Layout, layoutOf } from '../install/layout.ts'
+import { passphraseOf } from '../keys/passphrase.ts'
 
 const FIRST_ANSWER_BUDGET_MS = 10_000
 const FIRST_ANSWER_PAUSE_MS = 50
@@ -36,6 +38,8 @@ export interface Service {
   /** The newest verified key set, followed; `keys` is its live view. */
   readonly book: KeyBook
   readonly keys: PublicKeys
+  /** Opens its own keys. */
+  readonly passphrase: Passphrase
   readonly log: Logger
 }
 
@@ -85,7 +89,9 @@ export async function openService(
   const stores = { sets: records('keys'), revocations: records('key_revocations') }
   await untilAnswered(() => stores.sets.get(NEWEST_KEY_SET_KEY))
   await book.follow(stores)
-  return { settings, layout, tenant: tenantOf(settings), link, book, keys: book.keys, log }
+  const passphrase = await passphraseOf(settings)
+  const tenant = tenantOf(settings)
+  return { settings, layout, tenant, link, book, keys: book.keys, passphrase, log }
 }
 
 /** A server that just started may have its streams a moment later. `BusFault` after a while. */
@@ -116,8 +122,12 @@ export function beat(service: Service, component: BeatComponent, key: NamedKey):
   })
 }
 
-export async function namedKey(role: string, file: string): Promise<NamedKey> {
-  const key = await loadSigningKey(file)
+export async function namedKey(
+  { passphrase }: Pick<Service, 'passphrase'>,
+  role: string,
+  file: string,
+): Promise<NamedKey> {
+  const key = await loadSigningKey(file, passphrase)
   return { ...key, kid: keyIdOf(role, key.publicKey) }
 }
 
@@ -127,7 +137,7 @@ export async function openAudit(
   options: { readonly component: string; readonly keyFile: string; readonly local?: boolean },
 ): Promise<AuditWriter> {
   const component = componentOf(options.component)
-  const key = await namedKey('audit', options.keyFile)
+  const key = await namedKey(service, 'audit', options.keyFile)
   return startAuditWriter({
     tenant: service.tenant,
     component,

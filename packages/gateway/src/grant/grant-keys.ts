@@ -16,6 +16,7 @@ import {
   type Logger,
   loadKeyFolder,
   type NamedKey,
+  type Passphrase,
   type RecordStore,
   sha256,
 } from '@trustgw/runtime'
@@ -30,6 +31,8 @@ export interface GrantKeysDeps {
   /** One file a key; the private halves never leave this process. */
   readonly dir: string
   readonly book: Pick<KeyBook, 'keys' | 'onNews'>
+  /** Seals what it makes, and opens what is sealed. */
+  readonly passphrase: Passphrase
   /** Vouches for what is offered. */
   readonly auditKey: GrantSigner
   /** The bucket `key_offers`. */
@@ -61,7 +64,7 @@ export class GrantKeys {
 
   /** `FileFault` for a key file that cannot be used. */
   static async open(deps: GrantKeysDeps): Promise<GrantKeys> {
-    return new GrantKeys(deps, await loadKeyFolder(deps.dir, 'grant'))
+    return new GrantKeys(deps, await loadKeyFolder(deps.dir, 'grant', deps.passphrase))
   }
 
   /** Offers the next key, now and whenever the last offer was taken. */
@@ -123,10 +126,10 @@ export class GrantKeys {
   }
 
   async #offerNext(): Promise<void> {
-    const { auditKey, book, clock, dir, offers } = this.#deps
+    const { auditKey, book, clock, dir, offers, passphrase } = this.#deps
     for (const { kid } of this.#own) if (isListed(book, kid)) await this.#withdraw(kid)
     const waiting = this.#own.find(({ kid }) => !isListed(book, kid))
-    const next = waiting ?? (await addKeyToFolder(dir, 'grant'))
+    const next = waiting ?? (await addKeyToFolder(dir, 'grant', passphrase))
     if (waiting === undefined) this.#own = [...this.#own, next]
     const offer = {
       kid: next.kid,

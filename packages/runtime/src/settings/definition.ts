@@ -191,6 +191,13 @@ export const SETTINGS = {
     usedBy: 'host, keys rotate',
     text: 'How long a grant key is still believed after the next one took over.',
   },
+  'keys.passphrase_file': {
+    kind: 'text',
+    default: '',
+    env: 'TRUSTGW_KEYS_PASSPHRASE_FILE',
+    usedBy: 'all',
+    text: 'File (mode 600, at least 16 bytes) with the passphrase that seals signing keys at rest. Empty: they are not sealed.',
+  },
   'executor.profile': {
     kind: 'slug',
     default: 'connector',

@@ -4,6 +4,7 @@ import {
   createSigningKeyFile,
   keyIdOf,
   loadSigningKey,
+  type Passphrase,
   type SigningKey,
 } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, flagText, UsageFault } from '../../command.ts'
@@ -11,6 +12,7 @@ import { exists } from '../../install/exists.ts'
 import { assertHere } from '../../install/install.ts'
 import { layoutOf } from '../../install/layout.ts'
 import { KeyAdmin } from '../../keys/key-admin.ts'
+import { passphraseOf } from '../../keys/passphrase.ts'
 import { rootSigner } from '../../keys/signers.ts'
 import { delegationFile } from '../../policy/sealer.ts'
 
@@ -47,7 +49,7 @@ async function delegate(context: Context): Promise<number> {
   const root = await rootSigner(settings)
   const admin = await KeyAdmin.open(settings)
   try {
-    const key = await keyIn(file)
+    const key = await keyIn(file, await passphraseOf(settings))
     const now = Date.now()
     const not_after = now + days * DAY_MS
     const kid = keyIdOf('rotation', key.publicKey)
@@ -67,8 +69,10 @@ async function delegate(context: Context): Promise<number> {
 }
 
 /** The same key for longer, where there is one. */
-async function keyIn(file: string): Promise<SigningKey> {
-  return (await exists(file)) ? await loadSigningKey(file) : await createSigningKeyFile(file)
+async function keyIn(file: string, passphrase: Passphrase): Promise<SigningKey> {
+  return (await exists(file))
+    ? await loadSigningKey(file, passphrase)
+    : await createSigningKeyFile(file, passphrase)
 }
 
 function report(
