@@ -217,7 +217,8 @@ describe('verify', () => {
     const times = (await readLines(world.dir)).map(
       (line) => (JSON.parse(line) as { event: { time: number } }).event.time,
     )
-    const [first = 0, last = 0] = [Math.min(...times), Math.max(...times)]
+    const first = Math.min(...times)
+    const last = Math.max(...times)
     const found = async (change: Partial<KeyValidity>): Promise<readonly string[]> => {
       const validity = { notBefore: 0, notAfter: null, revokedSince: null, ...change }
       const keys = world.ring.keys.keys.map((key) =>

@@ -68,18 +68,7 @@ export {
   chainStart,
   type UnsignedAuditEvent,
 } from './audit-event.ts'
-export {
-  BEAT_COMPONENTS,
-  BEAT_EVERY_MS,
-  BEAT_MAX_AGE_MS,
-  BEAT_MAX_BYTES,
-  BEAT_TYP,
-  type Beat,
-  type BeatComponent,
-  beatShape,
-  readBeat,
-  signBeat,
-} from './beat.ts'
+export * from './beat.ts'
 export {
   base64urlDecode,
   base64urlEncode,
@@ -219,51 +208,8 @@ export {
   type VerifiedJws,
   verifyJws,
 } from './jws.ts'
-export {
-  KEY_OFFER_MAX_BYTES,
-  KEY_OFFER_TYP,
-  KEY_POSSESSION_TYP,
-  KEY_REVOCATION_MAX_BYTES,
-  KEY_REVOCATION_TYP,
-  type KeyOffer,
-  type KeyRevocation,
-  keyOfferShape,
-  keyRevocationShape,
-  readKeyOffer,
-  readKeyRevocation,
-  signKeyOffer,
-  signKeyRevocation,
-} from './key-offer.ts'
-export {
-  checkKeySet,
-  isGatewayGrant,
-  KEY_DELEGATION_TYP,
-  KEY_ROLES,
-  KEY_SET_KEYS_MAX,
-  KEY_SET_MAX_BYTES,
-  KEY_SET_OFFERS_MAX,
-  KEY_SET_TYP,
-  KEY_TOKEN_MAX_BYTES,
-  type KeyDelegation,
-  type KeyEntry,
-  type KeyRole,
-  type KeySet,
-  type KeySetDeps,
-  type KeySetRefusal,
-  keyDelegationShape,
-  keyEntryShape,
-  keySetShape,
-  type ListedRole,
-  NEWEST_KEY_SET_KEY,
-  readKeyDelegation,
-  SEALED_KEY_SET_MAX_BYTES,
-  type SealedKeySet,
-  sealedKeySetJson,
-  sealedKeySetShape,
-  signKeyDelegation,
-  signKeySet,
-  type VerifiedKeySet,
-} from './key-set.ts'
+export * from './key-offer.ts'
+export * from './key-set.ts'
 export {
   AMOUNT_MAX_DIGITS,
   type AmountRefusal,

@@ -31,7 +31,9 @@ export const KEY_SET_OFFERS_MAX = 64
 export const KEY_SET_MAX_BYTES = 262_144
 /** Largest value of the bucket `keys`. */
 export const SEALED_KEY_SET_MAX_BYTES = 614_400
-/** Where the newest set stands in the bucket `keys`: it is of no tenant, and no tenant is called so. */
+/** In the place of the tenant, for what is of none: no tenant is called so. */
+export const OF_NO_TENANT = '_all'
+/** Where the newest set stands in the bucket `keys`. */
 export const NEWEST_KEY_SET_KEY = '_all.newest'
 export const KEY_TOKEN_MAX_BYTES = 4_096
 const DELEGATION_MAX_MS = 366 * 86_400_000

@@ -102,13 +102,13 @@ describe('key files', () => {
     assert.equal(await code(loadSigningKey(file)), 'file_sealed')
     assert.equal(await code(loadSigningKey(file, other)), 'file_sealed')
     const plain = join(dir, 'plain.key')
-    const before = await createSigningKeyFile(plain)
+    const unsealed = await createSigningKeyFile(plain)
     assert.equal(await isSealedKeyFile(plain), false)
     assert.deepEqual(
       [await sealKeyFile(plain, passphrase), await sealKeyFile(plain, other)],
       [true, false],
     )
-    assert.deepEqual((await loadSigningKey(plain, passphrase)).publicKey, before.publicKey)
+    assert.deepEqual((await loadSigningKey(plain, passphrase)).publicKey, unsealed.publicKey)
     await writeFile(secret, 'too short\n', { mode: 0o600 })
     assert.equal(await code(readPassphrase(secret)), 'file_malformed')
     await chmod(secret, 0o644)

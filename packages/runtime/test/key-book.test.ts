@@ -256,7 +256,7 @@ describe('a rotation key', () => {
     })
     const offers = [keys.offer(next)]
     const stranger = namedKey('audit')
-    const with_ = (entry: KeyEntry, change: Partial<KeyEntry>): readonly KeyEntry[] =>
+    const changed = (entry: KeyEntry, change: Partial<KeyEntry>): readonly KeyEntry[] =>
       keys.entries.map((one) => (one === entry ? { ...one, ...change } : one))
     const [grant, audit, host] = keys.entries
     assert.ok(grant !== undefined && audit !== undefined && host !== undefined)
@@ -293,16 +293,20 @@ describe('a rotation key', () => {
         'key_set_not_allowed',
       ],
       ['a key less', keys.delegated(keys.entries.slice(0, 3)), 'key_set_not_allowed'],
-      ['another host key', keys.delegated(with_(host, { kid: 'host-x' })), 'key_set_not_allowed'],
-      ['the host retired', keys.delegated(with_(host, { not_after: NOW })), 'key_set_not_allowed'],
+      ['another host key', keys.delegated(changed(host, { kid: 'host-x' })), 'key_set_not_allowed'],
+      [
+        'the host retired',
+        keys.delegated(changed(host, { not_after: NOW })),
+        'key_set_not_allowed',
+      ],
       [
         'the audit key revoked',
-        keys.delegated(with_(audit, { status: 'revoked', since: NOW })),
+        keys.delegated(changed(audit, { status: 'revoked', since: NOW })),
         'key_set_not_allowed',
       ],
       [
         'a revocation that voids the past',
-        keys.delegated(with_(grant, { status: 'revoked', since: 0 })),
+        keys.delegated(changed(grant, { status: 'revoked', since: 0 })),
         'key_set_not_allowed',
       ],
       [

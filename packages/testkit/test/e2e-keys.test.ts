@@ -76,10 +76,10 @@ describe('the keys of a running system', () => {
   test('delegate lets another key rotate and revoke grant keys, and nothing else', async () => {
     const { file } = await json('keys', 'delegate', '--days', '30')
     assert.equal(file, join(system.stateDir, 'host', 'rotation.key'))
-    const by = ['--key', String(file)]
-    const before = (await grants()).length
+    const by = ['--key', file]
+    const listed = (await grants()).length
     await json('keys', 'rotate', ...by)
-    assert.equal((await grants()).length, before + 1)
+    assert.equal((await grants()).length, listed + 1)
     const { keys } = await json('keys', 'list')
     const host = (keys as Listed[]).find(({ role }) => role === 'host')
     const refused = await system.command([

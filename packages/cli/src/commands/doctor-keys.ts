@@ -15,7 +15,7 @@ import { keyFiles } from '../install/keys.ts'
 import { layoutOf } from '../install/layout.ts'
 import { operatorBook } from '../keys/key-admin.ts'
 import { delegationFile } from '../policy/sealer.ts'
-import type { Check } from './doctor.ts'
+import type { Check } from './doctor-check.ts'
 
 const DAY_MS = 86_400_000
 const SOON_MS: number = 14 * DAY_MS

@@ -15,16 +15,8 @@ import {
 import type { Style } from '../terminal.ts'
 import { isolationInForce, KEY_FILES_WALL, keyFolders } from '../up/isolation.ts'
 import { isFree, portMessage, takenPorts } from '../up/ports.ts'
+import type { Check, Grade } from './doctor-check.ts'
 import { keyChecks } from './doctor-keys.ts'
-
-type Grade = 'ok' | 'note' | 'warn' | 'fail'
-
-export interface Check {
-  readonly name: string
-  readonly grade: Grade
-  readonly detail: string
-  readonly remedy?: string
-}
 
 const PROBE_TIMEOUT_MS = 1_500
 

@@ -37,7 +37,6 @@ export async function missingFiles(settings: Settings): Promise<readonly string[
   const needed = [
     layout.operatorKey,
     ...keyFiles(layout, settings.executor.profile).map((key) => key.file),
-    layout.gateway.grantKeys,
     ...trustFolders(layout).flatMap((dir) => [join(dir, 'root.json'), join(dir, 'key-set.json')]),
     layout.gateway.creds,
     layout.host.creds,

@@ -63,17 +63,9 @@ export async function makeKeys(
   profile: string,
   passphrase: Passphrase,
 ): Promise<void> {
-  const operator = await keyIn(layout.operatorKey, passphrase)
-  const kid = keyIdOf('operator', operator.publicKey)
-  const root: PublicKey = {
-    kid,
-    role: 'operator',
-    component: 'operator',
-    publicKey: operator.publicKey,
-  }
-  for (const dir of trustFolders(layout)) {
-    if (!(await exists(join(dir, 'root.json')))) await pinRoots(dir, [root])
-  }
+  const { publicKey, sign } = await keyIn(layout.operatorKey, passphrase)
+  const kid = keyIdOf('operator', publicKey)
+  await pinEverywhere(layout, { kid, role: 'operator', component: 'operator', publicKey })
   const wanted: KeyEntry[] = []
   for (const { role, file, component } of keyFiles(layout, profile)) {
     const since = await madeAt(file)
@@ -81,15 +73,21 @@ export async function makeKeys(
   }
   if (passphrase !== undefined) await sealOthers(layout, passphrase)
   const newest = await newestHere(layout)
-  const isGranting = newest?.set.keys.some(({ role }) => role === 'grant') ?? false
-  if (!isGranting) wanted.push(await firstGrantKey(layout, passphrase))
   const known = newest?.set.keys ?? []
+  const isGranting = known.some(({ role }) => role === 'grant')
+  if (!isGranting) wanted.push(await firstGrantKey(layout, passphrase))
   const missing = wanted.filter((entry) => !known.some((one) => one.kid === entry.kid))
   if (missing.length === 0 && newest !== undefined) return await giveOut(layout, newest)
   const keys = [...known, ...missing]
-  const signer = { kid, sign: operator.sign, delegation: null, now: Date.now() }
+  const signer = { kid, sign, delegation: null, now: Date.now() }
   const bytes = utf8Encode(JSON.stringify(sealedKeySetJson(sealNext(newest, { keys }, signer))))
   for (const dir of trustFolders(layout)) await writeKeySet(dir, bytes)
+}
+
+async function pinEverywhere(layout: Layout, root: PublicKey): Promise<void> {
+  for (const dir of trustFolders(layout)) {
+    if (!(await exists(join(dir, 'root.json')))) await pinRoots(dir, [root])
+  }
 }
 
 /** The keys that come and go: what an earlier start left in the clear. */

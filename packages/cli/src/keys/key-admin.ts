@@ -1,4 +1,4 @@
-import { NEWEST_KEY_SET_KEY, signKeyRevocation, storedKey, utf8Encode } from '@trustgw/protocol'
+import { OF_NO_TENANT, signKeyRevocation, storedKey, utf8Encode } from '@trustgw/protocol'
 import {
   type BusLink,
   KeyBook,
@@ -12,8 +12,7 @@ import {
 } from '@trustgw/runtime'
 import { openData } from '../install/data.ts'
 import { layoutOf } from '../install/layout.ts'
-
-const [OF_NO_TENANT = ''] = NEWEST_KEY_SET_KEY.split('.')
+import { rootSigner } from './signers.ts'
 
 /** The operator's hand on the bucket `keys`, for as long as one command takes. */
 export class KeyAdmin {
@@ -65,14 +64,26 @@ export function operatorBook(settings: Settings): Promise<KeyBook> {
   return KeyBook.open({ dir, clock: systemClock, log: silentLogger })
 }
 
-/** Before the services start: what init signed is on the bus, unless that has something newer. */
+/**
+ * Before the services start: what init signed is on the bus. Where that has something newer, what it
+ * does not list of what init made is added.
+ */
 export async function publishKeySet(settings: Settings): Promise<void> {
+  const made = (await operatorBook(settings)).newest.set.keys
   const admin = await KeyAdmin.open(settings)
   try {
     await admin.publisher.publishKnown()
+    const missing = made.filter(({ kid }) => !isListed(admin.book, kid))
+    if (missing.length === 0) return
+    const signer = await rootSigner(settings)
+    await admin.publisher.publish(({ set }) => ({ keys: [...set.keys, ...missing] }), signer)
   } finally {
     await admin.close()
   }
+}
+
+function isListed(book: KeyBook, kid: string): boolean {
+  return book.newest.set.keys.some((entry) => entry.kid === kid)
 }
 
 function recordsOf(link: BusLink): (bucket: string) => RecordStore {

@@ -9,6 +9,8 @@ import {
 import {
   type AuditWriter,
   nodeRandom,
+  type PublicKey,
+  type PublicKeys,
   recordKeyNews,
   type Settings,
   sha256,
@@ -67,10 +69,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       hostOrigin: settings.host.origin,
       holdMs: settings.gateway.hold,
     },
-    grantKeys: () => {
-      const believed = keys.keyFor({ role: 'grant' })
-      return keys.keys.filter(({ kid }) => believed(kid) !== undefined)
-    },
+    grantKeys: () => believedGrantKeys(keys),
     version: VERSION,
     metrics,
     sha256,
@@ -92,6 +91,11 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       await link.bus.drain()
     },
   }
+}
+
+function believedGrantKeys(keys: PublicKeys): readonly PublicKey[] {
+  const believed = keys.keyFor({ role: 'grant' })
+  return keys.keys.filter(({ kid }) => believed(kid) !== undefined)
 }
 
 async function ownGrantKeys(service: Service): Promise<GrantKeys> {

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import {
   base64urlEncode,
   type JwsSigner,
-  NEWEST_KEY_SET_KEY,
+  OF_NO_TENANT,
   signKeyOffer,
   storedKey,
   utf8Encode,
@@ -43,7 +43,6 @@ export interface GrantKeysDeps {
 
 /** Before an offer that was not stored is made again. */
 const OFFER_RETRY_MS = 5_000
-const [OF_NO_TENANT = ''] = NEWEST_KEY_SET_KEY.split('.')
 
 /**
  * The grant keys of this gateway (spec/protocol.md §4 "Key sets"): one signs, the next one is made and

@@ -53,7 +53,7 @@ export class PublicKeys {
   #listed: ReadonlyMap<string, Listed> = new Map()
 
   /** `TypeError` on a key id that comes twice or a key that is not 32 bytes. */
-  constructor(keys: readonly PublicKey[], now: () => number = systemClock.now) {
+  constructor(keys: readonly PublicKey[], now: () => number = () => systemClock.now()) {
     this.#now = now
     this.replace(keys)
   }
