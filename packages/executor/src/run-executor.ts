@@ -278,7 +278,7 @@ async function startAudits(
       bus: deps.link.bus,
       publisher: deps.link.publisher({ stream: 'AUDIT' }),
       reader: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
-      keyFor: deps.trust.keyFor({ role: 'audit', component, at: 'ever' }),
+      keyFor: (kid, at) => deps.trust.keyFor({ role: 'audit', component, at })(kid),
     })
     writers.set(tenant, writer)
   }

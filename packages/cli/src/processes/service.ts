@@ -151,7 +151,7 @@ export async function openAudit(
     bus: service.link.bus,
     publisher: service.link.publisher({ stream: 'AUDIT' }),
     reader: service.link.reader({ home: 'data', stream: 'AUDIT' }),
-    keyFor: service.keys.keyFor({ role: 'audit', component, at: 'ever' }),
+    keyFor: (kid, at) => service.keys.keyFor({ role: 'audit', component, at })(kid),
   })
 }
 

@@ -21,8 +21,8 @@ import {
 
 export interface StartAuditWriterOptions extends ChainWriterOptions {
   readonly reader: StoredReader
-  /** Keys with which this writer has signed, the present one among them. */
-  readonly keyFor: (kid: string) => JwsVerifier | undefined
+  /** Keys with which this writer signed at a time (Unix milliseconds), the present one among them. */
+  readonly keyFor: (kid: string, at: number) => JwsVerifier | undefined
 }
 
 /** How far back the last event of this writer is looked for among those of its component. */
@@ -58,7 +58,7 @@ async function findPlace(options: StartAuditWriterOptions): Promise<ChainPlace> 
 function isOwn(event: AuditEvent, options: StartAuditWriterOptions): boolean {
   if (event.tenant !== options.tenant) throw new AuditFault('audit_tail', 'another tenant')
   if (event.writer !== auditWriterName(options.component, options.instance)) return false
-  const verify = options.keyFor(event.kid)
+  const verify = options.keyFor(event.kid, event.time)
   const signature = base64urlDecode(event.sig)
   if (verify === undefined || signature === undefined) {
     throw new AuditFault('audit_tail', `event ${event.seq}: unknown key`)
