@@ -75,6 +75,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'policy_sealed',
   'policy_applied',
   'policy_seal_refused',
+  'key_set_taken',
+  'key_set_refused',
+  'key_revoked',
   'service_started',
   'service_stopped',
 ]
@@ -126,6 +129,9 @@ export type AuditEventType =
   | 'policy_sealed'
   | 'policy_applied'
   | 'policy_seal_refused'
+  | 'key_set_taken'
+  | 'key_set_refused'
+  | 'key_revoked'
   | 'service_started'
   | 'service_stopped'
 

@@ -35,6 +35,13 @@ const PUBLISHABLE: readonly string[] = [
   '$KV.tools.acme.connector',
   'live.kv.policies.acme.newest',
   'live.kv.tool_orders.acme.k',
+  'live.kv.keys._all.newest',
+  'live.kv.key_offers._all.k',
+  'live.kv.key_revocations._all.k',
+  'beat.v1.host',
+  'beat.v1.log',
+  'beat.v1.gateway',
+  ...['keys', 'key_offers', 'key_revocations'].map((b) => `$KV.${b}._all.newest`),
   ...[
     'actions',
     'approvals',
@@ -62,6 +69,9 @@ const PUBLISHABLE: readonly string[] = [
     ]),
     ...['AUDIT', 'KV_actions', 'KV_acl', 'KV_agents', 'KV_journal'].map(
       (name) => `${api}.DIRECT.GET.${name}`,
+    ),
+    ...['keys', 'key_offers', 'key_revocations'].map(
+      (bucket) => `${api}.DIRECT.GET.KV_${bucket}.$KV.${bucket}._all.k`,
     ),
     ...['approvals', 'acl', 'sessions', 'tools', 'policies', 'policy_status', 'grant_nonces'].map(
       (bucket) => `${api}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.acme.k`,
@@ -113,6 +123,12 @@ const HEARABLE: readonly (readonly [subject: string, queue?: string])[] = [
   ['$KV.policies.>'],
   ['$KV.tool_orders.>'],
   ['$KV.acl.>'],
+  ['$KV.keys.>'],
+  ['$KV.key_offers.>'],
+  ['$KV.key_revocations.>'],
+  ['beat.v1.*'],
+  ['beat.v1.host'],
+  ['beat.v1.log'],
   ['$JS.>'],
   ['$JS.EVENT.ADVISORY.>'],
   ['$SYS.>'],
@@ -140,6 +156,8 @@ const PROPOSALS = [
   'trust.v1.acme.tools.list',
 ]
 
+const KEYS_LIVE = ['$KV.keys.>', '$KV.key_revocations.>']
+
 const executorRights = (profile: string): Rights => ({
   publish: [
     '$KV.grant_nonces.>',
@@ -149,12 +167,15 @@ const executorRights = (profile: string): Rights => ({
     'execout.v1.*.*.result',
     'auditout.v1.*.*.*',
     'toolsout.v1.*',
-    ...reads('$JS.data.API', ['policies']),
+    ...reads('$JS.data.API', ['policies', 'keys', 'key_revocations']),
     ...AUDIT_READS,
   ],
   hear: [
     ...['invoke', 'cancel', 'reconcile'].map((verb) => `exec.v1.*.${profile}.${verb} ${profile}`),
     '$KV.policies.>',
+    ...KEYS_LIVE,
+    'beat.v1.host',
+    'beat.v1.log',
   ],
 })
 
@@ -181,6 +202,9 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
         'tool_trust',
         'tool_orders',
       ]),
+      '$KV.key_offers.>',
+      '$KV.key_revocations.>',
+      ...reads('$JS.data.API', ['keys', 'key_offers', 'key_revocations']),
       ...AUDIT_READS,
       '$JS.data.API.CONSUMER.INFO.RESULTS.gateway',
       '$JS.data.API.CONSUMER.MSG.NEXT.RESULTS.gateway',
@@ -194,6 +218,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.tools.>',
       '$KV.policies.>',
       '$KV.tool_orders.>',
+      ...KEYS_LIVE,
     ],
   },
   host: {
@@ -206,6 +231,10 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.sessions.>',
       '$KV.policies.>',
       '$KV.tool_orders.>',
+      '$KV.keys.>',
+      '$KV.key_revocations.>',
+      'beat.v1.host',
+      ...reads('$JS.data.API', ['keys', 'key_offers', 'key_revocations']),
       ...reads('$JS.data.API', [
         'approvals',
         'acl',
@@ -225,16 +254,20 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       'ui.v1.*.events',
       'ui.v1.acme.events',
       'ui.v1.globex.events',
+      '$KV.key_offers.>',
+      ...KEYS_LIVE,
     ],
   },
   log: {
     publish: [
+      'beat.v1.log',
+      ...reads('$JS.data.API', ['keys', 'key_revocations']),
       '$JS.data.API.CONSUMER.INFO.AUDIT.log',
       '$JS.data.API.CONSUMER.MSG.NEXT.AUDIT.log',
       '$JS.ACK.AUDIT.log.>',
       ...AUDIT_READS,
     ],
-    hear: [],
+    hear: KEYS_LIVE,
   },
   executor_connector: executorRights('connector'),
   executor_ledger: executorRights('ledger'),
@@ -242,7 +275,14 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   portal: { publish: [], hear: ['ui.v1.acme.events'] },
   provision_system: { publish: ['$SYS.REQ.CLAIMS.*'], hear: [] },
   provision_data: {
-    publish: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>', '$KV.tool_orders.>'],
+    publish: [
+      '$JS.API.>',
+      '$KV.agents.>',
+      '$KV.policies.>',
+      '$KV.tool_orders.>',
+      '$KV.keys.>',
+      '$KV.key_revocations.>',
+    ],
     hear: [],
   },
   provision_executor: { publish: ['$JS.API.>'], hear: [] },

@@ -22,13 +22,14 @@ import {
 import {
   type BusLink,
   keyIdOf,
-  loadPublicKeys,
   loadSigningKey,
+  loadTrust,
   RECORD_VALUE_MAX_BYTES,
   type RecordStore,
   type Settings,
   sha256,
 } from '@trustgw/runtime'
+import { passphraseOf } from '../keys/passphrase.ts'
 import { openData } from './data.ts'
 import { layoutOf } from './layout.ts'
 
@@ -62,7 +63,7 @@ export class ToolOrders {
   }
 
   async list(): Promise<readonly KnownTool[]> {
-    const keys = await loadPublicKeys(layoutOf(this.#settings).publicKeys)
+    const keys = await loadTrust(layoutOf(this.#settings).operatorTrust)
     const operator = keys.keyFor({ role: 'operator' })
     const host = keys.keyFor({ role: 'host' })
     const stored = await this.#records('tool_trust').list(this.#tenant)
@@ -93,7 +94,7 @@ export class ToolOrders {
     content: Pick<ToolOrder, 'tool_id' | 'order' | 'contract_hash' | 'reason'>,
   ): Promise<void> {
     const { operatorKey } = layoutOf(this.#settings)
-    const key = await loadSigningKey(operatorKey)
+    const key = await loadSigningKey(operatorKey, await passphraseOf(this.#settings))
     const kid = keyIdOf('operator', key.publicKey)
     const order = { v: 1, tenant: this.#tenant, by: 'operator', issued_at: Date.now() } as const
     const payload = toolOrderJson({ ...order, ...content })

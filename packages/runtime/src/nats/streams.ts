@@ -72,6 +72,9 @@ const BUCKET_LIMITS: {
   tool_orders: { max_bytes: 16 * MIB, max_age: 0 },
   // As long as the action itself: without it nothing can be settled.
   unsettled: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
+  keys: { max_bytes: 16 * MIB, max_age: 0 },
+  key_offers: { max_bytes: 1 * MIB, max_age: 0 },
+  key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
@@ -88,9 +91,20 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'unsettled',
   'tool_trust',
   'tool_orders',
+  'keys',
+  'key_offers',
+  'key_revocations',
 ]
 /** What readers hear of as it changes. */
-const LIVE_BUCKETS: readonly string[] = ['agents', 'tools', 'policies', 'tool_orders']
+const LIVE_BUCKETS: readonly string[] = [
+  'agents',
+  'tools',
+  'policies',
+  'tool_orders',
+  'keys',
+  'key_offers',
+  'key_revocations',
+]
 /** One message a subject, for ever: a claim made here cannot be undone or made again. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 

@@ -1,4 +1,4 @@
-import { SUBJECTS } from '@trustgw/protocol'
+import { type BeatComponent, SUBJECTS } from '@trustgw/protocol'
 import {
   bucketReads,
   consumer,
@@ -88,6 +88,9 @@ const GATEWAY_READS = [
   'unsettled',
   'tool_trust',
   'tool_orders',
+  'keys',
+  'key_offers',
+  'key_revocations',
 ] as const
 const GATEWAY_WRITES = [
   'actions',
@@ -96,6 +99,8 @@ const GATEWAY_WRITES = [
   'policy_status',
   'unsettled',
   'tool_trust',
+  'key_offers',
+  'key_revocations',
 ] as const
 const HOST_READS = [
   'approvals',
@@ -108,10 +113,27 @@ const HOST_READS = [
   'unsettled',
   'tool_trust',
   'tool_orders',
+  'keys',
+  'key_offers',
+  'key_revocations',
 ] as const
-/** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
-const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies', 'tool_orders'] as const
-const EXECUTOR_READS = ['policies'] as const
+/**
+ * Bundles that an admin's passkey sealed come through the host, and key sets under the rotation key;
+ * who reads one checks the seal.
+ */
+const HOST_WRITES = [
+  'approvals',
+  'acl',
+  'sessions',
+  'policies',
+  'tool_orders',
+  'keys',
+  'key_revocations',
+] as const
+const LOG_READS = ['keys', 'key_revocations'] as const
+const EXECUTOR_READS = ['policies', 'keys', 'key_revocations'] as const
+/** What every plane hears of as it changes. */
+const KEYS_LIVE: readonly ImportSpec[] = [live('$KV.keys.>'), live('$KV.key_revocations.>')]
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 /** What the gateway asks executors, by profile. */
 const EXECUTOR_SUBJECTS = [
@@ -151,8 +173,9 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
-      ...GATEWAY_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
-      ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
+      ...[...new Set<string>([...GATEWAY_WRITES, ...HOST_WRITES])].map((bucket) =>
+        service(`$KV.${bucket}.>`),
+      ),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
         service(subjectPattern(SUBJECTS.exec_result, { profile })),
@@ -167,6 +190,9 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.tools.>')),
       stream(liveSubject('$KV.policies.>')),
       stream(liveSubject('$KV.tool_orders.>')),
+      stream(liveSubject('$KV.keys.>')),
+      stream(liveSubject('$KV.key_offers.>')),
+      stream(liveSubject('$KV.key_revocations.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -193,6 +219,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.tools.>'),
       live('$KV.policies.>'),
       live('$KV.tool_orders.>'),
+      ...KEYS_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.flatMap((profile) =>
         EXECUTOR_SUBJECTS.map((subject) =>
@@ -208,7 +235,10 @@ function hostAccount(): AccountSpec {
   return {
     name: HOST_ACCOUNT,
     queue: 'host',
-    exports: [service(subjectPattern(SUBJECTS.approval_request))],
+    exports: [
+      service(subjectPattern(SUBJECTS.approval_request)),
+      stream(subjectPattern(SUBJECTS.beat, { component: 'host' })),
+    ],
     imports: [
       ...DECISION_SUBJECTS.map((subject) => serviceOf(GATEWAY_ACCOUNT, subjectPattern(subject))),
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
@@ -217,6 +247,8 @@ function hostAccount(): AccountSpec {
       ...streamReads('AUDIT').map(data),
       ...streamReads('UI').map(data),
       live(subjectPattern(SUBJECTS.ui_events)),
+      live('$KV.key_offers.>'),
+      ...KEYS_LIVE,
     ],
   }
 }
@@ -225,8 +257,12 @@ function logAccount(): AccountSpec {
   const data = importer(DATA_ACCOUNT, '$JS.data.API')
   return {
     name: LOG_ACCOUNT,
-    exports: [],
-    imports: [...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
+    exports: [stream(subjectPattern(SUBJECTS.beat, { component: 'log' }))],
+    imports: [
+      ...[...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
+      ...LOG_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
+      ...KEYS_LIVE,
+    ],
   }
 }
 
@@ -251,6 +287,9 @@ function executorSpec(profile: string): AccountSpec {
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       live('$KV.policies.>'),
+      ...KEYS_LIVE,
+      beatOf(HOST_ACCOUNT, 'host'),
+      beatOf(LOG_ACCOUNT, 'log'),
       // The boundary stamps the profile: no executor can write in another's name.
       stamp(
         subjectPattern(SUBJECTS.exec_result, { profile }),
@@ -263,6 +302,11 @@ function executorSpec(profile: string): AccountSpec {
       stamp(`$KV.tools.*.${profile}`, subjectPattern(SUBJECTS.tools_local, { tenant: '$1' })),
     ],
   }
+}
+
+/** The sign of life of a plane, which no other can send. */
+function beatOf(from: string, component: BeatComponent): ImportSpec {
+  return { ...stream(subjectPattern(SUBJECTS.beat, { component })), from }
 }
 
 /** A service of DATA under a name of the importer's own. */
@@ -339,22 +383,25 @@ function executorCrossings(): readonly ExportSpec[] {
 }
 
 /**
- * The rights of a service's user: it may publish exactly what its account imports as a service,
- * and hear exactly what the account exports (in its queue) or imports as a stream.
+ * The rights of a service's user: it may publish exactly what its account imports as a service or
+ * exports as a stream, and hear exactly what the account exports as a service (in its queue) or
+ * imports as a stream.
  */
 export function servicePermissions(spec: AccountSpec, inboxPrefix: string): UserPermissions {
   const publish = spec.imports
     .filter((item) => item.kind === 'service')
     .map((item) => openTokens(item.local ?? item.subject))
-  const answers = spec.exports.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
+  const answered = spec.exports.filter((item) => item.kind === 'service')
+  const answers = answered.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
+  const told = spec.exports.filter((item) => item.kind === 'stream').map((item) => item.subject)
   const streams = spec.imports
     .filter((item) => item.kind === 'stream')
     .map((item) => openTokens(item.local ?? item.subject))
-  const [first, ...rest] = publish
+  const [first, ...rest] = [...publish, ...told]
   return {
     pub: first === undefined ? NOTHING : { allow: [first, ...rest] },
     sub: { allow: [`${inboxPrefix}.>`, ...answers, ...streams] },
-    ...(spec.exports.length > 0 && { resp: ANSWER }),
+    ...(answered.length > 0 && { resp: ANSWER }),
   }
 }
 
