@@ -21,7 +21,7 @@ export const vectorsShape = objectShape({
   keys: arrayShape(
     objectShape({
       kid: stringShape({ max: 64 }),
-      role: oneOfShape('grant', 'audit', 'host', 'log', 'operator'),
+      role: oneOfShape('grant', 'audit', 'host', 'operator'),
       component: oneOfShape('gateway', 'host', 'operator'),
       public: stringShape({ max: 64 }),
     }),
