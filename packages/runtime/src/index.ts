@@ -45,6 +45,7 @@ export { systemClock } from './clock/system-clock.ts'
 export {
   type GeneratedKey,
   generateSigningKey,
+  isSoundEd25519Key,
   type SigningKey,
   signingKeyFromPem,
   verifierOf,

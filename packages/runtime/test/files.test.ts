@@ -122,11 +122,12 @@ describe('the public keys', () => {
 
   it('are refused whole when one entry is not well-formed', async () => {
     const file = join(dir, 'bad.json')
-    const good = { kid: 'g', role: 'grant', public: 'A'.repeat(43), component: 'gateway' }
+    const good = { kid: 'g', role: 'grant', public: 'B'.repeat(42) + 'A', component: 'gateway' }
     const bad: readonly unknown[] = [
       {},
       [{ ...good, role: 'root' }],
       [{ ...good, public: 'AAAA' }],
+      [{ ...good, public: 'A'.repeat(43) }],
       [{ ...good, extra: 1 }],
       [{ ...good, kid: '../x' }],
       [{ ...good, tenant: 'A.B' }],
