@@ -190,7 +190,7 @@ async function answerDecision(
 ): Promise<Uint8Array | undefined> {
   if (!request.replyExpected) return undefined
   const at = parseSubject('approval_decision', request.subject)
-  const verified = verifyJws(new TextDecoder().decode(request.data), {
+  const verified = verifyJws(request.data, {
     typ: APPROVAL_DECISION_TYP,
     maxBytes: APPROVAL_DECISION_MAX_BYTES,
     keyFor: keys.keyFor({ role: 'host' }),

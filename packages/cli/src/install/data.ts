@@ -52,7 +52,7 @@ function toolsOf(
   value: Uint8Array,
   from: { readonly keys: PublicKeys; readonly tenant: TenantId; readonly profile: Profile },
 ): readonly ToolContract[] {
-  const verified = verifyJws(new TextDecoder().decode(value), {
+  const verified = verifyJws(value, {
     typ: TOOL_REGISTRY_TYP,
     maxBytes: TOOL_REGISTRY_MAX_BYTES,
     keyFor: from.keys.keyFor({ role: 'result', component: `exec-${from.profile}` }),

@@ -181,7 +181,7 @@ export class PolicyAdmin {
     const stored = await this.#link.records({ home: 'own', bucket: 'tools' }).list(this.#tenant)
     return stored.flatMap(({ key, value }) => {
       const profile = key.slice(key.indexOf('.') + 1)
-      const verified = verifyJws(new TextDecoder().decode(value), {
+      const verified = verifyJws(value, {
         typ: TOOL_REGISTRY_TYP,
         maxBytes: TOOL_REGISTRY_MAX_BYTES,
         keyFor: this.#keys.keyFor({ role: 'result', component: `exec-${profile}` }),

@@ -41,7 +41,7 @@ export async function startFaces(
       {
         kid: 'grant-1',
         role: 'grant',
-        publicKey: new Uint8Array(32).fill(9),
+        publicKey: new Uint8Array(32),
         component: 'gateway',
       },
     ],
