@@ -7,11 +7,14 @@ import { parseEntry, printEntry, readMessage } from '../src/store/entry.ts'
 import { parseLogName } from '../src/store/log-files.ts'
 
 const name = parseLogName('demo')
-assert.ok(name)
+assert.ok(name !== undefined)
 const { good, odd } = valuesOf(auditEventShape)
 const written = (value: typeof good): fc.Arbitrary<Uint8Array> =>
   value.map((event) => utf8Encode(canonicalize(event)))
-const part = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.constantFrom('demo', 'gateway', 'evaluated', '*', '\u{ffff}'))
+const part = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 12 }),
+  fc.constantFrom('demo', 'gateway', 'evaluated', '*', '\u{ffff}'),
+)
 const subject = fc.oneof(
   fc.tuple(part, part, part).map((parts) => `audit.v1.${parts.join('.')}`),
   fc.constant('audit.v1.demo.gateway.evaluated'),

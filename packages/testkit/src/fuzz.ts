@@ -14,6 +14,7 @@ const RUNS = 100
 const SEED = 4
 const LIST_MAX = 3
 const TEXT_MAX = 24
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 export interface FuzzRun {
   readonly numRuns: number
@@ -26,9 +27,13 @@ export function fuzzRun(): FuzzRun {
     options: { runs: { type: 'string' }, seed: { type: 'string' } },
     strict: false,
   })
-  const number = (given: unknown, otherwise: number): number =>
-    typeof given === 'string' && Number.isSafeInteger(Number(given)) ? Number(given) : otherwise
-  return { numRuns: number(values['runs'], RUNS), seed: number(values['seed'], SEED) }
+  return { numRuns: given(values['runs'], RUNS), seed: given(values['seed'], SEED) }
+}
+
+function given(value: unknown, otherwise: number): number {
+  return typeof value === 'string' && Number.isSafeInteger(Number(value))
+    ? Number(value)
+    : otherwise
 }
 
 /** Values that a shape should take, and such with something wrong about them. */
@@ -64,20 +69,16 @@ function described(form: JsonObject): fc.Arbitrary<Json> {
   const choices = form['anyOf'] ?? form['oneOf']
   if (isList(form['enum'])) return fc.constantFrom(...form['enum'])
   if (isList(choices)) return fc.oneof(...choices.filter(isJsonObject).map(described))
-  switch (form['type']) {
-    case 'string':
-      return text(form)
-    case 'integer':
-      return integer(form)
-    case 'boolean':
-      return fc.boolean()
-    case 'array':
-      return list(form)
-    case 'object':
-      return object(form)
-    default:
-      return anything
-  }
+  const { type } = form
+  return typeof type === 'string' ? (BY_TYPE[type]?.(form) ?? anything) : anything
+}
+
+const BY_TYPE: { readonly [type: string]: (form: JsonObject) => fc.Arbitrary<Json> } = {
+  string: text,
+  integer,
+  boolean: () => fc.boolean(),
+  array: list,
+  object,
 }
 
 const isList = (value: Json | undefined): value is readonly Json[] =>
@@ -93,9 +94,7 @@ function text(form: JsonObject): fc.Arbitrary<string> {
   const maxLength = Math.min(numberOf(form['maxLength'], TEXT_MAX), minLength + TEXT_MAX)
   const limits = { minLength, maxLength }
   if (format === 'base64url') {
-    const unit = fc.constantFrom(
-      ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_',
-    )
+    const unit = fc.constantFrom(...Array.from(BASE64URL))
     return fc.string({ ...limits, unit })
   }
   const token = fc.integer({ min: 0x21, max: 0x7e }).map((unit) => String.fromCodePoint(unit))
@@ -132,13 +131,13 @@ function object(form: JsonObject): fc.Arbitrary<Json> {
 type Twist = (value: Json) => Json
 
 /** Something else at one place of a value. */
-const twist: fc.Arbitrary<Twist> = fc.tuple(fc.array(fc.nat(), { maxLength: 4 }), change()).map(
+const twist: fc.Arbitrary<Twist> = fc.tuple(fc.array(fc.nat(), { maxLength: 4 }), changes()).map(
   ([path, change]) =>
     (value: Json) =>
       at(value, path, change),
 )
 
-function change(): fc.Arbitrary<Twist> {
+function changes(): fc.Arbitrary<Twist> {
   return fc.oneof(
     anything.map((other) => () => other),
     fc.nat().map((pick) => (value: Json) => without(value, pick)),
