@@ -1,6 +1,7 @@
-// Writes the vectors of hostile grants and assertions anew (vectors/admission/hostile-*.json). Keys, ids and
+// Writes the vectors anew that are made by code: hostile grants and assertions
+// (vectors/admission/hostile-*.json), and steps of the life of an action (vectors/lifecycle/steps.json). Keys, ids and
 // times are of seeds, so without a change of the protocol the files stay as they are; a test compares.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -22,3 +23,9 @@ for (const [name, make] of [
   writeFileSync(join(ROOT, 'vectors/admission', `${name}.json`), text)
   process.stdout.write(`${name}: ${document.cases.length} cases, ${text.length} characters\n`)
 }
+
+const { allSteps } = await import(join(ROOT, 'packages/core/dist/test/lifecycle/all-steps.js'))
+const arrows = JSON.parse(readFileSync(join(ROOT, 'vectors/lifecycle/arrows.json'), 'utf8'))
+const made = allSteps(arrows)
+writeFileSync(join(ROOT, 'vectors/lifecycle/steps.json'), `${JSON.stringify(made, null, 1)}\n`)
+process.stdout.write(`steps: ${made.steps.length}\n`)
