@@ -75,7 +75,7 @@ const AREAS = {
       mutate: 'src/admit',
       tests: 'test',
       data: ['vectors/admission', 'examples/connectors'],
-      leftOut: String.raw`^(?!(?:admission|admission-policy|admit|claim|cose-key|vectors|hostile-vectors)\.)`,
+      leftOut: String.raw`^(?!(?:admission|admission-policy|cbor-map|claim-action|cose-key|vectors|hostile-vectors)\.)`,
       given: [...GIVEN, ...GIVEN_TO_EXECUTORS],
     },
     {

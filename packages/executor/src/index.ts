@@ -1,4 +1,8 @@
+export { type AdmissionDeps, clearAction } from './admit/admission.ts'
+export { CoseKey } from './admit/cose-key.ts'
 export { ADMISSION_REASONS, type AdmissionReason, RETRYABLE_REASONS } from './admit/reasons.ts'
+export { ToolIndex } from './admit/tool-index.ts'
+export { checkAssertion, decodeAssertion } from './admit/webauthn.ts'
 export { loadManifests, type ManifestsOutcome } from './connectors/load-manifests.ts'
 export { formatProblem } from './connectors/toml-document.ts'
 export { ExecutorFault, type ExecutorFaultCode } from './executor-fault.ts'
