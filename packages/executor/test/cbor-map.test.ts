@@ -4,7 +4,7 @@ import { readIntegerMap } from '../src/admit/cbor-map.ts'
 import { type CoseMember, cose } from './support/hostile/keys.ts'
 
 const read = (hex: string): readonly (readonly unknown[])[] | undefined => {
-  const map = readIntegerMap(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
+  const map = readIntegerMap(Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex')))
   return map === undefined ? undefined : [...map]
 }
 
