@@ -25,17 +25,22 @@ async function main(): Promise<number> {
     process.stderr.write(`trustgw: ${USAGE}\n`)
     return 2
   }
+  const stop = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => stop.abort(new Error('stopped')))
+  }
   const progress = (text: string): boolean => process.stderr.write(`  ${text} …\n`)
   const before = loadavg()
   progress('grants and assertions')
   const parts = await measureGrantParts(quick ? 100 : 400)
   const system = await measureGrantSystem({
     in_flight: [1, 16, 64],
-    limits: quick ? { calls: 100, max_ms: 1_500 } : { calls: 600, max_ms: 4_000 },
-    rounds: quick ? 2 : 5,
+    limits: quick ? { calls: 100, max_ms: 1_500 } : { calls: 400, max_ms: 3_000 },
+    rounds: quick ? 2 : 3,
     pending,
     nonces,
     progress,
+    signal: stop.signal,
   })
   const report: GrantReport = {
     at: new Date().toISOString(),

@@ -25,6 +25,7 @@ export interface GrantSystemOptions {
   /** Grants used before the last measurement. */
   readonly nonces: number
   readonly progress: (text: string) => void
+  readonly signal: AbortSignal
 }
 
 export interface CallRow {
@@ -133,6 +134,7 @@ class Bench {
       for (let round = 0; round < options.rounds; round += 1) {
         options.progress(`${state}, ${in_flight} in flight, round ${round + 1}`)
         for (const [arm, clients] of round % 2 === 0 ? arms : arms.toReversed()) {
+          options.signal.throwIfAborted()
           slots[arm].push(await runSlot(clients, options.limits))
         }
       }
@@ -152,9 +154,9 @@ class Bench {
   }
 
   async #fillPending(size: number): Promise<void> {
-    const { agent } = this.#parts
+    const { agent, options } = this.#parts
     const one = async (): Promise<void> => {
-      while (this.#proposed < size) {
+      while (this.#proposed < size && !options.signal.aborted) {
         this.#proposed += 1
         const reason = `bench ${this.#proposed}`
         const args = { order_id: 'ord_1003', amount: '120.00', currency: 'EUR', reason }
