@@ -92,19 +92,19 @@ test('taking only people who count ends in met or not met, and always can go on 
 })
 
 test('one person more counts, is not needed, or has no role that is asked', () => {
-  const clauses = [
+  const asked = [
     { roles: ['finance'], quorum: 1 },
     { roles: ['legal'], quorum: 1 },
   ]
   const ann = { approver: 'ann', roles: ['finance'] }
-  assert.equal(judgeApprover(clauses, [], ['finance']), 'counts')
-  assert.equal(judgeApprover(clauses, [ann], ['finance']), 'not_needed')
-  assert.equal(judgeApprover(clauses, [ann], ['finance', 'legal']), 'counts')
-  assert.equal(judgeApprover(clauses, [ann], ['sales']), 'lacks_role')
+  assert.equal(judgeApprover(asked, [], ['finance']), 'counts')
+  assert.equal(judgeApprover(asked, [ann], ['finance']), 'not_needed')
+  assert.equal(judgeApprover(asked, [ann], ['finance', 'legal']), 'counts')
+  assert.equal(judgeApprover(asked, [ann], ['sales']), 'lacks_role')
   assert.equal(judgeApprover([], [], ['finance']), 'lacks_role')
 })
 
 test('clauses are written as they are', () => {
-  const clauses = [{ roles: ['finance', 'legal'], quorum: 2 }]
-  assert.deepEqual(approversJson(clauses), clauses)
+  const asked = [{ roles: ['finance', 'legal'], quorum: 2 }]
+  assert.deepEqual(approversJson(asked), asked)
 })

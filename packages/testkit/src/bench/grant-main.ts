@@ -7,7 +7,15 @@ import { measureGrantSystem } from './grant-system.ts'
 
 const USAGE = 'npm run bench -- grant [--json] [--quick] [--pending 10,100,1000] [--nonces 20000]'
 
-async function main(): Promise<number> {
+interface Asked {
+  readonly json: boolean
+  readonly quick: boolean
+  readonly pending: readonly number[]
+  readonly nonces: number
+}
+
+/** Undefined for what is no use of it. */
+function asked(): Asked | undefined {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -17,19 +25,29 @@ async function main(): Promise<number> {
       nonces: { type: 'string' },
     },
   })
-  const { quick } = values
+  const { json, quick } = values
   const pending = (values.pending ?? (quick ? '10' : '10,100,1000')).split(',').map(Number)
   const nonces = Number(values.nonces ?? (quick ? '1000' : '20000'))
   const isCounts = [...pending, nonces].every((count) => Number.isSafeInteger(count) && count >= 0)
-  if (positionals.length !== 1 || positionals[0] !== 'grant' || !isCounts) {
+  const isNamed = positionals.length === 1 && positionals[0] === 'grant'
+  return isNamed && isCounts ? { json, quick, pending, nonces } : undefined
+}
+
+function progress(text: string): void {
+  process.stderr.write(`  ${text} …\n`)
+}
+
+async function main(): Promise<number> {
+  const given = asked()
+  if (given === undefined) {
     process.stderr.write(`trustgw: ${USAGE}\n`)
     return 2
   }
+  const { json, quick, pending, nonces } = given
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => stop.abort(new Error('stopped')))
   }
-  const progress = (text: string): boolean => process.stderr.write(`  ${text} …\n`)
   const before = loadavg()
   progress('grants and assertions')
   const parts = await measureGrantParts(quick ? 100 : 400)
@@ -53,7 +71,7 @@ async function main(): Promise<number> {
     peak_rss_bytes: system.peak_rss_bytes,
   }
   process.stdout.write(
-    values.json ? `${JSON.stringify(report, null, 2)}\n` : `${printGrantReport(report)}\n`,
+    json ? `${JSON.stringify(report, null, 2)}\n` : `${printGrantReport(report)}\n`,
   )
   return report.calls.some(({ errors }) => errors > 0) ? 1 : 0
 }

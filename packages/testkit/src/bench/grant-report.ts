@@ -37,6 +37,9 @@ export interface GrantReport {
   readonly peak_rss_bytes: Readonly<Record<string, number>>
 }
 
+const p50 = (of: CallRow['slots']): readonly number[] => of.map(({ p50_ms }) => p50_ms)
+const loads = (values: readonly number[]): string => values.map((one) => number(one, 2)).join(' ')
+
 /** Every governed row with the floor that was measured in turn with it. */
 export function summarizeCalls(rows: readonly CallRow[]): readonly CallSummary[] {
   return rows.flatMap((row) => {
@@ -46,7 +49,6 @@ export function summarizeCalls(rows: readonly CallRow[]): readonly CallSummary[]
       return one.arm === 'floor' && one.state === state && one.in_flight === in_flight
     })
     const beside = floor?.slots ?? []
-    const p50 = (of: CallRow['slots']): readonly number[] => of.map(({ p50_ms }) => p50_ms)
     const all = [...slots, ...beside]
     return [
       {
@@ -70,7 +72,6 @@ export function summarizeCalls(rows: readonly CallRow[]): readonly CallSummary[]
 /** The report as a person reads it. */
 export function printGrantReport(report: GrantReport): string {
   const { parts, load } = report
-  const loads = (values: readonly number[]): string => values.map((one) => number(one, 2)).join(' ')
   const sizes = Object.entries(report.peak_rss_bytes).map(([name, bytes]) => {
     return [name, number(bytes / MIB, 0)]
   })
