@@ -49,6 +49,7 @@ const PACKAGE = '@modelcontextprotocol/server-filesystem'
 const WAIT_MS = 10_000
 const WARM_UP: SlotLimits = { calls: 150, max_ms: 3_000 }
 const FILL_IN_FLIGHT = 128
+const PENDING_PER_AGENT = 60
 const READY_TIMEOUT_MS = 20_000
 
 export async function measureGrantSystem(options: GrantSystemOptions): Promise<GrantSystem> {
@@ -62,9 +63,8 @@ export async function measureGrantSystem(options: GrantSystemOptions): Promise<G
     const server = [process.execPath, entry, join(system.stateDir, 'files')]
     const floor = await startFloor(system, { server, tool: TOOL })
     cleanUp.push(() => floor.stop())
-    const agent = await AgentOnBus.open(system, `bench-${randomBytes(4).toString('hex')}`)
+    const agent = await openAgent(system)
     cleanUp.push(() => agent.close())
-    await agent.known('main')
     const bench = new Bench({ system, floor, agent, options })
     const rows = await bench.run(cleanUp)
     const sizes = findProcesses(system, []).flatMap(([name, pid]) => {
@@ -153,19 +153,33 @@ class Bench {
     })
   }
 
+  /** By as many agents as it takes: each may have so many waiting. */
   async #fillPending(size: number): Promise<void> {
-    const { agent, options } = this.#parts
-    const one = async (): Promise<void> => {
-      while (this.#proposed < size && !options.signal.aborted) {
-        this.#proposed += 1
-        const reason = `bench ${this.#proposed}`
-        const args = { order_id: 'ord_1003', amount: '120.00', currency: 'EUR', reason }
-        const body = { tool: 'shop.refund', arguments: args, wait_ms: 0 }
-        await propose(agent, body, 'pending_approval')
+    const { system, options } = this.#parts
+    while (this.#proposed < size && !options.signal.aborted) {
+      const count = Math.min(PENDING_PER_AGENT, size - this.#proposed)
+      const agent = await openAgent(system)
+      try {
+        await Promise.all(
+          Array.from({ length: count }, (_, at) => propose(agent, refund(at), 'pending_approval')),
+        )
+      } finally {
+        await agent.close()
       }
+      this.#proposed += count
     }
-    await Promise.all(Array.from({ length: 8 }, one))
   }
+}
+
+function refund(at: number): JsonObject {
+  const args = { order_id: 'ord_1003', amount: '120.00', currency: 'EUR', reason: `bench ${at}` }
+  return { tool: 'shop.refund', arguments: args, wait_ms: 0 }
+}
+
+async function openAgent(system: RunningSystem): Promise<AgentOnBus> {
+  const agent = await AgentOnBus.open(system, `bench-${randomBytes(4).toString('hex')}`)
+  await agent.known('main')
+  return agent
 }
 
 async function propose(agent: AgentOnBus, body: JsonObject, status: string): Promise<void> {
