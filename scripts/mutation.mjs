@@ -86,7 +86,12 @@ const AREAS = {
       tests: 'test',
       data: [],
       leftOut: String.raw`^(?!grant\.)`,
-      given: [...GIVEN, ...GIVEN_TO_EXECUTORS],
+      given: [
+        ...GIVEN,
+        ...GIVEN_TO_EXECUTORS,
+        '@modelcontextprotocol/server',
+        'node:timers/promises',
+      ],
     },
   ],
 }
