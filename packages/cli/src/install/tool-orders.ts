@@ -69,7 +69,7 @@ export class ToolOrders {
     const stored = await this.#records('tool_trust').list(this.#tenant)
     const orders = new Map(
       (await this.#records('tool_orders').list(this.#tenant)).map(({ key, value }) => {
-        const verified = verifyJws(new TextDecoder().decode(value), {
+        const verified = verifyJws(value, {
           typ: TOOL_ORDER_TYP,
           maxBytes: TOOL_ORDER_MAX_BYTES,
           keyFor: (kid) => host(kid) ?? operator(kid),

@@ -72,7 +72,7 @@ async function answer<T extends { readonly tenant: TenantId }>(
 ): Promise<ApprovalDecisionAnswer> {
   const at = parseSubject(subject, request.subject)
   const keyFor = keys.keyFor({ role: 'host' })
-  const verified = verifyJws(new TextDecoder().decode(request.data), { typ, maxBytes, keyFor })
+  const verified = verifyJws(request.data, { typ, maxBytes, keyFor })
   const read = verified.ok ? readShape(shape, verified.value.payload) : verified
   if (at.ok && read.ok && read.value.tenant === at.value.tenant) return await take(read.value)
   log.warn(`${subject}_refused`, { reason: read.ok ? 'tenant' : read.reason })

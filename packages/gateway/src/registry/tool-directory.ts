@@ -149,7 +149,7 @@ export class ToolDirectory {
   #take(key: string, value: Uint8Array): void {
     const profile = parseProfile(key.slice(key.indexOf('.') + 1))
     if (!profile.ok) return
-    const verified = verifyJws(new TextDecoder().decode(value), {
+    const verified = verifyJws(value, {
       typ: TOOL_REGISTRY_TYP,
       maxBytes: TOOL_REGISTRY_MAX_BYTES,
       keyFor: (kid) => this.#deps.executorKeyFor(profile.value, kid),

@@ -189,7 +189,7 @@ export class ToolQuarantine {
   /** A document that is not genuine changes nothing: what was ordered before stays. */
   #take(key: string, value: Uint8Array): void {
     const { sha256, orderKeyFor, log } = this.#deps
-    const verified = verifyJws(new TextDecoder().decode(value), {
+    const verified = verifyJws(value, {
       typ: TOOL_ORDER_TYP,
       maxBytes: TOOL_ORDER_MAX_BYTES,
       keyFor: orderKeyFor,

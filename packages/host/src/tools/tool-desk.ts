@@ -103,7 +103,7 @@ export class ToolDesk {
 
   #readOrder(value: Uint8Array): ToolOrder | undefined {
     const { hostKey, trust } = this.#deps
-    const verified = verifyJws(new TextDecoder().decode(value), {
+    const verified = verifyJws(value, {
       typ: TOOL_ORDER_TYP,
       maxBytes: TOOL_ORDER_MAX_BYTES,
       keyFor: (kid) => (kid === hostKey.kid ? hostKey.verify : trust.operatorKeyFor(kid)),
