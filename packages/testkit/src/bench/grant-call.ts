@@ -260,7 +260,7 @@ export class GovernedCall {
       audit: {
         getLast: () => Promise.resolve(undefined),
         getBySeq: (seq) =>
-          Promise.resolve({ seq, subject: `audit.v1.${tenant}.gateway.evaluated`, data }),
+          Promise.resolve({ seq, subject: `audit.v1.${tenant}.gateway.1.evaluated`, data }),
       },
       policies: { current: () => this.#policies, refresh: () => Promise.resolve() },
       floorOf: () => 0,

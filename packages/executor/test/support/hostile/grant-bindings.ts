@@ -152,11 +152,11 @@ export async function eventCases({ file }: Signing, action: GrantedAction): Prom
   })
   await put('under the subject of another writer', differs, {
     event: signed({}),
-    subject: `audit.v1.${TENANT}.host.evaluated`,
+    subject: `audit.v1.${TENANT}.host.1.evaluated`,
   })
   await put('under the subject of another type', differs, {
     event: signed({}),
-    subject: `audit.v1.${TENANT}.gateway.proposed`,
+    subject: `audit.v1.${TENANT}.gateway.1.proposed`,
   })
   const wrong = 'decision_event_signature'
   await put("by the host's key", wrong, { event: signed({}, world.hostKey) })
@@ -184,7 +184,7 @@ interface Placed {
   readonly subject?: string
   readonly id?: string
 }
-const SUBJECT = `audit.v1.${TENANT}.gateway.evaluated`
+const SUBJECT = `audit.v1.${TENANT}.gateway.1.evaluated`
 
 function signatureOf(event: UnsignedAuditEvent, key: SigningKey): string {
   return base64urlEncode(key.sign(auditSigningInput(event)))

@@ -149,9 +149,12 @@ export class HostileFile {
       profile: PROFILE,
       tenant: TENANT,
       contract: contractJson(world.contract),
-      keys: world.trust.keys.map(({ kid, role, component, publicKey }) => {
-        return { kid, role, component, public: base64urlEncode(publicKey) }
-      }),
+      // Admission asks for no others.
+      keys: world.trust.keys
+        .filter(({ role }) => role !== 'log')
+        .map(({ kid, role, component, publicKey }) => {
+          return { kid, role, component, public: base64urlEncode(publicKey) }
+        }),
       policy: sealedBundleJson(world.bundle),
       pins: world.pins.map((pin) => ({ ...pin, roles: [...pin.roles], origins: [...pin.origins] })),
       audit: await this.#audit(),
