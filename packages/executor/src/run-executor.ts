@@ -26,11 +26,7 @@ import type { Connector } from './connectors/connector.ts'
 import type { Credentials } from './connectors/credentials.ts'
 import { NodeHttpClient } from './connectors/http-client.ts'
 import { HttpConnector } from './connectors/http-connector.ts'
-import {
-  CALLS_AT_ONCE_MAX,
-  type ConnectorManifest,
-  RESULT_OUTPUT_LIMIT_BYTES,
-} from './connectors/manifest.ts'
+import { type ConnectorManifest } from './connectors/manifest.ts'
 import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
@@ -39,6 +35,7 @@ import { PinRegistry, type PinSource } from './pins/pin-registry.ts'
 import { PinnedPolicies } from './policy/pinned-policies.ts'
 import { type OwnFiles, readOwnFiles } from './read-files.ts'
 import { Catalogue } from './run/catalogue.ts'
+import { callsAtOnce, limitsOf, timeoutsOf } from './run/manifest-limits.ts'
 import { RegistryPublisher } from './run/registry-publisher.ts'
 import { ResultOutbox } from './run/result-outbox.ts'
 import { Runner } from './run/runner.ts'
@@ -378,28 +375,4 @@ function makeRegistry({
     clock: deps.clock,
     logger: deps.logger,
   })
-}
-
-function callsAtOnce(manifests: readonly ConnectorManifest[]): (tool: string) => number {
-  const own = new Map(manifests.map(({ id, limits }) => [id, limits?.calls_at_once]))
-  return (tool) => own.get(tool.slice(0, tool.indexOf('.'))) ?? CALLS_AT_ONCE_MAX
-}
-
-function timeoutsOf(
-  manifests: readonly ConnectorManifest[],
-  { tool_timeout_ms }: ExecutorSettings,
-): (tool: string) => number {
-  const own = new Map(manifests.map(({ id, limits }) => [id, limits?.call_timeout_ms]))
-  return (tool) => own.get(tool.slice(0, tool.indexOf('.'))) ?? tool_timeout_ms
-}
-
-function limitsOf(
-  manifests: readonly ConnectorManifest[],
-  settings: ExecutorSettings,
-): (connector: string) => number {
-  const most = Math.min(settings.result_max_bytes, RESULT_OUTPUT_LIMIT_BYTES)
-  const limits = new Map(
-    manifests.map(({ id, limits: own }) => [id, Math.min(own?.result_max_bytes ?? most, most)]),
-  )
-  return (connector) => limits.get(connector) ?? most
 }

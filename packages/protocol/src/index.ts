@@ -120,15 +120,7 @@ export {
   RESULT_MAX_BYTES,
   RESULT_TYP,
 } from './execution-result.ts'
-export {
-  type CancelAnswer,
-  cancelAnswerShape,
-  EXECUTOR_QUERY_MAX_BYTES,
-  type ExecutorQuery,
-  executorQueryShape,
-  type ReconcileAnswer,
-  reconcileAnswerShape,
-} from './executor-query.ts'
+export * from './executor-query.ts'
 export {
   actionIdField,
   base64urlField,
@@ -390,15 +382,4 @@ export {
   toolRegistryJson,
   toolRegistryShape,
 } from './tool-registry.ts'
-export {
-  quarantineOf,
-  TOOL_ORDER_MAX_BYTES,
-  TOOL_ORDER_TYP,
-  type ToolOrder,
-  type ToolTrust,
-  toolKey,
-  toolOrderJson,
-  toolOrderShape,
-  toolTrustJson,
-  toolTrustShape,
-} from './tool-trust.ts'
+export * from './tool-trust.ts'

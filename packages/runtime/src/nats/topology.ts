@@ -1,5 +1,18 @@
 import { type BeatComponent, SUBJECTS } from '@trustgw/protocol'
 import {
+  DECISION_SUBJECTS,
+  EXECUTOR_BUCKETS,
+  EXECUTOR_READS,
+  EXECUTOR_SUBJECTS,
+  GATEWAY_READS,
+  GATEWAY_WRITES,
+  HOST_READS,
+  HOST_WRITES,
+  KEYS_LIVE,
+  LOG_READS,
+  PROPOSAL_SUBJECTS,
+} from './access.ts'
+import {
   bucketReads,
   consumer,
   DATA_ACCOUNT,
@@ -75,80 +88,6 @@ const TENANT_USER_SUBSCRIPTIONS_MAX = 20
 /** Arguments of 128 KiB, in a signed and so base64-coded proposal. */
 const TENANT_PAYLOAD_MAX_BYTES = 256 * 1024
 const ANSWER = { max: 1, ttlMs: 30_000 } as const
-
-/** Which buckets a plane reads and writes in DATA. */
-const GATEWAY_READS = [
-  'actions',
-  'open_actions',
-  'limits',
-  'tools',
-  'agents',
-  'policies',
-  'policy_status',
-  'unsettled',
-  'tool_trust',
-  'tool_orders',
-  'keys',
-  'key_offers',
-  'key_revocations',
-] as const
-const GATEWAY_WRITES = [
-  'actions',
-  'open_actions',
-  'limits',
-  'policy_status',
-  'unsettled',
-  'tool_trust',
-  'key_offers',
-  'key_revocations',
-] as const
-const HOST_READS = [
-  'approvals',
-  'acl',
-  'sessions',
-  'actions',
-  'policies',
-  'policy_status',
-  'tools',
-  'unsettled',
-  'tool_trust',
-  'tool_orders',
-  'keys',
-  'key_offers',
-  'key_revocations',
-] as const
-/**
- * Bundles that an admin's passkey sealed come through the host, and key sets under the rotation key;
- * who reads one checks the seal.
- */
-const HOST_WRITES = [
-  'approvals',
-  'acl',
-  'sessions',
-  'policies',
-  'tool_orders',
-  'keys',
-  'key_revocations',
-] as const
-const LOG_READS = ['keys', 'key_revocations'] as const
-const EXECUTOR_READS = ['policies', 'keys', 'key_revocations'] as const
-/** What every plane hears of as it changes. */
-const KEYS_LIVE: readonly ImportSpec[] = [live('$KV.keys.>'), live('$KV.key_revocations.>')]
-const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
-/** What the gateway asks executors, by profile. */
-const EXECUTOR_SUBJECTS = [
-  SUBJECTS.exec_invoke,
-  SUBJECTS.exec_cancel,
-  SUBJECTS.exec_reconcile,
-] as const
-/** What people decided, from host to gateway. */
-const DECISION_SUBJECTS = [SUBJECTS.approval_decision, SUBJECTS.approval_outcome] as const
-const PROPOSAL_SUBJECTS = [
-  SUBJECTS.action_propose,
-  SUBJECTS.action_get,
-  SUBJECTS.action_cancel,
-  SUBJECTS.tools_list,
-] as const
 
 /** Every account of an installation, its exports and its imports. */
 export function busTopology({ tenants, profiles }: TopologyOptions): readonly AccountSpec[] {
