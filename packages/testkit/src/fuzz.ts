@@ -77,6 +77,7 @@ const BY_TYPE: { readonly [type: string]: (form: JsonObject) => fc.Arbitrary<Jso
   string: text,
   integer,
   boolean: () => fc.boolean(),
+  null: () => fc.constant(null),
   array: list,
   object,
 }
