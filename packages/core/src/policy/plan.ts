@@ -170,7 +170,16 @@ function makeRows(entries: readonly Entry[]): Rows {
   }
 }
 
-export function makePlan(entries: readonly Entry[]): Plan {
+/** Rules behind one that always holds are never reached. */
+function reachable(entries: readonly Entry[]): readonly Entry[] {
+  const first = entries.find(({ tests }) => tests.length === 0)
+  if (first === undefined) return entries
+  const behind = entries.findIndex(({ priority }) => priority > first.priority)
+  return behind === -1 ? entries : entries.slice(0, behind)
+}
+
+export function makePlan(all: readonly Entry[]): Plan {
+  const entries = reachable(all)
   return { entries, rows: entries.length < ROWS_MIN ? null : makeRows(entries) }
 }
 

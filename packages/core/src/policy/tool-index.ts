@@ -3,7 +3,7 @@
  * decision follows the rules that could match and not the rules there are. What was found is
  * remembered within a bound, whatever names a caller invents.
  */
-import type { Operation, Source } from '@trustgw/protocol'
+import { OPERATIONS, SOURCES } from '@trustgw/protocol'
 import { ofKind } from './ast.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { NAME_SEPARATOR, type Test } from './conditions.ts'
@@ -15,6 +15,7 @@ import { type Look, once } from './slots.ts'
 /** Tools remembered, and rules remembered in groups and plans, before all of them are forgotten. */
 const MEMO_MAX_TOOLS = 4_096
 const MEMO_MAX_RULES = 262_144
+const SOURCE_KINDS = SOURCES.length + 1
 const NO_RULES: readonly CompiledRule[] = []
 const NO_GLOBS: readonly Globbed[] = []
 
@@ -23,8 +24,7 @@ interface Globbed {
   readonly matches: Glob
 }
 
-type Plans = Map<Operation, Map<Source | null, Plan>>
-const noPlans = (): Map<Source | null, Plan> => new Map()
+type Plans = (Plan | undefined)[]
 
 /**
  * The tools that meet the same rules, found by a walk from rule to rule: a name never seen before
@@ -34,7 +34,9 @@ class ToolGroup {
   readonly before: ToolGroup | null
   readonly rule: CompiledRule | null
   #next: Map<CompiledRule, ToolGroup> | undefined
-  #plans: Map<string | null, Plans> | undefined
+  /** By operation and source; for every tenant, unless a rule asks for it. */
+  readonly plans: Plans = []
+  #plansOfTenants: Map<string, Plans> | undefined
 
   constructor(before: ToolGroup | null, rule: CompiledRule | null) {
     this.before = before
@@ -50,10 +52,9 @@ class ToolGroup {
     })
   }
 
-  /** Of one tenant; of every one (null) unless a rule asks for it. */
-  plansOf(tenant: string | null): Plans {
-    this.#plans ??= new Map()
-    return once(this.#plans, tenant, () => new Map())
+  plansOf(tenant: string): Plans {
+    this.#plansOfTenants ??= new Map()
+    return once(this.#plansOfTenants, tenant, () => [])
   }
 }
 
@@ -136,13 +137,15 @@ export class ToolIndex {
   plan(look: Look): Plan {
     const { tool, tenant, source } = look.facts
     const group = this.#memo.get(tool.id)
-    const plans = group.plansOf(this.#dependsOnTenant ? tenant : null)
-    const bySource = once(plans, tool.operation, noPlans)
-    const known = bySource.get(source)
+    const plans = this.#dependsOnTenant ? group.plansOf(tenant) : group.plans
+    const kind =
+      OPERATIONS.indexOf(tool.operation) * SOURCE_KINDS +
+      (source === null ? SOURCES.length : SOURCES.indexOf(source))
+    const known = plans[kind]
     if (known !== undefined) return known
     const rules = rulesOf(group, this.#always)
     const plan = makePlan(rules.flatMap((rule) => entryFor(rule, look) ?? []))
-    bySource.set(source, plan)
+    plans[kind] = plan
     this.#remembered += plan.entries.length + 1
     this.#forgetIfMany()
     return plan
