@@ -21,6 +21,7 @@ import {
   connectNats,
   nodeRandom,
   silentLogger,
+  startBeats,
   systemClock,
   verifierOf,
 } from '@trustgw/runtime'
@@ -44,6 +45,7 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
   const before = shop.ledger().length
   const gateway = await link(bus, bus.creds.gateway)
   const executor = await link(bus, bus.executor(PROFILE))
+  const host = await link(bus, bus.creds.host)
   const draft = new World(REFUND, { gateway, executor })
   const operator = await link(bus, bus.creds.provisionData)
   const policies = operator.records({ home: 'own', bucket: 'policies' })
@@ -81,6 +83,7 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
     {
       link: executor,
       trust: draft.trust,
+      keySet: { epoch: 1, refresh: () => Promise.resolve(), onNews: () => () => undefined },
       resultKey: { kid: 'result-1', sign: draft.resultKey.sign },
       auditKey: { kid: 'exec-audit-1', sign: draft.execAuditKey.sign },
       clock: { ...systemClock, now: () => NOW },
@@ -88,6 +91,15 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
       logger: silentLogger,
     },
   )
+  const stopBeats = startBeats({
+    component: 'host',
+    instance: '1',
+    key: { kid: 'host-1', sign: draft.hostKey.sign },
+    bus: host.bus,
+    clock: { ...systemClock, now: () => NOW },
+    keySetEpoch: () => 1,
+    freezeCount: () => ({}),
+  })
   try {
     const tools = gateway.records({ home: 'data', bucket: 'tools' })
     while ((await tools.get(`${TENANT}.${PROFILE}`)) === undefined) await systemClock.sleep(20)
@@ -152,8 +164,10 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
     const written = gateway.records({ home: 'data', bucket: 'policies' })
     await assert.rejects(publishBundle(written, TENANT, newer), BusFault)
   } finally {
+    stopBeats()
     await running.stop()
     await executor.bus.drain()
+    await host.bus.drain()
     await gateway.bus.drain()
     await operator.bus.drain()
     await shop.stop()

@@ -29,6 +29,7 @@ import {
   BusFault,
   type BusLink,
   type ClaimStore,
+  type Clock,
   executorCrossings,
   nodeRandom,
   silentLogger,
@@ -120,8 +121,8 @@ async function withBench(
   if (options.withoutPolicy !== true) await publish(first, first.bundle)
   const base = first.broker.link({ crossings: executorCrossings(PROFILE) })
   const link = options.wrap?.(base) ?? base
-  const start = (on: BusLink): Promise<RunningExecutor> =>
-    runExecutor(
+  const start = async (on: BusLink): Promise<RunningExecutor> => {
+    const started = await runExecutor(
       {
         profile: PROFILE,
         tenants: [TENANT],
@@ -138,6 +139,7 @@ async function withBench(
       {
         link: on,
         trust: first.trust,
+        keySet: { epoch: 1, refresh: () => Promise.resolve(), onNews: () => () => undefined },
         resultKey: { kid: 'result-1', sign: first.resultKey.sign },
         auditKey: { kid: 'exec-audit-1', sign: first.execAuditKey.sign },
         clock: { ...clockOf(first), setTimer: (ms, callback) => timer(ms, callback) },
@@ -145,6 +147,10 @@ async function withBench(
         logger: silentLogger,
       },
     )
+    first.beat()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    return started
+  }
   let running = await start(link)
   await until(() => running.tools().length === 1)
   const contract = await publishedContract(first)
@@ -195,9 +201,11 @@ async function withBench(
   }
 }
 
-function clockOf(world: World): { now: () => number; sleep: (ms: number) => Promise<void> } {
+/** It stands still but for sleeping, so that one beat is enough. */
+function clockOf(world: World): Omit<Clock, 'setTimer'> {
   return {
     now: () => world.clock.now(),
+    uptime: () => 0,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 20))),
   }
 }

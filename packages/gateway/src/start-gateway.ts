@@ -4,7 +4,6 @@ import {
   type ApprovalDecisionAnswer,
   approvalDecisionShape,
   canonicalize,
-  type JwsSigner,
   type JwsVerifier,
   type Profile,
   parseActionId,
@@ -40,6 +39,7 @@ import type { PolicyFeed } from './decide/policy-source.ts'
 import { Gateway } from './gateway.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import { GrantIssuer } from './grant/grant-issuer.ts'
+import type { GrantSigner } from './grant/grant-keys.ts'
 import { ToolDirectory } from './registry/tool-directory.ts'
 import { readResult } from './results/read-result.ts'
 
@@ -52,7 +52,7 @@ export interface StartGatewayDeps {
   /** Account public key of each tenant's agents. */
   readonly agentAccounts: ReadonlyMap<TenantId, string>
   readonly keys: PublicKeys
-  readonly grantKey: { readonly kid: string; readonly sign: JwsSigner }
+  readonly grantKey: () => GrantSigner | undefined
   readonly audit: (tenant: TenantId) => AuditWriter
   readonly policy: PolicyFeed
   readonly clock: Clock
@@ -162,7 +162,7 @@ function makeOrchestrator(
   const ui: StoredPublisher = link.publisher({ stream: 'UI' })
   return new Orchestrator({
     ...parts,
-    issuer: new GrantIssuer({ ...deps.grantKey, sha256, clock, random }),
+    issuer: new GrantIssuer({ key: deps.grantKey, sha256, clock, random }),
     outbound: new Outbound({ bus: link.bus, ui, tools: parts.tools, sha256, clock, log }),
     audit: deps.audit,
     policy: (tenant) => deps.policy.inForce(tenant),

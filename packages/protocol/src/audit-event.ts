@@ -71,6 +71,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'policy_sealed',
   'policy_applied',
   'policy_seal_refused',
+  'key_set_taken',
+  'key_set_refused',
+  'key_revoked',
   'service_started',
   'service_stopped',
 ]
@@ -118,6 +121,9 @@ export type AuditEventType =
   | 'policy_sealed'
   | 'policy_applied'
   | 'policy_seal_refused'
+  | 'key_set_taken'
+  | 'key_set_refused'
+  | 'key_revoked'
   | 'service_started'
   | 'service_stopped'
 

@@ -68,6 +68,7 @@ export {
   chainStart,
   type UnsignedAuditEvent,
 } from './audit-event.ts'
+export * from './beat.ts'
 export {
   base64urlDecode,
   base64urlEncode,
@@ -126,6 +127,7 @@ export {
   msField,
   nameField,
   profileField,
+  publicKeyField,
   reasonField,
   tenantField,
   titleField,
@@ -206,6 +208,8 @@ export {
   type VerifiedJws,
   verifyJws,
 } from './jws.ts'
+export * from './key-offer.ts'
+export * from './key-set.ts'
 export {
   AMOUNT_MAX_DIGITS,
   type AmountRefusal,

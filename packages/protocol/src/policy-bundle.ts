@@ -7,7 +7,14 @@ import type { PasskeyAssertion } from './approval.ts'
 import { passkeyAssertionShape } from './approval.ts'
 import { base64urlDecode } from './bytes.ts'
 import { canonicalize } from './canonical.ts'
-import { base64urlField, hashField, msField, nameField, tenantField } from './fields.ts'
+import {
+  base64urlField,
+  hashField,
+  msField,
+  nameField,
+  publicKeyField,
+  tenantField,
+} from './fields.ts'
 import { type Hash, hashText, type Sha256 } from './hash.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { type JwsSigner, type JwsVerifier, signJws, verifyJws } from './jws.ts'
@@ -41,7 +48,6 @@ export const POLICY_ADMIN_ROLE = 'admin'
 export const NEWEST_BUNDLE_KEY = 'newest'
 
 const TOKEN_MAX_BYTES = 4_096
-const PUBLIC_KEY_CHARS = 43
 const DELEGATION_MAX_MS = 366 * 86_400_000
 
 export type PolicyLayer = 'platform' | 'tenant' | 'workspace' | 'agent'
@@ -152,7 +158,7 @@ const sealShape: Shape<Seal> = objectShape({
 const delegationShape: Shape<PolicyDelegation> = objectShape({
   tenant: tenantField,
   kid: nameField,
-  public_key: base64urlField({ min: PUBLIC_KEY_CHARS, max: PUBLIC_KEY_CHARS }),
+  public_key: publicKeyField,
   not_before: msField,
   not_after: msField,
 })

@@ -80,7 +80,7 @@ export const SUBJECTS = {
   audit: 'audit.v1.{tenant}.{component}.{instance}.{event}',
   ui_events: 'ui.v1.{tenant}.events',
   registry_changed: 'registry.v1.{tenant}.changed',
-  keys_changed: 'keys.v1.changed',
+  beat: 'beat.v1.{component}',
   freeze: 'freeze.v1',
   /** What an executor publishes; its account's imports stamp the profile in (§6). */
   exec_result_local: 'execout.v1.{tenant}.{action}.result',

@@ -82,7 +82,7 @@ describe('subjects', () => {
       subject('audit_local', { tenant, instance, event }),
       'auditout.v1.acme.1.grant_issued',
     )
-    assert.equal(subject('keys_changed', {}), 'keys.v1.changed')
+    assert.equal(subject('beat', { component }), 'beat.v1.gateway')
   })
 
   test('a pattern has a wildcard for each token that is not given', () => {

@@ -31,6 +31,13 @@ const PUBLISHABLE: readonly string[] = [
   'toolsout.v1.acme',
   '$KV.tools.acme.connector',
   'live.kv.policies.acme.newest',
+  'live.kv.keys._all.newest',
+  'live.kv.key_offers._all.k',
+  'live.kv.key_revocations._all.k',
+  'beat.v1.host',
+  'beat.v1.log',
+  'beat.v1.gateway',
+  ...['keys', 'key_offers', 'key_revocations'].map((b) => `$KV.${b}._all.newest`),
   ...['actions', 'approvals', 'acl', 'sessions', 'agents', 'policies', 'policy_status'].map(
     (b) => `$KV.${b}.acme.k`,
   ),
@@ -49,6 +56,9 @@ const PUBLISHABLE: readonly string[] = [
     ]),
     ...['AUDIT', 'KV_actions', 'KV_acl', 'KV_agents', 'KV_journal'].map(
       (name) => `${api}.DIRECT.GET.${name}`,
+    ),
+    ...['keys', 'key_offers', 'key_revocations'].map(
+      (bucket) => `${api}.DIRECT.GET.KV_${bucket}.$KV.${bucket}._all.k`,
     ),
     ...['approvals', 'acl', 'sessions', 'tools', 'policies', 'policy_status', 'grant_nonces'].map(
       (bucket) => `${api}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.acme.k`,
@@ -96,6 +106,12 @@ const HEARABLE: readonly (readonly [subject: string, queue?: string])[] = [
   ['$KV.tools.>'],
   ['$KV.policies.>'],
   ['$KV.acl.>'],
+  ['$KV.keys.>'],
+  ['$KV.key_offers.>'],
+  ['$KV.key_revocations.>'],
+  ['beat.v1.*'],
+  ['beat.v1.host'],
+  ['beat.v1.log'],
   ['$JS.>'],
   ['$JS.EVENT.ADVISORY.>'],
   ['$SYS.>'],
@@ -123,6 +139,8 @@ const PROPOSALS = [
   'trust.v1.acme.tools.list',
 ]
 
+const KEYS_LIVE = ['$KV.keys.>', '$KV.key_revocations.>']
+
 const executorRights = (profile: string): Rights => ({
   publish: [
     '$KV.grant_nonces.>',
@@ -132,10 +150,16 @@ const executorRights = (profile: string): Rights => ({
     'execout.v1.*.*.result',
     'auditout.v1.*.*.*',
     'toolsout.v1.*',
-    ...reads('$JS.data.API', ['policies']),
+    ...reads('$JS.data.API', ['policies', 'keys', 'key_revocations']),
     ...AUDIT_READS,
   ],
-  hear: [`exec.v1.*.${profile}.invoke ${profile}`, '$KV.policies.>'],
+  hear: [
+    `exec.v1.*.${profile}.invoke ${profile}`,
+    '$KV.policies.>',
+    ...KEYS_LIVE,
+    'beat.v1.host',
+    'beat.v1.log',
+  ],
 })
 
 const RIGHTS: Readonly<Record<string, Rights>> = {
@@ -147,7 +171,10 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       'ui.v1.*.events',
       '$KV.actions.>',
       '$KV.policy_status.>',
+      '$KV.key_offers.>',
+      '$KV.key_revocations.>',
       ...reads('$JS.data.API', ['actions', 'tools', 'agents', 'policies', 'policy_status']),
+      ...reads('$JS.data.API', ['keys', 'key_offers', 'key_revocations']),
       ...AUDIT_READS,
       '$JS.data.API.CONSUMER.INFO.RESULTS.gateway',
       '$JS.data.API.CONSUMER.MSG.NEXT.RESULTS.gateway',
@@ -159,6 +186,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.agents.>',
       '$KV.tools.>',
       '$KV.policies.>',
+      ...KEYS_LIVE,
     ],
   },
   host: {
@@ -169,6 +197,10 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.acl.>',
       '$KV.sessions.>',
       '$KV.policies.>',
+      '$KV.keys.>',
+      '$KV.key_revocations.>',
+      'beat.v1.host',
+      ...reads('$JS.data.API', ['keys', 'key_offers', 'key_revocations']),
       ...reads('$JS.data.API', [
         'approvals',
         'acl',
@@ -185,23 +217,30 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       'ui.v1.*.events',
       'ui.v1.acme.events',
       'ui.v1.globex.events',
+      '$KV.key_offers.>',
+      ...KEYS_LIVE,
     ],
   },
   log: {
     publish: [
+      'beat.v1.log',
+      ...reads('$JS.data.API', ['keys', 'key_revocations']),
       '$JS.data.API.CONSUMER.INFO.AUDIT.log',
       '$JS.data.API.CONSUMER.MSG.NEXT.AUDIT.log',
       '$JS.ACK.AUDIT.log.>',
       ...AUDIT_READS,
     ],
-    hear: [],
+    hear: KEYS_LIVE,
   },
   executor_connector: executorRights('connector'),
   executor_ledger: executorRights('ledger'),
   agent: { publish: PROPOSALS, hear: [] },
   portal: { publish: [], hear: ['ui.v1.acme.events'] },
   provision_system: { publish: ['$SYS.REQ.CLAIMS.*'], hear: [] },
-  provision_data: { publish: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>'], hear: [] },
+  provision_data: {
+    publish: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>', '$KV.keys.>', '$KV.key_revocations.>'],
+    hear: [],
+  },
   provision_executor: { publish: ['$JS.API.>'], hear: [] },
 }
 

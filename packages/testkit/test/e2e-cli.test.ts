@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -17,15 +17,17 @@ test('init makes keys that nobody else can read, and says what comes next', asyn
   assert.equal(made.code, 0, made.err)
   const { state_dir } = JSON.parse(made.out)
   assert.equal(state_dir, join(cwd, '.trustgw'))
-  const secrets = ['gateway/grant.key', 'host/host.key', 'executor/bus.creds', 'log/log.key']
+  const [grant = ''] = await readdir(join(state_dir, 'gateway/grant'))
+  const grantKey = join('gateway/grant', grant)
+  const secrets = [grantKey, 'host/host.key', 'executor/bus.creds', 'log/log.key']
   for (const file of secrets) {
     assert.equal((await stat(join(state_dir, file))).mode & OTHERS, 0, file)
   }
-  const keys = await readFile(join(state_dir, 'public', 'keys.json'), 'utf8')
+  const keys = await readFile(join(state_dir, 'executor/trust/key-set.json'), 'utf8')
   assert.doesNotMatch(keys, /PRIVATE/)
-  const first = await readFile(join(state_dir, 'gateway/grant.key'), 'utf8')
+  const first = await readFile(join(state_dir, grantKey), 'utf8')
   assert.equal((await trustgw(cwd, ['init'], { TRUSTGW_MODE: 'production' })).code, 0)
-  assert.equal(await readFile(join(state_dir, 'gateway/grant.key'), 'utf8'), first)
+  assert.equal(await readFile(join(state_dir, grantKey), 'utf8'), first)
 })
 
 test('words that are no command, and a flag that is none, end with 2', async (t) => {

@@ -5,6 +5,7 @@ import { AUDIT_COMMANDS } from './audit-commands.ts'
 import { DEMO } from './demo.ts'
 import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
+import { KEY_COMMANDS } from './keys/commands.ts'
 import { MCP } from './mcp.ts'
 import { PIN_COMMANDS } from './pins.ts'
 import { POLICY_APPLY } from './policy/apply.ts'
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   POLICY_SHOW,
   POLICY_DELEGATE,
   ...AUDIT_COMMANDS,
+  ...KEY_COMMANDS,
   ...PIN_COMMANDS,
   ...SERVICE_COMMANDS,
 ]

@@ -13,7 +13,7 @@ import {
 import {
   type BusLink,
   connectNats,
-  loadPublicKeys,
+  loadTrust,
   nodeRandom,
   type PublicKeys,
   readCredsFile,
@@ -41,7 +41,7 @@ export async function registeredTools(
   settings: Settings,
   tenant: TenantId,
 ): Promise<readonly ToolContract[]> {
-  const keys = await loadPublicKeys(layoutOf(settings).publicKeys)
+  const keys = await loadTrust(layoutOf(settings).operatorTrust)
   return (await registries(link, keys, tenant)).flatMap(({ tools }) => tools)
 }
 

@@ -19,7 +19,7 @@ import {
   type BusLink,
   deflateText,
   inflatePolicies,
-  loadPublicKeys,
+  loadTrust,
   type PublicKeys,
   type RecordStore,
   type Settings,
@@ -64,7 +64,7 @@ export class PolicyAdmin {
   }
 
   static async open(settings: Settings, tenant: TenantId): Promise<PolicyAdmin> {
-    const keys = await loadPublicKeys(layoutOf(settings).publicKeys)
+    const keys = await loadTrust(layoutOf(settings).operatorTrust)
     return new PolicyAdmin(await openData(settings), keys, tenant)
   }
 

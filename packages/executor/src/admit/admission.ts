@@ -7,13 +7,20 @@ import {
   checkApprovals,
   openClearedAction,
 } from './check-approvals.ts'
+import { type BeatDeps, checkBeat, checkStillBelieved } from './check-beat.ts'
 import { checkDecisionEvent, type DecisionEventDeps } from './check-decision-event.ts'
 import { checkPolicy, type PolicyDeps } from './check-policy.ts'
 import type { Admission, Refused } from './reasons.ts'
-import { type GrantCheckDeps, openVerifiedGrant, verifyGrant } from './verify-grant.ts'
+import {
+  type GrantCheckDeps,
+  openVerifiedGrant,
+  type VerifiedGrant,
+  verifyGrant,
+} from './verify-grant.ts'
 
 export interface AdmissionDeps
   extends GrantCheckDeps,
+    BeatDeps,
     BindDeps,
     PolicyDeps,
     DecisionEventDeps,
@@ -37,7 +44,7 @@ export async function clearAction(
   bytes: Uint8Array,
   deps: AdmissionDeps,
 ): Promise<Admission<Cleared> | RefusedGrant> {
-  const verified = verifyGrant(bytes, deps, deps.clock.now())
+  const verified = await verifyOfNow(bytes, deps)
   if (!verified.ok) return verified
   const { claims } = openVerifiedGrant(verified.value)
   const bound = bindAction(verified.value, deps)
@@ -50,4 +57,19 @@ export async function clearAction(
   if (!cleared.ok) return { ...cleared, claims }
   const { action_id } = openClearedAction(cleared.value).claims
   return { ok: true, value: { token: cleared.value, action_id } }
+}
+
+/** Step 1: a key that is not known may be one of a newer key set, which is looked for first. */
+async function verifyOfNow(
+  bytes: Uint8Array,
+  deps: AdmissionDeps,
+): Promise<Admission<VerifiedGrant> | RefusedGrant> {
+  const verified = verifyGrant(bytes, deps, deps.clock.now())
+  if (verified.ok) {
+    const { claims, kid } = openVerifiedGrant(verified.value)
+    const problem = await checkStillBelieved(kid, deps)
+    return problem === undefined ? verified : { ...problem, claims }
+  }
+  if (verified.reason !== 'grant_key_unknown') return verified
+  return (await checkBeat(deps)) ?? verifyGrant(bytes, deps, deps.clock.now())
 }

@@ -16,6 +16,8 @@ const OWN_REASONS = [
   'grant_lifetime',
   'grant_not_yet_valid',
   'grant_expired',
+  'beat_missing',
+  'key_set_behind',
   // 2: tenant, tool, arguments, decision record
   'tenant_not_served',
   'tool_unknown',
@@ -86,6 +88,8 @@ export const ADMISSION_REASONS: readonly AdmissionReason[] = [...OWN_REASONS, ..
 export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'grant_not_yet_valid',
   'grant_expired',
+  'beat_missing',
+  'key_set_behind',
   'policy_missing',
   'policy_epoch_ahead',
   'policy_superseded',

@@ -5,6 +5,7 @@ import {
   type ApprovalStatement,
   actionId,
   approvalStatementJson,
+  type Beat,
   base64urlEncode,
   CLEARANCE_OF_TIER,
   canonicalize,
@@ -26,6 +27,7 @@ import {
   parseTenantId,
   principalText,
   type SealedBundle,
+  signBeat,
   signGrant,
   signJws,
   statementHash,
@@ -51,6 +53,7 @@ import {
 import { type PolicyFile, sealBundleOf } from '@trustgw/testkit/seal-policy'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { AdmissionDeps } from '../../src/admit/admission.ts'
+import type { BeatDeps } from '../../src/admit/check-beat.ts'
 import { ToolIndex } from '../../src/admit/tool-index.ts'
 import { Credentials } from '../../src/connectors/credentials.ts'
 import type { Pin } from '../../src/pins/pin.ts'
@@ -129,6 +132,7 @@ export class World {
   readonly grantKey = generateSigningKey()
   readonly auditKey = generateSigningKey()
   readonly hostKey = generateSigningKey()
+  readonly logKey = generateSigningKey()
   readonly resultKey = generateSigningKey()
   readonly execAuditKey = generateSigningKey()
   readonly operatorKey = generateSigningKey()
@@ -145,6 +149,7 @@ export class World {
     { kid: 'grant-1', role: 'grant', publicKey: this.grantKey.publicKey, component: 'gateway' },
     { kid: 'audit-1', role: 'audit', publicKey: this.auditKey.publicKey, component: 'gateway' },
     { kid: 'host-1', role: 'host', publicKey: this.hostKey.publicKey, component: 'host' },
+    { kid: 'log-1', role: 'log', publicKey: this.logKey.publicKey, component: 'log' },
     {
       kid: 'exec-audit-1',
       role: 'audit',
@@ -160,6 +165,7 @@ export class World {
   /** By what the gateway decides. */
   policies: PolicySet = openSealed(this.bundle)
   #audit: AuditWriter | undefined
+  #beats = 0
 
   constructor(contract: ToolContract = REFUND, links?: WorldLinks) {
     this.contract = contract
@@ -193,13 +199,34 @@ export class World {
     return sealBundleOf(files, { tenant, epoch, issuedAt: NOW, operatorKey })
   }
 
+  /** The host, or the log, says that it is there. */
+  beat(change: Partial<Beat> = {}): Uint8Array {
+    this.#beats += 1
+    const component = change.component ?? 'host'
+    const at = this.clock.now() + this.#beats
+    const said = { component, instance: '1', at, key_set_epoch: 1, freeze_count: {} }
+    const { sign } = component === 'host' ? this.hostKey : this.logKey
+    const key = { kid: `${component}-1`, sign }
+    const token = new TextEncoder().encode(signBeat({ v: 1, ...said, ...change }, key))
+    this.gateway.bus.publish(`beat.v1.${component}`, token)
+    return token
+  }
+
+  /** Host and log are heard, and say nothing newer than what is known here. */
+  beliefs(): BeatDeps {
+    return {
+      grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
+      liveness: { problem: () => undefined, catchUp: () => Promise.resolve() },
+    }
+  }
+
   admission(change: Partial<AdmissionDeps> = {}): AdmissionDeps {
     return {
       profile: PROFILE,
       tenants: [TENANT],
       tools: this.tools,
       credentials: must(Credentials.parse('credentials.toml', CREDENTIALS)),
-      grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
+      ...this.beliefs(),
       auditKeyFor: this.trust.keyFor({ role: 'audit', component: 'gateway' }),
       hostKeyFor: this.trust.keyFor({ role: 'host', component: 'host' }),
       audit: this.executor.reader({ home: 'data', stream: 'AUDIT' }),

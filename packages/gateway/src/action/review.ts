@@ -28,8 +28,8 @@ export interface ReviewDeps {
 
 /** An action that is there could not be decided now; it is taken up again. */
 export class UndecidedFault extends Error {
-  readonly code: Undecided | 'decision_stale'
-  constructor(reason: Undecided | 'decision_stale') {
+  readonly code: Undecided | 'decision_stale' | 'grant_not_signed'
+  constructor(reason: Undecided | 'decision_stale' | 'grant_not_signed') {
     super(`no decision could be made: ${reason}`)
     this.name = 'UndecidedFault'
     this.code = reason
@@ -129,13 +129,13 @@ export class Review {
     if (!isSame(decision, record.decision)) return sentBack(record, 'decision_changed')
     const decision_event = await trail.decided(proposal, decision)
     const granting = this.grant({ ...record, decision, decision_event })
-    if (granting === undefined) throw new UndecidedFault('decision_stale')
+    if (granting === undefined) throw new UndecidedFault('grant_not_signed')
     return granting
   }
 
   /**
    * A signed grant for an action whose decision is of this moment; undefined where that has to be
-   * made anew.
+   * made anew, or no key is there to sign it.
    */
   grant(record: ActionRecord): Planned | undefined {
     const { tools, issuer, clock } = this.#deps
@@ -148,7 +148,9 @@ export class Review {
       const { reason } = authorization
       return reason === 'decision_stale' ? undefined : sentBack(record, reason)
     }
-    const { token, claims, expires_at } = issuer.issue(authorization.value)
+    const signed = issuer.issue(authorization.value)
+    if (signed === undefined) return undefined
+    const { token, claims, expires_at } = signed
     return {
       event: { kind: 'grant_issued', jti: claims.jti, exp: expires_at },
       fits: sameClearance(record),

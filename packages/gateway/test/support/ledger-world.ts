@@ -83,6 +83,7 @@ export class LedgerWorld {
   decider(name: string, policy: PolicyInForce, line: { left: number }): Decider {
     const clock: Clock = {
       now: () => this.now,
+      uptime: () => this.now,
       sleep: () => this.#schedule(async () => undefined),
       setTimer: () => () => undefined,
     }

@@ -143,7 +143,7 @@ export class World {
       tenants,
       agentAccounts: new Map([[ACME, 'ACME_ACCOUNT']]),
       keys: this.keys.public,
-      grantKey: { kid: 'grant', sign: this.keys.of.grant.sign },
+      grantKey: () => ({ kid: 'grant', sign: this.keys.of.grant.sign }),
       audit: () => audit,
       policy: fixedPolicy(policy),
       clock: this.clock,

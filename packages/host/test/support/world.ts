@@ -72,6 +72,9 @@ export class ShiftedClock implements Clock {
   now(): number {
     return systemClock.now() + this.#ahead
   }
+  uptime(): number {
+    return systemClock.uptime()
+  }
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return systemClock.sleep(ms, signal)
   }

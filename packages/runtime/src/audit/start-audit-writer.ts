@@ -23,8 +23,8 @@ import {
 
 export interface StartAuditWriterOptions extends ChainWriterOptions {
   readonly reader: StoredReader
-  /** Keys with which this writer has signed, the present one among them. */
-  readonly keyFor: (kid: string) => JwsVerifier | undefined
+  /** Keys with which this writer signed at a time (Unix milliseconds), the present one among them. */
+  readonly keyFor: (kid: string, at: number) => JwsVerifier | undefined
 }
 
 /**
@@ -53,7 +53,7 @@ function checkOwn(event: AuditEvent, options: StartAuditWriterOptions): void {
   const writer = auditWriterName(options.component, options.instance)
   if (event.tenant !== options.tenant) throw new AuditFault('audit_tail', 'another tenant')
   if (event.writer !== writer) throw new AuditFault('audit_tail', 'another writer')
-  const verify = options.keyFor(event.kid)
+  const verify = options.keyFor(event.kid, event.time)
   const signature = base64urlDecode(event.sig)
   if (verify === undefined || signature === undefined) {
     throw new AuditFault('audit_tail', `event ${event.seq}: unknown key`)

@@ -19,9 +19,15 @@ export interface SigningKey {
   readonly sign: JwsSigner
 }
 
+/** What seals private keys at rest; undefined: they lie in their files as they are. */
+export type Passphrase = Uint8Array | undefined
+
 export interface GeneratedKey extends SigningKey {
-  /** PKCS8 PEM: a secret, for writing to a file of mode 600 and for nothing else. */
-  pem(): string
+  /**
+   * PKCS8 PEM, for writing to a file of mode 600 and for nothing else. With a passphrase encrypted
+   * (RFC 8018 PBES2: PBKDF2 with HMAC-SHA-256, AES-256-CBC).
+   */
+  pem(passphrase?: Passphrase): string
 }
 
 /** Makes an Ed25519 key pair from the operating system's generator. */
@@ -29,14 +35,32 @@ export function generateSigningKey(): GeneratedKey {
   const { privateKey } = generateKeyPairSync('ed25519')
   return {
     ...signingKeyOf(privateKey),
-    pem: () => privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    pem: (passphrase) => pemOf(privateKey, passphrase),
   }
 }
 
-/** Reads PKCS8 PEM; `undefined` for anything but an unencrypted Ed25519 private key. */
-export function signingKeyFromPem(pem: string): SigningKey | undefined {
-  const key = privateKeyOf(pem)
+/**
+ * Reads PKCS8 PEM; `undefined` for anything but an Ed25519 private key, and for one that is encrypted
+ * under another passphrase or none that was given.
+ */
+export function signingKeyFromPem(pem: string, passphrase?: Passphrase): SigningKey | undefined {
+  const key = privateKeyOf(pem, passphrase)
   return key?.asymmetricKeyType === 'ed25519' ? signingKeyOf(key) : undefined
+}
+
+/** The same private key encrypted; `undefined` where that is so already, or it is no key. */
+export function sealedPem(pem: string, passphrase: Uint8Array): string | undefined {
+  const key = isSealedPem(pem) ? undefined : privateKeyOf(pem, undefined)
+  return key === undefined ? undefined : pemOf(key, passphrase)
+}
+
+export const isSealedPem = (pem: string): boolean => pem.includes('BEGIN ENCRYPTED PRIVATE KEY')
+
+function pemOf(key: KeyObject, passphrase: Passphrase): string {
+  const plain = { format: 'pem', type: 'pkcs8' } as const
+  if (passphrase === undefined) return key.export(plain).toString()
+  const sealed = { ...plain, cipher: 'aes-256-cbc', passphrase: Buffer.from(passphrase) }
+  return key.export(sealed).toString()
 }
 
 /**
@@ -58,9 +82,11 @@ function signingKeyOf(key: KeyObject): SigningKey {
   }
 }
 
-function privateKeyOf(pem: string): KeyObject | undefined {
+function privateKeyOf(pem: string, passphrase: Passphrase): KeyObject | undefined {
   try {
-    return createPrivateKey({ key: pem, format: 'pem', type: 'pkcs8' })
+    const key = { key: pem, format: 'pem', type: 'pkcs8' } as const
+    if (passphrase === undefined) return createPrivateKey(key)
+    return createPrivateKey({ ...key, passphrase: Buffer.from(passphrase) })
   } catch {
     return undefined
   }

@@ -1,4 +1,4 @@
-import { SUBJECTS } from '@trustgw/protocol'
+import { type BeatComponent, SUBJECTS } from '@trustgw/protocol'
 import {
   bucketReads,
   consumer,
@@ -85,8 +85,18 @@ const GATEWAY_READS = [
   'agents',
   'policies',
   'policy_status',
+  'keys',
+  'key_offers',
+  'key_revocations',
 ] as const
-const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status'] as const
+const GATEWAY_WRITES = [
+  'actions',
+  'open_actions',
+  'limits',
+  'policy_status',
+  'key_offers',
+  'key_revocations',
+] as const
 const HOST_READS = [
   'approvals',
   'acl',
@@ -95,10 +105,16 @@ const HOST_READS = [
   'policies',
   'policy_status',
   'tools',
+  'keys',
+  'key_offers',
+  'key_revocations',
 ] as const
-/** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
-const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
-const EXECUTOR_READS = ['policies'] as const
+/** Bundles that an admin's passkey sealed come through the host, and key sets under the rotation key; who reads one checks the seal. */
+const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies', 'keys', 'key_revocations'] as const
+const LOG_READS = ['keys', 'key_revocations'] as const
+const EXECUTOR_READS = ['policies', 'keys', 'key_revocations'] as const
+/** What every plane hears of as it changes. */
+const KEYS_LIVE: readonly ImportSpec[] = [live('$KV.keys.>'), live('$KV.key_revocations.>')]
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_propose,
@@ -130,8 +146,9 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
-      ...GATEWAY_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
-      ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
+      ...[...new Set<string>([...GATEWAY_WRITES, ...HOST_WRITES])].map((bucket) =>
+        service(`$KV.${bucket}.>`),
+      ),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
         service(subjectPattern(SUBJECTS.exec_result, { profile })),
@@ -145,6 +162,9 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.agents.>')),
       stream(liveSubject('$KV.tools.>')),
       stream(liveSubject('$KV.policies.>')),
+      stream(liveSubject('$KV.keys.>')),
+      stream(liveSubject('$KV.key_offers.>')),
+      stream(liveSubject('$KV.key_revocations.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -170,6 +190,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.agents.>'),
       live('$KV.tools.>'),
       live('$KV.policies.>'),
+      ...KEYS_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.map((profile) =>
         serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
@@ -183,7 +204,10 @@ function hostAccount(): AccountSpec {
   return {
     name: HOST_ACCOUNT,
     queue: 'host',
-    exports: [service(subjectPattern(SUBJECTS.approval_request))],
+    exports: [
+      service(subjectPattern(SUBJECTS.approval_request)),
+      stream(subjectPattern(SUBJECTS.beat, { component: 'host' })),
+    ],
     imports: [
       serviceOf(GATEWAY_ACCOUNT, subjectPattern(SUBJECTS.approval_decision)),
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
@@ -192,6 +216,8 @@ function hostAccount(): AccountSpec {
       ...streamReads('AUDIT').map(data),
       ...streamReads('UI').map(data),
       live(subjectPattern(SUBJECTS.ui_events)),
+      live('$KV.key_offers.>'),
+      ...KEYS_LIVE,
     ],
   }
 }
@@ -200,8 +226,12 @@ function logAccount(): AccountSpec {
   const data = importer(DATA_ACCOUNT, '$JS.data.API')
   return {
     name: LOG_ACCOUNT,
-    exports: [],
-    imports: [...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
+    exports: [stream(subjectPattern(SUBJECTS.beat, { component: 'log' }))],
+    imports: [
+      ...[...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
+      ...LOG_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
+      ...KEYS_LIVE,
+    ],
   }
 }
 
@@ -226,6 +256,9 @@ function executorSpec(profile: string): AccountSpec {
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       live('$KV.policies.>'),
+      ...KEYS_LIVE,
+      beatOf(HOST_ACCOUNT, 'host'),
+      beatOf(LOG_ACCOUNT, 'log'),
       // The boundary stamps the profile: no executor can write in another's name.
       stamp(
         subjectPattern(SUBJECTS.exec_result, { profile }),
@@ -238,6 +271,11 @@ function executorSpec(profile: string): AccountSpec {
       stamp(`$KV.tools.*.${profile}`, subjectPattern(SUBJECTS.tools_local, { tenant: '$1' })),
     ],
   }
+}
+
+/** The sign of life of a plane, which no other can send. */
+function beatOf(from: string, component: BeatComponent): ImportSpec {
+  return { ...stream(subjectPattern(SUBJECTS.beat, { component })), from }
 }
 
 /** A service of DATA under a name of the importer's own. */
@@ -314,22 +352,25 @@ function executorCrossings(): readonly ExportSpec[] {
 }
 
 /**
- * The rights of a service's user: it may publish exactly what its account imports as a service,
- * and hear exactly what the account exports (in its queue) or imports as a stream.
+ * The rights of a service's user: it may publish exactly what its account imports as a service or
+ * exports as a stream, and hear exactly what the account exports as a service (in its queue) or
+ * imports as a stream.
  */
 export function servicePermissions(spec: AccountSpec, inboxPrefix: string): UserPermissions {
   const publish = spec.imports
     .filter((item) => item.kind === 'service')
     .map((item) => openTokens(item.local ?? item.subject))
-  const answers = spec.exports.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
+  const answered = spec.exports.filter((item) => item.kind === 'service')
+  const answers = answered.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
+  const told = spec.exports.filter((item) => item.kind === 'stream').map((item) => item.subject)
   const streams = spec.imports
     .filter((item) => item.kind === 'stream')
     .map((item) => openTokens(item.local ?? item.subject))
-  const [first, ...rest] = publish
+  const [first, ...rest] = [...publish, ...told]
   return {
     pub: first === undefined ? NOTHING : { allow: [first, ...rest] },
     sub: { allow: [`${inboxPrefix}.>`, ...answers, ...streams] },
-    ...(spec.exports.length > 0 && { resp: ANSWER }),
+    ...(answered.length > 0 && { resp: ANSWER }),
   }
 }
 
