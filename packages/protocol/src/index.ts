@@ -134,6 +134,7 @@ export {
   type UnixMs,
   type UnixSeconds,
 } from './fields.ts'
+export * from './freeze.ts'
 export {
   CLEARANCE_OF_TIER,
   CLOCK_SKEW_MAX_SECONDS,
@@ -224,6 +225,7 @@ export {
   parseMinorAmount,
   parseMoney,
 } from './money.ts'
+export * from './pin.ts'
 export {
   type BundledPolicy,
   type BundleRefusal,
@@ -330,12 +332,20 @@ export {
   approvalStatementJson,
   approvalStatementShape,
   type EnrolStatement,
+  type FreezeScope,
+  type FreezeStatement,
+  freezeScopeShape,
+  freezeStatementShape,
   type LoginStatement,
   nonceField,
+  type PinStatement,
   type PolicyStatement,
+  pinStatementShape,
   type SignedStatement,
   signedStatementShape,
   statementHash,
+  type ThawStatement,
+  thawStatementShape,
   type Verdict,
 } from './statement.ts'
 export { kvSubject, STORED_KEY_PART_MAX_BYTES, type StoredKey, storedKey } from './stored-key.ts'

@@ -21,7 +21,14 @@ import { layoutOf } from '../install/layout.ts'
 import { isLenient } from '../policy/policy-files.ts'
 import { VERSION } from '../version.ts'
 import { readPolicyFilesMessage } from './policy-files-message.ts'
-import { namedKey, openAudit, openService, type Running, type Service } from './service.ts'
+import {
+  followFreezes,
+  namedKey,
+  openAudit,
+  openService,
+  type Running,
+  type Service,
+} from './service.ts'
 
 /** The control plane: decisions and grants, and the faces that agents call. */
 export async function runGatewayProcess(settings: Settings): Promise<Running> {
@@ -33,6 +40,10 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     payload: { version: VERSION },
   })
   recordKeyNews({ book, audits: [audit], actor: { kind: 'system', id: 'gateway' }, log })
+  const freezes = await followFreezes(service, layout.gateway.freezes, {
+    writer: audit,
+    id: 'gateway',
+  })
   const policy = await policySource(service, audit)
   const grantKeys = await ownGrantKeys(service)
   await grantKeys.start()
@@ -44,6 +55,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     grantKey: () => grantKeys.current(),
     audit: () => audit,
     policy,
+    freezes,
     clock: systemClock,
     random: nodeRandom,
     log,
@@ -86,6 +98,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       await Promise.all([faces.stop(), nats.stop()])
       await running.stop()
       await grantKeys.stop()
+      await freezes.stop()
       await audit.append('service_stopped', { actor: { kind: 'system', id: 'gateway' } })
       await book.stop()
       await link.bus.drain()

@@ -9,6 +9,7 @@ import {
 } from './check-approvals.ts'
 import { type BeatDeps, checkBeat, checkStillBelieved } from './check-beat.ts'
 import { checkDecisionEvent, type DecisionEventDeps } from './check-decision-event.ts'
+import { checkFreeze, type FreezeDeps } from './check-freeze.ts'
 import { checkPolicy, type PolicyDeps } from './check-policy.ts'
 import type { Admission, Refused } from './reasons.ts'
 import {
@@ -21,6 +22,7 @@ import {
 export interface AdmissionDeps
   extends GrantCheckDeps,
     BeatDeps,
+    FreezeDeps,
     BindDeps,
     PolicyDeps,
     DecisionEventDeps,
@@ -37,7 +39,7 @@ export interface Cleared {
 export type RefusedGrant = Refused & { readonly claims?: GrantClaims }
 
 /**
- * Steps 1 to 4 of spec/protocol.md §4, in their order. Nothing is claimed and nothing written; what
+ * Steps 1 to 5 of spec/protocol.md §4, in their order. Nothing is claimed and nothing written; what
  * each step leaves unchecked stands there.
  */
 export async function clearAction(
@@ -55,8 +57,9 @@ export async function clearAction(
   if (!recorded.ok) return { ...recorded, claims }
   const cleared = await checkApprovals(recorded.value, deps, deps.clock.now())
   if (!cleared.ok) return { ...cleared, claims }
-  const { action_id } = openClearedAction(cleared.value).claims
-  return { ok: true, value: { token: cleared.value, action_id } }
+  const frozen = await checkFreeze(openClearedAction(cleared.value), deps)
+  if (frozen !== undefined) return { ...frozen, claims }
+  return { ok: true, value: { token: cleared.value, action_id: claims.action_id } }
 }
 
 /** Step 1: a key that is not known may be one of a newer key set, which is looked for first. */

@@ -175,6 +175,7 @@ const MESSAGES: { readonly [R in BusRefusal]: string } = {
   key_conflict: 'The key was used for another call',
   too_many_pending: 'Too many of your actions wait for approval',
   unknown_action: 'There is no such action',
+  frozen: 'People have stopped such calls for now',
   unavailable: 'A part that must decide or record is not reachable: try again',
   not_authenticated: 'This identity may not ask this',
   json_refused: 'The request is not strict JSON',

@@ -53,6 +53,7 @@ function paths(): JsonObject {
             'arguments_too_large',
             'content_type_refused',
             'arguments_invalid',
+            'frozen',
           ],
         ],
       }),

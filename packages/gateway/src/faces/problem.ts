@@ -29,6 +29,7 @@ export const PROBLEMS = {
   too_many_waiting: { status: 429, title: 'Too many requests at once with this key' },
   internal: { status: 500, title: 'The gateway failed' },
   overloaded: { status: 503, title: 'The gateway is busy: try again' },
+  frozen: { status: 503, title: 'People have stopped such calls for now' },
   unavailable: { status: 503, title: 'A part that must decide or record is not reachable' },
 } as const
 
@@ -40,6 +41,7 @@ const RETRY_AFTER_S: { readonly [C in ProblemCode]?: number } = {
   too_many_pending: 60,
   too_many_waiting: 2,
   overloaded: 2,
+  frozen: 60,
   unavailable: 5,
 }
 
@@ -102,6 +104,7 @@ const CALL_PROBLEMS: { readonly [R in CallRefusal]: ProblemCode } = {
   key_conflict: 'key_conflict',
   too_many_pending: 'too_many_pending',
   unknown_action: 'unknown_action',
+  frozen: 'frozen',
   unavailable: 'unavailable',
 }
 

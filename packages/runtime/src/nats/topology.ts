@@ -88,6 +88,8 @@ const GATEWAY_READS = [
   'keys',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ] as const
 const GATEWAY_WRITES = [
   'actions',
@@ -96,6 +98,8 @@ const GATEWAY_WRITES = [
   'policy_status',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ] as const
 const HOST_READS = [
   'approvals',
@@ -108,13 +112,28 @@ const HOST_READS = [
   'keys',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ] as const
 /** Bundles that an admin's passkey sealed come through the host, and key sets under the rotation key; who reads one checks the seal. */
-const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies', 'keys', 'key_revocations'] as const
-const LOG_READS = ['keys', 'key_revocations'] as const
-const EXECUTOR_READS = ['policies', 'keys', 'key_revocations'] as const
+const HOST_WRITES = [
+  'approvals',
+  'acl',
+  'sessions',
+  'policies',
+  'keys',
+  'key_revocations',
+  'freezes',
+  'pins',
+] as const
+const LOG_READS = ['keys', 'key_revocations', 'freezes'] as const
+const EXECUTOR_READS = ['policies', 'keys', 'key_revocations', 'freezes', 'pins'] as const
 /** What every plane hears of as it changes. */
-const KEYS_LIVE: readonly ImportSpec[] = [live('$KV.keys.>'), live('$KV.key_revocations.>')]
+const EVERYWHERE_LIVE: readonly ImportSpec[] = [
+  live('$KV.keys.>'),
+  live('$KV.key_revocations.>'),
+  live('$KV.freezes.>'),
+]
 const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 const PROPOSAL_SUBJECTS = [
   SUBJECTS.action_propose,
@@ -165,6 +184,8 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.keys.>')),
       stream(liveSubject('$KV.key_offers.>')),
       stream(liveSubject('$KV.key_revocations.>')),
+      stream(liveSubject('$KV.freezes.>')),
+      stream(liveSubject('$KV.pins.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -190,7 +211,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.agents.>'),
       live('$KV.tools.>'),
       live('$KV.policies.>'),
-      ...KEYS_LIVE,
+      ...EVERYWHERE_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.map((profile) =>
         serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
@@ -217,7 +238,7 @@ function hostAccount(): AccountSpec {
       ...streamReads('UI').map(data),
       live(subjectPattern(SUBJECTS.ui_events)),
       live('$KV.key_offers.>'),
-      ...KEYS_LIVE,
+      ...EVERYWHERE_LIVE,
     ],
   }
 }
@@ -230,7 +251,7 @@ function logAccount(): AccountSpec {
     imports: [
       ...[...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
       ...LOG_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
-      ...KEYS_LIVE,
+      ...EVERYWHERE_LIVE,
     ],
   }
 }
@@ -256,7 +277,8 @@ function executorSpec(profile: string): AccountSpec {
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       live('$KV.policies.>'),
-      ...KEYS_LIVE,
+      live('$KV.pins.>'),
+      ...EVERYWHERE_LIVE,
       beatOf(HOST_ACCOUNT, 'host'),
       beatOf(LOG_ACCOUNT, 'log'),
       // The boundary stamps the profile: no executor can write in another's name.
