@@ -93,7 +93,7 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'pins',
 ]
 /** What readers hear of as it changes. */
-const LIVE_BUCKETS: readonly string[] = [
+export const LIVE_BUCKETS: readonly string[] = [
   'agents',
   'tools',
   'policies',
@@ -246,7 +246,9 @@ export function insertOnlyProblems(
   }
   const spec = busStreams(['any']).find((item) => item.config.name === `KV_${bucket}`)
   if (spec === undefined) return ['not a bucket of ours']
-  return settingsProblems(actual, { ...spec.config })
+  // Whether it is told as it happens takes nothing away from what is stored.
+  const { republish: _told, ...relied } = spec.config
+  return settingsProblems(actual, relied)
 }
 
 function zeroOf(want: unknown): unknown {
