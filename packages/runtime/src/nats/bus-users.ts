@@ -137,7 +137,15 @@ const PROVISIONING: Readonly<Record<string, SubjectRules>> = {
     allow: ['$SYS.REQ.CLAIMS.UPDATE', '$SYS.REQ.CLAIMS.DELETE', '$SYS.REQ.CLAIMS.LIST'],
   },
   provision_data: {
-    allow: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>', '$KV.keys.>', '$KV.key_revocations.>'],
+    allow: [
+      '$JS.API.>',
+      '$KV.agents.>',
+      '$KV.policies.>',
+      '$KV.keys.>',
+      '$KV.key_revocations.>',
+      '$KV.freezes.>',
+      '$KV.pins.>',
+    ],
   },
   provision_executor: { allow: ['$JS.API.>'] },
 }
