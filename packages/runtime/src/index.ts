@@ -86,6 +86,7 @@ export {
 export { SyncedAppender } from './file/synced-appender.ts'
 export {
   FREEZE_LOOK_EVERY_MS,
+  FREEZE_RETRY_MS,
   FreezeBook,
   type FreezeBookDeps,
   type FreezeNews,
