@@ -28,7 +28,7 @@ import type { Connector } from './connectors/connector.ts'
 import type { Credentials } from './connectors/credentials.ts'
 import { NodeHttpClient } from './connectors/http-client.ts'
 import { HttpConnector } from './connectors/http-connector.ts'
-import { type ConnectorManifest, RESULT_OUTPUT_LIMIT_BYTES } from './connectors/manifest.ts'
+import { type ConnectorManifest } from './connectors/manifest.ts'
 import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
@@ -37,9 +37,11 @@ import { PinRegistry, type PinSource } from './pins/pin-registry.ts'
 import { PinnedPolicies } from './policy/pinned-policies.ts'
 import { type OwnFiles, readOwnFiles } from './read-files.ts'
 import { Catalogue } from './run/catalogue.ts'
+import { callsAtOnce, limitsOf, timeoutsOf } from './run/manifest-limits.ts'
 import { RegistryPublisher } from './run/registry-publisher.ts'
 import { ResultOutbox } from './run/result-outbox.ts'
 import { Runner } from './run/runner.ts'
+import { ToolGate } from './run/tool-gate.ts'
 import { Wal } from './run/wal.ts'
 
 export interface ExecutorSettings {
@@ -236,6 +238,8 @@ async function assemble(parts: Parts): Promise<Assembled> {
     auditOf,
     remains: { entered, held: remains.held },
     max_running: settings.max_running,
+    longestRunMs: timeoutsOf(files.manifests, settings),
+    gate: new ToolGate({ atOnce: callsAtOnce(files.manifests), clock, logger }),
     logger,
   })
   return { executor, outbox, wal }
@@ -368,15 +372,4 @@ function makeRegistry({
     clock: deps.clock,
     logger: deps.logger,
   })
-}
-
-function limitsOf(
-  manifests: readonly ConnectorManifest[],
-  settings: ExecutorSettings,
-): (connector: string) => number {
-  const most = Math.min(settings.result_max_bytes, RESULT_OUTPUT_LIMIT_BYTES)
-  const limits = new Map(
-    manifests.map(({ id, limits: own }) => [id, Math.min(own?.result_max_bytes ?? most, most)]),
-  )
-  return (connector) => limits.get(connector) ?? most
 }

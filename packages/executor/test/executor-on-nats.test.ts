@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { startShop } from '@trustgw/example-shop'
 import {
+  type ActionId,
   asObject,
   parseJson,
   RESULT_MAX_BYTES,
@@ -146,6 +147,24 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
     await until(() => results.length === 1)
     assert.deepEqual(results, ['succeeded'])
     assert.deepEqual(await ask(), { status: 'claimed' })
+    assert.equal(shop.ledger().length, before + 1)
+    const query = async (kind: 'exec_cancel' | 'exec_reconcile', id: ActionId) => {
+      const to = subject(kind, { tenant: TENANT, profile: PROFILE })
+      const data = new TextEncoder().encode(JSON.stringify({ v: 1, action_id: id }))
+      const said = parseJson(await gateway.bus.request(to, data, { timeoutMs: 5_000 }))
+      return said.ok ? said.value : said
+    }
+    const done = action.decision.action_id
+    assert.deepEqual(await query('exec_cancel', done), { status: 'claimed' })
+    assert.deepEqual(await query('exec_reconcile', done), { status: 'told' })
+    const unwanted = await draft.granted({ tier: 2, arguments: ARGUMENTS })
+    const cancelled = await query('exec_cancel', unwanted.decision.action_id)
+    assert.deepEqual(cancelled, { status: 'cancelled' })
+    const refusal = { status: 'refused', reason: 'action_cancelled', retryable: false }
+    const late = parseJson(
+      await gateway.bus.request(target, bytesOf(unwanted), { timeoutMs: 5_000 }),
+    )
+    assert.deepEqual(late.ok && late.value, refusal)
     assert.equal(shop.ledger().length, before + 1)
     await consumer.stop()
 

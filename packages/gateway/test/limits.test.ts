@@ -5,7 +5,7 @@ import { type ActionId, type ActionView, utf8Encode } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import { type Entries, readCounter } from '../src/limits/counter.ts'
 import type { RunningGateway } from '../src/start-gateway.ts'
-import { CONTRACTS, POLICY } from './support/keys.ts'
+import { POLICY } from './support/keys.ts'
 import { LedgerWorld } from './support/ledger-world.ts'
 import { agentRecord, apiKey, policyOf, World } from './support/world.ts'
 
@@ -269,14 +269,18 @@ test('[INV-38] a decision that cannot be recorded takes nothing', async (t) => {
 })
 
 test('an action that is sent back takes one place for its new decision, and leaves the old one', async (t) => {
-  const { world, gateway } = await limited(t, VELOCITY.replace('files.*', 'shop.*'))
+  const policy = VELOCITY.replace('files.*', 'shop.*')
+  const { world, gateway } = await limited(t, policy)
   const { action_id: id } = await world.accepted(gateway, 'shop.refund', { amount: '5.00' })
   await world.until('the host', () => world.host.requests.length === 1)
   const before = (await world.record(id)).counted
-  await world.serve(CONTRACTS.map((one) => ({ ...one, description: 'Another' })))
-  await world.idle()
+  await world.stop(gateway)
+  world.policy = policyOf(policy.replace('Refunds need a person', 'Refunds need a look'), 2)
+  await world.gateway()
   await world.run(world.host.send(world.host.approval(world.host.request(id))))
-  await world.until('another request', () => world.host.requests.length === 2)
+  await world.until('another request', () =>
+    world.host.requests.some(({ decision }) => decision.policy_epoch === 2),
+  )
   const after = (await world.record(id)).counted
   assert.ok(before !== null && after !== null && before.attempt !== after.attempt)
   const attempts = async (): Promise<readonly (string | null)[]> =>
@@ -286,10 +290,13 @@ test('an action that is sent back takes one place for its new decision, and leav
 })
 
 test('[INV-37] a decision made anew that is recorded late is not stored: others look after its place', async (t) => {
-  const { world, gateway } = await limited(t, VELOCITY.replace('files.*', 'shop.*'))
+  const policy = VELOCITY.replace('files.*', 'shop.*')
+  const { world, gateway } = await limited(t, policy)
   const { action_id: id } = await world.accepted(gateway, 'shop.refund', { amount: '5.00' })
   await world.until('the host', () => world.host.requests.length === 1)
-  await world.serve(CONTRACTS.map((one) => ({ ...one, description: 'Another' })))
+  await world.stop(gateway)
+  world.policy = policyOf(policy.replace('Refunds need a person', 'Refunds need a look'), 2)
+  await world.gateway()
   await world.idle()
   world.audit.set('evaluated', 'late')
   const approval = world.host.approval(world.host.request(id))

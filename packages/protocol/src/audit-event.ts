@@ -63,6 +63,10 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'approval_given',
   'approval_refused',
   'denial_given',
+  'outcome_given',
+  'tool_quarantined',
+  'tool_released',
+  'tool_ordered',
   'registry_changed',
   'registry_refused',
   'policy_loaded',
@@ -119,6 +123,10 @@ export type AuditEventType =
   | 'approval_given'
   | 'approval_refused'
   | 'denial_given'
+  | 'outcome_given'
+  | 'tool_quarantined'
+  | 'tool_released'
+  | 'tool_ordered'
   | 'registry_changed'
   | 'registry_refused'
   | 'policy_loaded'

@@ -95,6 +95,7 @@ export {
   toolContractShape,
   UNDECLARED_OPERATION,
 } from './contract.ts'
+export { type ContractChange, contractChanges } from './contract-changes.ts'
 export {
   DECISION_FRESH_MS,
   type DecisionFact,
@@ -119,10 +120,12 @@ export {
   RESULT_MAX_BYTES,
   RESULT_TYP,
 } from './execution-result.ts'
+export * from './executor-query.ts'
 export {
   actionIdField,
   base64urlField,
   countField,
+  grantIdField,
   hashField,
   msField,
   nameField,
@@ -225,6 +228,17 @@ export {
   parseMinorAmount,
   parseMoney,
 } from './money.ts'
+export {
+  OUTCOME_DECISION_MAX_BYTES,
+  OUTCOME_DECISION_TYP,
+  type OutcomeDecision,
+  outcomeDecisionJson,
+  outcomeDecisionShape,
+  outcomeObjection,
+  type UnsettledAction,
+  unsettledActionJson,
+  unsettledActionShape,
+} from './outcome-decision.ts'
 export * from './pin.ts'
 export {
   type BundledPolicy,
@@ -378,3 +392,4 @@ export {
   toolRegistryJson,
   toolRegistryShape,
 } from './tool-registry.ts'
+export * from './tool-trust.ts'

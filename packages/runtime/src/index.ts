@@ -46,6 +46,7 @@ export { systemClock } from './clock/system-clock.ts'
 export {
   type GeneratedKey,
   generateSigningKey,
+  isSoundEd25519Key,
   type Passphrase,
   type SigningKey,
   signingKeyFromPem,

@@ -183,6 +183,27 @@ describe('the commands against a running system', () => {
     assert.equal((await run('pins', 'add')).code, 2)
   })
 
+  test('tool quarantine stops a tool at the running gateway, tool release lets it be called again', async () => {
+    const listed = await run('tool', 'contracts', '--json')
+    assert.equal(listed.code, 0, listed.err)
+    const { tools } = JSON.parse(listed.out) as {
+      tools: { tool: string; contract_hash: string; quarantine: string | null }[]
+    }
+    const [first] = tools
+    assert.ok(first !== undefined && first.quarantine === null)
+    assert.equal((await run('tool', 'quarantine', first.tool)).code, 0)
+    const names = async (): Promise<string> => (await run('tool', 'list')).out
+    await until('the tool to be held', async () => !(await names()).includes(first.tool))
+    const shown = await run('tool', 'release', first.tool)
+    assert.match(shown.out, /did not change/)
+    const other = await run('tool', 'release', first.tool, '--contract', 'sha256:0')
+    assert.equal(other.code, 1)
+    const released = await run('tool', 'release', first.tool, '--contract', first.contract_hash)
+    assert.equal(released.code, 0, released.err)
+    await until('the tool to be back', async () => (await names()).includes(first.tool))
+    assert.equal((await run('tool', 'quarantine', 'no.such')).code, 1)
+  })
+
   test('audit tail shows what happened, audit verify finds it whole', async () => {
     await until('the log has the call', async () => {
       const tail = await run('audit', 'tail', '--no-follow', '--last', '500')

@@ -16,6 +16,7 @@ import { POLICY_COMMANDS } from './policy/commands.ts'
 import { POLICY_DELEGATE } from './policy/delegate.ts'
 import { POLICY_SHOW } from './policy/show.ts'
 import { SERVICE_COMMANDS } from './services.ts'
+import { TOOL_ORDER_COMMANDS } from './tool-orders.ts'
 import { TOOL_COMMANDS } from './tools.ts'
 import { UP } from './up.ts'
 
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   DEMO,
   ...AGENT_COMMANDS,
   ...TOOL_COMMANDS,
+  ...TOOL_ORDER_COMMANDS,
   MCP,
   APPROVALS_LIST,
   ...POLICY_COMMANDS,

@@ -79,7 +79,7 @@ export class AgentAdmin {
     const keys = await loadTrust(layoutOf(this.#settings).operatorTrust)
     const stored = await this.#records().list(this.#tenant)
     return stored.flatMap(({ value }) => {
-      const verified = verifyJws(new TextDecoder().decode(value), {
+      const verified = verifyJws(value, {
         typ: AGENT_RECORD_TYP,
         maxBytes: AGENT_RECORD_MAX_BYTES,
         keyFor: keys.keyFor({ role: 'operator' }),

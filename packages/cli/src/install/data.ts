@@ -64,7 +64,7 @@ function registryOf(
   keys: PublicKeys,
   profile: Profile,
 ): ToolRegistry | undefined {
-  const verified = verifyJws(new TextDecoder().decode(value), {
+  const verified = verifyJws(value, {
     typ: TOOL_REGISTRY_TYP,
     maxBytes: TOOL_REGISTRY_MAX_BYTES,
     keyFor: keys.keyFor({ role: 'result', component: `exec-${profile}` }),

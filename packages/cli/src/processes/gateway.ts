@@ -3,9 +3,11 @@ import {
   MetricsBook,
   NatsFace,
   PolicySource,
+  type RunningGateway,
   startGateway,
   startHttpFaces,
 } from '@trustgw/gateway'
+import type { TenantId } from '@trustgw/protocol'
 import {
   type AuditWriter,
   nodeRandom,
@@ -56,13 +58,12 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     audit: () => audit,
     policy,
     freezes,
+    acceptsToolChanges: settings.gateway.accept_tool_changes,
     clock: systemClock,
     random: nodeRandom,
     log,
   })
-  const metrics = new MetricsBook()
-  metrics.gauge('trustgw_policy_epoch', () => policy.epoch(tenant))
-  metrics.gauge('trustgw_policy_refused_total', () => policy.refusals)
+  const metrics = metricsOf(policy, tenant, running)
   const nats = new NatsFace({
     bus: link.bus,
     api: running.api,
@@ -139,4 +140,15 @@ async function policySource(service: Service, audit: AuditWriter): Promise<Polic
     clock: systemClock,
     log,
   })
+}
+
+function metricsOf(policy: PolicySource, tenant: TenantId, running: RunningGateway): MetricsBook {
+  const metrics = new MetricsBook()
+  metrics.gauge('trustgw_policy_epoch', () => policy.epoch(tenant))
+  metrics.gauge('trustgw_open_actions', () => running.counts().open)
+  metrics.gauge('trustgw_pending_approvals', () => running.counts().pending)
+  metrics.gauge('trustgw_waiting_for_tools', () => running.counts().waiting)
+  metrics.gauge('trustgw_tools_quarantined', () => running.counts().quarantined)
+  metrics.gauge('trustgw_policy_refused_total', () => policy.refusals)
+  return metrics
 }

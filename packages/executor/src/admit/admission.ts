@@ -33,6 +33,7 @@ export interface AdmissionDeps
 export interface Cleared {
   readonly token: ClearedAction
   readonly action_id: ActionId
+  readonly tool: string
 }
 
 /** A refusal, with the grant's claims where the grant itself was genuine. */
@@ -59,7 +60,8 @@ export async function clearAction(
   if (!cleared.ok) return { ...cleared, claims }
   const frozen = await checkFreeze(openClearedAction(cleared.value), deps)
   if (frozen !== undefined) return { ...frozen, claims }
-  return { ok: true, value: { token: cleared.value, action_id: claims.action_id } }
+  const { action_id, tool_name: tool } = claims
+  return { ok: true, value: { token: cleared.value, action_id, tool } }
 }
 
 /** Step 1: a key that is not known may be one of a newer key set, which is looked for first. */

@@ -15,6 +15,7 @@ import {
   FileFault,
   type Random,
 } from '@trustgw/runtime'
+import { readNote, writeNote } from '../run/journal-note.ts'
 import type { ClaimEntry, Wal } from '../run/wal.ts'
 import type { BoundActionValue } from './bind-action.ts'
 import { type ClearedAction, openClearedAction } from './check-approvals.ts'
@@ -151,14 +152,23 @@ async function takeClaims(
     const nonce = await deps.nonces.claim(nonceKey, { attempt, note: action_id })
     if (nonce === 'taken') return 'grant_used'
     const journalKey = `${tenant}.${storedKey(deps.sha256, action_id)}`
-    const journal = await deps.journal.claim(journalKey, { attempt, note: jti })
-    return journal === 'taken' ? 'action_claimed' : undefined
+    const journal = await deps.journal.claim(journalKey, { attempt, note: noteOf(claim) })
+    if (journal !== 'taken') return undefined
+    const other = readNote((await deps.journal.read(journalKey))?.note)
+    return other?.kind === 'cancelled' ? 'action_cancelled' : 'action_claimed'
   } catch (error) {
     if (error instanceof BusFault) return 'store_unreachable'
     if (error instanceof FileFault) return 'journal_unwritable'
     throw error
   }
 }
+
+function noteOf({ jti, grant_hash, input_hash, tool, at }: ClaimEntry): string {
+  return writeNote({ kind: 'run', jti, grant_hash, input_hash, tool, at })
+}
+
+/** Refusals after which the claim is certainly another's. */
+const NOT_OURS: readonly AdmissionReason[] = ['grant_used', 'action_claimed', 'action_cancelled']
 
 /** Not admitted after something was perhaps claimed: says so on disk, so that it can come again. */
 async function letGo(
@@ -169,7 +179,7 @@ async function letGo(
   const { deps, held } = context
   // A used nonce says nothing about an earlier attempt of ours at the same action.
   const earlier = reason === 'grant_used' && held.get(claim.action_id) !== undefined
-  const ours = earlier || (reason !== 'grant_used' && reason !== 'action_claimed')
+  const ours = earlier || !NOT_OURS.includes(reason)
   if (ours) held.put(claim)
   else held.drop(claim.action_id)
   try {

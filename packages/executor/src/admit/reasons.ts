@@ -71,12 +71,16 @@ const OWN_REASONS = [
   // 6: single use
   'grant_used',
   'action_claimed',
+  'action_cancelled',
   'store_unreachable',
   'journal_unwritable',
   'audit_unreachable',
   // before 1: this process cannot take more
   'executor_busy',
   'executor_stopping',
+  // between 4 and 6: the tool cannot take more now
+  'tool_busy',
+  'tool_unavailable',
 ] as const
 
 export type AdmissionReason = (typeof OWN_REASONS)[number] | AssertionReason
@@ -103,6 +107,8 @@ export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'audit_unreachable',
   'executor_busy',
   'executor_stopping',
+  'tool_busy',
+  'tool_unavailable',
 ]
 
 export interface Refused {

@@ -20,6 +20,7 @@ import {
   hashText,
   idempotencyKey,
   type JsonObject,
+  type KeyRole,
   noPreconditionHash,
   type Profile,
   parseJson,
@@ -45,7 +46,10 @@ import {
   ManualClock,
   MemoryBroker,
   nodeRandom,
+  type PublicKey,
   PublicKeys,
+  type Random,
+  type SigningKey,
   sha256,
   silentLogger,
   startAuditWriter,
@@ -126,50 +130,63 @@ export interface WorldLinks {
   readonly executor: BusLink
 }
 
+function trusted(role: KeyRole, component: string, { publicKey }: SigningKey): PublicKey {
+  return { kid: `${role}-1`, role, component, publicKey }
+}
+
+/** Where keys and ids come from. */
+export interface Secrets {
+  signingKey(): SigningKey
+  readonly random: Random
+}
+const FRESH: Secrets = { signingKey: generateSigningKey, random: nodeRandom }
+
 /** Gateway, host and one approver, as an executor sees them. */
 export class World {
   readonly clock = new ManualClock(NOW)
   readonly broker = new MemoryBroker({ logger: silentLogger })
-  readonly grantKey = generateSigningKey()
-  readonly auditKey = generateSigningKey()
-  readonly hostKey = generateSigningKey()
-  readonly logKey = generateSigningKey()
-  readonly resultKey = generateSigningKey()
-  readonly execAuditKey = generateSigningKey()
-  readonly operatorKey = generateSigningKey()
+  readonly grantKey: SigningKey
+  readonly auditKey: SigningKey
+  readonly hostKey: SigningKey
+  readonly logKey: SigningKey
+  readonly resultKey: SigningKey
+  readonly execAuditKey: SigningKey
+  readonly operatorKey: SigningKey
   readonly gateway: BusLink
   readonly executor: BusLink
   readonly approver = new SoftwareAuthenticator({ algorithm: 'ES256', rpId: RP_ID, origin: ORIGIN })
-  readonly trust = new PublicKeys([
-    {
-      kid: 'operator-1',
-      role: 'operator',
-      publicKey: this.operatorKey.publicKey,
-      component: 'operator',
-    },
-    { kid: 'grant-1', role: 'grant', publicKey: this.grantKey.publicKey, component: 'gateway' },
-    { kid: 'audit-1', role: 'audit', publicKey: this.auditKey.publicKey, component: 'gateway' },
-    { kid: 'host-1', role: 'host', publicKey: this.hostKey.publicKey, component: 'host' },
-    { kid: 'log-1', role: 'log', publicKey: this.logKey.publicKey, component: 'log' },
-    {
-      kid: 'exec-audit-1',
-      role: 'audit',
-      publicKey: this.execAuditKey.publicKey,
-      component: 'exec-connector',
-    },
-  ])
+  readonly trust: PublicKeys
   readonly contract: ToolContract
   readonly tools = new ToolIndex(sha256, new AjvSchemaCompiler())
   pins: readonly Pin[] = [this.pin()]
   floor: Tier = 0
-  bundle: SealedBundle = this.sealed([{ text: POLICY }])
+  bundle: SealedBundle
   /** By what the gateway decides. */
-  policies: PolicySet = openSealed(this.bundle)
+  policies: PolicySet
+  readonly #random: Random
   #audit: AuditWriter | undefined
   #beats = 0
 
-  constructor(contract: ToolContract = REFUND, links?: WorldLinks) {
+  constructor(contract: ToolContract = REFUND, links?: WorldLinks, secrets: Secrets = FRESH) {
     this.contract = contract
+    this.#random = secrets.random
+    this.grantKey = secrets.signingKey()
+    this.auditKey = secrets.signingKey()
+    this.hostKey = secrets.signingKey()
+    this.logKey = secrets.signingKey()
+    this.resultKey = secrets.signingKey()
+    this.execAuditKey = secrets.signingKey()
+    this.operatorKey = secrets.signingKey()
+    this.trust = new PublicKeys([
+      trusted('operator', 'operator', this.operatorKey),
+      trusted('grant', 'gateway', this.grantKey),
+      trusted('audit', 'gateway', this.auditKey),
+      trusted('host', 'host', this.hostKey),
+      trusted('log', 'log', this.logKey),
+      { ...trusted('audit', 'exec-connector', this.execAuditKey), kid: 'exec-audit-1' },
+    ])
+    this.bundle = this.sealed([{ text: POLICY }])
+    this.policies = openSealed(this.bundle)
     this.gateway = links?.gateway ?? this.broker.link()
     this.executor = links?.executor ?? this.broker.link({ crossings: executorCrossings(PROFILE) })
     this.tools.replace([contract])
@@ -254,7 +271,7 @@ export class World {
       sign: this.auditKey.sign,
       sha256,
       clock: this.clock,
-      random: nodeRandom,
+      random: this.#random,
       bus: this.gateway.bus,
       publisher: this.gateway.publisher({ stream: 'AUDIT' }),
       reader: this.gateway.reader({ home: 'data', stream: 'AUDIT' }),
@@ -271,7 +288,7 @@ export class World {
   ): DecisionRecord {
     const base = {
       typ: 'trustgw/decision/1',
-      action_id: actionId(nodeRandom.bytes(16)),
+      action_id: actionId(this.#random.bytes(16)),
       tenant: TENANT,
       workspace: 'main',
       principal: { tenant: TENANT, issuer: 'api-key', client: 'key-1', subject: 'agent-1' },
@@ -325,7 +342,7 @@ export class World {
       approver: 'ana',
       decide_by: decision.decided_at + decision.obligations.approval_ttl_ms,
       run_by: decision.decided_at + decision.obligations.approval_ttl_ms + 600_000,
-      nonce: base64urlEncode(nodeRandom.bytes(16)),
+      nonce: base64urlEncode(this.#random.bytes(16)),
       ...change,
     }
   }
@@ -385,7 +402,7 @@ export class World {
       iat,
       nbf: iat,
       exp: iat + 30,
-      jti: grantId(nodeRandom.bytes(16)),
+      jti: grantId(this.#random.bytes(16)),
       action_id: decision.action_id,
       tenant_id: TENANT,
       workspace_id: decision.workspace,

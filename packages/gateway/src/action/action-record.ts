@@ -97,11 +97,13 @@ export interface ActionRecord {
   readonly evidence: readonly ApprovalEvidence[]
   /** The compact token of the last grant. */
   readonly grant: string | null
-  /** Every profile that was given a grant: nobody else's result counts. */
+  /** Every profile that was given a grant, the latest last: nobody else's result counts. */
   readonly granted_to: readonly Profile[]
   /** How many grants were made for it, by whichever decision. */
   readonly grants: number
   readonly result: ActionResult | null
+  /** When its tool was entered, or is known to have been claimed. */
+  readonly entered_at: number | null
   /** Null where no limit counts it and no value of it is to be remembered. */
   readonly counted: CountedIn | null
   /** What its proposer may be told of a decision that was not to allow it. */
@@ -143,8 +145,8 @@ const proposalShape: Shape<Proposal> = objectShape({
 const storedKeysShape: Shape<string> = stringShape({ min: 1, max: 256, characters: 'token' })
 
 /** Members that an earlier version did not write may be missing. */
-type Stored = Omit<ActionRecord, 'grants' | 'counted' | 'hint'> &
-  Partial<Pick<ActionRecord, 'grants' | 'counted' | 'hint'>>
+type Later = 'grants' | 'counted' | 'hint' | 'entered_at'
+type Stored = Omit<ActionRecord, Later> & Partial<Pick<ActionRecord, Later>>
 
 const actionRecordShape: Shape<Stored> = objectShape({
   v: oneOfShape(1),
@@ -171,6 +173,7 @@ const actionRecordShape: Shape<Stored> = objectShape({
       provider_reference: nullableShape(stringShape({ max: 256 })),
     }),
   ),
+  entered_at: optionalMember(nullableShape(msField)),
   counted: optionalMember(
     nullableShape(
       objectShape({
@@ -205,6 +208,7 @@ function recordJson(record: ActionRecord): JsonObject {
     granted_to: [...record.granted_to],
     grants: record.grants,
     result: record.result === null ? null : { ...record.result },
+    entered_at: record.entered_at,
     counted: countedJson(record.counted),
     hint: record.hint,
   }
@@ -239,6 +243,7 @@ export function newRecord(
     granted_to: [],
     grants: 0,
     result: null,
+    entered_at: null,
   }
 }
 
@@ -255,8 +260,9 @@ export function readActionRecord(
   if (!json.ok) return json
   const read = readShape(actionRecordShape, json.value)
   if (!read.ok) return refuse(read.reason, read.detail)
-  const { grants = read.value.granted_to.length, counted = null, hint = null } = read.value
-  return ok({ ...read.value, grants, counted, hint })
+  const { counted = null, hint = null, entered_at = null } = read.value
+  const { grants = read.value.granted_to.length } = read.value
+  return ok({ ...read.value, grants, counted, hint, entered_at })
 }
 
 export function actionIdOf(record: ActionRecord): ActionId {

@@ -22,19 +22,24 @@ export class Caretaker {
   readonly #deps: CaretakerDeps
   readonly #timers = new Map<ActionId, () => void>()
   readonly #running = new Set<Promise<unknown>>()
-  #stopping = false
+  readonly #stopping = new AbortController()
 
   constructor(deps: CaretakerDeps) {
     this.#deps = deps
   }
 
   get stopping(): boolean {
-    return this.#stopping
+    return this.#stopping.signal.aborted
+  }
+
+  /** Ends pauses. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal
   }
 
   /** Lets what runs come to rest; nothing new is begun. */
   async stop(): Promise<void> {
-    this.#stopping = true
+    this.#stopping.abort()
     for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
@@ -72,7 +77,7 @@ export class Caretaker {
 
   #set(id: ActionId, ms: number, ring: () => Promise<unknown>, tenant: TenantId): void {
     this.#cancel(id)
-    if (this.#stopping) return
+    if (this.stopping) return
     const wait = Math.min(Math.max(ms, 0) + 1, TIMER_MAX_MS)
     this.#timers.set(
       id,

@@ -42,6 +42,7 @@ export class UndecidedFault extends Error {
 
 const UNDECIDABLE = {
   no_tool: 'the tool is not served any more',
+  tool_held: 'the tool changed, and nobody has looked at the change yet',
   no_agent: 'the agent is not active any more',
   no_policy: 'no policy is in force',
 }
@@ -69,7 +70,8 @@ export class Review {
       fits,
     })
     const tool = tools.find(proposal.tenant, proposal.tool_id)
-    if (tool === undefined) return deny('no_tool')
+    if (tool === undefined)
+      return deny(tools.isHeld(proposal.tenant, proposal.tool_id) ? 'tool_held' : 'no_tool')
     if (!this.#isActive(proposal)) return deny('no_agent')
     const decided = await decider.decide(proposal, tool, record)
     if (!decided.ok) {
@@ -167,7 +169,7 @@ export class Review {
         decision,
         decision_event,
         grant: token,
-        granted_to: [...new Set([...before.granted_to, claims.aud])],
+        granted_to: [...before.granted_to.filter((to) => to !== claims.aud), claims.aud],
         grants: before.grants + 1,
         counted: before.counted === null ? null : { ...before.counted, granted_at: now },
       }),
@@ -228,3 +230,28 @@ function isSame(a: DecisionRecord, b: DecisionRecord): boolean {
 
 const obligations = (record: DecisionRecord): string =>
   canonicalize(decisionJson(record)['obligations'] ?? null)
+
+const TOOL_CHANGED = 'the tool changed while this waited for approval'
+
+/**
+ * What becomes of an action that waits for approval of a contract that is not its tool's any more; null
+ * where nothing changed. A tool that is not served just now may come back as it was.
+ */
+export function voidPlan(
+  { proposal, decision }: ActionRecord,
+  tools: ToolDirectory,
+): Planned | null {
+  const { tenant, tool_id } = proposal
+  const tool = tools.find(tenant, tool_id)
+  const isVoid =
+    tool === undefined
+      ? tools.isHeld(tenant, tool_id)
+      : tool.contract_hash !== decision.contract_hash
+  if (!isVoid) return null
+  return {
+    event: { kind: 'changed', reason: TOOL_CHANGED },
+    fits: (now) =>
+      now.state.kind === 'pending_approval' &&
+      now.decision.contract_hash === decision.contract_hash,
+  }
+}

@@ -114,6 +114,7 @@ export class World {
   readonly audit = new Map<string, AuditManner>()
   policy: PolicyInForce | undefined = policyOf(POLICY)
   freezes: { isFrozen(): boolean } = { isFrozen: () => false }
+  acceptsToolChanges = false
   /** Called before a state is stored; a throw is the store's fault. */
   onStore: (record: ActionRecord) => void | Promise<void> = () => undefined
   /** Called after a state was stored; a throw is an answer that was lost. */
@@ -148,6 +149,7 @@ export class World {
       audit: () => audit,
       policy: fixedPolicy(policy),
       freezes: this.freezes,
+      acceptsToolChanges: this.acceptsToolChanges,
       clock: this.clock,
       random: nodeRandom,
       log: silentLogger,

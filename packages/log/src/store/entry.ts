@@ -118,9 +118,16 @@ export function readMessage(message: StoredMessage, name: LogName): LogEntry {
     kind: 'rejected',
     stream_seq,
     problem: event.reason,
-    subject: subject.slice(0, SUBJECT_MAX_CHARS),
+    subject: writable(subject),
     body,
   }
+}
+
+/** A subject may hold what I-JSON does not let pass: written as it is, the log could not be read again. */
+function writable(subject: string): string {
+  return subject
+    .slice(0, SUBJECT_MAX_CHARS)
+    .replaceAll(/[\p{Surrogate}\p{Noncharacter_Code_Point}]/gu, '\u{fffd}')
 }
 
 function readEvent(message: StoredMessage, name: LogName): Result<AuditEvent, Rejection> {

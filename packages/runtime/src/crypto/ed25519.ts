@@ -62,13 +62,36 @@ function pemOf(key: KeyObject, passphrase: Passphrase): string {
   const sealed = { ...plain, cipher: 'aes-256-cbc', passphrase: Buffer.from(passphrase) }
   return key.export(sealed).toString()
 }
+/** The y coordinates below p of the points whose order divides 8, low byte first. */
+const SMALL_ORDER_Y: readonly Buffer[] = [
+  `00${'00'.repeat(31)}`,
+  `01${'00'.repeat(31)}`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  `ec${'ff'.repeat(30)}7f`,
+].map((hex) => Buffer.from(hex, 'hex'))
+/** p = 2^255 - 19. */
+const FIELD = Buffer.from(`ed${'ff'.repeat(30)}7f`, 'hex')
 
 /**
- * Verifies signatures of one key. `undefined` when these are not 32 bytes. The key object is made
- * once: making it costs as much as a verification.
+ * Whether 32 bytes may be believed as an Ed25519 key: under a key of small order anybody can sign
+ * anything, and OpenSSL takes one without a word. False also for a y of p or more (RFC 8032
+ * §5.1.3). Whether the point is on the curve is NOT checked here.
+ */
+export function isSoundEd25519Key(publicKey: Uint8Array): boolean {
+  if (publicKey.length !== ED25519_PUBLIC_KEY_BYTES) return false
+  const y = Buffer.from(publicKey)
+  y[31] = (y[31] ?? 0) & 0x7f
+  if (SMALL_ORDER_Y.some((weak) => weak.equals(y))) return false
+  return Buffer.compare(y.toReversed(), FIELD.toReversed()) < 0
+}
+
+/**
+ * Verifies signatures of one key. `undefined` for bytes that {@link isSoundEd25519Key} refuses. The
+ * key object is made once: making it costs as much as a verification.
  */
 export function verifierOf(publicKey: Uint8Array): JwsVerifier | undefined {
-  if (publicKey.length !== ED25519_PUBLIC_KEY_BYTES) return undefined
+  if (!isSoundEd25519Key(publicKey)) return undefined
   const der = Buffer.concat([SPKI_HEAD, publicKey])
   const key = createPublicKey({ key: der, format: 'der', type: 'spki' })
   return (input, signature) => verify(null, Buffer.from(input), key, signature)

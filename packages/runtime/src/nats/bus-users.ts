@@ -141,6 +141,7 @@ const PROVISIONING: Readonly<Record<string, SubjectRules>> = {
       '$JS.API.>',
       '$KV.agents.>',
       '$KV.policies.>',
+      '$KV.tool_orders.>',
       '$KV.keys.>',
       '$KV.key_revocations.>',
       '$KV.freezes.>',

@@ -1,5 +1,18 @@
 import { type BeatComponent, SUBJECTS } from '@trustgw/protocol'
 import {
+  DECISION_SUBJECTS,
+  EVERYWHERE_LIVE,
+  EXECUTOR_BUCKETS,
+  EXECUTOR_READS,
+  EXECUTOR_SUBJECTS,
+  GATEWAY_READS,
+  GATEWAY_WRITES,
+  HOST_READS,
+  HOST_WRITES,
+  LOG_READS,
+  PROPOSAL_SUBJECTS,
+} from './access.ts'
+import {
   bucketReads,
   consumer,
   DATA_ACCOUNT,
@@ -76,72 +89,6 @@ const TENANT_USER_SUBSCRIPTIONS_MAX = 20
 const TENANT_PAYLOAD_MAX_BYTES = 256 * 1024
 const ANSWER = { max: 1, ttlMs: 30_000 } as const
 
-/** Which buckets a plane reads and writes in DATA. */
-const GATEWAY_READS = [
-  'actions',
-  'open_actions',
-  'limits',
-  'tools',
-  'agents',
-  'policies',
-  'policy_status',
-  'keys',
-  'key_offers',
-  'key_revocations',
-  'freezes',
-  'pins',
-] as const
-const GATEWAY_WRITES = [
-  'actions',
-  'open_actions',
-  'limits',
-  'policy_status',
-  'key_offers',
-  'key_revocations',
-  'freezes',
-  'pins',
-] as const
-const HOST_READS = [
-  'approvals',
-  'acl',
-  'sessions',
-  'actions',
-  'policies',
-  'policy_status',
-  'tools',
-  'keys',
-  'key_offers',
-  'key_revocations',
-  'freezes',
-  'pins',
-] as const
-/** Bundles that an admin's passkey sealed come through the host, and key sets under the rotation key; who reads one checks the seal. */
-const HOST_WRITES = [
-  'approvals',
-  'acl',
-  'sessions',
-  'policies',
-  'keys',
-  'key_revocations',
-  'freezes',
-  'pins',
-] as const
-const LOG_READS = ['keys', 'key_revocations', 'freezes'] as const
-const EXECUTOR_READS = ['policies', 'keys', 'key_revocations', 'freezes', 'pins'] as const
-/** What every plane hears of as it changes. */
-const EVERYWHERE_LIVE: readonly ImportSpec[] = [
-  live('$KV.keys.>'),
-  live('$KV.key_revocations.>'),
-  live('$KV.freezes.>'),
-]
-const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
-const PROPOSAL_SUBJECTS = [
-  SUBJECTS.action_propose,
-  SUBJECTS.action_get,
-  SUBJECTS.action_cancel,
-  SUBJECTS.tools_list,
-] as const
-
 /** Every account of an installation, its exports and its imports. */
 export function busTopology({ tenants, profiles }: TopologyOptions): readonly AccountSpec[] {
   return [
@@ -181,6 +128,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.agents.>')),
       stream(liveSubject('$KV.tools.>')),
       stream(liveSubject('$KV.policies.>')),
+      stream(liveSubject('$KV.tool_orders.>')),
       stream(liveSubject('$KV.keys.>')),
       stream(liveSubject('$KV.key_offers.>')),
       stream(liveSubject('$KV.key_revocations.>')),
@@ -199,7 +147,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     queue: 'gateway',
     exports: [
       ...PROPOSAL_SUBJECTS.map((subject) => service(subjectPattern(subject))),
-      service(subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => service(subjectPattern(subject))),
     ],
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
@@ -211,10 +159,13 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.agents.>'),
       live('$KV.tools.>'),
       live('$KV.policies.>'),
+      live('$KV.tool_orders.>'),
       ...EVERYWHERE_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
-      ...profiles.map((profile) =>
-        serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
+      ...profiles.flatMap((profile) =>
+        EXECUTOR_SUBJECTS.map((subject) =>
+          serviceOf(executorAccount(profile), subjectPattern(subject, { profile })),
+        ),
       ),
     ],
   }
@@ -230,7 +181,7 @@ function hostAccount(): AccountSpec {
       stream(subjectPattern(SUBJECTS.beat, { component: 'host' })),
     ],
     imports: [
-      serviceOf(GATEWAY_ACCOUNT, subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => serviceOf(GATEWAY_ACCOUNT, subjectPattern(subject))),
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
       ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
@@ -271,7 +222,7 @@ function executorSpec(profile: string): AccountSpec {
   return {
     name: executorAccount(profile),
     queue: profile,
-    exports: [service(subjectPattern(SUBJECTS.exec_invoke, { profile }))],
+    exports: EXECUTOR_SUBJECTS.map((subject) => service(subjectPattern(subject, { profile }))),
     imports: [
       ...executorCrossings().map(own),
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),

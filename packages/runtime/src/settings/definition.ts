@@ -121,6 +121,14 @@ export const SETTINGS = {
     usedBy: 'gateway',
     text: 'Origins of web pages that may call MCP and REST. Empty: none; other clients send none.',
   },
+  'gateway.accept_tool_changes': {
+    kind: 'flag',
+    default: false,
+    developmentOnly: true,
+    env: 'TRUSTGW_GATEWAY_ACCEPT_TOOL_CHANGES',
+    usedBy: 'gateway',
+    text: 'Call a tool whose contract changed without anybody having looked at the change.',
+  },
   'gateway.hold': {
     kind: 'duration',
     default: '25s',
