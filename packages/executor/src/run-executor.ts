@@ -33,6 +33,7 @@ import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
 import { startFreezes } from './freeze/own-freezes.ts'
+import { followPins } from './pins/pin-follower.ts'
 import { PinRegistry, type PinSource } from './pins/pin-registry.ts'
 import { PinnedPolicies } from './policy/pinned-policies.ts'
 import { type OwnFiles, readOwnFiles } from './read-files.ts'
@@ -100,6 +101,8 @@ export interface ExecutorParts {
   /** By the first part of the ids of their tools. */
   readonly connectors: ReadonlyMap<string, Connector>
   readonly pins: PinSource
+  /** Where pins from the bus are added; without it none are. */
+  readonly pinFile?: string
   /** What `wal.ndjson`, `policies/` and `freezes/` are on. */
   readonly disk: Disk
   /** A folder in which freezes are honoured while the bus is out of reach. */
@@ -119,9 +122,10 @@ export async function runExecutor(
   const schemas = new AjvSchemaCompiler()
   const context = { settings, deps, credentials: files.credentials, schemas }
   const connectors = makeConnectors(files.manifests, context)
-  const pins = new PinRegistry(join(settings.executor_dir, 'pins.json'))
+  const pinFile = join(settings.executor_dir, 'pins.json')
+  const pins = new PinRegistry(pinFile)
   const inbox = join(settings.executor_dir, 'freezes', 'in')
-  const own = { files, schemas, connectors, pins, disk: nodeDisk, inbox }
+  const own = { files, schemas, connectors, pins, pinFile, disk: nodeDisk, inbox }
   return await startExecutor(settings, deps, own)
 }
 
@@ -141,6 +145,7 @@ export async function startExecutor(
   await policies.start()
   const auditOf = (tenant: TenantId): AuditWriter | undefined => audits.get(tenant)
   const freezes = await startFreezes({ ...settings, ...deps, ...own, auditOf, sha256 })
+  const follower = await followPins(own, { ...settings, ...deps, pins: own.pins, auditOf, sha256 })
   const live = { policies, heartbeat, freezes }
   const parts: Parts = { ...own, ...live, settings, deps, claims, audits, tools }
   const { executor, outbox, wal } = await assemble(parts)
@@ -158,6 +163,7 @@ export async function startExecutor(
   const stop = async (): Promise<void> => {
     await policies.stop()
     await freezes.stop()
+    await follower?.stop()
     await registry.stop()
     stopRecording()
     await executor.stop(STOP_GRACE_MS)

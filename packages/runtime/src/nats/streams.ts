@@ -75,8 +75,8 @@ const BUCKET_LIMITS: {
   keys: { max_bytes: 16 * MIB, max_age: 0 },
   key_offers: { max_bytes: 1 * MIB, max_age: 0 },
   key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
-  freezes: { max_bytes: 16 * MIB, max_age: 0 },
-  pins: { max_bytes: 16 * MIB, max_age: 0 },
+  freezes: { max_bytes: 8 * MIB, max_age: 0 },
+  pins: { max_bytes: 4 * MIB, max_age: 0 },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
