@@ -214,7 +214,7 @@ test('a pin that waited for its admin is taken up once the admin is pinned', asy
     const pinned = { person: 'eve', roles: ['admin'], credential_id, public_key }
     assert.ok((await addPin(board.path, board.world.pin(pinned))).ok)
     await until(async () => {
-      await board.clock.advance(PIN_RETRY_MS)
+      board.clock.advance(PIN_RETRY_MS)
       return (await board.people()).includes('ben')
     })
     await follower.stop()

@@ -34,7 +34,7 @@ import type { AgentDirectory } from './agents/agent-directory.ts'
 import { assertCaller, type Caller } from './agents/caller.ts'
 import type { Decided, Undecided } from './decide/decided.ts'
 import { evaluationOf } from './decide/evaluator.ts'
-import { type FreezeView, isHeld } from './decide/freeze-view.ts'
+import { type FreezeView, standsStill } from './decide/freeze-view.ts'
 import type {
   CallOutcome,
   CallRefusal,
@@ -231,7 +231,7 @@ export class Gateway implements GatewayApi {
     const looks = crowded !== undefined || decider.remembers(proposal)
     const joined = looks ? await this.#repeated(proposal, same) : undefined
     if (joined !== undefined) return joined
-    if (isHeld(freezes, proposal, tool.contract)) {
+    if (standsStill(freezes, proposal, tool.contract)) {
       return (await this.#repeated(proposal, same)) ?? { reason: 'frozen' }
     }
     if (crowded !== undefined) return { reason: 'busy', detail: CROWDED[crowded] }

@@ -262,7 +262,10 @@ export function statementJson(statement: SignedStatement): JsonObject {
       return { ...statement, scope: { ...statement.scope } }
     case 'trustgw/pin/1':
       return { ...statement, roles: [...statement.roles], origins: [...statement.origins] }
-    default:
+    case 'trustgw/login/1':
+    case 'trustgw/enrol/1':
+    case 'trustgw/bundle/1':
+    case 'trustgw/thaw/1':
       return { ...statement }
   }
 }

@@ -66,7 +66,7 @@ describe('freeze and thaw on a running system', () => {
     const [, , third] = (await standing()) as { freeze: string }[]
     await json('thaw', third?.freeze ?? '')
     await until('succeeded')
-    assert.equal((await json('thaw', '--all'))['thawed'] instanceof Array, true)
+    assert.ok(Array.isArray((await json('thaw', '--all'))['thawed']))
     assert.deepEqual(await standing(), [])
   })
 

@@ -36,16 +36,14 @@ import {
 export async function runGatewayProcess(settings: Settings): Promise<Running> {
   const service = await openService(settings, 'gateway', layoutOf(settings).gateway)
   const { layout, link, tenant, book, keys, log } = service
-  const audit = await openAudit(service, { component: 'gateway', keyFile: layout.gateway.auditKey })
+  const id = 'gateway'
+  const audit = await openAudit(service, { component: id, keyFile: layout.gateway.auditKey })
   await audit.append('service_started', {
-    actor: { kind: 'system', id: 'gateway' },
+    actor: { kind: 'system', id },
     payload: { version: VERSION },
   })
-  recordKeyNews({ book, audits: [audit], actor: { kind: 'system', id: 'gateway' }, log })
-  const freezes = await followFreezes(service, layout.gateway.freezes, {
-    writer: audit,
-    id: 'gateway',
-  })
+  recordKeyNews({ book, audits: [audit], actor: { kind: 'system', id }, log })
+  const freezes = await followFreezes(service, layout.gateway.freezes, { writer: audit, id })
   const policy = await policySource(service, audit)
   const grantKeys = await ownGrantKeys(service)
   await grantKeys.start()
@@ -100,7 +98,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       await running.stop()
       await grantKeys.stop()
       await freezes.stop()
-      await audit.append('service_stopped', { actor: { kind: 'system', id: 'gateway' } })
+      await audit.append('service_stopped', { actor: { kind: 'system', id } })
       await book.stop()
       await link.bus.drain()
     },

@@ -23,7 +23,7 @@ export async function verifyFreeze(
   unverified: UnverifiedNotice,
   deps: FreezeTrust,
   now: number,
-): Promise<Result<string, string>> {
+): Promise<Result<string>> {
   const { statement, seal, assertion } = unverified.notice
   if (seal !== null) {
     const sealed = checkFreezeSeal(unverified, freezeKeysAt(deps.trust, statement, now))

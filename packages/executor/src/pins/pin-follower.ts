@@ -132,7 +132,7 @@ export class PinFollower {
   async #settle(
     tenant: TenantId,
     { key }: StoredRecord,
-    work: () => Promise<Result<unknown, string>>,
+    work: () => Promise<Result<unknown>>,
   ): Promise<boolean> {
     const outcome = await work()
     if (!outcome.ok) {
@@ -145,7 +145,7 @@ export class PinFollower {
     return false
   }
 
-  async #revoke(tenant: TenantId, { value }: StoredRecord): Promise<Result<unknown, string>> {
+  async #revoke(tenant: TenantId, { value }: StoredRecord): Promise<Result<unknown>> {
     const read = readPinRevocation(new TextDecoder().decode(value), (kid) => this.#revokerOf(kid))
     if (!read.ok) return read
     if (read.value.tenant !== tenant) return refuse('pin_other_tenant')
@@ -177,7 +177,7 @@ export class PinFollower {
     return waits
   }
 
-  async #add(tenant: TenantId, { value }: StoredRecord): Promise<Result<unknown, string>> {
+  async #add(tenant: TenantId, { value }: StoredRecord): Promise<Result<unknown>> {
     const read = readPinNotice(value)
     if (!read.ok) return read
     const { statement, assertion } = read.value

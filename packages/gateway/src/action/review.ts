@@ -4,7 +4,7 @@ import type { AgentDirectory } from '../agents/agent-directory.ts'
 import type { Decided, Undecided } from '../decide/decided.ts'
 import type { Decider } from '../decide/decider.ts'
 import { evaluationOf } from '../decide/evaluator.ts'
-import { type FreezeView, isHeld } from '../decide/freeze-view.ts'
+import { type FreezeView, standsStill } from '../decide/freeze-view.ts'
 import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
 import { STORE_WITHIN_MS } from '../limits/ledger.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
@@ -123,7 +123,7 @@ export class Review {
     const { proposal } = record
     const tool = tools.find(proposal.tenant, proposal.tool_id)
     // It waits for a thaw or for its own deadline, without using up what it may try.
-    if (tool !== undefined && isHeld(freezes, proposal, tool.contract)) {
+    if (tool !== undefined && standsStill(freezes, proposal, tool.contract)) {
       throw new UndecidedFault('frozen')
     }
     const granted = recheck ? undefined : this.grant(record)

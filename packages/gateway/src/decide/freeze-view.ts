@@ -6,7 +6,7 @@ export interface FreezeView {
 }
 
 /** Whether a call of this tool by this principal has to wait for a thaw. */
-export function isHeld(
+export function standsStill(
   freezes: FreezeView,
   { tenant, principal }: Pick<Proposal, 'tenant' | 'principal'>,
   { id, profile, credential_ref }: ToolContract,

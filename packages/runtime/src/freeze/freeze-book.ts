@@ -55,7 +55,7 @@ export interface FreezeBookDeps {
   /** A folder into which the operator puts notices while the bus is out of reach. */
   readonly inbox?: string
   /** Who vouches for a notice that is new here, and whether that one may say it. */
-  readonly verify: (notice: UnverifiedNotice) => Promise<Result<string, string>>
+  readonly verify: (notice: UnverifiedNotice) => Promise<Result<string>>
   readonly news: (tenant: TenantId, news: FreezeNews) => void
   readonly sha256: Sha256
   readonly clock: Clock
@@ -168,7 +168,7 @@ export class FreezeBook {
   }
 
   /** Takes a notice that this process has made or was handed; why not, if not. `FileFault`. */
-  offer(bytes: Uint8Array): Promise<Result<Hash, string>> {
+  offer(bytes: Uint8Array): Promise<Result<Hash>> {
     return this.#inTurn(() => this.#take(bytes, false))
   }
 
@@ -238,7 +238,7 @@ export class FreezeBook {
     return turn
   }
 
-  async #take(bytes: Uint8Array, isOnBus: boolean): Promise<Result<Hash, string>> {
+  async #take(bytes: Uint8Array, isOnBus: boolean): Promise<Result<Hash>> {
     const { sha256, verify } = this.#deps
     const read = readFreezeNotice(bytes, sha256)
     if (!read.ok) return this.#refuse(sha256(bytes), read)
@@ -277,7 +277,7 @@ export class FreezeBook {
     if (freeze !== undefined) this.#deps.news(statement.tenant, { kind: 'frozen', freeze })
   }
 
-  #overflow(known: Known, hash: Hash): Result<Hash, string> {
+  #overflow(known: Known, hash: Hash): Result<Hash> {
     known.isOverfull = true
     return this.#refuse(hash, { ok: false, reason: 'freezes_full' })
   }
@@ -288,7 +288,7 @@ export class FreezeBook {
       reason,
       detail = '',
     }: { readonly ok: false; readonly reason: string; readonly detail?: string },
-  ): Result<Hash, string> {
+  ): Result<Hash> {
     if (this.#refused.get(mark) !== reason && this.#refused.size < FREEZE_NOTICES_MAX) {
       this.#refused.set(mark, reason)
       this.#deps.log.warn('freeze_refused', { reason, detail })

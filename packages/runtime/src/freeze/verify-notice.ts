@@ -39,7 +39,7 @@ export function verifyNoticeSeal(
   unverified: UnverifiedNotice,
   keys: PublicKeys,
   now: number,
-): Result<string, string> {
+): Result<string> {
   const { statement, assertion } = unverified.notice
   const sealed = checkFreezeSeal(unverified, freezeKeysAt(keys, statement, now))
   if (!sealed.ok || statement.typ === 'trustgw/freeze/1') return sealed
