@@ -89,10 +89,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     log,
   })
   return {
-    hear: (message) => {
-      const files = readPolicyFilesMessage(message)
-      if (files !== undefined) policy.filesChecked(tenant, files.lines)
-    },
+    hear: (message) => tellFiles(policy, tenant, message),
     stop: async () => {
       await Promise.all([faces.stop(), nats.stop()])
       await running.stop()
@@ -103,6 +100,11 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
       await link.bus.drain()
     },
   }
+}
+
+function tellFiles(policy: PolicySource, tenant: TenantId, message: unknown): void {
+  const files = readPolicyFilesMessage(message)
+  if (files !== undefined) policy.filesChecked(tenant, files.lines)
 }
 
 function believedGrantKeys(keys: PublicKeys): readonly PublicKey[] {
