@@ -4,7 +4,9 @@ export type ExecutorFaultCode =
   | 'floors_refused'
   /** A policy bundle that this executor pinned cannot be read any more. */
   | 'policy_pin_refused'
-  /** The stream of nonces or of the journal would let an entry vanish or be replaced. */
+  /** The freezes that this executor kept cannot be read any more. */
+  | 'freezes_refused'
+  /** The stream of nonces, of the journal or of freezes would let an entry vanish or be replaced. */
   | 'stream_not_insert_only'
 
 /** Why an executor does not start; `lines` are for a person. */

@@ -8,6 +8,7 @@ export { Credentials } from './connectors/credentials.ts'
 export { loadManifests, type ManifestsOutcome } from './connectors/load-manifests.ts'
 export { formatProblem } from './connectors/toml-document.ts'
 export { ExecutorFault, type ExecutorFaultCode } from './executor-fault.ts'
+export { type FreezeTrust, verifyFreeze } from './freeze/verify-freeze.ts'
 export { type Pin, pinShape } from './pins/pin.ts'
 export {
   addPin,
@@ -17,7 +18,7 @@ export {
   readPins,
   revokePin,
 } from './pins/pin-file.ts'
-export type { PinSource } from './pins/pin-registry.ts'
+export { PinRegistry, type PinSource } from './pins/pin-registry.ts'
 export {
   type ExecutorParts,
   type ExecutorRunDeps,

@@ -5,9 +5,9 @@ import {
   AjvSchemaCompiler,
   type AuditWriter,
   type BusLink,
-  type ClaimStore,
   type Clock,
   type Disk,
+  type FreezeBook,
   type KeyBook,
   type Logger,
   nodeDisk,
@@ -20,6 +20,8 @@ import {
 } from '@trustgw/runtime'
 import type { AdmissionDeps } from './admit/admission.ts'
 import type { BeatDeps } from './admit/check-beat.ts'
+import type { FreezeDeps } from './admit/check-freeze.ts'
+import { type Claims, openClaims } from './admit/open-claims.ts'
 import { ToolIndex } from './admit/tool-index.ts'
 import { Heartbeat, type HeartbeatDeps } from './beat/heartbeat.ts'
 import type { Connector } from './connectors/connector.ts'
@@ -30,7 +32,8 @@ import { type ConnectorManifest } from './connectors/manifest.ts'
 import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
-import { ExecutorFault } from './executor-fault.ts'
+import { startFreezes } from './freeze/own-freezes.ts'
+import { followPins } from './pins/pin-follower.ts'
 import { PinRegistry, type PinSource } from './pins/pin-registry.ts'
 import { PinnedPolicies } from './policy/pinned-policies.ts'
 import { type OwnFiles, readOwnFiles } from './read-files.ts'
@@ -98,8 +101,12 @@ export interface ExecutorParts {
   /** By the first part of the ids of their tools. */
   readonly connectors: ReadonlyMap<string, Connector>
   readonly pins: PinSource
-  /** What `wal.ndjson` and `policies/` are on. */
+  /** Where pins from the bus are added; without it none are. */
+  readonly pinFile?: string
+  /** What `wal.ndjson`, `policies/` and `freezes/` are on. */
   readonly disk: Disk
+  /** A folder in which freezes are honoured while the bus is out of reach. */
+  readonly inbox?: string
 }
 
 /**
@@ -115,8 +122,11 @@ export async function runExecutor(
   const schemas = new AjvSchemaCompiler()
   const context = { settings, deps, credentials: files.credentials, schemas }
   const connectors = makeConnectors(files.manifests, context)
-  const pins = new PinRegistry(join(settings.executor_dir, 'pins.json'))
-  return await startExecutor(settings, deps, { files, schemas, connectors, pins, disk: nodeDisk })
+  const pinFile = join(settings.executor_dir, 'pins.json')
+  const pins = new PinRegistry(pinFile)
+  const inbox = join(settings.executor_dir, 'freezes', 'in')
+  const own = { files, schemas, connectors, pins, pinFile, disk: nodeDisk, inbox }
+  return await startExecutor(settings, deps, own)
 }
 
 /** The same with its own parts given: the simulator's disk and upstream, else the machine's. */
@@ -133,7 +143,11 @@ export async function startExecutor(
   const heartbeat = new Heartbeat({ ...deps, bus: deps.link.bus })
   const policies = pinnedPolicies({ settings, deps, audits, own, catalogue })
   await policies.start()
-  const parts: Parts = { ...own, settings, deps, claims, audits, tools, policies, heartbeat }
+  const auditOf = (tenant: TenantId): AuditWriter | undefined => audits.get(tenant)
+  const freezes = await startFreezes({ ...settings, ...deps, ...own, auditOf, sha256 })
+  const follower = await followPins(own, { ...settings, ...deps, pins: own.pins, auditOf, sha256 })
+  const live = { policies, heartbeat, freezes }
+  const parts: Parts = { ...own, ...live, settings, deps, claims, audits, tools }
   const { executor, outbox, wal } = await assemble(parts)
   const registry = makeRegistry({ settings, deps, policies })
   await catalogue.serve(registry)
@@ -148,6 +162,8 @@ export async function startExecutor(
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await policies.stop()
+    await freezes.stop()
+    await follower?.stop()
     await registry.stop()
     stopRecording()
     await executor.stop(STOP_GRACE_MS)
@@ -166,22 +182,6 @@ export async function startExecutor(
   }
 }
 
-interface Claims {
-  readonly nonces: ClaimStore
-  readonly journal: ClaimStore
-}
-
-/** Checked at each start: an entry that could vanish would let a grant be used twice. */
-async function openClaims(link: BusLink): Promise<Claims> {
-  const nonces = link.claims({ home: 'exd', bucket: 'grant_nonces' })
-  const journal = link.claims({ home: 'exd', bucket: 'journal' })
-  for (const store of [nonces, journal]) {
-    const found = await store.verifyInsertOnly()
-    if (!found.ok) throw new ExecutorFault('stream_not_insert_only', [found.setting])
-  }
-  return { nonces, journal }
-}
-
 interface Parts extends ExecutorParts {
   readonly settings: ExecutorSettings
   readonly deps: ExecutorRunDeps
@@ -190,6 +190,7 @@ interface Parts extends ExecutorParts {
   readonly tools: ToolIndex
   readonly policies: PinnedPolicies
   readonly heartbeat: Heartbeat
+  readonly freezes: FreezeBook
 }
 
 interface Assembled {
@@ -250,11 +251,13 @@ async function assemble(parts: Parts): Promise<Assembled> {
   return { executor, outbox, wal }
 }
 
-/** What is asked twice of each grant: whether it may still be believed. */
-function beliefs({ deps, heartbeat }: Parts): BeatDeps {
+/** What is asked twice of each grant: whether it may still be believed, and nothing stands still. */
+function beliefs({ deps, heartbeat, freezes }: Parts): BeatDeps & FreezeDeps {
   return {
     grantKeyFor: deps.trust.keyFor({ role: 'grant', component: 'gateway' }),
     liveness: heartbeat,
+    freezes,
+    freezesHeard: (tenant) => heartbeat.freezesHeard(tenant),
   }
 }
 

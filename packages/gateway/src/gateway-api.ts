@@ -25,6 +25,8 @@ export type CallRefusal =
   | 'busy'
   /** No such action of this caller; also for an action of somebody else. */
   | 'unknown_action'
+  /** Nothing was accepted: people have stopped this tool, agent or tenant until they say otherwise. */
+  | 'frozen'
   /** Nothing was accepted: a part that must record or decide is unreachable. Try again later. */
   | 'unavailable'
 

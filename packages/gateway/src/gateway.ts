@@ -34,6 +34,7 @@ import type { AgentDirectory } from './agents/agent-directory.ts'
 import { assertCaller, type Caller } from './agents/caller.ts'
 import type { Decided, Undecided } from './decide/decided.ts'
 import { evaluationOf } from './decide/evaluator.ts'
+import { type FreezeView, standsStill } from './decide/freeze-view.ts'
 import type {
   CallOutcome,
   CallRefusal,
@@ -83,6 +84,7 @@ export interface GatewayDeps {
   readonly orchestrator: Orchestrator
   readonly tools: ToolDirectory
   readonly agents: AgentDirectory
+  readonly freezes: FreezeView
   /** Whether every tenant has a policy in force. */
   readonly hasPolicy: () => boolean
   readonly audit: (tenant: Caller['principal']['tenant']) => AuditWriter
@@ -221,7 +223,7 @@ export class Gateway implements GatewayApi {
   }
 
   async #accept(proposal: Proposal, tool: RegisteredTool): Promise<Accepted> {
-    const { store, orchestrator } = this.#deps
+    const { store, orchestrator, freezes } = this.#deps
     const { decider } = orchestrator
     const same = store.sameness(proposal.tool_id, proposal.input_hash)
     // A repeat is no call of its own: it must not be counted beside the one that it joins.
@@ -229,6 +231,9 @@ export class Gateway implements GatewayApi {
     const looks = crowded !== undefined || decider.remembers(proposal)
     const joined = looks ? await this.#repeated(proposal, same) : undefined
     if (joined !== undefined) return joined
+    if (standsStill(freezes, proposal, tool.contract)) {
+      return (await this.#repeated(proposal, same)) ?? { reason: 'frozen' }
+    }
     if (crowded !== undefined) return { reason: 'busy', detail: CROWDED[crowded] }
     const outcome = await decider.decide(proposal, tool)
     if (!outcome.ok) return { reason: 'unavailable', why: outcome.reason }

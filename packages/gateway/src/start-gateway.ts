@@ -21,6 +21,7 @@ import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
 import { answerHost } from './approvals/answer-host.ts'
+import type { FreezeView } from './decide/freeze-view.ts'
 import type { PolicyFeed } from './decide/policy-source.ts'
 import { Gateway } from './gateway.ts'
 import type { GatewayApi } from './gateway-api.ts'
@@ -42,6 +43,8 @@ export interface StartGatewayDeps {
   readonly grantKey: () => GrantSigner | undefined
   readonly audit: (tenant: TenantId) => AuditWriter
   readonly policy: PolicyFeed
+  /** What stands still, as this gateway heard; the executors' own word is what counts. */
+  readonly freezes: FreezeView
   /** Calls a changed tool without anybody having looked; development only. */
   readonly acceptsToolChanges?: boolean
   readonly clock: Clock
@@ -83,6 +86,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     ...directories,
     store,
     orchestrator,
+    freezes: deps.freezes,
     hasPolicy: () => tenants.every((tenant) => deps.policy.inForce(tenant) !== undefined),
     audit: deps.audit,
     bus: link.bus,
@@ -178,6 +182,7 @@ function makeOrchestrator(
     outbound: new Outbound({ bus: link.bus, ui, tools: parts.tools, sha256, clock, log }),
     audit: deps.audit,
     policy: (tenant) => deps.policy.inForce(tenant),
+    freezes: deps.freezes,
     limits: recordsOf(link, 'limits'),
     unsettled: recordsOf(link, 'unsettled'),
     bus: link.bus,

@@ -78,6 +78,12 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'key_set_taken',
   'key_set_refused',
   'key_revoked',
+  'frozen',
+  'thawed',
+  'freeze_refused',
+  'pin_added',
+  'pin_revoked',
+  'pin_refused',
   'service_started',
   'service_stopped',
 ]
@@ -132,6 +138,12 @@ export type AuditEventType =
   | 'key_set_taken'
   | 'key_set_refused'
   | 'key_revoked'
+  | 'frozen'
+  | 'thawed'
+  | 'freeze_refused'
+  | 'pin_added'
+  | 'pin_revoked'
+  | 'pin_refused'
   | 'service_started'
   | 'service_stopped'
 

@@ -25,7 +25,7 @@ export interface Beat {
   readonly at: number
   /** The newest key set that it knows. */
   readonly key_set_epoch: number
-  /** How many freezes and thaws of each tenant it knows. */
+  /** How many sealed freezes of each tenant it saw in the bucket. */
   readonly freeze_count: { readonly [tenant: string]: number }
 }
 

@@ -137,6 +137,7 @@ export {
   type UnixMs,
   type UnixSeconds,
 } from './fields.ts'
+export * from './freeze.ts'
 export {
   CLEARANCE_OF_TIER,
   CLOCK_SKEW_MAX_SECONDS,
@@ -238,6 +239,7 @@ export {
   unsettledActionJson,
   unsettledActionShape,
 } from './outcome-decision.ts'
+export * from './pin.ts'
 export {
   type BundledPolicy,
   type BundleRefusal,
@@ -344,12 +346,20 @@ export {
   approvalStatementJson,
   approvalStatementShape,
   type EnrolStatement,
+  type FreezeScope,
+  type FreezeStatement,
+  freezeScopeShape,
+  freezeStatementShape,
   type LoginStatement,
   nonceField,
+  type PinStatement,
   type PolicyStatement,
+  pinStatementShape,
   type SignedStatement,
   signedStatementShape,
   statementHash,
+  type ThawStatement,
+  thawStatementShape,
   type Verdict,
 } from './statement.ts'
 export { kvSubject, STORED_KEY_PART_MAX_BYTES, type StoredKey, storedKey } from './stored-key.ts'

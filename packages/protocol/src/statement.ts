@@ -12,7 +12,14 @@ import { type Hash, hashJson, type Sha256 } from './hash.ts'
 import type { ActionId } from './ids.ts'
 import type { JsonObject } from './json.ts'
 import { type OnBehalfOf, onBehalfOfShape, type Principal, principalShape } from './principal.ts'
-import { objectShape, oneOfShape, type Shape, stringShape, taggedShape } from './shape.ts'
+import {
+  arrayShape,
+  objectShape,
+  oneOfShape,
+  type Shape,
+  stringShape,
+  taggedShape,
+} from './shape.ts'
 import type { TenantId } from './subjects.ts'
 
 /** What may be done with an action by an approver. */
@@ -75,8 +82,65 @@ export interface PolicyStatement {
   readonly nonce: string
 }
 
+/** What of a tenant stands still. */
+export type FreezeScope =
+  | { readonly kind: 'tenant' }
+  | { readonly kind: 'tool' | 'agent' | 'profile' | 'credential'; readonly name: string }
+
+/** `trustgw/freeze/1`: nothing that the scope covers starts, until a thaw names this one (§4 "Freeze and thaw"). */
+export interface FreezeStatement {
+  readonly typ: 'trustgw/freeze/1'
+  readonly tenant: TenantId
+  readonly scope: FreezeScope
+  readonly reason_hash: Hash
+  /** The how-manieth freeze of the tenant that its maker knows; for people, nothing is decided by it. */
+  readonly counter: number
+  /** A person, or the plane that says it. */
+  readonly by: string
+  readonly at: number
+  readonly nonce: string
+}
+
+/** `trustgw/thaw/1`: ends one freeze, which it names by its hash. */
+export interface ThawStatement {
+  readonly typ: 'trustgw/thaw/1'
+  readonly tenant: TenantId
+  readonly freeze_hash: Hash
+  readonly reason_hash: Hash
+  readonly by: string
+  readonly at: number
+  readonly nonce: string
+}
+
+/** `trustgw/pin/1`: a pinned admin says whose passkey executors may trust from now on. */
+export interface PinStatement {
+  readonly typ: 'trustgw/pin/1'
+  readonly tenant: TenantId
+  readonly person: string
+  readonly roles: readonly string[]
+  readonly credential_id: string
+  /** base64url of the COSE key. */
+  readonly public_key: string
+  readonly rp_id: string
+  readonly origins: readonly string[]
+  readonly admin: string
+  readonly at: number
+  readonly nonce: string
+}
+
 /** Everything whose hash may become a WebAuthn challenge. There is no other. */
-export type SignedStatement = ApprovalStatement | LoginStatement | EnrolStatement | PolicyStatement
+export type SignedStatement =
+  | ApprovalStatement
+  | LoginStatement
+  | EnrolStatement
+  | PolicyStatement
+  | FreezeStatement
+  | ThawStatement
+  | PinStatement
+
+const PIN_ROLES_MAX = 32
+const PIN_ORIGINS_MAX = 8
+const PIN_BYTES_MAX_CHARS = 1_400
 
 export const nonceField: Shape<string> = base64urlField({ min: 22, max: 64 })
 const originField: Shape<string> = stringShape({ min: 8, max: 300, characters: 'token' })
@@ -131,18 +195,79 @@ const policyStatementShape: Shape<PolicyStatement> = objectShape({
   nonce: nonceField,
 })
 
+const namedScope = <K extends string>(
+  kind: K,
+): Shape<{ readonly kind: K; readonly name: string }> =>
+  objectShape({ kind: oneOfShape(kind), name: nameField })
+
+export const freezeScopeShape: Shape<FreezeScope> = taggedShape('kind', {
+  tenant: objectShape({ kind: oneOfShape('tenant') }),
+  tool: namedScope('tool'),
+  agent: namedScope('agent'),
+  profile: namedScope('profile'),
+  credential: namedScope('credential'),
+})
+
+export const freezeStatementShape: Shape<FreezeStatement> = objectShape({
+  typ: oneOfShape('trustgw/freeze/1'),
+  tenant: tenantField,
+  scope: freezeScopeShape,
+  reason_hash: hashField,
+  counter: countField,
+  by: nameField,
+  at: msField,
+  nonce: nonceField,
+})
+
+export const thawStatementShape: Shape<ThawStatement> = objectShape({
+  typ: oneOfShape('trustgw/thaw/1'),
+  tenant: tenantField,
+  freeze_hash: hashField,
+  reason_hash: hashField,
+  by: nameField,
+  at: msField,
+  nonce: nonceField,
+})
+
+export const pinStatementShape: Shape<PinStatement> = objectShape({
+  typ: oneOfShape('trustgw/pin/1'),
+  tenant: tenantField,
+  person: nameField,
+  roles: arrayShape(nameField, { max: PIN_ROLES_MAX }),
+  credential_id: base64urlField({ min: 1, max: PIN_BYTES_MAX_CHARS }),
+  public_key: base64urlField({ min: 1, max: PIN_BYTES_MAX_CHARS }),
+  rp_id: nameField,
+  origins: arrayShape(originField, { min: 1, max: PIN_ORIGINS_MAX }),
+  admin: nameField,
+  at: msField,
+  nonce: nonceField,
+})
+
 /** The registry of statements; a text of another `typ` is no statement. */
 export const signedStatementShape: Shape<SignedStatement> = taggedShape('typ', {
   'trustgw/approval/1': approvalStatementShape,
   'trustgw/login/1': loginStatementShape,
   'trustgw/enrol/1': enrolStatementShape,
   'trustgw/bundle/1': policyStatementShape,
+  'trustgw/freeze/1': freezeStatementShape,
+  'trustgw/thaw/1': thawStatementShape,
+  'trustgw/pin/1': pinStatementShape,
 })
 
-function statementJson(statement: SignedStatement): JsonObject {
-  return 'principal' in statement
-    ? { ...statement, principal: { ...statement.principal } }
-    : { ...statement }
+export function statementJson(statement: SignedStatement): JsonObject {
+  switch (statement.typ) {
+    case 'trustgw/approval/1':
+      return { ...statement, principal: { ...statement.principal } }
+    case 'trustgw/freeze/1':
+      return { ...statement, scope: { ...statement.scope } }
+    case 'trustgw/pin/1':
+      return { ...statement, roles: [...statement.roles], origins: [...statement.origins] }
+    case 'trustgw/login/1':
+    case 'trustgw/enrol/1':
+    case 'trustgw/bundle/1':
+    case 'trustgw/thaw/1':
+      return { ...statement }
+  }
 }
 
 /** SHA-256 over the canonical form; its 32 bytes are the WebAuthn challenge. */

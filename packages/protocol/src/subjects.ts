@@ -84,7 +84,6 @@ export const SUBJECTS = {
   ui_events: 'ui.v1.{tenant}.events',
   registry_changed: 'registry.v1.{tenant}.changed',
   beat: 'beat.v1.{component}',
-  freeze: 'freeze.v1',
   /** What an executor publishes; its account's imports stamp the profile in (§6). */
   exec_result_local: 'execout.v1.{tenant}.{action}.result',
   audit_local: 'auditout.v1.{tenant}.{instance}.{event}',

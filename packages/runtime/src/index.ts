@@ -86,6 +86,17 @@ export {
 } from './file/private-file.ts'
 export { SyncedAppender } from './file/synced-appender.ts'
 export {
+  FREEZE_LOOK_EVERY_MS,
+  FREEZE_RETRY_MS,
+  FreezeBook,
+  type FreezeBookDeps,
+  type FreezeNews,
+  type StandingFreeze,
+  storeNotice,
+} from './freeze/freeze-book.ts'
+export { type FreezeNewsRecorder, recordFreezeNews } from './freeze/record-freeze-news.ts'
+export { freezeKeysAt, verifyNoticeSeal } from './freeze/verify-notice.ts'
+export {
   KeyBook,
   type KeyBookDeps,
   type KeyBookRefusal,

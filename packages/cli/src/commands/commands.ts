@@ -4,6 +4,9 @@ import { APPROVALS_LIST } from './approvals.ts'
 import { AUDIT_COMMANDS } from './audit-commands.ts'
 import { DEMO } from './demo.ts'
 import { DOCTOR } from './doctor.ts'
+import { FREEZE } from './freeze/freeze.ts'
+import { FREEZE_LIST } from './freeze/list.ts'
+import { THAW } from './freeze/thaw.ts'
 import { INIT } from './init.ts'
 import { KEY_COMMANDS } from './keys/commands.ts'
 import { MCP } from './mcp.ts'
@@ -35,5 +38,8 @@ export const COMMANDS: readonly Command[] = [
   ...AUDIT_COMMANDS,
   ...KEY_COMMANDS,
   ...PIN_COMMANDS,
+  FREEZE,
+  FREEZE_LIST,
+  THAW,
   ...SERVICE_COMMANDS,
 ]

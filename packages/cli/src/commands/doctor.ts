@@ -16,6 +16,7 @@ import type { Style } from '../terminal.ts'
 import { isolationInForce, KEY_FILES_WALL, keyFolders } from '../up/isolation.ts'
 import { isFree, portMessage, takenPorts } from '../up/ports.ts'
 import type { Check, Grade } from './doctor-check.ts'
+import { freezeChecks } from './doctor-freezes.ts'
 import { keyChecks } from './doctor-keys.ts'
 
 const PROBE_TIMEOUT_MS = 1_500
@@ -37,6 +38,7 @@ export const DOCTOR: Command = {
       await approverCheck(settings),
       await policyCheck(settings),
       ...(await keyChecks(settings)),
+      ...(await freezeChecks(settings)),
       ...(await runningChecks(settings)),
       ...(await isolationChecks(settings)),
     ]

@@ -1,9 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { addPin, pinFingerprint, pinShape, readPins, revokePin } from '@trustgw/executor'
 import { parseJson, readShape } from '@trustgw/protocol'
-import { type Command, CommandFault, type Context, EXIT_DONE, UsageFault } from '../command.ts'
+import {
+  type Command,
+  CommandFault,
+  type Context,
+  EXIT_DONE,
+  requiredFlag,
+  UsageFault,
+} from '../command.ts'
 import { assertHere } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
+import { tellRevoked } from '../keys/revoke-pin.ts'
 import { table, visible } from '../terminal.ts'
 
 export const PIN_COMMANDS: readonly Command[] = [
@@ -24,8 +32,15 @@ export const PIN_COMMANDS: readonly Command[] = [
   {
     name: 'pins revoke',
     text: 'stop trusting a credential, for good',
-    usage: 'pins revoke CREDENTIAL_ID',
-    examples: ['trustgw pins revoke 3q2-7w'],
+    usage: 'pins revoke CREDENTIAL_ID [--everywhere --reason TEXT]',
+    flags: {
+      everywhere: { type: 'boolean', text: 'also tell every other executor, by the bus' },
+      reason: { type: 'string', value: 'TEXT', text: 'why, for the record' },
+    },
+    examples: [
+      'trustgw pins revoke 3q2-7w',
+      'trustgw pins revoke 3q2-7w --everywhere --reason "key lost"',
+    ],
     run: revoke,
   },
 ]
@@ -87,8 +102,11 @@ async function revoke(context: Context): Promise<number> {
   const [id] = context.positionals
   if (id === undefined) throw new UsageFault('which credential? see trustgw pins list')
   const { terminal } = context
+  const isEverywhere = context.flags['everywhere'] === true
+  if (isEverywhere) await tellRevoked(await context.settings(), id, requiredFlag(context, 'reason'))
   const result = await revokePin(await pinsFile(context), id)
-  if (!result.ok) throw refused(result.reason)
+  // Its own follower may have been faster.
+  if (!result.ok && !(isEverywhere && result.reason === 'pin_unknown')) throw refused(result.reason)
   terminal.out(
     context.json
       ? JSON.stringify({ revoked: id })

@@ -30,6 +30,8 @@ export interface Layout {
     readonly trust: string
     /** The bundles that it pinned. */
     readonly policies: string
+    /** The freezes and thaws that it believes. */
+    readonly freezes: string
   }
   readonly host: {
     readonly dir: string
@@ -42,6 +44,7 @@ export interface Layout {
     readonly trust: string
     readonly peopleKey: string
     readonly enrolments: string
+    readonly freezes: string
   }
   readonly executor: {
     readonly dir: string
@@ -52,12 +55,15 @@ export interface Layout {
     readonly pins: string
     readonly credentials: string
     readonly wal: string
+    /** Freezes in files, for while the bus is out of reach. */
+    readonly freezeInbox: string
   }
   readonly log: {
     readonly dir: string
     readonly creds: string
     readonly logKey: string
     readonly trust: string
+    readonly freezes: string
   }
   readonly shop: { readonly dir: string; readonly keyFile: string }
   readonly logs: string
@@ -88,6 +94,7 @@ export function layoutOf(settings: Settings): Layout {
       auditKey: at('gateway', 'audit.key'),
       trust: at('gateway', 'trust'),
       policies: at('gateway', 'policies'),
+      freezes: at('gateway', 'freezes'),
     },
     host: {
       dir: at('host'),
@@ -99,6 +106,7 @@ export function layoutOf(settings: Settings): Layout {
       trust: at('host', 'trust'),
       peopleKey: at('host', 'people.nk'),
       enrolments: at('host', 'enrolments'),
+      freezes: at('host', 'freezes'),
     },
     executor: {
       dir: at('executor'),
@@ -109,6 +117,7 @@ export function layoutOf(settings: Settings): Layout {
       pins: at('executor', 'pins.json'),
       credentials: at('executor', 'credentials.toml'),
       wal: at('executor', 'wal.ndjson'),
+      freezeInbox: at('executor', 'freezes', 'in'),
     },
     log: {
       dir: at('log'),
@@ -116,6 +125,7 @@ export function layoutOf(settings: Settings): Layout {
       logKey: at('log', 'log.key'),
       // No tenant can be called so: the others in this folder are logs.
       trust: at('log', '_trust'),
+      freezes: at('log', '_freezes'),
     },
     shop: { dir: at('shop'), keyFile: at('shop', 'api.key') },
     logs: at('logs'),

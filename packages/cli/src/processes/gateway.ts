@@ -23,18 +23,27 @@ import { layoutOf } from '../install/layout.ts'
 import { isLenient } from '../policy/policy-files.ts'
 import { VERSION } from '../version.ts'
 import { readPolicyFilesMessage } from './policy-files-message.ts'
-import { namedKey, openAudit, openService, type Running, type Service } from './service.ts'
+import {
+  followFreezes,
+  namedKey,
+  openAudit,
+  openService,
+  type Running,
+  type Service,
+} from './service.ts'
 
 /** The control plane: decisions and grants, and the faces that agents call. */
 export async function runGatewayProcess(settings: Settings): Promise<Running> {
   const service = await openService(settings, 'gateway', layoutOf(settings).gateway)
   const { layout, link, tenant, book, keys, log } = service
-  const audit = await openAudit(service, { component: 'gateway', keyFile: layout.gateway.auditKey })
+  const id = 'gateway'
+  const audit = await openAudit(service, { component: id, keyFile: layout.gateway.auditKey })
   await audit.append('service_started', {
-    actor: { kind: 'system', id: 'gateway' },
+    actor: { kind: 'system', id },
     payload: { version: VERSION },
   })
-  recordKeyNews({ book, audits: [audit], actor: { kind: 'system', id: 'gateway' }, log })
+  recordKeyNews({ book, audits: [audit], actor: { kind: 'system', id }, log })
+  const freezes = await followFreezes(service, layout.gateway.freezes, { writer: audit, id })
   const policy = await policySource(service, audit)
   const grantKeys = await ownGrantKeys(service)
   await grantKeys.start()
@@ -46,6 +55,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     grantKey: () => grantKeys.current(),
     audit: () => audit,
     policy,
+    freezes,
     acceptsToolChanges: settings.gateway.accept_tool_changes,
     clock: systemClock,
     random: nodeRandom,
@@ -79,19 +89,22 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     log,
   })
   return {
-    hear: (message) => {
-      const files = readPolicyFilesMessage(message)
-      if (files !== undefined) policy.filesChecked(tenant, files.lines)
-    },
+    hear: (message) => tellFiles(policy, tenant, message),
     stop: async () => {
       await Promise.all([faces.stop(), nats.stop()])
       await running.stop()
       await grantKeys.stop()
-      await audit.append('service_stopped', { actor: { kind: 'system', id: 'gateway' } })
+      await freezes.stop()
+      await audit.append('service_stopped', { actor: { kind: 'system', id } })
       await book.stop()
       await link.bus.drain()
     },
   }
+}
+
+function tellFiles(policy: PolicySource, tenant: TenantId, message: unknown): void {
+  const files = readPolicyFilesMessage(message)
+  if (files !== undefined) policy.filesChecked(tenant, files.lines)
 }
 
 function believedGrantKeys(keys: PublicKeys): readonly PublicKey[] {

@@ -22,7 +22,15 @@ import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { rotationSigner } from '../keys/signers.ts'
 import { VERSION } from '../version.ts'
-import { beat, namedKey, openAudit, openService, type Running, type Service } from './service.ts'
+import {
+  beat,
+  followFreezes,
+  namedKey,
+  openAudit,
+  openService,
+  type Running,
+  type Service,
+} from './service.ts'
 
 /** The human plane: passkeys, sessions, approvals and the portal. */
 export async function runHostProcess(
@@ -42,6 +50,7 @@ export async function runHostProcess(
   const audit = await openAudit(service, { component: 'host', keyFile: layout.host.auditKey })
   const actor = { kind: 'system', id: 'host' } as const
   recordKeyNews({ book, audits: [audit], actor, log: service.log })
+  const freezes = await followFreezes(service, layout.host.freezes, { writer: audit, id: 'host' })
   const running = await runHost(
     {
       tenant,
@@ -80,12 +89,14 @@ export async function runHostProcess(
   )
   const rotation = await keyRotation(service)
   rotation?.start()
-  const stopBeats = beat(service, 'host', await namedKey(service, 'host', layout.host.hostKey))
+  const key = await namedKey(service, 'host', layout.host.hostKey)
+  const stopBeats = beat(service, { component: 'host', key, freezes })
   return {
     stop: async () => {
       stopBeats()
       await rotation?.stop()
       await running.stop()
+      await freezes.stop()
       await book.stop()
       await link.bus.drain()
     },

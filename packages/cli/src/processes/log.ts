@@ -1,7 +1,7 @@
 import { startLog } from '@trustgw/log'
 import { type Settings, systemClock } from '@trustgw/runtime'
 import { layoutOf } from '../install/layout.ts'
-import { beat, namedKey, openService, type Running } from './service.ts'
+import { beat, followFreezes, namedKey, openService, type Running } from './service.ts'
 
 /** The stream holds an event before it is delivered, so that a pause costs nothing but time. */
 const GATHER_MS = 20
@@ -26,10 +26,12 @@ export async function runLogProcess(settings: Settings): Promise<Running> {
     service.log.error('log_faulted', { code: fault.code })
     process.exit(1)
   })
-  const stopBeats = beat(service, 'log', logKey)
+  const freezes = await followFreezes(service, service.layout.log.freezes)
+  const stopBeats = beat(service, { component: 'log', key: logKey, freezes })
   return {
     stop: async () => {
       stopBeats()
+      await freezes.stop()
       await running.stop()
       await service.book.stop()
       await service.link.bus.drain()

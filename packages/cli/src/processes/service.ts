@@ -5,6 +5,7 @@ import {
   BusFault,
   type BusLink,
   connectNats,
+  FreezeBook,
   jsonLogger,
   KeyBook,
   keyIdOf,
@@ -16,11 +17,13 @@ import {
   type PublicKeys,
   type RecordStore,
   readCredsFile,
+  recordFreezeNews,
   type Settings,
   sha256,
   startAuditWriter,
   startBeats,
   systemClock,
+  verifyNoticeSeal,
 } from '@trustgw/runtime'
 import { assertInstalled, tenantOf } from '../install/install.ts'
 import { type Layout, layoutOf } from '../install/layout.ts'
@@ -108,8 +111,38 @@ async function untilAnswered(read: () => Promise<unknown>): Promise<void> {
   }
 }
 
+/**
+ * The freezes that a plane without pins believes, followed; what it hears is on record where it has an
+ * audit of its own. `FileFault`, `BusFault`.
+ */
+export async function followFreezes(
+  { link, keys, log, tenant }: Service,
+  dir: string,
+  audit?: { readonly writer: AuditWriter; readonly id: string },
+): Promise<FreezeBook> {
+  const actor = { kind: 'system', id: audit?.id ?? 'log' } as const
+  const book = new FreezeBook({
+    tenants: [tenant],
+    records: link.records({ home: 'data', bucket: 'freezes' }),
+    dir,
+    verify: (notice) => Promise.resolve(verifyNoticeSeal(notice, keys, systemClock.now())),
+    news: recordFreezeNews({ auditOf: () => audit?.writer, actor, clock: systemClock, log }),
+    sha256,
+    clock: systemClock,
+    log,
+  })
+  await book.start()
+  return book
+}
+
+interface Beating {
+  readonly component: BeatComponent
+  readonly key: NamedKey
+  readonly freezes: FreezeBook
+}
+
 /** The sign of life that executors wait for; the returned function ends it. */
-export function beat(service: Service, component: BeatComponent, key: NamedKey): () => void {
+export function beat(service: Service, { component, key, freezes }: Beating): () => void {
   const { book, link } = service
   return startBeats({
     component,
@@ -118,7 +151,7 @@ export function beat(service: Service, component: BeatComponent, key: NamedKey):
     bus: link.bus,
     clock: systemClock,
     keySetEpoch: () => book.epoch,
-    freezeCount: () => ({}),
+    freezeCount: () => freezes.counts(),
   })
 }
 

@@ -9,6 +9,7 @@ import {
 } from './check-approvals.ts'
 import { type BeatDeps, checkBeat, checkStillBelieved } from './check-beat.ts'
 import { checkDecisionEvent, type DecisionEventDeps } from './check-decision-event.ts'
+import { checkFreeze, type FreezeDeps } from './check-freeze.ts'
 import { checkPolicy, type PolicyDeps } from './check-policy.ts'
 import type { Admission, Refused } from './reasons.ts'
 import {
@@ -21,6 +22,7 @@ import {
 export interface AdmissionDeps
   extends GrantCheckDeps,
     BeatDeps,
+    FreezeDeps,
     BindDeps,
     PolicyDeps,
     DecisionEventDeps,
@@ -38,7 +40,7 @@ export interface Cleared {
 export type RefusedGrant = Refused & { readonly claims?: GrantClaims }
 
 /**
- * Steps 1 to 4 of spec/protocol.md §4, in their order. Nothing is claimed and nothing written; what
+ * Steps 1 to 5 of spec/protocol.md §4, in their order. Nothing is claimed and nothing written; what
  * each step leaves unchecked stands there.
  */
 export async function clearAction(
@@ -56,7 +58,9 @@ export async function clearAction(
   if (!recorded.ok) return { ...recorded, claims }
   const cleared = await checkApprovals(recorded.value, deps, deps.clock.now())
   if (!cleared.ok) return { ...cleared, claims }
-  const { action_id, tool_name: tool } = openClearedAction(cleared.value).claims
+  const frozen = await checkFreeze(openClearedAction(cleared.value), deps)
+  if (frozen !== undefined) return { ...frozen, claims }
+  const { action_id, tool_name: tool } = claims
   return { ok: true, value: { token: cleared.value, action_id, tool } }
 }
 

@@ -20,6 +20,7 @@ import type { ClaimEntry, Wal } from '../run/wal.ts'
 import type { BoundActionValue } from './bind-action.ts'
 import { type ClearedAction, openClearedAction } from './check-approvals.ts'
 import { type BeatDeps, checkStillBelieved } from './check-beat.ts'
+import { checkFreeze, type FreezeDeps } from './check-freeze.ts'
 import { type Admission, type AdmissionReason, refused } from './reasons.ts'
 import { makeStage, type StageToken } from './stage.ts'
 
@@ -32,7 +33,7 @@ export interface AdmittedActionValue extends BoundActionValue {
   readonly arguments: JsonObject
 }
 
-export interface ClaimDeps extends BeatDeps {
+export interface ClaimDeps extends BeatDeps, FreezeDeps {
   /** `grant_nonces` of the profile. */
   readonly nonces: ClaimStore
   /** `journal`, shared by all executors of the profile. */
@@ -82,7 +83,8 @@ export class HeldClaims {
 /**
  * Step 6 of spec/protocol.md §4: nonce, journal, own synced entry, `started` stored. The own entry
  * is written before the claims and not after, so that a crash between the two leaves no claim
- * whose owner nobody knows. Right before it the beat is checked once more. NOT checked yet: preconditions and freeze (step 5).
+ * whose owner nobody knows. Right before it beat and freezes are checked once
+ * more. NOT checked yet: preconditions (step 5).
  */
 export async function claimAction(
   cleared: ClearedAction,
@@ -93,8 +95,8 @@ export async function claimAction(
   const { claims } = value
   const audit = deps.auditOf(claims.tenant_id)
   if (audit === undefined) return refused('audit_unreachable')
-  const silenced = await checkStillBelieved(value.kid, deps)
-  if (silenced !== undefined) return silenced
+  const stopped = (await checkStillBelieved(value.kid, deps)) ?? (await checkFreeze(value, deps))
+  if (stopped !== undefined) return stopped
   const attempt =
     held.get(claims.action_id)?.attempt ?? base64urlEncode(deps.random.bytes(ATTEMPT_RANDOM_BYTES))
   const claim = entryOf(value, attempt, deps.clock.now())

@@ -65,6 +65,9 @@ const OWN_REASONS = [
   'credential_not_pinned',
   'approver_lacks_role',
   // … and those of the assertion itself
+  // 5: what stands still
+  'freezes_behind',
+  'frozen',
   // 6: single use
   'grant_used',
   'action_claimed',
@@ -97,6 +100,8 @@ export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'policy_missing',
   'policy_epoch_ahead',
   'policy_superseded',
+  'freezes_behind',
+  'frozen',
   'store_unreachable',
   'journal_unwritable',
   'audit_unreachable',

@@ -84,7 +84,7 @@ export class Heartbeat implements Liveness {
     return this.#deps.keySet.epoch < this.#newestEpoch() ? 'key_set_behind' : undefined
   }
 
-  /** The most freezes and thaws of a tenant that host or log said they know. */
+  /** The most freezes of a tenant that host or log said they know. */
   freezesHeard(tenant: TenantId): number {
     return Math.max(0, ...[...this.#believed()].map(([, known]) => known.freezes.get(tenant) ?? 0))
   }

@@ -1,5 +1,4 @@
 import {
-  base64urlDecode,
   checkSeal,
   type JwsVerifier,
   ok,
@@ -12,8 +11,7 @@ import {
   type UnverifiedBundle,
 } from '@trustgw/protocol'
 import { type PolicyBookRefusal, verifierOf } from '@trustgw/runtime'
-import { CoseKey } from '../admit/cose-key.ts'
-import { challengeOf, checkAssertion, decodeAssertion } from '../admit/webauthn.ts'
+import { checkPasskey } from '../pins/check-passkey.ts'
 import type { PinSource } from '../pins/pin-registry.ts'
 
 /** Whom this executor believes about policy. */
@@ -47,22 +45,8 @@ async function checkAdmin(
   trust: BundleTrust,
 ): Promise<Result<string, 'bundle_passkey'>> {
   const { admin, assertion } = proof
-  const pins = await trust.pins.current()
-  if (!pins.ok) return refuse('bundle_passkey', 'pins_unreadable')
-  const pin = pins.value.find(
-    ({ tenant, person, credential_id }) =>
-      tenant === unverified.bundle.tenant &&
-      person === admin &&
-      credential_id === assertion.credential_id,
-  )
-  if (pin === undefined) return refuse('bundle_passkey', 'credential_not_pinned')
-  if (!pin.roles.includes(POLICY_ADMIN_ROLE)) return refuse('bundle_passkey', 'not_an_admin')
-  const key = CoseKey.parse(base64urlDecode(pin.public_key) ?? new Uint8Array())
-  const decoded = decodeAssertion(assertion)
-  if (key === undefined) return refuse('bundle_passkey', 'pins_unreadable')
-  if (decoded === undefined) return refuse('bundle_passkey', 'assertion_malformed')
-  const challenge = challengeOf(trust.sha256, policyStatement(unverified, proof))
-  const { rp_id, origins } = pin
-  const problem = checkAssertion(decoded, { key, rp_id, origins, challenge })
-  return problem === undefined ? ok(`admin ${admin}`) : refuse('bundle_passkey', problem)
+  const demand = { tenant: unverified.bundle.tenant, person: admin, role: POLICY_ADMIN_ROLE }
+  const statement = policyStatement(unverified, proof)
+  const checked = await checkPasskey(statement, assertion, demand, trust)
+  return checked.ok ? ok(`admin ${admin}`) : refuse('bundle_passkey', checked.detail)
 }

@@ -58,6 +58,7 @@ import { type PolicyFile, sealBundleOf } from '@trustgw/testkit/seal-policy'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { AdmissionDeps } from '../../src/admit/admission.ts'
 import type { BeatDeps } from '../../src/admit/check-beat.ts'
+import type { FreezeDeps } from '../../src/admit/check-freeze.ts'
 import { ToolIndex } from '../../src/admit/tool-index.ts'
 import { Credentials } from '../../src/connectors/credentials.ts'
 import type { Pin } from '../../src/pins/pin.ts'
@@ -229,9 +230,11 @@ export class World {
     return token
   }
 
-  /** Host and log are heard, and say nothing newer than what is known here. */
-  beliefs(): BeatDeps {
+  /** Host and log are heard, and say nothing newer than what is known here; nothing stands still. */
+  beliefs(): BeatDeps & FreezeDeps {
     return {
+      freezes: { isFrozen: () => false, count: () => 0, catchUp: () => Promise.resolve() },
+      freezesHeard: () => 0,
       grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
       liveness: { problem: () => undefined, catchUp: () => Promise.resolve() },
     }

@@ -21,6 +21,7 @@ import { Verdicts } from '../approvals/verdicts.ts'
 import type { Decided } from '../decide/decided.ts'
 import { Decider } from '../decide/decider.ts'
 import type { PolicyInForce } from '../decide/evaluator.ts'
+import type { FreezeView } from '../decide/freeze-view.ts'
 import type { GrantIssuer } from '../grant/grant-issuer.ts'
 import type { ToolDirectory } from '../registry/tool-directory.ts'
 import { resultBelongs, resultPlan } from '../results/result-plan.ts'
@@ -58,6 +59,7 @@ export interface OrchestratorDeps {
   readonly outbound: Outbound
   readonly audit: (tenant: TenantId) => AuditWriter
   readonly policy: (tenant: TenantId) => PolicyInForce | undefined
+  readonly freezes: FreezeView
   /** The bucket `limits`. */
   readonly limits: RecordStore
   readonly unsettled: RecordStore

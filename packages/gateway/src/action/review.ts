@@ -4,6 +4,7 @@ import type { AgentDirectory } from '../agents/agent-directory.ts'
 import type { Decided, Undecided } from '../decide/decided.ts'
 import type { Decider } from '../decide/decider.ts'
 import { evaluationOf } from '../decide/evaluator.ts'
+import { type FreezeView, standsStill } from '../decide/freeze-view.ts'
 import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
 import { STORE_WITHIN_MS } from '../limits/ledger.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
@@ -23,13 +24,16 @@ export interface ReviewDeps {
   readonly issuer: GrantIssuer
   readonly decider: Decider
   readonly trail: AuditTrail
+  readonly freezes: FreezeView
   readonly clock: Clock
 }
 
+type ReleaseProblem = Undecided | 'decision_stale' | 'grant_not_signed' | 'frozen'
+
 /** An action that is there could not be decided now; it is taken up again. */
 export class UndecidedFault extends Error {
-  readonly code: Undecided | 'decision_stale' | 'grant_not_signed'
-  constructor(reason: UndecidedFault['code']) {
+  readonly code: ReleaseProblem
+  constructor(reason: ReleaseProblem) {
     super(`no decision could be made: ${reason}`)
     this.name = 'UndecidedFault'
     this.code = reason
@@ -115,11 +119,15 @@ export class Review {
    * and the new decision is on record before the grant. Throws `UndecidedFault`.
    */
   async release(record: ActionRecord, recheck: boolean): Promise<Planned> {
-    const granted = recheck ? undefined : this.grant(record)
-    if (granted !== undefined) return granted
-    const { decider, tools, trail } = this.#deps
+    const { decider, tools, trail, freezes } = this.#deps
     const { proposal } = record
     const tool = tools.find(proposal.tenant, proposal.tool_id)
+    // It waits for a thaw or for its own deadline, without using up what it may try.
+    if (tool !== undefined && standsStill(freezes, proposal, tool.contract)) {
+      throw new UndecidedFault('frozen')
+    }
+    const granted = recheck ? undefined : this.grant(record)
+    if (granted !== undefined) return granted
     const changed = this.#changedSince(record, tool)
     if (changed !== undefined || tool === undefined) return sentBack(record, changed ?? 'tool_gone')
     const again = await decider.again(record, tool)

@@ -109,6 +109,8 @@ const REFUSALS: { readonly [R in CallRefusal]: string } = {
     'Too many of your calls wait for a person. Nothing was accepted: wait until some are decided, or cancel some.',
   busy: 'Nothing was accepted: too much waits already. Try again in about 10 seconds, not at once.',
   unknown_action: 'There is no such action.',
+  frozen:
+    'Nothing was accepted: people have stopped such calls for now. Do not try another way; ask the people in charge.',
   unavailable:
     'Nothing was accepted: a part that must decide or record is not reachable. Try again later.',
 }

@@ -178,6 +178,7 @@ const MESSAGES: { readonly [R in BusRefusal]: string } = {
   too_many_pending: 'Too many of your actions wait for approval',
   busy: 'Too much waits already: try again later',
   unknown_action: 'There is no such action',
+  frozen: 'People have stopped such calls for now',
   unavailable: 'A part that must decide or record is not reachable: try again',
   not_authenticated: 'This identity may not ask this',
   json_refused: 'The request is not strict JSON',

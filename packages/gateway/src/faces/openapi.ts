@@ -46,7 +46,7 @@ function paths(): JsonObject {
         },
         answers: ACTION_ANSWERS,
         problems: [
-          ...['json_refused', 'body_invalid', 'key_mismatch', 'unknown_tool'],
+          ...['json_refused', 'body_invalid', 'key_mismatch', 'unknown_tool', 'frozen'],
           ...[
             'key_conflict',
             'too_many_pending',

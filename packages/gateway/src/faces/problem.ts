@@ -34,6 +34,7 @@ export const PROBLEMS = {
   internal: { status: 500, title: 'The gateway failed' },
   busy: { status: 503, title: 'Too much waits already: try again later' },
   overloaded: { status: 503, title: 'The gateway is busy: try again' },
+  frozen: { status: 503, title: 'People have stopped such calls for now' },
   unavailable: { status: 503, title: 'A part that must decide or record is not reachable' },
 } as const
 
@@ -46,6 +47,7 @@ const RETRY_AFTER_S: { readonly [C in ProblemCode]?: number } = {
   too_many_waiting: 2,
   busy: 10,
   overloaded: 2,
+  frozen: 60,
   unavailable: 5,
 }
 
@@ -119,6 +121,7 @@ const CALL_PROBLEMS: { readonly [R in CallRefusal]: ProblemCode } = {
   too_many_pending: 'too_many_pending',
   busy: 'busy',
   unknown_action: 'unknown_action',
+  frozen: 'frozen',
   unavailable: 'unavailable',
 }
 

@@ -113,6 +113,7 @@ export class World {
   readonly journal: string[] = []
   readonly audit = new Map<string, AuditManner>()
   policy: PolicyInForce | undefined = policyOf(POLICY)
+  freezes: { isFrozen(): boolean } = { isFrozen: () => false }
   acceptsToolChanges = false
   /** Called before a state is stored; a throw is the store's fault. */
   onStore: (record: ActionRecord) => void | Promise<void> = () => undefined
@@ -147,6 +148,7 @@ export class World {
       grantKey: () => ({ kid: 'grant', sign: this.keys.of.grant.sign }),
       audit: () => audit,
       policy: fixedPolicy(policy),
+      freezes: this.freezes,
       acceptsToolChanges: this.acceptsToolChanges,
       clock: this.clock,
       random: nodeRandom,

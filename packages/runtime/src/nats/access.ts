@@ -16,6 +16,8 @@ export const GATEWAY_READS = [
   'keys',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ] as const
 export const GATEWAY_WRITES = [
   'actions',
@@ -26,6 +28,8 @@ export const GATEWAY_WRITES = [
   'tool_trust',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ] as const
 export const HOST_READS = [
   'approvals',
@@ -41,6 +45,8 @@ export const HOST_READS = [
   'keys',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ] as const
 /**
  * Bundles that an admin's passkey sealed come through the host, and key sets under the rotation key;
@@ -54,11 +60,17 @@ export const HOST_WRITES = [
   'tool_orders',
   'keys',
   'key_revocations',
+  'freezes',
+  'pins',
 ] as const
-export const LOG_READS = ['keys', 'key_revocations'] as const
-export const EXECUTOR_READS = ['policies', 'keys', 'key_revocations'] as const
+export const LOG_READS = ['keys', 'key_revocations', 'freezes'] as const
+export const EXECUTOR_READS = ['policies', 'keys', 'key_revocations', 'freezes', 'pins'] as const
 /** What every plane hears of as it changes. */
-export const KEYS_LIVE: readonly ImportSpec[] = [live('$KV.keys.>'), live('$KV.key_revocations.>')]
+export const EVERYWHERE_LIVE: readonly ImportSpec[] = [
+  live('$KV.keys.>'),
+  live('$KV.key_revocations.>'),
+  live('$KV.freezes.>'),
+]
 export const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 /** What the gateway asks executors, by profile. */
 export const EXECUTOR_SUBJECTS: readonly string[] = [

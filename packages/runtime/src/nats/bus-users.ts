@@ -144,6 +144,8 @@ const PROVISIONING: Readonly<Record<string, SubjectRules>> = {
       '$KV.tool_orders.>',
       '$KV.keys.>',
       '$KV.key_revocations.>',
+      '$KV.freezes.>',
+      '$KV.pins.>',
     ],
   },
   provision_executor: { allow: ['$JS.API.>'] },

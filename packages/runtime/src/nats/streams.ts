@@ -75,6 +75,8 @@ const BUCKET_LIMITS: {
   keys: { max_bytes: 16 * MIB, max_age: 0 },
   key_offers: { max_bytes: 1 * MIB, max_age: 0 },
   key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
+  freezes: { max_bytes: 8 * MIB, max_age: 0 },
+  pins: { max_bytes: 4 * MIB, max_age: 0 },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
@@ -94,9 +96,11 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'keys',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ]
 /** What readers hear of as it changes. */
-const LIVE_BUCKETS: readonly string[] = [
+export const LIVE_BUCKETS: readonly string[] = [
   'agents',
   'tools',
   'policies',
@@ -104,8 +108,12 @@ const LIVE_BUCKETS: readonly string[] = [
   'keys',
   'key_offers',
   'key_revocations',
+  'freezes',
+  'pins',
 ]
-/** One message a subject, for ever: a claim made here cannot be undone or made again. */
+/** One message a subject, for ever: what was said here cannot be undone or said again. */
+const INSERT_ONLY_CONTROL: readonly string[] = ['freezes', 'pins']
+/** The same for the claims of an executor. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 
 const BASE = {
@@ -177,7 +185,9 @@ function executorStreams(account: string): readonly StreamSpec[] {
 }
 
 function controlBucket(bucket: string): StreamSpec {
-  const plain = bucketStream(DATA_ACCOUNT, bucket)
+  const plain = INSERT_ONLY_CONTROL.includes(bucket)
+    ? insertOnly(DATA_ACCOUNT, bucket, 0)
+    : bucketStream(DATA_ACCOUNT, bucket)
   const spec = { ...plain, config: { ...plain.config, ...BUCKET_LIMITS[bucket] } }
   if (!LIVE_BUCKETS.includes(bucket)) return spec
   const src = `$KV.${bucket}.>`
@@ -231,7 +241,7 @@ export function settingsProblems(
 }
 
 /**
- * Why a stream is not the insert-only one that `bucket` must be; empty when it is. An executor
+ * Why a stream is not the insert-only one that `bucket` must be; empty when it is. A reader
  * checks this at each start, since only the provisioning identity could have changed it
  * (spec/protocol.md §6).
  */
@@ -239,9 +249,14 @@ export function insertOnlyProblems(
   bucket: string,
   actual: Readonly<Record<string, unknown>>,
 ): readonly string[] {
-  const spec = executorStreams('').find((item) => item.config.name === `KV_${bucket}`)
-  if (spec === undefined || !INSERT_ONLY_BUCKETS.includes(bucket)) return ['not a bucket of ours']
-  return settingsProblems(actual, { ...spec.config })
+  if (![...INSERT_ONLY_BUCKETS, ...INSERT_ONLY_CONTROL].includes(bucket)) {
+    return ['not a bucket of ours']
+  }
+  const spec = busStreams(['any']).find((item) => item.config.name === `KV_${bucket}`)
+  if (spec === undefined) return ['not a bucket of ours']
+  // Whether it is told as it happens takes nothing away from what is stored.
+  const { republish: _told, ...relied } = spec.config
+  return settingsProblems(actual, relied)
 }
 
 function zeroOf(want: unknown): unknown {

@@ -1,6 +1,7 @@
 import { type BeatComponent, SUBJECTS } from '@trustgw/protocol'
 import {
   DECISION_SUBJECTS,
+  EVERYWHERE_LIVE,
   EXECUTOR_BUCKETS,
   EXECUTOR_READS,
   EXECUTOR_SUBJECTS,
@@ -8,7 +9,6 @@ import {
   GATEWAY_WRITES,
   HOST_READS,
   HOST_WRITES,
-  KEYS_LIVE,
   LOG_READS,
   PROPOSAL_SUBJECTS,
 } from './access.ts'
@@ -132,6 +132,8 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.keys.>')),
       stream(liveSubject('$KV.key_offers.>')),
       stream(liveSubject('$KV.key_revocations.>')),
+      stream(liveSubject('$KV.freezes.>')),
+      stream(liveSubject('$KV.pins.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -158,7 +160,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.tools.>'),
       live('$KV.policies.>'),
       live('$KV.tool_orders.>'),
-      ...KEYS_LIVE,
+      ...EVERYWHERE_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.flatMap((profile) =>
         EXECUTOR_SUBJECTS.map((subject) =>
@@ -187,7 +189,7 @@ function hostAccount(): AccountSpec {
       ...streamReads('UI').map(data),
       live(subjectPattern(SUBJECTS.ui_events)),
       live('$KV.key_offers.>'),
-      ...KEYS_LIVE,
+      ...EVERYWHERE_LIVE,
     ],
   }
 }
@@ -200,7 +202,7 @@ function logAccount(): AccountSpec {
     imports: [
       ...[...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
       ...LOG_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
-      ...KEYS_LIVE,
+      ...EVERYWHERE_LIVE,
     ],
   }
 }
@@ -226,7 +228,8 @@ function executorSpec(profile: string): AccountSpec {
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       live('$KV.policies.>'),
-      ...KEYS_LIVE,
+      live('$KV.pins.>'),
+      ...EVERYWHERE_LIVE,
       beatOf(HOST_ACCOUNT, 'host'),
       beatOf(LOG_ACCOUNT, 'log'),
       // The boundary stamps the profile: no executor can write in another's name.

@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { BusFault } from '../bus/bus.ts'
-import { insertOnlyProblems } from '../nats/streams.ts'
+import { insertOnlyProblems, LIVE_BUCKETS } from '../nats/streams.ts'
 import { type AckedOutcome, ackedWrite } from './acked-write.ts'
 import { decodeClaim, encodeClaim } from './claim-entry.ts'
 import type {
@@ -87,7 +87,11 @@ const MUST_BE_ABSENT = [
 function judgeInsertOnly(config: ApiAnswer, bucket: string): InsertOnlyOutcome {
   const [setting] = insertOnlyProblems(bucket, config)
   if (setting !== undefined) return { ok: false, reason: 'not_insert_only', setting }
-  const set = MUST_BE_ABSENT.find((name) => isSet(config[name]))
+  // What is told as it happens is stored all the same.
+  const isTold = LIVE_BUCKETS.includes(bucket)
+  const set = MUST_BE_ABSENT.find(
+    (name) => isSet(config[name]) && !(isTold && name === 'republish'),
+  )
   return set === undefined ? { ok: true } : { ok: false, reason: 'not_insert_only', setting: set }
 }
 

@@ -254,6 +254,8 @@ export class GovernedCall {
       tools: this.#tools,
       credentials: { allows: () => true },
       liveness: { problem: () => undefined, catchUp: () => Promise.resolve() },
+      freezes: { isFrozen: () => false, count: () => 0, catchUp: () => Promise.resolve() },
+      freezesHeard: () => 0,
       grantKeyFor: this.#keys.grant,
       auditKeyFor: this.#keys.audit,
       hostKeyFor: () => undefined,

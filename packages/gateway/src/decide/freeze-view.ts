@@ -1,0 +1,16 @@
+import type { Freezable, Proposal, TenantId, ToolContract } from '@trustgw/protocol'
+
+/** What stands still, as the gateway heard it (spec/protocol.md §4 "Freeze and thaw"). */
+export interface FreezeView {
+  isFrozen(tenant: TenantId, action: Freezable): boolean
+}
+
+/** Whether a call of this tool by this principal has to wait for a thaw. */
+export function standsStill(
+  freezes: FreezeView,
+  { tenant, principal }: Pick<Proposal, 'tenant' | 'principal'>,
+  { id, profile, credential_ref }: ToolContract,
+): boolean {
+  const agent = principal.subject
+  return freezes.isFrozen(tenant, { tool: id, agent, profile, credential: credential_ref })
+}
