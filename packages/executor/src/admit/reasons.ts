@@ -65,6 +65,9 @@ const OWN_REASONS = [
   'credential_not_pinned',
   'approver_lacks_role',
   // … and those of the assertion itself
+  // 5: what was approved with it, read again
+  'precondition_changed',
+  'precondition_unreadable',
   // 6: single use
   'grant_used',
   'action_claimed',
@@ -78,6 +81,7 @@ const OWN_REASONS = [
   // between 4 and 6: the tool cannot take more now
   'tool_busy',
   'tool_unavailable',
+  'precondition_unreadable',
 ] as const
 
 export type AdmissionReason = (typeof OWN_REASONS)[number] | AssertionReason
