@@ -266,7 +266,7 @@ export class Gateway implements GatewayApi {
 
   /** The action that this proposal repeats, where there is one that it joins. */
   async #repeated(proposal: Proposal, same: Reference['same']): Promise<Accepted | undefined> {
-    const { store, orchestrator } = this.#deps
+    const { store } = this.#deps
     const key = indexKey(store, proposal, true, same)
     const found = key === undefined ? undefined : await store.reference(key)
     if (found === undefined) return undefined

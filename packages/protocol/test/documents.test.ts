@@ -138,6 +138,7 @@ const request: ApprovalRequest = {
   source: 'mcp',
   contract,
   arguments: '{}',
+  precondition: null,
   precondition_hash: hash,
   decision,
   requested_at: 6,
@@ -226,7 +227,11 @@ test('hashes are of the texts that the specification names', () => {
 
 const statement = approvalStatement(
   request,
-  { contract_hash: hashText(sha256, 'c'), input_hash: hashText(sha256, 'i') },
+  {
+    contract_hash: hashText(sha256, 'c'),
+    input_hash: hashText(sha256, 'i'),
+    precondition_hash: hashText(sha256, 'p'),
+  },
   { approver: 'ana', verdict: 'approve', nonce, decide_by: 11, run_by: 21 },
 )
 
@@ -236,7 +241,8 @@ test('the statement of an approver is of the request, with hashes and deadlines 
     ...{ on_behalf_of: null, credential_ref: 'shop', tool_id: 'shop.refund' },
     contract_hash: hashText(sha256, 'c'),
     input_hash: hashText(sha256, 'i'),
-    ...{ precondition_hash: hash, rule_id: 'large', policy_fingerprint: hash, tier: 2 },
+    precondition_hash: hashText(sha256, 'p'),
+    ...{ rule_id: 'large', policy_fingerprint: hash, tier: 2 },
     ...{ verdict: 'approve', approver: 'ana', decide_by: 11, run_by: 21, nonce },
   }
   assert.deepEqual(statement, expected)

@@ -1,4 +1,4 @@
-import { type ActionEvent, type ActionEffect as Effect, isFinal } from '@trustgw/core'
+import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ExecutionResult,

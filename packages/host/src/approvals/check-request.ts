@@ -1,8 +1,8 @@
 import {
   type ApprovalRequest,
   approvalRequestShape,
-  canonicalize,
   type ComputedHashes,
+  canonicalize,
   contractHash,
   fitsPrecondition,
   hashText,

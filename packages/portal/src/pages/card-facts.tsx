@@ -92,7 +92,9 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
         </h3>
         <p className="mt-0.5 text-soft">
           <span className="data">{request.contract.id}</span> runs once, with exactly these
-          arguments{sum}{bound === null ? '' : ', if what was read for it is still so'}. {request.contract.idempotent === true ? REPEATED : ''}
+          arguments{sum}
+          {bound === null ? '' : ', if what was read for it is still so'}.{' '}
+          {request.contract.idempotent === true ? REPEATED : ''}
           {proofSentence(request.decision.tier)}
         </p>
       </div>

@@ -4,7 +4,11 @@ import { Hardened } from '../ui/hardened.tsx'
 import { Row } from './card-arguments.tsx'
 
 /** What was read for the action and is approved with it. */
-export function Precondition({ bound }: { readonly bound: BoundValues | null }): ReactElement | null {
+export function Precondition({
+  bound,
+}: {
+  readonly bound: BoundValues | null
+}): ReactElement | null {
   if (bound === null) return null
   return (
     <section
@@ -24,8 +28,8 @@ export function Precondition({ bound }: { readonly bound: BoundValues | null }):
         <span className="data">
           <Hardened text={bound.tool} />
         </span>{' '}
-        and approved with the action. It is read again just before: if it changed, nothing runs and you
-        are asked again.
+        and approved with the action. It is read again just before: if it changed, nothing runs and
+        you are asked again.
       </p>
     </section>
   )
