@@ -56,6 +56,7 @@ export {
   isFinal,
   type Need,
   type ResultSummary,
+  STALE,
   type StateKind,
   wakeAt,
 } from './lifecycle/state.ts'
@@ -120,7 +121,6 @@ export { type Counting, countingsOf } from './policy/limits.ts'
 export { AUTH_METHODS } from './policy/match-syntax.ts'
 export { decideNaively } from './policy/naive.ts'
 export { type ParseOptions, type PolicyRefusal, parsePolicy } from './policy/parse.ts'
-export { valueAt } from './policy/pointer.ts'
 export { locate, type Position } from './policy/positions.ts'
 export { printPolicy, tomlValue } from './policy/print.ts'
 export { type ProposalProblem, type ProposalRefusal, parseProposal } from './policy/proposal.ts'

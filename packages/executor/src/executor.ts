@@ -22,6 +22,7 @@ import {
   type RefusedGrant,
 } from './admit/admission.ts'
 import type { ClearedAction } from './admit/check-approvals.ts'
+import { checkPrecondition, type PreconditionDeps } from './admit/check-precondition.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
 import { ClaimDesk, type Known } from './run/claim-desk.ts'
@@ -37,6 +38,8 @@ export interface ExecutorDeps {
   readonly bus: Bus
   /** `tenants` is replaced by the tenant of the subject on which a message came. */
   readonly admission: Omit<AdmissionDeps, 'tenants'>
+  /** `gate` is this executor's. */
+  readonly reading: Omit<PreconditionDeps, 'gate'>
   readonly claiming: ClaimDeps
   readonly runner: Runner
   readonly outbox: ResultOutbox
@@ -54,8 +57,12 @@ export const ADMIT_CONCURRENCY = 32
 /** Refusals that wait to be recorded; beyond, they are only logged. */
 export const REFUSALS_RECORDED_MAX = 256
 
-/** The tool cannot take more now; nothing was claimed. */
-const TURNED_AWAY: readonly AdmissionReason[] = ['tool_busy', 'tool_unavailable']
+/** Nothing was claimed, and it comes again soon: the tool, or the read before it, cannot be used now. */
+const TURNED_AWAY: readonly AdmissionReason[] = [
+  'tool_busy',
+  'tool_unavailable',
+  'precondition_unreadable',
+]
 
 /** One executor process: takes granted actions, admits each at most once, runs it, tells its end. */
 export class Executor {
@@ -178,7 +185,12 @@ export class Executor {
       leave('not_entered')
       throw error
     }
-    const admitted = await claimAction(token, this.#deps.claiming, this.#held).catch(leaveUnentered)
+    const { reading, claiming, gate } = this.#deps
+    const admitted = await checkPrecondition(token, { ...reading, gate })
+      .then((standing) =>
+        standing.ok ? claimAction(standing.value, claiming, this.#held) : standing,
+      )
+      .catch(leaveUnentered)
     if (!admitted.ok) {
       leave('not_entered')
       return admitted

@@ -220,15 +220,19 @@ async function assemble(parts: Parts): Promise<Assembled> {
     (entry) => !finished.has(outbox.keyOfAction(entry.tenant, entry.action_id)),
   )
   const auditOf = (tenant: TenantId): AuditWriter | undefined => audits.get(tenant)
+  const safety = {
+    secrets: files.credentials.secrets(),
+    resultMaxBytesOf: limitsOf(files.manifests, settings),
+  }
+  const { connectors, tools } = parts
   const runner = new Runner({
     profile: settings.profile,
-    connectors: parts.connectors,
+    connectors,
     journal: claims.journal,
     outbox,
     wal,
     auditOf,
-    secrets: files.credentials.secrets(),
-    resultMaxBytesOf: limitsOf(files.manifests, settings),
+    ...safety,
     sha256,
     clock,
     logger,
@@ -238,6 +242,7 @@ async function assemble(parts: Parts): Promise<Assembled> {
     tenants: settings.tenants,
     bus: link.bus,
     admission: admissionDeps(parts),
+    reading: { connectors, tools, ...safety, sha256, clock, logger },
     claiming: { ...claims, ...beliefs(parts), wal, auditOf, clock, random, sha256 },
     runner,
     outbox,

@@ -22,11 +22,16 @@ import { ADMISSION_REASONS, type AdmissionReason } from '../src/admit/reasons.ts
 import { factsFor, POLICY_REASONS } from './support/policy.ts'
 import { bytesOf, type Change, NOW, ORIGIN, REFUND, RP_ID, TENANT, World } from './support/world.ts'
 
-/** Reasons that other files have: `executor.test.ts` those of claiming, `beat.test.ts` those of the beat, and step 3 one of its own. */
+/** Reasons that other files have: `executor.test.ts` those of claiming, `beat.test.ts` those of the beat,
+ * `freezes.test.ts` and `precondition.test.ts` those of step 5, and step 3 one of its own. */
 const ELSEWHERE: readonly AdmissionReason[] = [
   ...POLICY_REASONS,
   'beat_missing',
   'key_set_behind',
+  'freezes_behind',
+  'frozen',
+  'precondition_changed',
+  'precondition_unreadable',
   'grant_used',
   'action_claimed',
   'action_cancelled',

@@ -11,6 +11,7 @@ import {
   silentLogger,
 } from '@trustgw/runtime'
 import { clearAction } from '../src/admit/admission.ts'
+import { checkPrecondition } from '../src/admit/check-precondition.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from '../src/admit/claim-action.ts'
 import { Heartbeat } from '../src/beat/heartbeat.ts'
 import { Wal } from '../src/run/wal.ts'
@@ -210,7 +211,9 @@ test('what is revoked between the checks and the claim claims nothing [INV-52]',
     random: nodeRandom,
     sha256,
   }
-  const claimed = await claimAction(cleared.value.token, deps, new HeldClaims([]))
+  const standing = await checkPrecondition(cleared.value.token, world.reading())
+  assert.ok(standing.ok)
+  const claimed = await claimAction(standing.value, deps, new HeldClaims([]))
   assert.equal(claimed.ok ? 'admitted' : claimed.reason, 'grant_key_unknown')
   const { action_id } = cleared.value
   assert.equal(await deps.journal.read(`${TENANT}.${storedKey(sha256, action_id)}`), undefined)

@@ -37,6 +37,7 @@ import {
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import { clearAction } from '../src/admit/admission.ts'
 import type { FreezeDeps } from '../src/admit/check-freeze.ts'
+import { checkPrecondition } from '../src/admit/check-precondition.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from '../src/admit/claim-action.ts'
 import { verifyFreeze } from '../src/freeze/verify-freeze.ts'
 import { checkPasskey } from '../src/pins/check-passkey.ts'
@@ -460,10 +461,12 @@ test('admission stops at step 5, and once more right before the claim', async (t
     random: nodeRandom,
     sha256,
   }
-  const stopped = await claimAction(cleared.value.token, claiming, new HeldClaims([]))
+  const standing = await checkPrecondition(cleared.value.token, world.reading())
+  assert.ok(standing.ok)
+  const stopped = await claimAction(standing.value, claiming, new HeldClaims([]))
   assert.equal(stopped.ok ? 'admitted' : stopped.reason, 'frozen')
   state.frozen = false
-  const claimed = await claimAction(cleared.value.token, claiming, new HeldClaims([]))
+  const claimed = await claimAction(standing.value, claiming, new HeldClaims([]))
   assert.ok(claimed.ok, 'nothing was claimed before')
   await wal.close()
 })

@@ -26,8 +26,9 @@ import {
 } from '@trustgw/runtime'
 import { argumentsOf } from './action/action-record.ts'
 import type { ActionStore, Reference, StoredAction } from './action/action-store.ts'
-import type { Crowded } from './action/known-actions.ts'
+import { type Crowded, waitsForPeople as isAwaited } from './action/known-actions.ts'
 import type { Orchestrator } from './action/orchestrator.ts'
+import { SUCCESSORS_MAX } from './action/succession.ts'
 import { toolSummary } from './action/tool-summary.ts'
 import { actionView } from './action/view.ts'
 import type { AgentDirectory } from './agents/agent-directory.ts'
@@ -270,13 +271,13 @@ export class Gateway implements GatewayApi {
 
   /** The action that this proposal repeats, where there is one that it joins. */
   async #repeated(proposal: Proposal, same: Reference['same']): Promise<Accepted | undefined> {
-    const { store, orchestrator } = this.#deps
+    const { store } = this.#deps
     const key = indexKey(store, proposal, true, same)
     const found = key === undefined ? undefined : await store.reference(key)
     if (found === undefined) return undefined
     const { reference } = found
     if (reference.same !== same) return { reason: 'key_conflict' }
-    const stored = await orchestrator.current(proposal.tenant, reference.action_id)
+    const stored = await this.#newest(proposal.tenant, reference.action_id)
     return stored !== undefined && joins(proposal, stored) ? { stored, joined: true } : undefined
   }
 
@@ -288,7 +289,10 @@ export class Gateway implements GatewayApi {
     }
     try {
       const summary = toolSummary(tool, decided.decision, argumentsOf(proposal))
-      const stored = await orchestrator.accept(proposal, decided, summary)
+      const stored = await orchestrator.accept(proposal, decided, {
+        tool: summary,
+        reads_for: null,
+      })
       if (stored !== undefined) return { stored, joined: false }
     } finally {
       orchestrator.known.release(proposal)
@@ -311,7 +315,7 @@ export class Gateway implements GatewayApi {
       const found = await this.#deps.store.reference(key)
       if (found !== undefined) {
         if (found.reference.same !== of.same) return { kind: 'refused', reason: 'key_conflict' }
-        const stored = await this.#pointedAt(proposal.tenant, found.reference.action_id)
+        const stored = await this.#newest(proposal.tenant, found.reference.action_id)
         if (stored === undefined) return { kind: 'adopt', action_id: found.reference.action_id }
         if (joins(proposal, stored)) return { kind: 'found', stored }
       }
@@ -331,6 +335,18 @@ export class Gateway implements GatewayApi {
     return undefined
   }
 
+  /** An action, or the one that is asked in its place, as far as that is there. */
+  async #newest(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
+    let newest = await this.#pointedAt(tenant, id)
+    for (let turn = 0; turn < SUCCESSORS_MAX; turn += 1) {
+      const by = newest?.record.superseded_by ?? null
+      const next = by === null ? undefined : await this.#pointedAt(tenant, by)
+      if (next === undefined) break
+      newest = next
+    }
+    return newest
+  }
+
   async #wait(start: StoredAction, joined: boolean, hold: Hold): Promise<ActionView> {
     const { tenant, action_id: id } = start.record.proposal
     const until = this.#deps.clock.now() + hold.ms
@@ -345,6 +361,9 @@ export class Gateway implements GatewayApi {
       stored = (await this.#deps.orchestrator.next(tenant, id, wait)) ?? stored
       if (!isFinal(stored.record.state)) hold.onWaiting?.(actionView(stored.record, joined))
     }
+    // Whoever is told of a successor finds it.
+    const { superseded_by } = stored.record
+    if (superseded_by !== null) await this.#pointedAt(tenant, superseded_by)
     return actionView(stored.record, joined)
   }
 
@@ -376,8 +395,8 @@ function indexKey(
 }
 
 /** With a client key it is the same action for good, else while that one waits for people. */
-function joins({ client_key }: Proposal, { record }: StoredAction): boolean {
-  return client_key !== null || record.state.kind === 'pending_approval'
+function joins({ client_key }: Proposal, stored: StoredAction): boolean {
+  return client_key !== null || isAwaited(stored)
 }
 
 function waitsForPeople({ decision }: Decided): boolean {

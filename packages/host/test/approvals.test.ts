@@ -11,6 +11,7 @@ import {
   contractHash,
   hashJson,
   hashText,
+  preconditionHash,
   statementHash,
   utf8Encode,
   verifyJws,
@@ -43,6 +44,7 @@ function challengeFor(request: ApprovalRequest, begun: Answer, choice: Choice = 
   const hashes = {
     contract_hash: contractHash(sha256, request.contract),
     input_hash: hashText(sha256, request.arguments),
+    precondition_hash: preconditionHash(sha256, request.precondition),
   }
   const statement = approvalStatement(request, hashes, {
     approver: text(begun.json, 'approver'),
@@ -186,6 +188,7 @@ describe('approving', () => {
       {
         contract_hash: contractHash(sha256, CONTRACT),
         input_hash: hashText(sha256, request.arguments),
+        precondition_hash: preconditionHash(sha256, null),
       },
       {
         approver: 'ann',
@@ -489,7 +492,7 @@ describe('a request for approval', () => {
     ['tier 3', 'tier_unsupported', (r) => ({ ...r, decision: { ...r.decision, tier: 3 } })],
     [
       'a precondition',
-      'precondition_unsupported',
+      'precondition_differs',
       (r) => ({ ...r, precondition_hash: hashJson(sha256, 1) }),
     ],
     [

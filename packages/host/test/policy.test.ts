@@ -509,13 +509,17 @@ describe('policy on the host', () => {
         body: {},
         cookies: ann.cookies,
       })
-      const statement = approvalStatement(request, request.decision, {
-        approver: 'ann',
-        verdict: 'approve',
-        nonce: text(asked.json, 'nonce'),
-        decide_by: request.decide_by,
-        run_by: request.run_by,
-      })
+      const statement = approvalStatement(
+        request,
+        { ...request, ...request.decision },
+        {
+          approver: 'ann',
+          verdict: 'approve',
+          nonce: text(asked.json, 'nonce'),
+          decide_by: request.decide_by,
+          run_by: request.run_by,
+        },
+      )
       const again = await begin()
       await refusedWith(apply(again, ann.approval.assert(challengeOf(statement))), 'seal_refused')
       const sealing = await begin()

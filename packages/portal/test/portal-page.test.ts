@@ -77,13 +77,17 @@ describe('the page', () => {
       nonce: string
       assertion: { response: { clientDataJSON: string } }
     }
-    const statement = approvalStatement(refund, refund.decision, {
-      approver: 'ada',
-      verdict: 'approve',
-      nonce: posted.nonce,
-      decide_by: refund.decide_by,
-      run_by: refund.run_by,
-    })
+    const statement = approvalStatement(
+      refund,
+      { ...refund, ...refund.decision },
+      {
+        approver: 'ada',
+        verdict: 'approve',
+        nonce: posted.nonce,
+        decide_by: refund.decide_by,
+        run_by: refund.run_by,
+      },
+    )
     const client = utf8Decode(
       base64urlDecode(posted.assertion.response.clientDataJSON) ?? new Uint8Array(),
     )

@@ -13,6 +13,7 @@ import {
 import { type Hash, hashJson, type Sha256 } from './hash.ts'
 import type { ActionId } from './ids.ts'
 import { ARGUMENTS_MAX_BYTES, type JsonObject } from './json.ts'
+import { type PreconditionValue, preconditionValueShape } from './precondition.ts'
 import type { Source } from './principal.ts'
 import { sourceShape } from './principal.ts'
 import {
@@ -28,14 +29,9 @@ import type { ApprovalStatement, Verdict } from './statement.ts'
 import { nonceField } from './statement.ts'
 import type { TenantId } from './subjects.ts'
 
-/** The hash of JSON `null`: what `precondition_hash` is for a contract without a precondition. */
-export function noPreconditionHash(sha256: Sha256): Hash {
-  return hashJson(sha256, null)
-}
-
 /**
  * What the gateway asks people to decide (spec/protocol.md §3). The approver's browser re-hashes
- * `arguments` and `contract` and derives every displayed word from them.
+ * `arguments`, `contract` and `precondition` and derives every displayed word from them.
  */
 export interface ApprovalRequest {
   readonly v: 1
@@ -45,6 +41,8 @@ export interface ApprovalRequest {
   readonly contract: ToolContract
   /** The JCS text of the arguments. */
   readonly arguments: string
+  /** What was read for people to see; null where the contract has no precondition. */
+  readonly precondition: PreconditionValue | null
   readonly precondition_hash: Hash
   readonly decision: DecisionRecord
   readonly requested_at: number
@@ -59,12 +57,20 @@ export const approvalRequestShape: Shape<ApprovalRequest> = objectShape({
   source: sourceShape,
   contract: toolContractShape,
   arguments: stringShape({ max: ARGUMENTS_MAX_BYTES, characters: 'any' }),
+  precondition: nullableShape(preconditionValueShape),
   precondition_hash: hashField,
   decision: decisionRecordShape,
   requested_at: msField,
   decide_by: msField,
   run_by: msField,
 })
+
+/** The hashes of what is shown, as whoever shows it computed them. */
+export interface ComputedHashes {
+  readonly contract_hash: Hash
+  readonly input_hash: Hash
+  readonly precondition_hash: Hash
+}
 
 /** What an approver adds to an action to make a statement of it. */
 export interface ApproverChoice {
@@ -81,7 +87,7 @@ export interface ApproverChoice {
  */
 export function approvalStatement(
   request: ApprovalRequest,
-  computed: { readonly contract_hash: Hash; readonly input_hash: Hash },
+  computed: ComputedHashes,
   choice: ApproverChoice,
 ): ApprovalStatement {
   const { decision } = request
@@ -96,7 +102,7 @@ export function approvalStatement(
     tool_id: request.contract.id,
     contract_hash: computed.contract_hash,
     input_hash: computed.input_hash,
-    precondition_hash: request.precondition_hash,
+    precondition_hash: computed.precondition_hash,
     rule_id: decision.rule_id,
     policy_fingerprint: decision.policy_fingerprint,
     tier: decision.tier,
@@ -231,6 +237,7 @@ export function approvalRequestJson(request: ApprovalRequest): JsonObject {
   return {
     ...request,
     contract: contractJson(request.contract),
+    precondition: request.precondition === null ? null : { ...request.precondition },
     decision: decisionJson(request.decision),
   }
 }

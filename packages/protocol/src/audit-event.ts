@@ -54,6 +54,8 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'claimed',
   'needs_human',
   'cancel_requested',
+  'preparing',
+  'prepared',
   'proposal_refused',
   'person_enrolled',
   'enrolment_refused',
@@ -114,6 +116,8 @@ export type AuditEventType =
   | 'claimed'
   | 'needs_human'
   | 'cancel_requested'
+  | 'preparing'
+  | 'prepared'
   | 'proposal_refused'
   | 'person_enrolled'
   | 'enrolment_refused'

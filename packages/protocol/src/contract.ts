@@ -2,6 +2,11 @@ import { labelsField, nameField, profileField, titleField } from './fields.ts'
 import { type Hash, hashJson, type Sha256 } from './hash.ts'
 import type { JsonObject } from './json.ts'
 import {
+  type PreconditionRule,
+  preconditionRuleJson,
+  preconditionRuleShape,
+} from './precondition.ts'
+import {
   arrayShape,
   jsonObjectShape,
   nullableShape,
@@ -56,8 +61,8 @@ export interface ToolContract {
   readonly tags: readonly string[]
   readonly skill_level: string | null
   readonly amount: AmountRule
-  /** A read whose value is part of what is approved; none in this version. */
-  readonly precondition: null
+  /** A read whose value is part of what is approved, and must stand when the action runs. */
+  readonly precondition: PreconditionRule | null
   /** Hosts that the tool may reach. */
   readonly egress: readonly string[]
   readonly profile: Profile
@@ -93,12 +98,6 @@ export const amountRuleShape: Shape<AmountRule> = taggedShape('kind', {
   }),
 })
 
-const nullOnly: Shape<null> = {
-  description: { type: 'null' },
-  read: (value) =>
-    value === null ? { ok: true, value } : { ok: false, reason: 'shape', detail: '#: value' },
-}
-
 export const toolContractShape: Shape<ToolContract> = objectShape({
   id: nameField,
   version: nameField,
@@ -112,7 +111,7 @@ export const toolContractShape: Shape<ToolContract> = objectShape({
   tags: labelsField,
   skill_level: nullableShape(nameField),
   amount: amountRuleShape,
-  precondition: nullOnly,
+  precondition: nullableShape(preconditionRuleShape),
   egress: arrayShape(nameField, { max: 64 }),
   profile: profileField,
   credential_ref: nameField,
@@ -127,6 +126,8 @@ export function contractJson(contract: ToolContract): JsonObject {
     tags: [...contract.tags],
     egress: [...contract.egress],
     amount: amountJson(contract.amount),
+    precondition:
+      contract.precondition === null ? null : preconditionRuleJson(contract.precondition),
   }
 }
 

@@ -35,9 +35,9 @@ export {
   approvalRequestJson,
   approvalRequestShape,
   approvalStatement,
+  type ComputedHashes,
   evidenceHash,
   evidenceJson,
-  noPreconditionHash,
   type PasskeyAssertion,
   passkeyAssertionShape,
 } from './approval.ts'
@@ -240,6 +240,7 @@ export {
   unsettledActionShape,
 } from './outcome-decision.ts'
 export * from './pin.ts'
+export { pointerParts, pointerProblem, pointerReader, valueAt } from './pointer.ts'
 export {
   type BundledPolicy,
   type BundleRefusal,
@@ -280,6 +281,19 @@ export {
   type RefusedPolicy,
   readPolicyStatus,
 } from './policy-status.ts'
+export {
+  fitsPrecondition,
+  noPreconditionHash,
+  PRECONDITION_MAX_BYTES,
+  type PreconditionRefusal,
+  type PreconditionRule,
+  type PreconditionValue,
+  preconditionArguments,
+  preconditionHash,
+  preconditionRuleShape,
+  preconditionValue,
+  preconditionValueShape,
+} from './precondition.ts'
 export {
   type OnBehalfOf,
   onBehalfOfShape,

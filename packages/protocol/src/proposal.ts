@@ -94,6 +94,10 @@ export interface ActionView {
   readonly tool: string
   /** True when an identical proposal was there before and this one joined it. */
   readonly joined: boolean
+  /** The action in whose place this one is: what that one depended on had changed. */
+  readonly supersedes: ActionId | null
+  /** The action that is asked anew in place of this one. */
+  readonly superseded_by: ActionId | null
   /** Safe reason of a refusal; never which internal check. */
   readonly reason: string | null
   /** What of its own arguments would have to be otherwise, where policy said no; nothing of the policy. */
@@ -110,6 +114,8 @@ export const actionViewShape: Shape<ActionView> = objectShape({
   status: actionStateShape,
   tool: nameField,
   joined: booleanShape(),
+  supersedes: nullableShape(actionIdField),
+  superseded_by: nullableShape(actionIdField),
   reason: nullableShape(reasonField),
   hint: nullableShape(hintField),
   result: jsonShape(),

@@ -138,6 +138,7 @@ const request: ApprovalRequest = {
   source: 'mcp',
   contract,
   arguments: '{}',
+  precondition: null,
   precondition_hash: hash,
   decision,
   requested_at: 6,
@@ -226,7 +227,11 @@ test('hashes are of the texts that the specification names', () => {
 
 const statement = approvalStatement(
   request,
-  { contract_hash: hashText(sha256, 'c'), input_hash: hashText(sha256, 'i') },
+  {
+    contract_hash: hashText(sha256, 'c'),
+    input_hash: hashText(sha256, 'i'),
+    precondition_hash: hashText(sha256, 'p'),
+  },
   { approver: 'ana', verdict: 'approve', nonce, decide_by: 11, run_by: 21 },
 )
 
@@ -236,7 +241,8 @@ test('the statement of an approver is of the request, with hashes and deadlines 
     ...{ on_behalf_of: null, credential_ref: 'shop', tool_id: 'shop.refund' },
     contract_hash: hashText(sha256, 'c'),
     input_hash: hashText(sha256, 'i'),
-    ...{ precondition_hash: hash, rule_id: 'large', policy_fingerprint: hash, tier: 2 },
+    precondition_hash: hashText(sha256, 'p'),
+    ...{ rule_id: 'large', policy_fingerprint: hash, tier: 2 },
     ...{ verdict: 'approve', approver: 'ana', decide_by: 11, run_by: 21, nonce },
   }
   assert.deepEqual(statement, expected)
@@ -262,7 +268,7 @@ test('every statement of the registry is read by its typ, and each has a hash of
     assert.equal(statementHash(sha256, one), hashJson(sha256, json))
   }
   assert.equal(new Set(all.map((one) => statementHash(sha256, one))).size, all.length)
-  const unknown = readShape(signedStatementShape, { typ: 'trustgw/pin/1' })
+  const unknown = readShape(signedStatementShape, { typ: 'trustgw/plan/1' })
   assert.equal(unknown.ok ? 'read' : unknown.detail, '#/typ: value')
 })
 

@@ -59,6 +59,8 @@ function echoApi(): GatewayApi {
         ...{ action_id: actionId(new Uint8Array(16)), status: 'succeeded', tool: call.tool },
         ...{
           joined: false,
+          supersedes: null,
+          superseded_by: null,
           reason: null,
           hint: null,
           result: { said: call.arguments },

@@ -11,6 +11,7 @@ import {
   GRANTS_PER_ACTION_MAX,
   type Proposed,
   type Scheduled,
+  STALE,
 } from './state.ts'
 
 export function clearedTick(state: Authorized | Scheduled, _event: unknown, now: number): Step {
@@ -147,6 +148,8 @@ export function claimCancelled(state: Dispatched, _event: unknown, now: number):
 
 /** Why an executor refuses a grant whose action was claimed for its cancel. */
 const CANCELLED = 'action_cancelled'
+/** … and when what was approved with the action is not so any more. */
+const CHANGED = 'precondition_changed'
 
 export function refused(
   state: Dispatched,
@@ -155,8 +158,9 @@ export function refused(
 ): Step {
   if (jti !== state.jti) return ignore(state, 'unknown_grant')
   if (state.cancel !== null && reason === CANCELLED) return cancel(state, state.cancel.by, now)
-  const next: ActionState = { kind: 'refused', since: now, jti, reason }
-  return same(next, [audit(state, next, 'refused', { jti, reason })])
+  const told = reason === CHANGED ? STALE : reason
+  const next: ActionState = { kind: 'refused', since: now, jti, reason: told }
+  return same(next, [audit(state, next, 'refused', { jti, reason: told })])
 }
 
 export type ResultEvent = EventMap['result_succeeded' | 'result_failed' | 'result_unknown']

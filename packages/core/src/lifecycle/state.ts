@@ -14,6 +14,9 @@ export const CLAIM_GRACE_MS = 5_000
 /** Longest life of a grant (spec/protocol.md §4). */
 export const GRANT_LIFETIME_MAX_MS = 30_000
 
+/** Why an action was refused that another one is to take the place of (spec/protocol.md §5). */
+export const STALE = 'stale'
+
 /** Who asked to cancel; kept until the state can follow. */
 export interface Cancel {
   readonly by: string

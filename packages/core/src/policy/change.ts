@@ -7,12 +7,13 @@ import {
   isJsonObject,
   type Json,
   type Money,
+  pointerParts,
+  valueAt,
 } from '@trustgw/protocol'
 import type { AmountBound, Condition, Predicate } from './ast.ts'
 import { argumentExamples } from './cells-args.ts'
 import { type CompiledLayers, decideLayers } from './decide.ts'
 import type { PolicyFacts } from './facts.ts'
-import { pointerParts, valueAt } from './pointer.ts'
 
 /** How much is looked at before giving up. */
 export interface SearchBounds {

@@ -9,9 +9,9 @@ import {
   parseMinorAmount,
   type Source,
   type ToolContract,
+  valueAt,
 } from '@trustgw/protocol'
 import type { Day } from './ast.ts'
-import { valueAt } from './pointer.ts'
 
 /** The part of a tool's contract that policy may look at: as declared, never guessed. */
 export interface ToolFacts

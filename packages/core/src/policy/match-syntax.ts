@@ -1,5 +1,5 @@
 /** The keys of a rule's match (spec/policy.md "What a rule can match"): one table of their syntax. */
-import { type Json, OPERATIONS, SOURCES } from '@trustgw/protocol'
+import { type Json, OPERATIONS, pointerProblem, SOURCES } from '@trustgw/protocol'
 import {
   type ChainBounds,
   type Condition,
@@ -14,7 +14,6 @@ import {
 } from './ast.ts'
 import { nearestName } from './findings.ts'
 import { globProblem } from './glob.ts'
-import { pointerProblem } from './pointer.ts'
 import { glob, predicates } from './predicate-syntax.ts'
 import { type At, checkKeys, inside, type Raw, readTable, wrong, wrongKey } from './raw.ts'
 import { boolean, choice, described, list, need, optional, type Syntax, text } from './syntax.ts'

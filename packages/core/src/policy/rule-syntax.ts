@@ -1,5 +1,12 @@
 /** Rules, limits and defaults: what stands in the tables of a policy file, member by member. */
-import { EFFECTS, type Effect, type Json, type Money, type Tier } from '@trustgw/protocol'
+import {
+  EFFECTS,
+  type Effect,
+  type Json,
+  type Money,
+  pointerProblem,
+  type Tier,
+} from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
   DEFAULT_RULE_ID,
@@ -17,7 +24,6 @@ import {
   WINDOW_MAX_MS,
 } from './ast.ts'
 import { matchSyntax } from './match-syntax.ts'
-import { pointerProblem } from './pointer.ts'
 import {
   type At,
   checkKeys,

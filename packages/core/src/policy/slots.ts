@@ -9,6 +9,7 @@ import {
   formatMoney,
   isJsonArray,
   type Json,
+  pointerReader,
 } from '@trustgw/protocol'
 import {
   type Amount,
@@ -19,7 +20,6 @@ import {
   type PolicyFacts,
   type ToolFacts,
 } from './facts.ts'
-import { pointerReader } from './pointer.ts'
 
 /** Longest value that a decision's record repeats; longer ones stand in the arguments. */
 export const FACT_VALUE_MAX_CHARS = 256

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { AmountRule, Json } from '@trustgw/protocol'
+import { type AmountRule, type Json, pointerReader, valueAt } from '@trustgw/protocol'
 import { type Amount, extractAmount } from '../../src/policy/facts.ts'
 import { nearestName } from '../../src/policy/findings.ts'
-import { pointerReader, valueAt } from '../../src/policy/pointer.ts'
 import { compileRegex, isAnchored } from '../../src/policy/regex.ts'
 import { allOf, anyOf, not, type Truth } from '../../src/policy/truth.ts'
 

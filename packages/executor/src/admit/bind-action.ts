@@ -46,7 +46,7 @@ export const openBoundAction: (token: BoundAction) => BoundActionValue = stage.o
 
 /**
  * Step 2 of spec/protocol.md §4. The arguments are parsed here, once. NOT checked here: that the
- * policy gives this decision (step 3) and that it is on record, both next; preconditions.
+ * policy gives this decision (step 3) and that it is on record, both next; what a precondition reads now (step 5).
  */
 export function bindAction(verified: VerifiedGrant, deps: BindDeps): Admission<BoundAction> {
   const value = openVerifiedGrant(verified)
@@ -57,6 +57,7 @@ export function bindAction(verified: VerifiedGrant, deps: BindDeps): Admission<B
   if (tool.contract_hash !== claims.contract_hash) return refused('contract_changed')
   const problem =
     checkDecision(claims, action.decision, deps.sha256) ??
+    checkBound(claims, tool, deps.sha256) ??
     checkCredential(claims, action.decision, { tool, deps })
   if (problem !== undefined) return problem
   const parsed = parseArguments(action.arguments, claims, { tool, deps })
@@ -98,11 +99,18 @@ function checkDecision(
   }
   if (decision.effect !== EFFECT_OF_TIER[decision.tier]) return refused('decision_forbids', 'tier')
   if (claims.clearance !== CLEARANCE_OF_TIER[decision.tier]) return refused('clearance_differs')
-  if (claims.precondition_hash !== noPreconditionHash(sha256)) {
-    return refused('precondition_differs')
-  }
   const key = idempotencyKey(sha256, claims.tenant_id, claims.action_id)
   return key === claims.idempotency_key ? undefined : refused('idempotency_key_differs')
+}
+
+/** A tool with a precondition is not run without one, nor one without under one. */
+function checkBound(
+  claims: GrantClaims,
+  { contract }: ServedTool,
+  sha256: Sha256,
+): Refused | undefined {
+  const isBound = claims.precondition_hash !== noPreconditionHash(sha256)
+  return isBound === (contract.precondition !== null) ? undefined : refused('precondition_differs')
 }
 
 function checkCredential(

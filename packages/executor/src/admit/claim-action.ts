@@ -18,9 +18,9 @@ import {
 import { readNote, writeNote } from '../run/journal-note.ts'
 import type { ClaimEntry, Wal } from '../run/wal.ts'
 import type { BoundActionValue } from './bind-action.ts'
-import { type ClearedAction, openClearedAction } from './check-approvals.ts'
 import { type BeatDeps, checkStillBelieved } from './check-beat.ts'
 import { checkFreeze, type FreezeDeps } from './check-freeze.ts'
+import { openStandingAction, type StandingAction } from './check-precondition.ts'
 import { type Admission, type AdmissionReason, refused } from './reasons.ts'
 import { makeStage, type StageToken } from './stage.ts'
 
@@ -83,15 +83,14 @@ export class HeldClaims {
 /**
  * Step 6 of spec/protocol.md §4: nonce, journal, own synced entry, `started` stored. The own entry
  * is written before the claims and not after, so that a crash between the two leaves no claim
- * whose owner nobody knows. Right before it beat and freezes are checked once
- * more. NOT checked yet: preconditions (step 5).
+ * whose owner nobody knows. Right before it beat and freezes are checked once more.
  */
 export async function claimAction(
-  cleared: ClearedAction,
+  standing: StandingAction,
   deps: ClaimDeps,
   held: HeldClaims,
 ): Promise<Admission<AdmittedAction>> {
-  const value = openClearedAction(cleared)
+  const value = openStandingAction(standing)
   const { claims } = value
   const audit = deps.auditOf(claims.tenant_id)
   if (audit === undefined) return refused('audit_unreachable')
@@ -112,6 +111,7 @@ export async function claimAction(
         tool_id: claims.tool_name,
         contract_hash: claims.contract_hash,
         input_hash: claims.input_hash,
+        precondition_hash: claims.precondition_hash,
         decision_hash: claims.decision_hash,
         clearance: claims.clearance,
       },

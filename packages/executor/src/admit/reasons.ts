@@ -68,6 +68,9 @@ const OWN_REASONS = [
   // 5: what stands still
   'freezes_behind',
   'frozen',
+  // 5: what was approved with it, read again
+  'precondition_changed',
+  'precondition_unreadable',
   // 6: single use
   'grant_used',
   'action_claimed',
@@ -102,6 +105,7 @@ export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'policy_superseded',
   'freezes_behind',
   'frozen',
+  'precondition_unreadable',
   'store_unreachable',
   'journal_unwritable',
   'audit_unreachable',

@@ -85,7 +85,8 @@ function grantReason(reason: GrantRefusal, detail: string | undefined): Admissio
   return reason === 'shape' && detail === '#/iss: value' ? 'grant_issuer' : REASON_OF[reason]
 }
 
-function timeProblem(claims: GrantClaims, nowMs: number): AdmissionReason | undefined {
+/** Also asked again where time went by since. */
+export function timeProblem(claims: GrantClaims, nowMs: number): AdmissionReason | undefined {
   const { iat, nbf, exp } = claims
   if (exp <= iat || exp - iat > GRANT_TTL_MAX_SECONDS || nbf < iat || nbf >= exp) {
     return 'grant_lifetime'

@@ -8,6 +8,8 @@ export interface ToolRun {
   /** The same arguments as the JCS text that was hashed. */
   readonly arguments_text: string
   readonly idempotency_key: Hash
+  /** Less than the tool's own time, for a read whose end nobody asks about when it is not seen. */
+  readonly timeout_ms?: number
 }
 
 export type RunOutcome =

@@ -87,12 +87,19 @@ function common(source: ContractSource, name: string, tool: ToolDeclaration): Co
     tags: tool.tags ?? [],
     skill_level: tool.skill_level ?? null,
     amount: tool.amount ?? { kind: 'none' },
-    precondition: null,
+    precondition: preconditionOf(manifest, tool),
     profile: source.profile,
     credential_ref: manifest.credential,
     digest: source.digest,
     ...(tool.idempotent === true ? { idempotent: true } : {}),
   }
+}
+
+function preconditionOf(
+  { id }: ConnectorManifest,
+  { precondition }: ToolDeclaration,
+): ToolContract['precondition'] {
+  return precondition === undefined ? null : { ...precondition, tool: `${id}.${precondition.tool}` }
 }
 
 /** Hash of a JSON description of code or endpoint. */

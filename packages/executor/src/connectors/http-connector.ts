@@ -15,6 +15,7 @@ import { contractProblem, digestOf, httpContract } from './contract.ts'
 import type { Credentials } from './credentials.ts'
 import type { HttpCall, HttpClient, HttpOutcome } from './http-client.ts'
 import type { HttpManifest, HttpTool } from './manifest.ts'
+import { withReadablePreconditions } from './precondition-problem.ts'
 
 export interface HttpConnectorOptions {
   readonly manifest: HttpManifest
@@ -82,7 +83,7 @@ export class HttpConnector implements Connector {
     if (call === undefined) return failed('arguments_unusable')
     const outcome = await this.#options.http.exchange(call)
     const read = readOutcome(tool, outcome)
-    if (read.kind !== 'unknown_outcome') return read
+    if (read.kind !== 'unknown_outcome' || run.timeout_ms !== undefined) return read
     // While a request may still be under way, "no record" proves nothing.
     const settled = outcome.kind === 'answered' || read.reason !== 'timeout'
     return (await this.#ask(tool, run.idempotency_key, settled)) ?? read
@@ -150,8 +151,8 @@ export class HttpConnector implements Connector {
     if (tool.idempotency_header !== undefined) {
       headers[tool.idempotency_header.toLowerCase()] = run.idempotency_key
     }
-    const timeout_ms =
-      this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms
+    const longest = this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms
+    const timeout_ms = Math.min(run.timeout_ms ?? longest, longest)
     return { method: tool.method, url, headers, body, timeout_ms, max_bytes: HTTP_ANSWER_MAX_BYTES }
   }
 
@@ -161,7 +162,7 @@ export class HttpConnector implements Connector {
       logger.warn('credential_missing', { connector: manifest.id, name: manifest.credential })
       return []
     }
-    return Object.entries(manifest.tools).flatMap(([name, tool]) => {
+    const contracts = Object.entries(manifest.tools).flatMap(([name, tool]) => {
       const digest = digestOf({
         base_url: manifest.base_url,
         method: tool.method,
@@ -174,6 +175,11 @@ export class HttpConnector implements Connector {
       if (problem === undefined) return [contract]
       logger.warn('tool_refused', { connector: manifest.id, tool: name, problem })
       return []
+    })
+    return withReadablePreconditions(contracts, {
+      output: (read) => read.output_schema ?? true,
+      onRefused: ({ id }, problem) =>
+        logger.warn('tool_refused', { connector: manifest.id, tool: id, problem }),
     })
   }
 }

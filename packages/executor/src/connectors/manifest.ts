@@ -14,7 +14,9 @@ import {
   oneOfShape,
   operationShape,
   optionalMember,
+  type PreconditionRule,
   parsedShape,
+  preconditionRuleShape,
   refuse,
   type Shape,
   stringShape,
@@ -32,6 +34,8 @@ export interface ToolDeclaration {
   readonly tags?: readonly string[]
   readonly skill_level?: string
   readonly amount?: AmountRule
+  /** What is read, shown and approved with it; `tool` is the name of one in the same file. */
+  readonly precondition?: PreconditionRule
   /** A call may be made again under its key when its end was not seen. */
   readonly idempotent?: true
 }
@@ -130,6 +134,7 @@ const toolMembers = {
   tags: optionalMember(arrayShape(nameField, { max: 32 })),
   skill_level: optionalMember(nameField),
   amount: optionalMember(amountRuleShape),
+  precondition: optionalMember(preconditionRuleShape),
   idempotent: optionalMember(oneOfShape(true)),
 } as const
 
@@ -196,7 +201,25 @@ export function findContradiction(
   const names = Object.keys(manifest.tools)
   const odd = names.find((name) => !/^[A-Za-z0-9_-]{1,64}$/.test(name))
   if (odd !== undefined) return { key: `tools.${odd}`, problem: 'is not a name of a tool' }
+  const unbound = Object.entries(manifest.tools).flatMap(([name, tool]) => {
+    const problem = preconditionContradiction(tool, manifest.tools)
+    return problem === undefined ? [] : [{ key: `tools.${name}.precondition`, problem }]
+  })
+  if (unbound[0] !== undefined) return unbound[0]
   return manifest.kind === 'stdio' ? stdioContradiction(manifest) : httpContradiction(manifest)
+}
+
+function preconditionContradiction(
+  { precondition }: ToolDeclaration,
+  tools: { readonly [tool: string]: ToolDeclaration },
+): string | undefined {
+  if (precondition === undefined) return undefined
+  const { tool, select } = precondition
+  const read = Object.hasOwn(tools, tool) ? tools[tool] : undefined
+  if (read === undefined) return 'names no tool of this file'
+  if (read.operation !== 'read') return 'names a tool that is not declared to read'
+  if (read.precondition !== undefined) return 'names a tool that has a precondition itself'
+  return new Set(select).size === select.length ? undefined : 'selects the same value twice'
 }
 
 function stdioContradiction(manifest: StdioManifest): ReturnType<typeof findContradiction> {

@@ -3,6 +3,7 @@ import {
   type Bundle,
   canonicalize,
   contractJson,
+  type JsonObject,
   type Profile,
   type ToolContract,
 } from '@trustgw/protocol'
@@ -19,6 +20,7 @@ import {
   type McpClientEvents,
   type McpServer,
 } from './mcp-client.ts'
+import { withReadablePreconditions } from './precondition-problem.ts'
 import { resolvePackage } from './resolve-package.ts'
 
 export interface StdioConnectorOptions {
@@ -108,10 +110,12 @@ export class StdioConnector implements Connector {
   async run(run: ToolRun): Promise<RunOutcome> {
     const client = this.#client
     if (client === undefined) return failed('upstream_unreachable')
+    const { manifest, tool_timeout_ms } = this.#options
+    const longest = manifest.limits?.call_timeout_ms ?? tool_timeout_ms
     const outcome = await client.call({
       tool: run.tool,
       arguments: run.arguments,
-      timeout_ms: this.#options.manifest.limits?.call_timeout_ms ?? this.#options.tool_timeout_ms,
+      timeout_ms: Math.min(run.timeout_ms ?? longest, longest),
     })
     return readOutcome(outcome)
   }
@@ -159,7 +163,7 @@ export class StdioConnector implements Connector {
     const names = server.tools.map((tool) => tool.name)
     const missing = Object.keys(manifest.tools).filter((name) => !names.includes(name))
     for (const tool of missing) logger.warn('tool_not_offered', { connector: manifest.id, tool })
-    return server.tools.flatMap((tool) => {
+    const contracts = server.tools.flatMap((tool) => {
       const declared = Object.hasOwn(manifest.tools, tool.name)
         ? manifest.tools[tool.name]
         : undefined
@@ -171,6 +175,11 @@ export class StdioConnector implements Connector {
       if (problem === undefined) return [contract]
       logger.warn('tool_refused', { connector: manifest.id, tool: tool.name, problem })
       return []
+    })
+    return withReadablePreconditions(contracts, {
+      output: resultSchema,
+      onRefused: ({ id }, problem) =>
+        logger.warn('tool_refused', { connector: manifest.id, tool: id, problem }),
     })
   }
 
@@ -211,6 +220,12 @@ export class StdioConnector implements Connector {
 
 function failed(reason: 'upstream_unreachable' | 'upstream_refused'): RunOutcome {
   return { kind: 'failed', reason, output: null }
+}
+
+/** What a call of an MCP tool gives: its output schema is that of the structured part. */
+function resultSchema({ output_schema }: ToolContract): JsonObject {
+  const properties = { content: { type: 'array' }, structuredContent: output_schema ?? true }
+  return { type: 'object', additionalProperties: false, properties }
 }
 
 function textOf(contract: ToolContract): string {

@@ -59,9 +59,11 @@ import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { AdmissionDeps } from '../../src/admit/admission.ts'
 import type { BeatDeps } from '../../src/admit/check-beat.ts'
 import type { FreezeDeps } from '../../src/admit/check-freeze.ts'
+import type { PreconditionDeps } from '../../src/admit/check-precondition.ts'
 import { ToolIndex } from '../../src/admit/tool-index.ts'
 import { Credentials } from '../../src/connectors/credentials.ts'
 import type { Pin } from '../../src/pins/pin.ts'
+import { ToolGate } from '../../src/run/tool-gate.ts'
 import { factsFor, openSealed, POLICY } from './policy.ts'
 
 function must<T>(outcome: { readonly ok: true; readonly value: T } | { readonly ok: false }): T {
@@ -258,6 +260,21 @@ export class World {
       pins: { current: () => Promise.resolve({ ok: true, value: this.pins }) },
       sha256,
       clock: this.clock,
+      ...change,
+    }
+  }
+
+  /** What step 5 reads with: nothing, unless the test says so. */
+  reading(change: Partial<PreconditionDeps> = {}): PreconditionDeps {
+    return {
+      connectors: new Map(),
+      tools: this.tools,
+      gate: new ToolGate({ atOnce: () => 8, clock: this.clock, logger: silentLogger }),
+      secrets: [],
+      resultMaxBytesOf: () => 65_536,
+      sha256,
+      clock: this.clock,
+      logger: silentLogger,
       ...change,
     }
   }

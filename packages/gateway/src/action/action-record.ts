@@ -6,6 +6,7 @@ import {
   actionIdField,
   approvalEvidencesShape,
   arrayShape,
+  booleanShape,
   canonicalize,
   countField,
   type DecisionRecord,
@@ -31,9 +32,11 @@ import {
   oneOfShape,
   operationShape,
   optionalMember,
+  type PreconditionValue,
   type Profile,
   type Proposal,
   parseJson,
+  preconditionValueShape,
   principalShape,
   profileField,
   type Result,
@@ -69,6 +72,8 @@ export interface ToolSummary {
   readonly credential_ref: string
   /** As `250.00 EUR`; null where there is none or it could not be read. */
   readonly amount: string | null
+  /** Whether something is read and bound before it may run (spec/protocol.md §3). */
+  readonly prepares: boolean
 }
 
 /** Where an action counts (spec/policy.md "Limits"): the counters in which a decision of it took places. */
@@ -108,6 +113,15 @@ export interface ActionRecord {
   readonly counted: CountedIn | null
   /** What its proposer may be told of a decision that was not to allow it. */
   readonly hint: string | null
+  /** What was read for it by its latest decision; null where nothing is bound, or not yet. */
+  readonly precondition: PreconditionValue | null
+  /** The action whose precondition this one reads. */
+  readonly reads_for: ActionId | null
+  readonly supersedes: ActionId | null
+  /** Set together with the state in which this one was refused as stale. */
+  readonly superseded_by: ActionId | null
+  /** How many actions it came after whose precondition had changed. */
+  readonly generation: number
 }
 
 /** Every limit of every layer may count one action. */
@@ -145,8 +159,20 @@ const proposalShape: Shape<Proposal> = objectShape({
 const storedKeysShape: Shape<string> = stringShape({ min: 1, max: 256, characters: 'token' })
 
 /** Members that an earlier version did not write may be missing. */
-type Later = 'grants' | 'counted' | 'hint' | 'entered_at'
-type Stored = Omit<ActionRecord, Later> & Partial<Pick<ActionRecord, Later>>
+type Lineage = 'precondition' | 'reads_for' | 'supersedes' | 'superseded_by' | 'generation'
+type Later = 'grants' | 'counted' | 'hint' | 'entered_at' | Lineage
+type Stored = Omit<ActionRecord, Later | 'tool'> &
+  Partial<Pick<ActionRecord, Later>> & {
+    readonly tool: Omit<ToolSummary, 'prepares'> & Partial<Pick<ToolSummary, 'prepares'>>
+  }
+
+const NO_LINEAGE: Pick<ActionRecord, Lineage> = {
+  precondition: null,
+  reads_for: null,
+  supersedes: null,
+  superseded_by: null,
+  generation: 0,
+}
 
 const actionRecordShape: Shape<Stored> = objectShape({
   v: oneOfShape(1),
@@ -156,6 +182,7 @@ const actionRecordShape: Shape<Stored> = objectShape({
     operation: operationShape,
     credential_ref: nameField,
     amount: nullableShape(stringShape({ max: 40 })),
+    prepares: optionalMember(booleanShape()),
   }),
   state: actionStateShape,
   decision: decisionRecordShape,
@@ -185,6 +212,11 @@ const actionRecordShape: Shape<Stored> = objectShape({
     ),
   ),
   hint: optionalMember(nullableShape(hintField)),
+  precondition: optionalMember(nullableShape(preconditionValueShape)),
+  reads_for: optionalMember(nullableShape(actionIdField)),
+  supersedes: optionalMember(nullableShape(actionIdField)),
+  superseded_by: optionalMember(nullableShape(actionIdField)),
+  generation: optionalMember(countField),
 })
 
 const RECORD_MAX_BYTES = 1_048_576
@@ -211,6 +243,11 @@ function recordJson(record: ActionRecord): JsonObject {
     entered_at: record.entered_at,
     counted: countedJson(record.counted),
     hint: record.hint,
+    precondition: record.precondition === null ? null : { ...record.precondition },
+    reads_for: record.reads_for,
+    supersedes: record.supersedes,
+    superseded_by: record.superseded_by,
+    generation: record.generation,
   }
 }
 
@@ -244,6 +281,7 @@ export function newRecord(
     grants: 0,
     result: null,
     entered_at: null,
+    ...NO_LINEAGE,
   }
 }
 
@@ -261,8 +299,16 @@ export function readActionRecord(
   const read = readShape(actionRecordShape, json.value)
   if (!read.ok) return refuse(read.reason, read.detail)
   const { counted = null, hint = null, entered_at = null } = read.value
-  const { grants = read.value.granted_to.length } = read.value
-  return ok({ ...read.value, grants, counted, hint, entered_at })
+  const { grants = read.value.granted_to.length, tool } = read.value
+  return ok({
+    ...NO_LINEAGE,
+    ...read.value,
+    tool: { ...tool, prepares: tool.prepares ?? false },
+    grants,
+    counted,
+    hint,
+    entered_at,
+  })
 }
 
 export function actionIdOf(record: ActionRecord): ActionId {

@@ -1,5 +1,6 @@
 import type { ActionState, ActionEffect as Effect } from '@trustgw/core'
 import {
+  type ActionId,
   type DecisionRecord,
   decisionHash,
   type Proposal,
@@ -8,6 +9,12 @@ import {
 } from '@trustgw/protocol'
 import type { AuditWriter } from '@trustgw/runtime'
 import type { ActionRecord, DecisionEvent } from './action-record.ts'
+
+/** For which action's precondition an action reads, or in whose place it is asked. */
+export interface Descent {
+  readonly reads_for?: ActionId
+  readonly supersedes?: ActionId
+}
 
 type AuditEffect = Effect & { readonly kind: 'audit' }
 type Entry = Pick<AuditEffect, 'type' | 'detail'>
@@ -22,22 +29,46 @@ export class AuditTrail {
     this.#sha256 = sha256
   }
 
-  async #proposed(proposal: Proposal): Promise<void> {
+  /** `from`: the action that brought it about, where no agent proposed it anew. */
+  async proposed(proposal: Proposal, from: Descent = {}): Promise<void> {
     await this.#audit(proposal.tenant).append('proposed', {
       actor: { kind: 'agent', id: proposal.principal.subject },
       action_id: proposal.action_id,
       trace: proposal.trace,
-      payload: { tool: proposal.tool_id, source: proposal.source, input_hash: proposal.input_hash },
+      payload: {
+        tool: proposal.tool_id,
+        source: proposal.source,
+        input_hash: proposal.input_hash,
+        ...from,
+      },
     })
   }
 
   /** A proposal and the decision on it. */
-  async accepted(proposal: Proposal, decision: DecisionRecord): Promise<DecisionEvent> {
+  async accepted(
+    proposal: Proposal,
+    decision: DecisionRecord,
+    from: Descent,
+  ): Promise<DecisionEvent> {
     const [, event] = await Promise.all([
-      this.#proposed(proposal),
+      this.proposed(proposal, from),
       this.decided(proposal, decision),
     ])
     return event
+  }
+
+  /** The precondition of an action is read by another one, or was. */
+  async prepares(
+    type: 'preparing' | 'prepared',
+    { proposal }: ActionRecord,
+    payload: { readonly [name: string]: string },
+  ): Promise<void> {
+    await this.#audit(proposal.tenant).append(type, {
+      actor: { kind: 'system', id: 'gateway' },
+      action_id: proposal.action_id,
+      trace: proposal.trace,
+      payload,
+    })
   }
 
   async decided(proposal: Proposal, decision: DecisionRecord): Promise<DecisionEvent> {

@@ -53,6 +53,23 @@ export class Caretaker {
     else this.#set(id, at - this.#deps.clock.now(), () => this.#deps.tick(tenant, id), tenant)
   }
 
+  /** Takes up what is open. Resolves when each of it was looked at, or could not be. */
+  async takeUpAll(
+    tenant: TenantId,
+    ids: readonly ActionId[],
+    lookAt: (id: ActionId) => Promise<unknown>,
+  ): Promise<void> {
+    for (const id of ids) {
+      const seen = lookAt(id)
+      this.background(
+        seen.then(() => this.#deps.takeUp(tenant, id)),
+        tenant,
+        id,
+      )
+      await seen.catch(() => undefined)
+    }
+  }
+
   /** Takes the action up again in a while: an attempt on it failed. */
   later(tenant: TenantId, id: ActionId): void {
     this.#set(id, RECOVER_RETRY_MS, () => this.#deps.takeUp(tenant, id), tenant)

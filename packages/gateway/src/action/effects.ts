@@ -24,6 +24,8 @@ export interface EffectsDeps {
   readonly unsettled: Unsettled
   /** Asks an executor about a stored action; nobody awaits it. */
   readonly toExecutor: (what: ToExecutor, stored: StoredAction) => void
+  /** Reads the precondition of a stored action; nobody awaits it. */
+  readonly prepare: (stored: StoredAction) => void
 }
 
 /** Carries out what a step asks for, once the state that it led to is stored. */
@@ -69,6 +71,8 @@ export class Effects {
         await unsettled.ask(record)
         return undefined
       case 'read_precondition':
+        this.#deps.prepare(stored)
+        return undefined
       case 'withdraw_approval':
       case 'feed':
         return undefined

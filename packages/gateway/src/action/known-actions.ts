@@ -43,7 +43,7 @@ export class KnownActions {
     // What runs is bounded by executors, and its end may be another gateway's to see.
     this.#countOpen(proposal, isFinal(state) || state.kind === 'executing')
     if (!RELEASED.has(state.kind)) drop(this.#waiting, toolOf(proposal), id)
-    if (state.kind === 'pending_approval') this.#pendingOf(proposal.principal).add(id)
+    if (waitsForPeople(stored)) this.#pendingOf(proposal.principal).add(id)
     else drop(this.#pending, principalText(proposal.principal), id)
     return true
   }
@@ -69,7 +69,8 @@ export class KnownActions {
 
   /** Gives the place back, unless the action waits there. */
   release({ principal, action_id }: Pick<Proposal, 'principal' | 'action_id'>): void {
-    if (this.state(action_id)?.kind !== 'pending_approval')
+    const known = this.#latest.get(action_id)
+    if (known === undefined || !waitsForPeople(known))
       drop(this.#pending, principalText(principal), action_id)
   }
 
@@ -118,6 +119,11 @@ export class KnownActions {
       if (this.#latest.size <= LATEST_MAX) break
     }
   }
+}
+
+/** Also while what they are to see is read. */
+export function waitsForPeople({ record: { state, decision } }: StoredAction): boolean {
+  return state.kind === 'pending_approval' || (state.kind === 'preparing' && decision.tier > 0)
 }
 
 type Sets = Map<string, Set<ActionId>>

@@ -1,9 +1,9 @@
 import { type ActionEffect as Effect, initialState, step } from '@trustgw/core'
-import type { Proposal } from '@trustgw/protocol'
+import type { ActionId, Proposal, Sha256 } from '@trustgw/protocol'
 import { BusFault, type Clock, type Logger } from '@trustgw/runtime'
 import type { Decided } from '../decide/decided.ts'
 import type { Decider } from '../decide/decider.ts'
-import { evaluationOf } from '../decide/evaluator.ts'
+import { firstEvaluation } from '../decide/evaluator.ts'
 import { STORE_WITHIN_MS } from '../limits/ledger.ts'
 import { type ActionRecord, newRecord } from './action-record.ts'
 import type { AuditTrail } from './audit-trail.ts'
@@ -22,14 +22,17 @@ export async function recorded(
     readonly decider: Decider
     readonly clock: Clock
     readonly tool: ActionRecord['tool']
+    /** The action whose precondition this one reads. */
+    readonly reads_for: ActionId | null
   },
 ): Promise<Omit<ActionRecord, 'state'>> {
-  const { trail, decider, clock, tool } = deps
+  const { trail, decider, clock, tool, reads_for } = deps
   try {
-    const decision_event = await trail.accepted(proposal, decided.decision)
+    const from = reads_for === null ? {} : { reads_for }
+    const decision_event = await trail.accepted(proposal, decided.decision, from)
     if (clock.now() - decided.decision.decided_at > STORE_WITHIN_MS)
       throw new BusFault('store_unreachable', 'recording the decision took too long')
-    return { ...newRecord(proposal, decided, tool), decision_event }
+    return { ...newRecord(proposal, decided, tool), decision_event, reads_for }
   } catch (error) {
     await decider.giveBack(decided.counted)
     throw error
@@ -38,6 +41,7 @@ export async function recorded(
 
 export interface OpeningDeps {
   readonly review: Review
+  readonly sha256: Sha256
   readonly clock: Clock
   readonly log: Logger
 }
@@ -53,7 +57,7 @@ export function opening(
   deps: OpeningDeps,
 ): { readonly record: ActionRecord; readonly effects: readonly Effect[] } {
   const now = deps.clock.now()
-  const decision = evaluationOf(decided.decision)
+  const decision = firstEvaluation(decided.decision, decided.tool.prepares)
   const { state, effects } = step(initialState(now), { kind: 'evaluated', decision }, now)
   const record = { ...decided, state }
   const issue = effects.find((effect) => effect.kind === 'issue_grant')

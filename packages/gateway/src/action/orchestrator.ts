@@ -1,4 +1,4 @@
-import { type ActionEvent, type ActionEffect as Effect, isFinal } from '@trustgw/core'
+import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ExecutionResult,
@@ -24,15 +24,9 @@ import type { PolicyInForce } from '../decide/evaluator.ts'
 import type { FreezeView } from '../decide/freeze-view.ts'
 import type { GrantIssuer } from '../grant/grant-issuer.ts'
 import type { ToolDirectory } from '../registry/tool-directory.ts'
-import { resultBelongs, resultPlan } from '../results/result-plan.ts'
+import { takeResult } from '../results/take-result.ts'
 import type { ActionRecord } from './action-record.ts'
-import {
-  type ActionStore,
-  ActionTooLargeFault,
-  type Recalled,
-  recalled,
-  type StoredAction,
-} from './action-store.ts'
+import { type ActionStore, type Recalled, recalled, type StoredAction } from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -44,7 +38,9 @@ import { News } from './news.ts'
 import { opening, recorded } from './opening.ts'
 import type { Outbound } from './outbound.ts'
 import type { Planned, Progress, Work } from './planned.ts'
+import { Preparation } from './preparation.ts'
 import { Review, voidPlan } from './review.ts'
+import { makeSuccessor } from './succession.ts'
 import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
@@ -94,6 +90,7 @@ export class Orchestrator {
   readonly #queries: ExecutorQueries
   readonly #unsettled: Unsettled
   readonly #effects: Effects
+  readonly #preparation: Preparation
   /** What people say of actions. */
   readonly verdicts: Verdicts
 
@@ -134,9 +131,19 @@ export class Orchestrator {
       stopping: () => this.#care.stopping,
       unsettled: this.#unsettled,
       toExecutor: (what, stored) => {
-        const { tenant, action_id: id } = stored.record.proposal
-        this.#care.background(this.#toExecutor(what, stored), tenant, id)
+        this.#follow(stored, this.#toExecutor(what, stored))
       },
+      prepare: (stored) => this.#follow(stored, this.#preparation.run(stored)),
+    })
+    this.#preparation = new Preparation({
+      ...deps,
+      trail: this.#trail,
+      decider: this.decider,
+      stopping: () => this.#care.stopping,
+      current: (tenant, id) => this.current(tenant, id),
+      accept: (proposal, decided, of) => this.accept(proposal, decided, of),
+      latest: (stored) => this.latest(stored),
+      next: (tenant, id, wait) => this.next(tenant, id, wait),
     })
     this.verdicts = new Verdicts({
       ...deps,
@@ -152,18 +159,9 @@ export class Orchestrator {
   ): Promise<number> {
     let count = 0
     for (const tenant of tenants) {
-      for (const text of await this.#deps.store.listOpen(tenant)) {
-        const id = read(text)
-        if (id === undefined) continue
-        count += 1
-        const seen = this.#lookAt(tenant, id)
-        this.#care.background(
-          seen.then(() => this.#takeUp(tenant, id)),
-          tenant,
-          id,
-        )
-        await seen.catch(() => undefined)
-      }
+      const ids = (await this.#deps.store.listOpen(tenant)).flatMap((text) => read(text) ?? [])
+      await this.#care.takeUpAll(tenant, ids, (id) => this.#lookAt(tenant, id))
+      count += ids.length
     }
     return count
   }
@@ -203,11 +201,11 @@ export class Orchestrator {
   async accept(
     proposal: Proposal,
     decided: Decided,
-    tool: ActionRecord['tool'],
+    of: { readonly tool: ActionRecord['tool']; readonly reads_for: ActionId | null },
   ): Promise<StoredAction | undefined> {
     const { tenant, action_id: id } = proposal
     const parts = { trail: this.#trail, decider: this.decider, review: this.#review }
-    const record = await recorded(proposal, decided, { ...this.#deps, ...parts, tool })
+    const record = await recorded(proposal, decided, { ...this.#deps, ...parts, ...of })
     const opened = opening(record, { ...this.#deps, ...parts })
     return this.#locks.run(id, async () => {
       const created = await this.#create(opened.record)
@@ -240,23 +238,12 @@ export class Orchestrator {
   }
 
   /** A result whose signature and profile were checked. Stored when this resolves. */
-  async resulted(result: ExecutionResult): Promise<void> {
-    const { tenant_id: tenant, action_id: id } = result
-    const fits = (record: ActionRecord): boolean => resultBelongs(record, result, this.#deps.sha256)
-    const known = this.#recall(tenant, id)
-    // What this process saw may be old: only what is stored refuses a result.
-    const seen = known !== undefined && fits(known.record)
-    const stored = seen ? known : await this.#deps.store.load(tenant, id)
-    if (stored === undefined || !fits(stored.record)) {
-      this.#deps.log.warn('result_refused', { action: id, jti: result.jti })
-      return
-    }
-    try {
-      await this.#drive(tenant, id, { ...resultPlan(result, true), fits })
-    } catch (error) {
-      if (!(error instanceof ActionTooLargeFault)) throw error
-      await this.#drive(tenant, id, { ...resultPlan(result, false), fits })
-    }
+  resulted(result: ExecutionResult): Promise<void> {
+    return takeResult(result, {
+      ...this.#deps,
+      known: (tenant, id) => this.#recall(tenant, id),
+      drive: (tenant, id, planned) => this.#drive(tenant, id, planned),
+    })
   }
 
   /** What this process last saw of an action; another one may have changed it since. */
@@ -319,15 +306,23 @@ export class Orchestrator {
     return { ...at, effects }
   }
 
-  async #toExecutor(what: ToExecutor, stored: StoredAction): Promise<void> {
-    const { tenant, action_id: id } = stored.record.proposal
-    const event = await this.#asked(what, stored)
-    if (event !== undefined) await this.#drive(tenant, id, { event })
+  /** Gives an action what comes of work on it that nobody awaits. */
+  #follow({ record }: StoredAction, work: Promise<Planned | undefined>): void {
+    const { tenant, action_id: id } = record.proposal
+    const driven = work.then((planned) =>
+      planned === undefined ? undefined : this.#drive(tenant, id, planned),
+    )
+    this.#care.background(driven, tenant, id)
   }
 
-  #asked(what: ToExecutor, stored: StoredAction): Promise<ActionEvent | undefined> {
-    if (what === 'dispatch') return this.#dispatcher.run(stored)
-    return what === 'reconcile' ? this.#queries.reconcile(stored) : this.#queries.cancel(stored)
+  async #toExecutor(what: ToExecutor, stored: StoredAction): Promise<Planned | undefined> {
+    const ask = {
+      dispatch: () => this.#dispatcher.run(stored),
+      reconcile: () => this.#queries.reconcile(stored),
+      cancel_claim: () => this.#queries.cancel(stored),
+    }
+    const event = await ask[what]()
+    return event === undefined ? undefined : { event }
   }
 
   async #create(record: ActionRecord): Promise<StoredAction | undefined> {
@@ -337,7 +332,7 @@ export class Orchestrator {
     } catch (error) {
       // It may be stored all the same, and the proposer is told that nothing was accepted: with a
       // key the repeat finds the action, without one nothing may come of it.
-      if (client_key === null) this.#unwanted.add(id)
+      if (client_key === null && record.reads_for === null) this.#unwanted.add(id)
       this.#care.later(tenant, id)
       throw error
     }
@@ -381,6 +376,14 @@ export class Orchestrator {
     this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
+  async #succeed(stale: ActionRecord): Promise<void> {
+    const created = await makeSuccessor(stale, { ...this.#deps, trail: this.#trail })
+    if (created === undefined) return
+    const { tenant, action_id: id } = created.record.proposal
+    this.#remember(created)
+    this.#care.background(this.#takeUp(tenant, id), tenant, id)
+  }
+
   /**
    * Only when its end is on record and told, and it is settled where it counts, so that a crash before
    * that is noticed.
@@ -392,7 +395,10 @@ export class Orchestrator {
       this.decider.settle(record),
       ...(record.state.kind.startsWith('reconciled') ? [this.#unsettled.settled(record)] : []),
     ])
-    const closed = ended.then(() => this.#deps.store.close(tenant, id))
+    // What a stale one took is given back by then: it and its successor are not counted together.
+    const closed = ended
+      .then(() => this.#succeed(record))
+      .then(() => this.#deps.store.close(tenant, id))
     this.#care.background(closed, tenant, id)
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
 import type { Decided, Undecided } from '../decide/decided.ts'
 import type { Decider } from '../decide/decider.ts'
-import { evaluationOf } from '../decide/evaluator.ts'
+import { evaluationOf, firstEvaluation } from '../decide/evaluator.ts'
 import { type FreezeView, standsStill } from '../decide/freeze-view.ts'
 import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
 import { STORE_WITHIN_MS } from '../limits/ledger.ts'
@@ -83,7 +83,7 @@ export class Review {
     const { counted, superfluous } = placesOf(record, decided.value)
     const summary = toolSummary(tool, decision, argumentsOf(proposal))
     return {
-      event: { kind: 'evaluated', decision: evaluationOf(decision) },
+      event: { kind: 'evaluated', decision: firstEvaluation(decision, summary.prepares) },
       fits,
       change: (before) => ({
         ...before,
@@ -92,6 +92,7 @@ export class Review {
         decision_event,
         evidence: [],
         grant: null,
+        precondition: null,
         counted,
         hint,
       }),
@@ -231,7 +232,7 @@ function isSame(a: DecisionRecord, b: DecisionRecord): boolean {
 const obligations = (record: DecisionRecord): string =>
   canonicalize(decisionJson(record)['obligations'] ?? null)
 
-const TOOL_CHANGED = 'the tool changed while this waited for approval'
+export const TOOL_CHANGED = 'the tool changed while this waited for approval'
 
 /**
  * What becomes of an action that waits for approval of a contract that is not its tool's any more; null

@@ -4,9 +4,11 @@ import {
   type ActionEffect as Effect,
   step,
 } from '@trustgw/core'
+import type { Sha256 } from '@trustgw/protocol'
 import type { Clock, Logger } from '@trustgw/runtime'
 import type { ActionRecord } from './action-record.ts'
 import type { Planned } from './planned.ts'
+import { named } from './succession.ts'
 
 /** Events that one event may ask for itself. */
 const FEEDS_MAX = 8
@@ -43,12 +45,12 @@ export function takeStep(
 export function takePlanned(
   record: ActionRecord,
   planned: Planned,
-  deps: { readonly clock: Clock; readonly log: Logger },
+  deps: { readonly clock: Clock; readonly log: Logger; readonly sha256: Sha256 },
 ): { readonly record: ActionRecord; readonly effects: readonly Effect[] } {
   if (planned.fits?.(record) === false) return { record, effects: [] }
   const { state, effects } = takeStep(record.state, planned.event, deps)
   if (state === record.state) return { record, effects }
-  const changed = { ...(planned.change?.(record, state) ?? record), state }
+  const changed = named({ ...(planned.change?.(record, state) ?? record), state }, deps.sha256)
   if (state.kind !== 'executing' || changed.entered_at !== null) return { record: changed, effects }
   return { record: { ...changed, entered_at: state.since }, effects }
 }

@@ -14,6 +14,7 @@ export function toolSummary(
     contract_hash: decision.contract_hash,
     operation: contract.operation,
     credential_ref: contract.credential_ref,
+    prepares: contract.precondition !== null,
     amount: amount.kind === 'money' ? formatMoney(amount.money) : null,
   }
 }

@@ -1,4 +1,4 @@
-import { isFinal, type StateKind } from '@trustgw/core'
+import { isFinal, STALE, type StateKind } from '@trustgw/core'
 import type { ActionEvent, ActionView, DecisionRecord } from '@trustgw/protocol'
 import { SETTLED_BY_PERSON } from '../approvals/verdicts.ts'
 import type { ActionRecord } from './action-record.ts'
@@ -15,6 +15,8 @@ export function actionView(record: ActionRecord, joined: boolean): ActionView {
     status: state.kind,
     tool: proposal.tool_id,
     joined,
+    supersedes: record.supersedes,
+    superseded_by: record.superseded_by,
     reason: safeReason(record),
     hint: saysNo(record) ? record.hint : null,
     result: record.result?.output ?? null,
@@ -28,6 +30,16 @@ const UNSEEN =
   'The tool was started and nobody saw its end; a person has to find out. Do not repeat the call.'
 const BY_PERSON = 'A person found out whether it was done.'
 const VOID = 'Something it was allowed under has changed since; it may not run any more.'
+const SUPERSEDED =
+  'What it depends on changed before it ran; it is asked anew under the action id in superseded_by.'
+const CHANGES = 'What it depends on kept changing before it could run.'
+const NOT_READ = 'What it depends on could not be read.'
+/** Why an action was denied while what it depends on was being read. */
+const UNPREPARED: ReadonlyMap<string, string> = new Map([
+  ['precondition_not_allowed', 'Policy does not let what it depends on be read.'],
+  ['precondition_failed', NOT_READ],
+  ['precondition_timeout', NOT_READ],
+])
 const REASONS: { readonly [S in StateKind]?: string } = {
   refused: 'The executor refused to run it.',
   expired: 'Its time ran out before it was released.',
@@ -35,11 +47,13 @@ const REASONS: { readonly [S in StateKind]?: string } = {
   needs_human: UNSEEN,
 }
 
-function safeReason({ state, decision, result }: ActionRecord): string | null {
+function safeReason({ state, decision, result, superseded_by }: ActionRecord): string | null {
   if (state.kind === 'denied') {
     if (state.by !== null) return `An approver said no: ${state.reason}`
-    return forbids(decision) ? toldReason(decision) : VOID
+    return UNPREPARED.get(state.reason) ?? (forbids(decision) ? toldReason(decision) : VOID)
   }
+  if (state.kind === 'refused' && state.reason === STALE)
+    return superseded_by === null ? CHANGES : SUPERSEDED
   if (state.kind === 'pending_approval') return toldReason(decision)
   if (result?.reason === SETTLED_BY_PERSON) return BY_PERSON
   if (state.kind === 'failed' || state.kind === 'reconciled_failed')

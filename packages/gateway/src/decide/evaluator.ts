@@ -90,6 +90,21 @@ export function evaluate(question: Question, facts: PolicyFacts): DecisionRecord
   }
 }
 
+/** How long the precondition of an action may take to be read, from its decision on. */
+const PREPARE_WITHIN_MS = 30_000
+
+/**
+ * What comes of a decision that was just made: where the tool has a precondition, what policy lets go
+ * on waits for its being read. The decision itself does not depend on it.
+ */
+export function firstEvaluation(record: DecisionRecord, prepares: boolean): Evaluation {
+  const evaluation = evaluationOf(record)
+  const goesOn = evaluation.outcome === 'allow' || evaluation.outcome === 'pending'
+  return goesOn && prepares
+    ? { outcome: 'prepare', prepare_by: record.decided_at + PREPARE_WITHIN_MS }
+    : evaluation
+}
+
 /** The decision as far as the life of the action is concerned. */
 export function evaluationOf(record: DecisionRecord): Evaluation {
   const { effect, tier, obligations, decided_at } = record

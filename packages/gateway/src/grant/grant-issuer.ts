@@ -12,7 +12,7 @@ import {
   ID_RANDOM_BYTES,
   idempotencyKey,
   judgeApprovers,
-  noPreconditionHash,
+  preconditionHash,
   principalText,
   type Sha256,
   signGrant,
@@ -42,6 +42,7 @@ export type AuthorizationRefusal =
   /** Decided too long ago: to be decided again, as of now. */
   | 'decision_stale'
   | 'approval_missing'
+  | 'precondition_missing'
   | 'contract_changed'
 
 const minted = new WeakSet<Authorization>()
@@ -68,6 +69,8 @@ export function authorize(
     return { ok: false, reason: 'contract_changed' }
   if (!(Math.abs(now - decision.decided_at) <= DECISION_FRESH_MS))
     return { ok: false, reason: 'decision_stale' }
+  if ((tool.contract.precondition !== null) !== (record.precondition !== null))
+    return { ok: false, reason: 'precondition_missing' }
   if (decision.tier !== 0 && !isApproved(record, state.evidence))
     return { ok: false, reason: 'approval_missing' }
   const authorization = Object.freeze({ record, contract: tool.contract })
@@ -123,7 +126,7 @@ export class GrantIssuer {
       tool_name: contract.id,
       contract_hash: decision.contract_hash,
       input_hash: proposal.input_hash,
-      precondition_hash: noPreconditionHash(sha256),
+      precondition_hash: preconditionHash(sha256, record.precondition),
       credential_ref: contract.credential_ref,
       policy_fingerprint: decision.policy_fingerprint,
       policy_epoch: decision.policy_epoch,

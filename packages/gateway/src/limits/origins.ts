@@ -1,4 +1,3 @@
-import { valueAt } from '@trustgw/core'
 import {
   type ActionId,
   hashJson,
@@ -7,6 +6,7 @@ import {
   storedKey,
   type TenantId,
   utf8Encode,
+  valueAt,
 } from '@trustgw/protocol'
 import type { RecordStore } from '@trustgw/runtime'
 import type { Recalled } from '../action/action-store.ts'

@@ -202,6 +202,8 @@ export class GatewayDouble implements GatewayApi {
         status,
         tool: call.tool,
         joined: false,
+        supersedes: null,
+        superseded_by: null,
         reason: status === 'denied' ? 'Deletions are not allowed.' : null,
         hint: status === 'denied' ? HINT : null,
         result:

@@ -21,6 +21,7 @@ import {
   type OutcomeDecision,
   outcomeDecisionJson,
   parseJson,
+  preconditionHash,
   readShape,
   signJws,
   statementHash,
@@ -103,6 +104,7 @@ export class HostDouble {
     const computed = {
       contract_hash: contractHash(sha256, request.contract),
       input_hash: hashText(sha256, request.arguments),
+      precondition_hash: preconditionHash(sha256, request.precondition),
     }
     const approver = twist.person ?? 'ann'
     const nonce = twist.nonce ?? base64urlEncode(nodeRandom.bytes(16))

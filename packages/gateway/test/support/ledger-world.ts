@@ -181,6 +181,7 @@ export class LedgerWorld {
       operation,
       credential_ref,
       amount: null,
+      prepares: false,
     }
     const record = { ...newRecord(proposal, decided, summary), state: initialState(this.now) }
     this.#actions.set(proposal.action_id, record)

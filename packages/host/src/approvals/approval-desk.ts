@@ -9,6 +9,7 @@ import {
   approvalRequestJson,
   approvalStatement,
   approvalStatementJson,
+  type ComputedHashes,
   countsIn,
   type JsonObject,
   judgeApprover,
@@ -28,7 +29,7 @@ import type { PersonRecord } from '../people/person.ts'
 import type { Session } from '../session/session-desk.ts'
 import { type ApprovalRecord, givenOf, withDecision } from './approval-record.ts'
 import type { ApprovalStore } from './approval-store.ts'
-import { type ComputedHashes, checkRequest } from './check-request.ts'
+import { checkRequest } from './check-request.ts'
 import type { DecisionCourier, Delivered } from './decision-courier.ts'
 
 /** How long an answer to a person waits for the gateway's; the decision is stored anyway. */

@@ -1,13 +1,14 @@
 import {
   type ApprovalRequest,
   approvalRequestShape,
+  type ComputedHashes,
   canonicalize,
   contractHash,
-  type Hash,
+  fitsPrecondition,
   hashText,
-  noPreconditionHash,
   ok,
   parseJsonObject,
+  preconditionHash,
   type Result,
   readShape,
   refuse,
@@ -29,17 +30,11 @@ export type RequestRefusal =
   | 'arguments_not_canonical'
   | 'input_hash_differs'
   | 'contract_hash_differs'
-  | 'precondition_unsupported'
+  | 'precondition_differs'
   | 'not_an_approval'
   | 'tier_unsupported'
   | 'deadlines_differ'
   | 'too_late'
-
-/** The hashes that the host computed itself. */
-export interface ComputedHashes {
-  readonly contract_hash: Hash
-  readonly input_hash: Hash
-}
 
 /** Parses a request as the gateway sent it; one text is parsed once. */
 export function readRequest(data: Uint8Array): Result<ApprovalRequest, 'request_malformed'> {
@@ -50,7 +45,7 @@ export function readRequest(data: Uint8Array): Result<ApprovalRequest, 'request_
 }
 
 /**
- * Hashes arguments and contract again and compares everything that a request says twice. Whether
+ * Hashes arguments, contract and precondition again and compares everything that a request says twice. Whether
  * the gateway decided rightly is NOT checked: that is the executor's and the approver's to judge.
  */
 export function checkRequest(
@@ -71,15 +66,16 @@ export function checkRequest(
   if (input_hash !== decision.input_hash) return refuse('input_hash_differs')
   const contract_hash = contractHash(sha256, contract)
   if (contract_hash !== decision.contract_hash) return refuse('contract_hash_differs')
+  const precondition_hash = preconditionHash(sha256, request.precondition)
+  const isItsOwn = fitsPrecondition(contract.precondition, input.value, request.precondition)
+  if (!isItsOwn || precondition_hash !== request.precondition_hash)
+    return refuse('precondition_differs')
   const policy = checkPolicy(request, now)
-  return policy.ok ? ok({ contract_hash, input_hash }) : policy
+  return policy.ok ? ok({ contract_hash, input_hash, precondition_hash }) : policy
 }
 
 function checkPolicy(request: ApprovalRequest, now: number): Result<null, RequestRefusal> {
   const { decision } = request
-  if (request.precondition_hash !== noPreconditionHash(sha256)) {
-    return refuse('precondition_unsupported')
-  }
   if (decision.effect !== 'require_approval' || decision.tier < 1) return refuse('not_an_approval')
   if (decision.tier > TIER_MAX) return refuse('tier_unsupported')
   if (request.run_by < request.decide_by || request.decide_by <= request.requested_at) {

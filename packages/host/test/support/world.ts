@@ -519,6 +519,7 @@ export function approvalRequest(
     source: 'mcp',
     contract: CONTRACT,
     arguments: args,
+    precondition: null,
     precondition_hash: noPreconditionHash(sha256),
     decision,
     requested_at: now,

@@ -4,13 +4,14 @@ import {
   approvalStatement,
   canonicalize,
   contractHash,
+  fitsPrecondition,
   type Hash,
   hashJson,
   hashText,
   type JsonObject,
-  noPreconditionHash,
   ok,
   parseJsonObject,
+  preconditionHash,
   type Result,
   refuse,
   type Sha256,
@@ -42,8 +43,28 @@ export interface ReviewedRequest {
   readonly amount: AmountView
   readonly inputHash: Hash
   readonly contractHash: Hash
+  readonly preconditionHash: Hash
+  /** What must still be so when the action runs; null where nothing is bound. */
+  readonly bound: BoundValues | null
   /** Short string of the action for comparison over a second channel. */
   readonly code: string
+}
+
+/** Values that were read, and what they are. */
+export interface BoundValues {
+  readonly title: string
+  /** By which tool. */
+  readonly tool: string
+  readonly rows: readonly ArgumentRow[]
+}
+
+function boundOf({ contract, precondition: read }: ApprovalRequest): BoundValues | null {
+  const rule = contract.precondition
+  if (rule === null || read === null) return null
+  const rows = Object.entries(read.values).flatMap(([pointer, value]) =>
+    argumentRows(value).map((row) => ({ ...row, pointer: `${pointer}${row.pointer}` })),
+  )
+  return { title: rule.title, tool: read.tool, rows }
 }
 
 /** Judges a request for a person of `tenant` (spec/protocol.md §3: on a mismatch no button). */
@@ -60,7 +81,11 @@ export function reviewRequest(
   if (inputHash !== decision.input_hash) return refuse('input_hash_differs')
   const contractOwn = contractHash(sha256, contract)
   if (contractOwn !== decision.contract_hash) return refuse('contract_hash_differs')
-  const refusal = misfit(request, tenant, sha256)
+  const preconditionOwn = preconditionHash(sha256, request.precondition)
+  const isItsOwn = fitsPrecondition(contract.precondition, parsed.value, request.precondition)
+  if (!isItsOwn || preconditionOwn !== request.precondition_hash)
+    return refuse('precondition_differs')
+  const refusal = misfit(request, tenant)
   if (refusal !== undefined) return refuse(refusal)
   return ok({
     request,
@@ -69,21 +94,22 @@ export function reviewRequest(
     amount: amountOf(contract.amount, parsed.value),
     inputHash,
     contractHash: contractOwn,
-    code: actionCode(request, { inputHash, contractHash: contractOwn }, sha256),
+    preconditionHash: preconditionOwn,
+    bound: boundOf(request),
+    code: actionCode(
+      request,
+      { inputHash, contractHash: contractOwn, preconditionHash: preconditionOwn },
+      sha256,
+    ),
   })
 }
 
-function misfit(
-  request: ApprovalRequest,
-  tenant: string,
-  sha256: Sha256,
-): ReviewRefusal | undefined {
+function misfit(request: ApprovalRequest, tenant: string): ReviewRefusal | undefined {
   const { decision, contract } = request
   if (decision.tool_id !== contract.id) return 'tool_differs'
   if (decision.action_id !== request.action_id) return 'action_differs'
   const tenants = [request.tenant, decision.tenant, decision.principal.tenant]
   if (tenants.some((named) => named !== tenant)) return 'tenant_differs'
-  if (request.precondition_hash !== noPreconditionHash(sha256)) return 'precondition_differs'
   const asks = decision.effect === 'require_approval' && decision.tier > 0
   return asks ? undefined : 'not_an_approval'
 }
@@ -122,7 +148,11 @@ export function signableApproval(
   if (moved) return refuse('deadline_differs')
   const statement = approvalStatement(
     request,
-    { contract_hash: reviewed.contractHash, input_hash: reviewed.inputHash },
+    {
+      contract_hash: reviewed.contractHash,
+      input_hash: reviewed.inputHash,
+      precondition_hash: reviewed.preconditionHash,
+    },
     { ...ceremony, verdict: 'approve' },
   )
   return ok({ statement, challenge: challengeOf(statement, sha256) })
@@ -134,7 +164,11 @@ const CODE_CHARS = 8
 /** `K7QF-2MXD`: 40 bits over what the action is; the same for every approver and channel. */
 function actionCode(
   request: ApprovalRequest,
-  hashes: { readonly inputHash: Hash; readonly contractHash: Hash },
+  hashes: {
+    readonly inputHash: Hash
+    readonly contractHash: Hash
+    readonly preconditionHash: Hash
+  },
   sha256: Sha256,
 ): string {
   const digest = hashJson(sha256, {
@@ -142,6 +176,7 @@ function actionCode(
     tenant: request.tenant,
     contract_hash: hashes.contractHash,
     input_hash: hashes.inputHash,
+    precondition_hash: hashes.preconditionHash,
   }).slice('sha256:'.length)
   let bits = BigInt(`0x${digest.slice(0, 10)}`)
   let code = ''

@@ -35,7 +35,8 @@ const MISMATCHES: Readonly<Record<ReviewRefusal, string>> = {
   tool_differs: 'The decision is for another tool.',
   action_differs: 'The decision is for another action.',
   tenant_differs: 'The action belongs to another tenant.',
-  precondition_differs: 'The action names a precondition that this page cannot show.',
+  precondition_differs:
+    'What was read for the action is not what its tool asks for, or not what was hashed.',
   not_an_approval: 'The decision does not ask for an approval.',
 }
 

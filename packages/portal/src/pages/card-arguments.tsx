@@ -51,7 +51,8 @@ function foldedWords(folded: number, beyond: number): string {
   return `${parts.filter((part) => part !== '').join(', ')}.`
 }
 
-function Row(props: { readonly row: ArgumentRow; readonly open: boolean }): ReactElement {
+/** One leaf of a document, with what the eye may miss. */
+export function Row(props: { readonly row: ArgumentRow; readonly open: boolean }): ReactElement {
   const { row, open } = props
   return (
     <div className="grid gap-x-6 border-b border-line py-2.5 sm:grid-cols-[11rem_minmax(0,1fr)]">

@@ -78,7 +78,7 @@ const REPEATED =
   'If its end is not seen, it is sent again under the same key, which its provider takes as one. '
 
 export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactElement {
-  const { request, amount } = reviewed
+  const { request, amount, bound } = reviewed
   const sum = amount.kind === 'money' ? `, for ${formatMoney(amount.money)}` : ''
   return (
     <section aria-labelledby="then-title" className="grid gap-4 sm:grid-cols-2">
@@ -92,7 +92,9 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
         </h3>
         <p className="mt-0.5 text-soft">
           <span className="data">{request.contract.id}</span> runs once, with exactly these
-          arguments{sum}. {request.contract.idempotent === true ? REPEATED : ''}
+          arguments{sum}
+          {bound === null ? '' : ', if what was read for it is still so'}.{' '}
+          {request.contract.idempotent === true ? REPEATED : ''}
           {proofSentence(request.decision.tier)}
         </p>
       </div>
@@ -143,6 +145,7 @@ export function Hashes({ reviewed }: { readonly reviewed: ReviewedRequest }): Re
     ['Action', request.action_id],
     ['Arguments hash', reviewed.inputHash],
     ['Contract hash', reviewed.contractHash],
+    ...(reviewed.bound === null ? [] : [['Precondition hash', reviewed.preconditionHash] as const]),
     ['Policy', `${decision.policy_fingerprint}, epoch ${decision.policy_epoch}`],
     ['Tool version', contract.version],
     ['May reach', contract.egress.length === 0 ? 'no host' : contract.egress.join(', ')],

@@ -12,6 +12,7 @@ import { BigAmount } from './amount-line.tsx'
 import { Arguments } from './card-arguments.tsx'
 import { Compare, Consequences, Facts, Hashes, Reason } from './card-facts.tsx'
 import { CARD_TITLE_ID } from './card-focus.ts'
+import { Precondition } from './card-precondition.tsx'
 import { Progress } from './progress.tsx'
 import { VerdictBar } from './verdict-bar.tsx'
 
@@ -95,6 +96,7 @@ function Reviewed(props: {
         <BigAmount amount={reviewed.amount} />
       </header>
       <Arguments rows={reviewed.rows} />
+      <Precondition bound={reviewed.bound} />
       <Facts request={reviewed.request} />
       <Reason request={reviewed.request} />
       {waits ? <Consequences reviewed={reviewed} /> : null}

@@ -103,6 +103,7 @@ export function requestOf(fixture: RequestFixture): ApprovalRequest {
     source: 'mcp',
     contract,
     arguments: text,
+    precondition: null,
     precondition_hash: noPreconditionHash(sha256),
     decision: {
       typ: 'trustgw/decision/1',

@@ -1,5 +1,5 @@
-/** JSON Pointers into arguments (RFC 6901). */
-import { isJsonArray, type Json, type JsonObject } from '@trustgw/protocol'
+/** JSON Pointers (RFC 6901). */
+import { isJsonArray, type Json, type JsonObject } from './json.ts'
 
 /** The member names and indexes that a pointer walks through. */
 export function pointerParts(pointer: string): readonly string[] {
