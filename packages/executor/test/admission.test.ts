@@ -22,7 +22,7 @@ import { ADMISSION_REASONS, type AdmissionReason } from '../src/admit/reasons.ts
 import { factsFor, POLICY_REASONS } from './support/policy.ts'
 import { bytesOf, type Change, NOW, ORIGIN, REFUND, RP_ID, TENANT, World } from './support/world.ts'
 
-/** Reasons that other files have: `executor.test.ts` those of claiming, `beat.test.ts` those of the beat, and step 3 one of its own. */
+/** Reasons that other files have: `executor.test.ts` those of claiming, `precondition.test.ts` those of step 5, `beat.test.ts` those of the beat, and step 3 one of its own. */
 const ELSEWHERE: readonly AdmissionReason[] = [
   ...POLICY_REASONS,
   'beat_missing',
@@ -36,6 +36,8 @@ const ELSEWHERE: readonly AdmissionReason[] = [
   'audit_unreachable',
   'executor_busy',
   'executor_stopping',
+  'precondition_changed',
+  'precondition_unreadable',
 ]
 const ARGUMENTS = '{"amount":"250.00","order_id":"ord_1001"}'
 const seen = new Set<string>()

@@ -81,7 +81,6 @@ const OWN_REASONS = [
   // between 4 and 6: the tool cannot take more now
   'tool_busy',
   'tool_unavailable',
-  'precondition_unreadable',
 ] as const
 
 export type AdmissionReason = (typeof OWN_REASONS)[number] | AssertionReason
@@ -108,6 +107,7 @@ export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'executor_stopping',
   'tool_busy',
   'tool_unavailable',
+  'precondition_unreadable',
 ]
 
 export interface Refused {
