@@ -41,6 +41,8 @@ const ELSEWHERE: readonly AdmissionReason[] = [
   'audit_unreachable',
   'executor_busy',
   'executor_stopping',
+  'precondition_changed',
+  'precondition_unreadable',
 ]
 const ARGUMENTS = '{"amount":"250.00","order_id":"ord_1001"}'
 const seen = new Set<string>()

@@ -461,12 +461,12 @@ test('admission stops at step 5, and once more right before the claim', async (t
     random: nodeRandom,
     sha256,
   }
-  const standing = await checkPrecondition(cleared.value.token, world.reading())
-  assert.ok(standing.ok)
-  const stopped = await claimAction(standing.value, claiming, new HeldClaims([]))
+  const ready = await checkPrecondition(cleared.value.token, world.reading())
+  assert.ok(ready.ok)
+  const stopped = await claimAction(ready.value, claiming, new HeldClaims([]))
   assert.equal(stopped.ok ? 'admitted' : stopped.reason, 'frozen')
   state.frozen = false
-  const claimed = await claimAction(standing.value, claiming, new HeldClaims([]))
+  const claimed = await claimAction(ready.value, claiming, new HeldClaims([]))
   assert.ok(claimed.ok, 'nothing was claimed before')
   await wal.close()
 })

@@ -26,7 +26,7 @@ import {
 } from '@trustgw/runtime'
 import { argumentsOf } from './action/action-record.ts'
 import type { ActionStore, Reference, StoredAction } from './action/action-store.ts'
-import { type Crowded, waitsForPeople as isAwaited } from './action/known-actions.ts'
+import { waitsForPeople as isAwaited } from './action/known-actions.ts'
 import type { Orchestrator } from './action/orchestrator.ts'
 import { SUCCESSORS_MAX } from './action/succession.ts'
 import { toolSummary } from './action/tool-summary.ts'
@@ -44,6 +44,7 @@ import type {
   ProposeCall,
   VisibleTool,
 } from './gateway-api.ts'
+import { CROWDED, UNDECIDED } from './refusal-words.ts'
 import type { RegisteredTool, ToolDirectory } from './registry/tool-directory.ts'
 
 /** How often a waiting caller is told of the state, and stored state is looked at again. */
@@ -64,21 +65,6 @@ type Claimed =
 type Accepted =
   | { readonly stored: StoredAction; readonly joined: boolean }
   | { readonly reason: CallRefusal; readonly why?: Undecided; readonly detail?: string }
-
-/** What a caller is told when nothing could be decided. */
-const UNDECIDED: { readonly [U in Undecided]: string } = {
-  no_policy: 'no policy is in force',
-  limits_contended: 'too many calls count in one limit at the same moment',
-  limits_full: 'too many calls that one limit counts have not ended',
-  limits_unreadable: 'a counter of a limit cannot be read',
-}
-
-/** What a caller is told when there is too much already. */
-const CROWDED: { readonly [C in Crowded]: string } = {
-  gateway: 'too many actions are open',
-  principal: 'too many of your actions are open',
-  tool: 'the tool does not answer, or has as much to do as it can',
-}
 
 export interface GatewayDeps {
   readonly store: ActionStore

@@ -112,14 +112,7 @@ export {
   type Tier,
   tierShape,
 } from './decision.ts'
-export {
-  type ExecutionResult,
-  executionResultJson,
-  executionResultShape,
-  type Outcome,
-  RESULT_MAX_BYTES,
-  RESULT_TYP,
-} from './execution-result.ts'
+export * from './execution-result.ts'
 export * from './executor-query.ts'
 export {
   actionIdField,
@@ -228,17 +221,7 @@ export {
   parseMinorAmount,
   parseMoney,
 } from './money.ts'
-export {
-  OUTCOME_DECISION_MAX_BYTES,
-  OUTCOME_DECISION_TYP,
-  type OutcomeDecision,
-  outcomeDecisionJson,
-  outcomeDecisionShape,
-  outcomeObjection,
-  type UnsettledAction,
-  unsettledActionJson,
-  unsettledActionShape,
-} from './outcome-decision.ts'
+export * from './outcome-decision.ts'
 export * from './pin.ts'
 export { pointerParts, pointerProblem, pointerReader, valueAt } from './pointer.ts'
 export {
@@ -396,14 +379,5 @@ export {
   subjectPattern,
   type TenantId,
 } from './subjects.ts'
-export {
-  type Bundle,
-  type PinnedPolicy,
-  TOOL_REGISTRY_MAX_BYTES,
-  TOOL_REGISTRY_TYP,
-  TOOLS_MAX,
-  type ToolRegistry,
-  toolRegistryJson,
-  toolRegistryShape,
-} from './tool-registry.ts'
+export * from './tool-registry.ts'
 export * from './tool-trust.ts'

@@ -51,7 +51,9 @@ function preconditionProblem(
   if (read.precondition !== null) return 'precondition_nested'
   const names = Object.keys(rule.arguments)
   const required = read.input_schema['required'] ?? []
-  const isComplete = isJsonArray(required) && required.every((name) => names.includes(String(name)))
+  const isComplete =
+    isJsonArray(required) &&
+    required.every((name) => typeof name === 'string' && names.includes(name))
   const areTaken = names.every((name) => isPossible(read.input_schema, [name]))
   const areThere = Object.values(rule.arguments).every(
     (value) =>

@@ -1,3 +1,4 @@
+import { isFinal } from '@trustgw/core'
 import {
   type ActionId,
   actionIdField,
@@ -113,8 +114,15 @@ export class ActionStore {
       this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id)),
       this.#actions.create(this.#actionKey(tenant, action_id), value),
     ])
-    if (entry.ok) this.#note(action_id, entry.revision)
-    return created.ok ? { record, revision: created.revision } : undefined
+    if (created.ok) {
+      if (entry.ok) this.#note(action_id, entry.revision)
+      return { record, revision: created.revision }
+    }
+    // It ended and was closed before: nothing would take the entry away again.
+    const before = entry.ok ? await this.load(tenant, action_id) : undefined
+    if (entry.ok && before !== undefined && isFinal(before.record.state))
+      await this.#open.remove(this.#openKey(tenant, action_id), entry.revision)
+    return undefined
   }
 
   /** Undefined when another process changed it first: load again. `ActionTooLargeFault`. */

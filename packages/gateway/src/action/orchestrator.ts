@@ -2,31 +2,16 @@ import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
   type ExecutionResult,
-  type JwsExpectation,
   type Proposal,
-  type Sha256,
   type TenantId,
 } from '@trustgw/protocol'
-import {
-  type AuditWriter,
-  type Bus,
-  type Clock,
-  type Logger,
-  type Random,
-  type RecordStore,
-} from '@trustgw/runtime'
-import type { AgentDirectory } from '../agents/agent-directory.ts'
 import { Unsettled } from '../approvals/unsettled.ts'
 import { Verdicts } from '../approvals/verdicts.ts'
 import type { Decided } from '../decide/decided.ts'
 import { Decider } from '../decide/decider.ts'
-import type { PolicyInForce } from '../decide/evaluator.ts'
-import type { FreezeView } from '../decide/freeze-view.ts'
-import type { GrantIssuer } from '../grant/grant-issuer.ts'
-import type { ToolDirectory } from '../registry/tool-directory.ts'
 import { takeResult } from '../results/take-result.ts'
 import type { ActionRecord } from './action-record.ts'
-import { type ActionStore, type Recalled, recalled, type StoredAction } from './action-store.ts'
+import { type Recalled, recalled, type StoredAction } from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -36,7 +21,7 @@ import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
 import { News } from './news.ts'
 import { opening, recorded } from './opening.ts'
-import type { Outbound } from './outbound.ts'
+import type { OrchestratorDeps } from './orchestrator-deps.ts'
 import type { Planned, Progress, Work } from './planned.ts'
 import { Preparation } from './preparation.ts'
 import { Review, voidPlan } from './review.ts'
@@ -46,26 +31,6 @@ import { Waiters } from './waiters.ts'
 
 /** Steps that one event may lead to before it is taken as a defect. */
 const TURNS_MAX = 64
-
-export interface OrchestratorDeps {
-  readonly store: ActionStore
-  readonly tools: ToolDirectory
-  readonly agents: AgentDirectory
-  readonly issuer: GrantIssuer
-  readonly outbound: Outbound
-  readonly audit: (tenant: TenantId) => AuditWriter
-  readonly policy: (tenant: TenantId) => PolicyInForce | undefined
-  readonly freezes: FreezeView
-  /** The bucket `limits`. */
-  readonly limits: RecordStore
-  readonly unsettled: RecordStore
-  readonly bus: Bus
-  readonly hostKeyFor: JwsExpectation['keyFor']
-  readonly sha256: Sha256
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Logger
-}
 
 /**
  * Carries actions through their life: an event is given to `step`, the new state is stored by

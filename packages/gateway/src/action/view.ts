@@ -47,17 +47,22 @@ const REASONS: { readonly [S in StateKind]?: string } = {
   needs_human: UNSEEN,
 }
 
+const FAILED: readonly StateKind[] = ['failed', 'reconciled_failed']
+
+type Denied = Extract<ActionRecord['state'], { readonly kind: 'denied' }>
+
+function deniedReason({ by, reason }: Denied, decision: DecisionRecord): string {
+  if (by !== null) return `An approver said no: ${reason}`
+  return UNPREPARED.get(reason) ?? (forbids(decision) ? toldReason(decision) : VOID)
+}
+
 function safeReason({ state, decision, result, superseded_by }: ActionRecord): string | null {
-  if (state.kind === 'denied') {
-    if (state.by !== null) return `An approver said no: ${state.reason}`
-    return UNPREPARED.get(state.reason) ?? (forbids(decision) ? toldReason(decision) : VOID)
-  }
+  if (state.kind === 'denied') return deniedReason(state, decision)
   if (state.kind === 'refused' && state.reason === STALE)
     return superseded_by === null ? CHANGES : SUPERSEDED
   if (state.kind === 'pending_approval') return toldReason(decision)
   if (result?.reason === SETTLED_BY_PERSON) return BY_PERSON
-  if (state.kind === 'failed' || state.kind === 'reconciled_failed')
-    return result?.reason ?? 'The tool failed.'
+  if (FAILED.includes(state.kind)) return result?.reason ?? 'The tool failed.'
   return REASONS[state.kind] ?? null
 }
 

@@ -62,6 +62,9 @@ export class ExecutorDouble {
   readonly odd: string[] = []
   manner: Manner = 'run'
   output: Json = { done: true }
+  /** What a tool gives, and what it does, where that is something else. */
+  readonly outputs = new Map<string, Json>()
+  readonly manners = new Map<string, Manner>()
   /** What it says of an action whose end nobody saw. */
   reconciles: ReconcileAnswer | 'silent' = { status: 'unclear', reason: 'provider_cannot_tell' }
   /** Says nothing about a cancel. */
@@ -134,7 +137,7 @@ export class ExecutorDouble {
     const invocation = { action, claims }
     this.invocations.push(invocation)
     onInvoke(claims.action_id)
-    const { manner } = this
+    const manner = this.manners.get(claims.tool_name) ?? this.manner
     if (manner === 'silent') return undefined
     if (typeof manner === 'object') return manner
     if (this.#cancelled.has(claims.action_id))
@@ -163,7 +166,7 @@ export class ExecutorDouble {
   async report(invocation: Invocation, twist: ResultTwist = {}): Promise<void> {
     const { link, keys, kid, profile } = this.#links
     const { claims, action } = invocation
-    const output = twist.change?.output ?? this.output
+    const output = twist.change?.output ?? this.outputs.get(claims.tool_name) ?? this.output
     const result: ExecutionResult = {
       v: 1,
       action_id: claims.action_id,
