@@ -178,13 +178,9 @@ test('an executor reads again before it claims: changed is refused, and the tool
   await withBench({ edit: TILL, handler: till(state), served: 2 }, async (bench) => {
     bind(bench, '90')
     const action = await bench.granted()
-    state.left = '80'
-    const refused = { status: 'refused', reason: 'precondition_changed', retryable: false }
-    assert.deepEqual(await bench.invoke(action), refused)
     state.left = ''
     const later = { status: 'refused', reason: 'precondition_unreadable', retryable: true }
     assert.deepEqual(await bench.invoke(action), later)
-    assert.equal(bench.paid(), 0)
     state.left = '90'
     assert.deepEqual(
       await bench.invoke(action),
@@ -192,12 +188,60 @@ test('an executor reads again before it claims: changed is refused, and the tool
       'nothing was claimed before',
     )
     await until(() => bench.results().length === 1)
+    const other = await bench.granted()
+    state.left = '80'
+    const refused = { status: 'refused', reason: 'precondition_changed', retryable: false }
+    assert.deepEqual(await bench.invoke(other), refused)
+    state.left = '90'
+    assert.deepEqual(
+      await bench.invoke(other),
+      refused,
+      'refused for good: a successor may be there',
+    )
     assert.equal(bench.paid(), 1)
     await bench.running().stop()
     const types = await typesOf(bench)
-    assert.deepEqual(types, ['policy_pinned', 'admission_refused', 'started', 'finished'])
+    const refusals = ['admission_refused', 'admission_refused']
+    assert.deepEqual(types, ['policy_pinned', 'started', 'finished', ...refusals])
     const started = (await bench.events()).find(({ type }) => type === 'started')
     assert.equal(started?.payload['precondition_hash'], bench.world.precondition)
+  })
+})
+
+test('what an action itself changed makes no successor of it: a repeat elsewhere is told that it ran', async () => {
+  const state = { left: '90' }
+  await withBench({ edit: TILL, handler: till(state), served: 2 }, async (bench) => {
+    bind(bench, '90')
+    const action = await bench.granted()
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
+    await until(() => bench.results().length === 1)
+    await bench.running().stop()
+    await bench.another()
+    for (const left of ['0', '']) {
+      state.left = left
+      assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
+    }
+    const again = await bench.granted({ decision: { action_id: action.decision.action_id } })
+    state.left = '0'
+    assert.deepEqual(await bench.invoke(again), { status: 'claimed' }, 'under another grant')
+    assert.equal(bench.paid(), 1)
+  })
+})
+
+test('a stale action is not cancelled once more, nor asked about at its provider', async () => {
+  const state = { left: '80' }
+  await withBench({ edit: TILL, handler: till(state), served: 2 }, async (bench) => {
+    bind(bench, '90')
+    const action = await bench.granted()
+    const { action_id } = action.decision
+    await bench.invoke(action)
+    assert.deepEqual(await bench.ask('exec_cancel', action_id), { status: 'cancelled' })
+    const unclear = { status: 'unclear', reason: 'claimed_never_to_run' }
+    assert.deepEqual(await bench.ask('exec_reconcile', action_id), unclear)
+    const cancelled = await bench.granted()
+    await bench.ask('exec_cancel', cancelled.decision.action_id)
+    const refused = { status: 'refused', reason: 'action_cancelled', retryable: false }
+    assert.deepEqual(await bench.invoke(cancelled), refused)
   })
 })
 

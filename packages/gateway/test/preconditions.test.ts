@@ -40,7 +40,8 @@ ${effect}
 [rules.match]
 tool = ["shop.${tool}"]
 `
-const ASK = 'effect = "require_approval"\ntier = 1\napprovers = { quorum = 1, channels = ["portal"] }'
+const ASK =
+  'effect = "require_approval"\ntier = 1\napprovers = { quorum = 1, channels = ["portal"] }'
 const RULES = `${POLICY}${rule('pay', ASK)}${rule('auto', 'effect = "allow"')}`
 
 const ARGS = { order: 'o-1' }
