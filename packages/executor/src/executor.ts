@@ -25,8 +25,9 @@ import type { ClearedAction } from './admit/check-approvals.ts'
 import { checkPrecondition, type PreconditionDeps } from './admit/check-precondition.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
+import { refuseUnmet } from './admit/refuse-unmet.ts'
 import { ClaimDesk, type Known } from './run/claim-desk.ts'
-import { readNote } from './run/journal-note.ts'
+import { isNeverRun, readNote } from './run/journal-note.ts'
 import type { ResultOutbox } from './run/result-outbox.ts'
 import type { Runner } from './run/runner.ts'
 import type { Passage, ToolGate } from './run/tool-gate.ts'
@@ -158,7 +159,7 @@ export class Executor {
     const { journal, sha256 } = this.#deps.claiming
     try {
       const entry = await journal.read(`${tenant}.${storedKey(sha256, action)}`)
-      return entry !== undefined && readNote(entry.note)?.kind !== 'cancelled'
+      return entry !== undefined && !isNeverRun(readNote(entry.note))
     } catch (error) {
       if (error instanceof BusFault) return true
       throw error
@@ -188,7 +189,9 @@ export class Executor {
     const { reading, claiming, gate } = this.#deps
     const admitted = await checkPrecondition(token, { ...reading, gate })
       .then((standing) =>
-        standing.ok ? claimAction(standing.value, claiming, this.#held) : standing,
+        standing.ok
+          ? claimAction(standing.value, claiming, this.#held)
+          : refuseUnmet(token, standing, { deps: claiming, held: this.#held }),
       )
       .catch(leaveUnentered)
     if (!admitted.ok) {

@@ -164,7 +164,10 @@ test('what the provider cannot tell is unclear, and so is what nobody claimed', 
     const never = await bench.granted()
     assert.deepEqual(await bench.ask('exec_reconcile', idOf(never)), unclear('never_claimed'))
     await bench.ask('exec_cancel', idOf(never))
-    assert.deepEqual(await bench.ask('exec_reconcile', idOf(never)), unclear('claimed_for_cancel'))
+    assert.deepEqual(
+      await bench.ask('exec_reconcile', idOf(never)),
+      unclear('claimed_never_to_run'),
+    )
     assert.equal(bench.paid(), 1)
     await other.stop()
   })

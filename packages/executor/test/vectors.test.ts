@@ -13,11 +13,13 @@ import {
 import { PublicKeys, sha256 } from '@trustgw/runtime'
 import { bundleBytes } from '@trustgw/testkit/seal-policy'
 import { clearAction } from '../src/admit/admission.ts'
+import { checkPrecondition } from '../src/admit/check-precondition.ts'
 import { verifyBundle } from '../src/policy/verify-bundle.ts'
 import { makeClauseVectors } from './support/clause-vectors.ts'
 import { ROOT } from './support/connectors.ts'
 import { makeApprovalVectors, makePolicyVectors } from './support/make-vectors.ts'
 import { openSealed } from './support/policy.ts'
+import { makePreconditionVectors, ReadDouble } from './support/precondition.ts'
 import { type AdmissionVectors, vectorsShape } from './support/vectors.ts'
 import { NOW, PROFILE, TENANT, World } from './support/world.ts'
 
@@ -33,6 +35,7 @@ const FILES: readonly (readonly [file: string, make: () => Promise<JsonObject>])
   ['approval', makeApprovalVectors],
   ['policy', makePolicyVectors],
   ['clauses', makeClauseVectors],
+  ['precondition', makePreconditionVectors],
 ]
 
 for (const [file, make] of FILES) {
@@ -64,7 +67,9 @@ async function check(vectors: AdmissionVectors): Promise<void> {
   const vouched = await verifyBundle(sealed.value, { operatorKeyFor, pins, sha256 }, NOW)
   assert.ok(vouched.ok && vouched.value === 'operator')
   const policies = openSealed(vectors.policy)
-  const deps = new World(vectors.contract).admission({
+  const world = new World(vectors.contract)
+  world.tools.replace([vectors.contract, ...(vectors.read === undefined ? [] : [vectors.read])])
+  const deps = world.admission({
     grantKeyFor: trust.keyFor({ role: 'grant', component: 'gateway' }),
     auditKeyFor: trust.keyFor({ role: 'audit', component: 'gateway' }),
     hostKeyFor: trust.keyFor({ role: 'host', component: 'host' }),
@@ -83,8 +88,12 @@ async function check(vectors: AdmissionVectors): Promise<void> {
     },
   })
   assert.ok(vectors.cases.length >= 15)
-  for (const { name, message, expected } of vectors.cases) {
-    const outcome = await clearAction(encode(message), deps)
+  for (const { name, message, now, expected } of vectors.cases) {
+    const cleared = await clearAction(encode(message), deps)
+    const connectors = new Map(now === undefined ? [] : [['shop', new ReadDouble(now)]])
+    const outcome = cleared.ok
+      ? await checkPrecondition(cleared.value.token, world.reading({ connectors }))
+      : cleared
     assert.equal(outcome.ok ? 'admitted' : outcome.reason, expected, name)
   }
 }

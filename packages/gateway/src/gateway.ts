@@ -51,6 +51,8 @@ import type { RegisteredTool, ToolDirectory } from './registry/tool-directory.ts
 const WAIT_TURN_MS = 2_000
 /** How long a cancel waits for the executor's word. */
 const CANCEL_WAIT_MS = 2_000
+/** How long a caller waits at least while something is read, so that it learns whether people are asked. */
+const PREPARE_WAIT_MS = 2_000
 /** Rounds of looking and pointing before a contended key is given up. */
 const POINT_TRIES = 6
 const POINT_PAUSE_MS = 10
@@ -244,7 +246,7 @@ export class Gateway implements GatewayApi {
   /** Claims what a repeat finds this action by; gives back what was taken unless the claim is ours. */
   async #claimed(proposal: Proposal, decided: Decided, same: Reference['same']): Promise<Claimed> {
     const { store, orchestrator } = this.#deps
-    const key = indexKey(store, proposal, waitsForPeople(decided), same)
+    const key = store.indexKey(proposal, waitsForPeople(decided), same)
     const room = (): boolean => !waitsForPeople(decided) || orchestrator.known.reserve(proposal)
     let claim: Claimed | undefined
     try {
@@ -258,7 +260,7 @@ export class Gateway implements GatewayApi {
   /** The action that this proposal repeats, where there is one that it joins. */
   async #repeated(proposal: Proposal, same: Reference['same']): Promise<Accepted | undefined> {
     const { store } = this.#deps
-    const key = indexKey(store, proposal, true, same)
+    const key = store.indexKey(proposal, true, same)
     const found = key === undefined ? undefined : await store.reference(key)
     if (found === undefined) return undefined
     const { reference } = found
@@ -335,10 +337,12 @@ export class Gateway implements GatewayApi {
 
   async #wait(start: StoredAction, joined: boolean, hold: Hold): Promise<ActionView> {
     const { tenant, action_id: id } = start.record.proposal
-    const until = this.#deps.clock.now() + hold.ms
+    const now = this.#deps.clock.now()
+    const until = { held: now + hold.ms, prepared: now + Math.max(hold.ms, PREPARE_WAIT_MS) }
     let stored = this.#deps.orchestrator.latest(start)
     while (!isFinal(stored.record.state) && stored.record.state.kind !== 'needs_human') {
-      const left = until - this.#deps.clock.now()
+      const isPreparing = stored.record.state.kind === 'preparing'
+      const left = (isPreparing ? until.prepared : until.held) - this.#deps.clock.now()
       if (left <= 0 || hold.signal?.aborted === true) break
       const wait = {
         ms: Math.min(left, WAIT_TURN_MS),
@@ -367,17 +371,6 @@ export class Gateway implements GatewayApi {
       return { ok: false, reason, ...(detail === undefined ? {} : { detail }) }
     })
   }
-}
-
-/** By which index a repeat of this proposal finds it; none for what is decided at once. */
-function indexKey(
-  store: ActionStore,
-  proposal: Proposal,
-  waits: boolean,
-  same: Reference['same'],
-): string | undefined {
-  if (proposal.client_key !== null) return store.clientKey(proposal.principal, proposal.client_key)
-  return waits ? store.joinKey(proposal.principal, same) : undefined
 }
 
 /** With a client key it is the same action for good, else while that one waits for people. */

@@ -23,16 +23,18 @@ import {
   type GrantedAction,
   grantedActionJson,
   grantId,
+  type Hash,
   hashText,
   ID_RANDOM_BYTES,
   type InvokeAnswer,
   idempotencyKey,
   invokeAnswerShape,
   type JsonObject,
-  noPreconditionHash,
   parseComponent,
   parseJson,
   parseTenantId,
+  preconditionHash,
+  preconditionValue,
   principalText,
   readShape,
   signGrant,
@@ -61,6 +63,7 @@ import {
 } from '@trustgw/runtime'
 import { decideLike, newestBundle, openPolicies } from './attack-policy.ts'
 import { stolenGrantKey } from './key-sets.ts'
+import { orderNow } from './shop-view.ts'
 import type { SoftwareAuthenticator } from './software-authenticator.ts'
 import type { RunningSystem } from './system.ts'
 
@@ -76,6 +79,8 @@ export interface ForgedAction {
   readonly arguments: JsonObject
   readonly decision: DecisionRecord
   readonly decision_event: GrantedAction['decision_event']
+  /** Of what stood at the shop when it was decided. */
+  readonly precondition_hash: Hash
   readonly approvals: readonly ApprovalEvidence[]
 }
 
@@ -98,6 +103,7 @@ export interface Deciding {
 /** What an approver signs over an action: this one, with that verdict. */
 export interface Signing {
   readonly decision: DecisionRecord
+  readonly precondition_hash: Hash
   readonly contract: ToolContract
   readonly verdict: Verdict
 }
@@ -112,6 +118,7 @@ export class TakenOverGateway {
   readonly grantKid: string
   /** In force when the gateway was taken over. */
   readonly policies: PolicySet
+  readonly #system: RunningSystem
   readonly #link: BusLink
   readonly #grantKey: SigningKey
   readonly #audit: AuditWriter
@@ -120,6 +127,7 @@ export class TakenOverGateway {
     tenant: TenantId,
     link: BusLink,
     own: {
+      readonly system: RunningSystem
       readonly grant: SigningKey
       readonly audit: AuditWriter
       readonly policies: PolicySet
@@ -127,6 +135,7 @@ export class TakenOverGateway {
   ) {
     this.tenant = tenant
     this.policies = own.policies
+    this.#system = own.system
     this.#link = link
     this.#grantKey = own.grant
     this.grantKid = keyIdOf('grant', own.grant.publicKey)
@@ -162,7 +171,7 @@ export class TakenOverGateway {
     const grant = await stolenGrantKey(system.stateDir)
     const bucket = link.records({ home: 'data', bucket: 'policies' })
     const policies = openPolicies(await newestBundle(bucket, tenant.value))
-    return new TakenOverGateway(tenant.value, link, { grant, audit, policies })
+    return new TakenOverGateway(tenant.value, link, { system, grant, audit, policies })
   }
 
   async close(): Promise<void> {
@@ -185,7 +194,7 @@ export class TakenOverGateway {
     like: DecisionRecord,
     args: JsonObject,
     deciding: Deciding,
-  ): Promise<Pick<ForgedAction, 'arguments' | 'decision' | 'decision_event'>> {
+  ): Promise<Omit<ForgedAction, 'claims' | 'approvals'>> {
     const { tool, action = actionId(randomBytes(ID_RANDOM_BYTES)), claim } = deciding
     const at = Date.now()
     const decision: DecisionRecord = {
@@ -211,12 +220,22 @@ export class TakenOverGateway {
       },
     })
     const decision_event = { seq: stored.seq, event_id: event.event_id }
-    return { arguments: args, decision, decision_event }
+    const precondition_hash = await this.#boundNow(tool, args)
+    return { arguments: args, decision, decision_event, precondition_hash }
+  }
+
+  /** What the tool's precondition reads now, as the gateway would have it read. */
+  async #boundNow({ precondition: rule }: ToolContract, args: JsonObject): Promise<Hash> {
+    if (rule === null) return preconditionHash(sha256, null)
+    const order = await orderNow(this.#system, String(args['order_id']))
+    const found = preconditionValue(rule, args, order)
+    if (!found.ok) throw new Error(`the shop's order has no ${found.detail ?? found.reason}`)
+    return preconditionHash(sha256, found.value)
   }
 
   /** The claims of a grant for it, all as they should be. */
   claims(
-    decided: Pick<ForgedAction, 'decision'>,
+    decided: Pick<ForgedAction, 'decision' | 'precondition_hash'>,
     contract: ToolContract,
     approvals: readonly ApprovalEvidence[],
   ): GrantClaims {
@@ -236,7 +255,7 @@ export class TakenOverGateway {
       tool_name: contract.id,
       contract_hash: contractHash(sha256, contract),
       input_hash: decision.input_hash,
-      precondition_hash: noPreconditionHash(sha256),
+      precondition_hash: decided.precondition_hash,
       credential_ref: contract.credential_ref,
       policy_fingerprint: decision.policy_fingerprint,
       policy_epoch: decision.policy_epoch,
@@ -322,7 +341,7 @@ export function signApproval(approver: Approver, signing: Signing): ApprovalEvid
     tool_id: contract.id,
     contract_hash: contractHash(sha256, contract),
     input_hash: decision.input_hash,
-    precondition_hash: noPreconditionHash(sha256),
+    precondition_hash: signing.precondition_hash,
     rule_id: decision.rule_id,
     policy_fingerprint: decision.policy_fingerprint,
     tier: decision.tier,

@@ -48,7 +48,7 @@ export async function wholeRefund(world: AttackWorld): Promise<ForgedAction> {
 /** The same with another approval in place of the approver's. */
 async function approvedBy(
   world: AttackWorld,
-  approve: (decided: Pick<ForgedAction, 'decision'>) => ApprovalEvidence,
+  approve: (decided: Pick<ForgedAction, 'decision' | 'precondition_hash'>) => ApprovalEvidence,
 ): Promise<ForgedAction> {
   const { gateway, refundDecision, refundTool } = world
   const decided = await gateway.decide(refundDecision, REFUND, { tool: refundTool })
@@ -105,7 +105,8 @@ async function grantedAgain(world: AttackWorld, jti: GrantClaims['jti']): Promis
   const { gateway, control, refundDecision, refundTool: tool } = world
   const { approvals } = control
   const again = { tool, action: control.claims.action_id }
-  const decided = await gateway.decide(refundDecision, control.arguments, again)
+  const fresh = await gateway.decide(refundDecision, control.arguments, again)
+  const decided = { ...fresh, precondition_hash: control.precondition_hash }
   return { ...decided, approvals, claims: { ...gateway.claims(decided, tool, approvals), jti } }
 }
 

@@ -41,6 +41,18 @@ export async function paidRefunds(system: RunningSystem): Promise<readonly Ledge
     })
 }
 
+/** An order as the shop shows it now. */
+export async function orderNow(
+  system: Pick<RunningSystem, 'stateDir' | 'shop'>,
+  id: string,
+): Promise<JsonObject> {
+  const key = await readFile(join(system.stateDir, 'shop', 'api.key'), 'utf8')
+  const response = await fetch(`${system.shop}/v1/orders/${id}`, {
+    headers: { authorization: `Bearer ${key.trim()}` },
+  })
+  return objectOf(await response.text())
+}
+
 /** Tells the shop how to answer from now on. */
 export async function setFault(system: RunningSystem, fault: ShopFault): Promise<void> {
   const key = await readFile(join(system.stateDir, 'shop', 'api.key'), 'utf8')

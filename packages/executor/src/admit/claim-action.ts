@@ -15,7 +15,7 @@ import {
   FileFault,
   type Random,
 } from '@trustgw/runtime'
-import { readNote, writeNote } from '../run/journal-note.ts'
+import { type JournalNote, readNote, writeNote } from '../run/journal-note.ts'
 import type { ClaimEntry, Wal } from '../run/wal.ts'
 import type { BoundActionValue } from './bind-action.ts'
 import { type BeatDeps, checkStillBelieved } from './check-beat.ts'
@@ -154,8 +154,7 @@ async function takeClaims(
     const journalKey = `${tenant}.${storedKey(deps.sha256, action_id)}`
     const journal = await deps.journal.claim(journalKey, { attempt, note: noteOf(claim) })
     if (journal !== 'taken') return undefined
-    const other = readNote((await deps.journal.read(journalKey))?.note)
-    return other?.kind === 'cancelled' ? 'action_cancelled' : 'action_claimed'
+    return takenBy(readNote((await deps.journal.read(journalKey))?.note))
   } catch (error) {
     if (error instanceof BusFault) return 'store_unreachable'
     if (error instanceof FileFault) return 'journal_unwritable'
@@ -163,12 +162,23 @@ async function takeClaims(
   }
 }
 
+/** What an entry that is there already says to whoever comes after it. */
+export function takenBy(note: JournalNote | undefined): AdmissionReason {
+  if (note?.kind === 'cancelled') return 'action_cancelled'
+  return note?.kind === 'stale' ? 'precondition_changed' : 'action_claimed'
+}
+
 function noteOf({ jti, grant_hash, input_hash, tool, at }: ClaimEntry): string {
   return writeNote({ kind: 'run', jti, grant_hash, input_hash, tool, at })
 }
 
 /** Refusals after which the claim is certainly another's. */
-const NOT_OURS: readonly AdmissionReason[] = ['grant_used', 'action_claimed', 'action_cancelled']
+const NOT_OURS: readonly AdmissionReason[] = [
+  'grant_used',
+  'action_claimed',
+  'action_cancelled',
+  'precondition_changed',
+]
 
 /** Not admitted after something was perhaps claimed: says so on disk, so that it can come again. */
 async function letGo(

@@ -27,7 +27,7 @@ import {
   type Logger,
   type Random,
 } from '@trustgw/runtime'
-import { type JournalNote, readNote, writeNote } from './journal-note.ts'
+import { isNeverRun, type JournalNote, readNote, writeNote } from './journal-note.ts'
 import { RERUN_WITHIN_MS, type Runner } from './runner.ts'
 import type { ClaimEntry } from './wal.ts'
 
@@ -100,7 +100,7 @@ export class ClaimDesk {
       const key = this.#keyOf(tenant, action)
       const outcome = await journal.claim(key, { attempt, note })
       const isCancelled =
-        outcome !== 'taken' || readNote((await journal.read(key))?.note)?.kind === 'cancelled'
+        outcome !== 'taken' || isNeverRun(readNote((await journal.read(key))?.note))
       logger.info('cancel_asked', { action_id: action, cancelled: isCancelled })
       return { status: isCancelled ? 'cancelled' : 'claimed' }
     } catch (error) {
@@ -119,7 +119,7 @@ export class ClaimDesk {
       if (entry === undefined) return { status: 'unclear', reason: 'never_claimed' }
       const note = readNote(entry.note)
       if (note === undefined) return { status: 'unclear', reason: 'claim_says_nothing' }
-      if (note.kind === 'cancelled') return { status: 'unclear', reason: 'claimed_for_cancel' }
+      if (note.kind !== 'run') return { status: 'unclear', reason: 'claimed_never_to_run' }
       return await this.#ask(
         claimOf({ tenant, action, attempt: entry.attempt }, note, this.#deps),
         {

@@ -27,8 +27,8 @@ export type JournalNote =
       readonly tool: string
       readonly at: number
     }
-  /** Claimed so that it never runs. */
-  | { readonly kind: 'cancelled'; readonly at: number }
+  /** Claimed so that it never runs: by its cancel, or since what it was bound to had changed. */
+  | { readonly kind: 'cancelled' | 'stale'; readonly at: number }
 
 const noteShape: Shape<JournalNote> = taggedShape('kind', {
   run: objectShape({
@@ -40,10 +40,16 @@ const noteShape: Shape<JournalNote> = taggedShape('kind', {
     at: msField,
   }),
   cancelled: objectShape({ kind: oneOfShape('cancelled'), at: msField }),
+  stale: objectShape({ kind: oneOfShape('stale'), at: msField }),
 })
 
 export function writeNote(note: JournalNote): string {
   return canonicalize({ ...note })
+}
+
+/** Whether an entry says that the action never runs. */
+export function isNeverRun(note: JournalNote | undefined): boolean {
+  return note !== undefined && note.kind !== 'run'
 }
 
 /** Undefined for what no executor of this version wrote: claimed, and nothing else is known. */

@@ -88,6 +88,8 @@ export interface BenchOptions {
   readonly max_running?: number
   /** Changes the manifest of the till. */
   readonly edit?: (manifest: string) => string
+  /** How many tools it serves then. */
+  readonly served?: number
   /** No policy bundle is on the bus yet. */
   readonly withoutPolicy?: boolean
 }
@@ -154,7 +156,7 @@ export async function withBench(
     return started
   }
   let running = await start(link)
-  await until(() => running.tools().length === 1)
+  await until(() => running.tools().length === (options.served ?? 1))
   const contract = await publishedContract(first)
   const world = new Proxy(first, {
     get: (target, name) => (name === 'contract' ? contract : Reflect.get(target, name, target)),

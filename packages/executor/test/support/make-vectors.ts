@@ -25,7 +25,7 @@ type Edit = (action: GrantedAction) => GrantedAction
 /** Messages of one world, and what becomes of each. */
 export class VectorFile {
   readonly world: World
-  readonly #cases: { name: string; message: JsonObject; expected: Fate }[] = []
+  readonly #cases: { name: string; message: JsonObject; now?: JsonObject; expected: Fate }[] = []
 
   constructor(world: World) {
     this.world = world
@@ -34,6 +34,12 @@ export class VectorFile {
   async add(name: string, expected: Fate, change: Change, after: Edit = (it) => it): Promise<void> {
     const message = grantedActionJson(after(await this.world.granted(change)))
     this.#cases.push({ name, message, expected })
+  }
+
+  /** A case in which something was read before it is admitted. */
+  async addReading(name: string, expected: Fate, now: JsonObject, change: Change): Promise<void> {
+    const message = grantedActionJson(await this.world.granted(change))
+    this.#cases.push({ name, message, now, expected })
   }
 
   async document(about: string): Promise<JsonObject> {

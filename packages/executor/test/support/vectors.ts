@@ -4,6 +4,7 @@ import {
   jsonObjectShape,
   objectShape,
   oneOfShape,
+  optionalMember,
   type ShapeOf,
   sealedBundleShape,
   stringShape,
@@ -18,6 +19,8 @@ export const vectorsShape = objectShape({
   profile: stringShape({ max: 31 }),
   tenant: stringShape({ max: 31 }),
   contract: toolContractShape,
+  /** The tool by which the precondition of the contract is read. */
+  read: optionalMember(toolContractShape),
   keys: arrayShape(
     objectShape({
       kid: stringShape({ max: 64 }),
@@ -42,6 +45,8 @@ export const vectorsShape = objectShape({
     objectShape({
       name: stringShape({ max: 200 }),
       message: jsonObjectShape(),
+      /** What that read gives when the message comes; absent: nothing. */
+      now: optionalMember(jsonObjectShape()),
       expected: stringShape({ max: 64 }),
     }),
     { max: 200 },

@@ -17,6 +17,7 @@ import {
   type GrantedAction,
   grantedActionJson,
   grantId,
+  type Hash,
   hashText,
   idempotencyKey,
   type JsonObject,
@@ -162,6 +163,8 @@ export class World {
   readonly tools = new ToolIndex(sha256, new AjvSchemaCompiler())
   pins: readonly Pin[] = [this.pin()]
   floor: Tier = 0
+  /** What approvals and grants are bound to. */
+  precondition: Hash = noPreconditionHash(sha256)
   bundle: SealedBundle
   /** By what the gateway decides. */
   policies: PolicySet
@@ -351,7 +354,7 @@ export class World {
       tool_id: decision.tool_id,
       contract_hash: decision.contract_hash,
       input_hash: decision.input_hash,
-      precondition_hash: noPreconditionHash(sha256),
+      precondition_hash: this.precondition,
       rule_id: decision.rule_id,
       policy_fingerprint: decision.policy_fingerprint,
       tier: decision.tier,
@@ -426,7 +429,7 @@ export class World {
       tool_name: decision.tool_id,
       contract_hash: decision.contract_hash,
       input_hash: decision.input_hash,
-      precondition_hash: noPreconditionHash(sha256),
+      precondition_hash: this.precondition,
       credential_ref: this.contract.credential_ref,
       policy_fingerprint: decision.policy_fingerprint,
       policy_epoch: decision.policy_epoch,

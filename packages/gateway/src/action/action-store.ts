@@ -9,6 +9,7 @@ import {
   hashText,
   objectShape,
   type Principal,
+  type Proposal,
   parseJson,
   readShape,
   type Sha256,
@@ -146,6 +147,16 @@ export class ActionStore {
   async listOpen(tenant: TenantId): Promise<readonly string[]> {
     const entries = await this.#open.list(tenant)
     return entries.map((entry) => new TextDecoder().decode(entry.value))
+  }
+
+  /** By which index a repeat of a proposal finds it; none for what is decided at once. */
+  indexKey(
+    { principal, client_key }: Pick<Proposal, 'principal' | 'client_key'>,
+    waits: boolean,
+    same: Hash,
+  ): string | undefined {
+    if (client_key !== null) return this.clientKey(principal, client_key)
+    return waits ? this.joinKey(principal, same) : undefined
   }
 
   clientKey(principal: Principal, clientKey: string): string {

@@ -87,6 +87,7 @@ function failure(view: ActionView, end: string): McpToolResult {
       status: view.status,
       action_id: view.action_id,
       reason: view.reason,
+      ...(view.superseded_by === null ? {} : { superseded_by: view.superseded_by }),
       ...(view.hint === null ? {} : { hint: view.hint }),
     },
   }
