@@ -1,0 +1,250 @@
+import { Credentials, type Pin, startExecutor } from '@trustgw/executor'
+import { MetricsBook, NatsFace, PolicySource, startGateway } from '@trustgw/gateway'
+import { type ApprovalDesk, type HostKey, startHostCore } from '@trustgw/host'
+import { type Component, executorComponent } from '@trustgw/protocol'
+import {
+  AjvSchemaCompiler,
+  type AuditWriter,
+  type BusLink,
+  type Disk,
+  type Random,
+  type SchemaCompiler,
+  sha256,
+  silentLogger,
+  startAuditWriter,
+  verifierOf,
+} from '@trustgw/runtime'
+import {
+  AGENTS_ACCOUNT,
+  GATEWAY_COMPONENT,
+  HOST_COMPONENT,
+  type KeyName,
+  ORIGIN,
+  PEOPLE,
+  PROFILE,
+  PUBLIC_KEYS,
+  RP_ID,
+  SHOP_SECRET,
+  signer,
+  TENANT,
+} from './installation.ts'
+import type { Life } from './life.ts'
+import type { Shop } from './shop.ts'
+
+/** What one run of a process has: its connection, disk, clock and source of random bytes. */
+export interface Body {
+  readonly life: Life
+  readonly link: BusLink
+  readonly disk: Disk
+  readonly random: Random
+}
+
+export interface Party {
+  stop(): Promise<void>
+}
+
+/** Compiled once for all worlds: schemas do not change, and compiling costs more than a world. */
+const known = new Map<string, ReturnType<SchemaCompiler['compile']>>()
+const schemas: SchemaCompiler = {
+  compile: (schema) => {
+    const text = JSON.stringify(schema)
+    const compiled = known.get(text) ?? new AjvSchemaCompiler().compile(schema)
+    known.set(text, compiled)
+    return compiled
+  },
+}
+
+function auditOf(
+  { life, link, random }: Body,
+  of: { readonly component: Component; readonly kid: KeyName },
+): Promise<AuditWriter> {
+  return startAuditWriter({
+    tenant: TENANT,
+    component: of.component,
+    instance: life.name,
+    ...signer(of.kid),
+    sha256,
+    clock: life.clock,
+    random,
+    bus: link.bus,
+    publisher: link.publisher({ stream: 'AUDIT' }),
+    reader: link.reader({ home: 'data', stream: 'AUDIT' }),
+    keyFor: PUBLIC_KEYS.keyFor({ role: 'audit', component: of.component }),
+  })
+}
+
+/** The control plane with its face on the bus, wired as its process is. */
+export async function startGatewayParty(body: Body): Promise<Party> {
+  const { life, link, disk, random } = body
+  const { clock } = life
+  const audit = await auditOf(body, { component: GATEWAY_COMPONENT, kid: 'audit-gateway' })
+  const policy = new PolicySource({
+    tenants: [TENANT],
+    bundles: link.records({ home: 'data', bucket: 'policies' }),
+    statuses: link.records({ home: 'data', bucket: 'policy_status' }),
+    dir: '/gateway/policies',
+    disk,
+    operatorKeyFor: PUBLIC_KEYS.keyFor({ role: 'operator' }),
+    development: false,
+    statusKey: signer('audit-gateway'),
+    audit: () => audit,
+    sha256,
+    clock,
+    log: silentLogger,
+  })
+  const running = await startGateway({
+    link,
+    tenants: [TENANT],
+    agentAccounts: new Map([[TENANT, AGENTS_ACCOUNT]]),
+    keys: PUBLIC_KEYS,
+    grantKey: signer('grant'),
+    audit: () => audit,
+    policy,
+    clock,
+    random,
+    schemas,
+    log: silentLogger,
+  })
+  const face = new NatsFace({
+    bus: link.bus,
+    api: running.api,
+    byRequester: (at, requester) => running.agents.byRequester(at, requester),
+    metrics: new MetricsBook(),
+    log: silentLogger,
+  })
+  face.start()
+  return {
+    stop: async () => {
+      await face.stop()
+      await running.stop()
+      await link.bus.drain()
+    },
+  }
+}
+
+const CREDENTIALS = `version = 1
+[credentials.shop]
+secret = "${SHOP_SECRET}"
+allow = [{ tenant = "*", issuer = "*", client = "*", subject = "*" }]
+`
+
+const PINS: readonly Pin[] = PEOPLE.map(({ name, roles, passkey }) => ({
+  tenant: TENANT,
+  person: name,
+  roles,
+  credential_id: passkey.credentialId,
+  public_key: passkey.publicKey,
+  rp_id: RP_ID,
+  origins: [ORIGIN],
+}))
+
+/** The execution plane, with the shop as its only upstream. */
+export async function startExecutorParty(body: Body, shop: Shop): Promise<Party> {
+  const { life, link, disk, random } = body
+  const credentials = Credentials.parse('credentials.toml', CREDENTIALS)
+  if (!credentials.ok) throw new TypeError('credentials')
+  const running = await startExecutor(
+    {
+      profile: PROFILE,
+      tenants: [TENANT],
+      state_dir: '/executor',
+      executor_dir: '/executor',
+      connectors_dir: '/executor',
+      modules_dir: '/executor',
+      instance: life.name,
+      result_max_bytes: 65_536,
+      tool_timeout_ms: 10_000,
+      max_running: 16,
+      development_policy: false,
+    },
+    {
+      link,
+      trust: PUBLIC_KEYS,
+      resultKey: signer('result'),
+      auditKey: signer('audit-executor'),
+      clock: life.clock,
+      random,
+      logger: silentLogger,
+    },
+    {
+      files: { manifests: [], credentials: credentials.value, floors: new Map() },
+      schemas,
+      connectors: new Map([['shop', shop.connector(life)]]),
+      pins: { current: () => Promise.resolve({ ok: true, value: PINS }) },
+      disk,
+    },
+  )
+  return {
+    stop: async () => {
+      await running.stop()
+      await link.bus.drain()
+    },
+  }
+}
+
+export interface HostParty extends Party {
+  readonly approvals: ApprovalDesk
+}
+
+/** The human plane behind its portal. */
+export async function startHostParty(body: Body): Promise<HostParty> {
+  const { life, link, random } = body
+  const records = (bucket: string): ReturnType<BusLink['records']> =>
+    link.records({ home: 'data', bucket })
+  const core = await startHostCore(
+    {
+      tenant: TENANT,
+      listen: { hostname: '127.0.0.1', port: 0 },
+      origin: ORIGIN,
+      rpId: RP_ID,
+      busUrl: 'ws://localhost:9222',
+      portalFolder: '/host',
+      enrolmentsFolder: '/host',
+      installationFile: '/host/installation.json',
+      version: 'simulated',
+    },
+    {
+      bus: link.bus,
+      acl: records('acl'),
+      approvals: records('approvals'),
+      sessions: records('sessions'),
+      uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+      policies: records('policies'),
+      policyStatus: records('policy_status'),
+      tools: records('tools'),
+      actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+      trust: {
+        operatorKeyFor: PUBLIC_KEYS.keyFor({ role: 'operator' }),
+        gatewayAuditKeyFor: PUBLIC_KEYS.keyFor({ role: 'audit', component: 'gateway' }),
+        executorKeyFor: (profile, kid) =>
+          PUBLIC_KEYS.keyFor({ role: 'result', component: executorComponent(profile) })(kid),
+      },
+      clock: life.clock,
+      random,
+      log: silentLogger,
+      audit: await auditOf(body, { component: HOST_COMPONENT, kid: 'audit-host' }),
+      hostKey: hostKey('host'),
+      sessionKey: hostKey('session'),
+      tickets: {
+        issue: () => {
+          throw new TypeError('nobody opens the portal here')
+        },
+      },
+      onEnrolled: () => undefined,
+    },
+  )
+  return {
+    approvals: core.approvals,
+    stop: async () => {
+      await core.stop()
+      await link.bus.drain()
+    },
+  }
+}
+
+function hostKey(kid: 'host' | 'session'): HostKey {
+  const key = signer(kid)
+  const verify = verifierOf(key.publicKey)
+  if (verify === undefined) throw new TypeError(kid)
+  return { kid, sign: key.sign, verify }
+}
