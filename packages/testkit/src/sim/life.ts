@@ -25,7 +25,7 @@ export class Life {
   readonly name: string
   alive = true
   /** Milliseconds of the world. */
-  diedAt = Number.POSITIVE_INFINITY
+  diedAt: number = Number.POSITIVE_INFINITY
   readonly clock: Clock
   readonly #deps: LifeDeps
   readonly #onDeath: (() => void)[] = []
