@@ -20,7 +20,9 @@ export interface CaretakerDeps {
 /** Sees that no open action is forgotten: its next deadline, and another try after a failure. */
 export class Caretaker {
   readonly #deps: CaretakerDeps
-  readonly #timers = new Map<ActionId, () => void>()
+  readonly #alarms = new Map<ActionId, () => void>()
+  /** Attempts that failed: their next one is due whatever becomes of the alarm. */
+  readonly #retries = new Map<ActionId, () => void>()
   readonly #running = new Set<Promise<unknown>>()
   #stopping = false
 
@@ -35,8 +37,10 @@ export class Caretaker {
   /** Lets what runs come to rest; nothing new is begun. */
   async stop(): Promise<void> {
     this.#stopping = true
-    for (const cancel of this.#timers.values()) cancel()
-    this.#timers.clear()
+    for (const timers of [this.#alarms, this.#retries]) {
+      for (const cancel of timers.values()) cancel()
+      timers.clear()
+    }
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
@@ -44,13 +48,17 @@ export class Caretaker {
   alarm(stored: StoredAction): void {
     const { tenant, action_id: id } = stored.record.proposal
     const at = wakeAt(stored.record.state)
-    if (at === null) this.#cancel(id)
-    else this.#set(id, at - this.#deps.clock.now(), () => this.#deps.tick(tenant, id), tenant)
+    cancel(this.#alarms, id)
+    if (at === null) return
+    const ms = at - this.#deps.clock.now()
+    this.#set(this.#alarms, { tenant, id, ms, ring: () => this.#deps.tick(tenant, id) })
   }
 
   /** Takes the action up again in a while: an attempt on it failed. */
   later(tenant: TenantId, id: ActionId): void {
-    this.#set(id, RECOVER_RETRY_MS, () => this.#deps.takeUp(tenant, id), tenant)
+    cancel(this.#retries, id)
+    const ms = RECOVER_RETRY_MS
+    this.#set(this.#retries, { tenant, id, ms, ring: () => this.#deps.takeUp(tenant, id) })
   }
 
   /** Work that nobody awaits: a fault leaves the stored state, which is taken up again. */
@@ -65,21 +73,29 @@ export class Caretaker {
     this.#running.add(guarded)
   }
 
-  #cancel(id: ActionId): void {
-    this.#timers.get(id)?.()
-    this.#timers.delete(id)
-  }
-
-  #set(id: ActionId, ms: number, ring: () => Promise<unknown>, tenant: TenantId): void {
-    this.#cancel(id)
+  #set(timers: Timers, { tenant, id, ms, ring }: Due): void {
     if (this.#stopping) return
     const wait = Math.min(Math.max(ms, 0) + 1, TIMER_MAX_MS)
-    this.#timers.set(
+    timers.set(
       id,
       this.#deps.clock.setTimer(wait, () => {
-        this.#timers.delete(id)
+        timers.delete(id)
         this.background(ring(), tenant, id)
       }),
     )
   }
+}
+
+type Timers = Map<ActionId, () => void>
+
+interface Due {
+  readonly tenant: TenantId
+  readonly id: ActionId
+  readonly ms: number
+  readonly ring: () => Promise<unknown>
+}
+
+function cancel(timers: Timers, id: ActionId): void {
+  timers.get(id)?.()
+  timers.delete(id)
 }

@@ -14,6 +14,8 @@ export interface FaultPlan {
   readonly disk: number
   /** Awaits at which a process is killed. */
   readonly crash: number
+  /** Whether each stream has a leader of its own, as on three nodes: else they fail together. */
+  readonly cluster: boolean
   /** Connections cut for a while, in all. */
   readonly cuts: number
   /** Steps of clocks, in all, and how far they go in milliseconds. */
@@ -28,6 +30,7 @@ export const NO_FAULTS: FaultPlan = {
   store: 0,
   disk: 0,
   crash: 0,
+  cluster: false,
   cuts: 0,
   steps: 0,
   stepMs: 0,
@@ -44,6 +47,7 @@ export function drawFaults(chance: Chance): FaultPlan {
     store: share(0.5, 0.005, 0.04),
     disk: share(0.2, 0.005, 0.03),
     crash: share(0.7, 0.001, 0.006),
+    cluster: chance.happens(0.5),
     cuts: share(0.5, 1, 5),
     steps: share(0.4, 1, 4),
     stepMs: chance.pick([1_500, 1_500, 10_000, 90_000]),
@@ -62,7 +66,7 @@ export class Faults {
 
   /** From here on everything works. */
   end(): void {
-    this.plan = NO_FAULTS
+    this.plan = { ...NO_FAULTS, cluster: this.plan.cluster }
   }
 
   lost(): boolean {

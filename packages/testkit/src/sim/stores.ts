@@ -33,7 +33,7 @@ const READ_WAIT_MS = 3_000
 /** After it a delivered message that nobody acknowledged is delivered again. */
 const ACK_WAIT_MS = 30_000
 
-type Doom = 'none' | 'never_arrives' | 'answer_lost' | 'refused'
+type Doom = 'none' | 'never_arrives' | 'answer_lost'
 
 /** What a process's ports to the streams share. */
 export interface StoreContext {
@@ -51,8 +51,8 @@ const OUTAGE_MAX_MS = 16_000
 
 interface Call<T> {
   readonly what: string
-  /** The stream whose writes keep their order on the way; else the call goes alone. */
-  readonly lane: string | undefined
+  /** The stream that it writes into; undefined for a read. */
+  readonly stream: string | undefined
   readonly apply: () => Promise<T>
 }
 
@@ -61,8 +61,9 @@ type Answer<T> = { readonly kind: 'answer'; readonly value: T } | { readonly kin
 /**
  * Calls from one process to the streams: each try is on its way there, is carried out, and its answer is
  * on its way back; tries are repeated as the adapters over JetStream repeat them, and what was stored
- * once is not stored again. Publishes into one stream arrive in the order of the calls, as on a
- * connection: what gets lost of them is everything for a while, not one alone.
+ * once is not stored again. Writes arrive in the order of the calls, as on a connection, and what gets
+ * lost of them is everything for a while: of the whole bus, or on a cluster of one stream that has no
+ * leader.
  */
 class Caller {
   readonly context: StoreContext
@@ -76,13 +77,9 @@ class Caller {
   /** One write. `BusFault` as the real adapters have it. */
   async write<T>(call: Call<T>, budgetMs: number): Promise<T> {
     const { hub, line } = this.context
-    const { what, lane } = call
-    const doom = this.#doom(lane)
+    const { what, stream } = call
+    const doom = this.#doom(stream)
     const begun = hub.loop.now
-    if (doom === 'refused') {
-      await this.#pause(hub.faults.latency(), what)
-      throw new BusFault('store_refused', what)
-    }
     let done: Promise<T> | undefined
     const apply = (): Promise<T> => {
       done ??= call.apply()
@@ -91,7 +88,7 @@ class Caller {
     for (;;) {
       const left = budgetMs - (hub.loop.now - begun)
       const waitMs = Math.max(1, Math.min(PUBLISH_STORED_TRY_MS, left))
-      const outcome = await this.#attempt({ what, lane, apply }, waitMs, doom)
+      const outcome = await this.#attempt({ what, stream, apply }, waitMs, doom)
       if (outcome.kind === 'answer') return outcome.value
       if (hub.loop.now - begun + PUBLISH_STORED_PAUSE_MS >= budgetMs) {
         throw new BusFault('store_ambiguous', what)
@@ -103,22 +100,24 @@ class Caller {
 
   /** One read; not repeated. */
   async read<T>(what: string, apply: () => Promise<T>): Promise<T> {
-    const call = { what, lane: undefined, apply }
+    const call = { what, stream: undefined, apply }
     const outcome = await this.#attempt(call, READ_WAIT_MS, this.#doom(undefined))
     if (outcome.kind === 'answer') return outcome.value
     throw new BusFault('bus_timeout', what)
   }
 
-  #doom(lane: string | undefined): Doom {
+  #doom(stream: string | undefined): Doom {
     const { faults, loop } = this.context.hub
     const { chance, plan } = faults
     if (!chance.happens(plan.store)) return 'none'
-    if (lane === undefined) {
-      return chance.pick(['never_arrives', 'answer_lost', 'answer_lost', 'refused'] as const)
-    }
-    if (chance.happens(0.5)) return 'answer_lost'
-    this.#outages.set(lane, loop.now + chance.between(0, OUTAGE_MAX_MS))
+    if (stream === undefined) return chance.pick(['never_arrives', 'answer_lost'] as const)
+    if (chance.happens(0.6)) return 'answer_lost'
+    this.#outages.set(this.#lane(stream), loop.now + chance.between(0, OUTAGE_MAX_MS))
     return 'none'
+  }
+
+  #lane(stream: string): string {
+    return this.context.hub.faults.plan.cluster ? stream : 'all'
   }
 
   #pause(ms: number, what: string): Promise<void> {
@@ -127,7 +126,7 @@ class Caller {
     })
   }
 
-  #attempt<T>({ what, lane, apply }: Call<T>, waitMs: number, doom: Doom): Promise<Answer<T>> {
+  #attempt<T>({ what, stream, apply }: Call<T>, waitMs: number, doom: Doom): Promise<Answer<T>> {
     const { hub, line } = this.context
     const { life } = line
     const { loop, faults } = hub
@@ -144,9 +143,9 @@ class Caller {
         })
       }
       if (doom === 'never_arrives' || !line.connected) return
-      if (lane === undefined && faults.lost()) return
-      loop.after(this.#arrival(lane), `streams ${life.name} ${what}`, () => {
-        if (!this.#arrives(lane)) return
+      if (stream === undefined && faults.lost()) return
+      loop.after(this.#arrival(stream), `streams ${life.name} ${what}`, () => {
+        if (!this.#arrives(stream)) return
         apply().then(
           (value) => back(() => resolve({ kind: 'answer', value })),
           (error: unknown) =>
@@ -156,17 +155,18 @@ class Caller {
     })
   }
 
-  #arrives(lane: string | undefined): boolean {
+  #arrives(stream: string | undefined): boolean {
     const { hub, line } = this.context
     const { now } = hub.loop
     if (!line.connected || now > line.life.diedAt + AFTERLIFE_MS) return false
-    return lane === undefined || now >= (this.#outages.get(lane) ?? 0)
+    return stream === undefined || now >= (this.#outages.get(this.#lane(stream)) ?? 0)
   }
 
-  #arrival(lane: string | undefined): number {
+  #arrival(stream: string | undefined): number {
     const { loop, faults } = this.context.hub
     const at = loop.now + faults.latency()
-    if (lane === undefined) return at - loop.now
+    if (stream === undefined) return at - loop.now
+    const lane = this.#lane(stream)
     const inOrder = Math.max(this.#arrivals.get(lane) ?? 0, at)
     this.#arrivals.set(lane, inOrder)
     return inOrder - loop.now
@@ -205,7 +205,7 @@ class SimPublisher implements StoredPublisher {
       if (!stored.duplicate) await durables.appended(this.#stream, stored.seq)
       return stored
     }
-    return this.#caller.write({ what: `store ${to}`, lane: this.#stream, apply }, budget)
+    return this.#caller.write({ what: `store ${to}`, stream: this.#stream, apply }, budget)
   }
 }
 
@@ -269,7 +269,10 @@ class SimRecords implements RecordStore {
       if (outcome.ok) await durables.appended(`KV_${this.#bucket}`, outcome.revision)
       return outcome
     }
-    return this.#caller.write({ what, lane: undefined, apply: told }, PUBLISH_STORED_BUDGET_MS)
+    return this.#caller.write(
+      { what, stream: `KV_${this.#bucket}`, apply: told },
+      PUBLISH_STORED_BUDGET_MS,
+    )
   }
 }
 
@@ -287,7 +290,7 @@ class SimClaims implements ClaimStore {
   claim(key: string, claim: Claim): Promise<ClaimOutcome> {
     const what = `claim ${this.#bucket} ${key}`
     const apply = (): Promise<ClaimOutcome> => this.#inner.claim(key, claim)
-    return this.#caller.write({ what, lane: undefined, apply }, CLAIM_BUDGET_MS)
+    return this.#caller.write({ what, stream: `KV_${this.#bucket}`, apply }, CLAIM_BUDGET_MS)
   }
 
   read(key: string): Promise<ClaimEntry | undefined> {
