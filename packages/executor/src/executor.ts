@@ -112,7 +112,9 @@ export class Executor {
     const problem = await claim
     if (problem === undefined) return { status: 'claimed' }
     const answer = this.#refuse(tenant, problem, action_id)
-    return (await this.#isClaimed(problem, tenant, action_id)) ? { status: 'claimed' } : answer
+    if (await this.#isClaimed(problem, tenant, action_id)) return { status: 'claimed' }
+    // Whoever used the nonce may be about to claim the action: that is no end of it.
+    return problem.reason === 'grant_used' ? { ...answer, retryable: true } : answer
   }
 
   /** Whether the action is another claim's, whose result will come: then it is not refused. */
@@ -151,7 +153,7 @@ export class Executor {
     this.#running.set(action, tracked)
   }
 
-  #refuse(tenant: TenantId, refusal: RefusedGrant, action?: ActionId): InvokeAnswer {
+  #refuse(tenant: TenantId, refusal: RefusedGrant, action?: ActionId): RefusedAnswer {
     this.#record(tenant, refusal, action ?? refusal.claims?.action_id)
     return answerOf(refusal)
   }
@@ -177,7 +179,9 @@ export class Executor {
   }
 }
 
-function answerOf(refusal: Refused): InvokeAnswer {
+type RefusedAnswer = InvokeAnswer & { readonly status: 'refused' }
+
+function answerOf(refusal: Refused): RefusedAnswer {
   const retryable = isRetryable(refusal.reason)
   return { status: 'refused', reason: refusal.reason, retryable }
 }

@@ -44,14 +44,19 @@ export class Caretaker {
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
-  /** Wakes the action when time alone may change its state; the earlier alarm is off. */
+  /**
+   * Wakes the action when time alone may change its state; the earlier alarm is off. Where the clock
+   * was set back meanwhile it is not time yet, and the alarm is set anew.
+   */
   alarm(stored: StoredAction): void {
     const { tenant, action_id: id } = stored.record.proposal
     const at = wakeAt(stored.record.state)
     cancel(this.#alarms, id)
     if (at === null) return
-    const ms = at - this.#deps.clock.now()
-    this.#set(this.#alarms, { tenant, id, ms, ring: () => this.#deps.tick(tenant, id) })
+    const { clock, tick } = this.#deps
+    const ring = async (): Promise<unknown> =>
+      clock.now() < at ? this.alarm(stored) : await tick(tenant, id)
+    this.#set(this.#alarms, { tenant, id, ms: at - clock.now(), ring })
   }
 
   /** Takes the action up again in a while: an attempt on it failed. */

@@ -86,11 +86,14 @@ export class ChainWriter implements AuditWriter {
       const pending = this.#make(type, fields)
       return { pending, stored: this.#store(pending) }
     })
-    // The next event waits for this one to be sent, not for it to be stored.
-    this.#lane = sent.then(
-      () => undefined,
-      () => undefined,
-    )
+    // The next event waits until this one is stored: sent together, this one could get lost alone,
+    // and a crash would leave a chain that nothing can mend.
+    this.#lane = sent
+      .then(({ stored }) => stored)
+      .then(
+        () => undefined,
+        () => undefined,
+      )
     const { pending, stored } = await sent
     const { stream, seq } = await stored
     return { event: pending.event, stored: { stream, seq } }
