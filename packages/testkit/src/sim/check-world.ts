@@ -37,7 +37,7 @@ function pinsOf(record: readonly Recorded[]): Parameters<typeof checkGrounds>[0]
 }
 
 /** What was accepted is there, and ended or waits for a person with a reason. */
-function checkRest({ agents }: World, { records, open }: States): readonly Finding[] {
+function checkRest({ agents }: World, { records, open, left }: States): readonly Finding[] {
   const invariant = 'everything accepted comes to rest'
   const known = new Set(records.map(({ proposal }) => proposal.action_id))
   const lost = agents.accepted.flatMap(({ id, tool }) =>
@@ -57,7 +57,10 @@ function checkRest({ agents }: World, { records, open }: States): readonly Findi
       ? [{ invariant, detail: `${proposal.action_id} waits without a reason` } as const]
       : [],
   )
-  return [...lost, ...stuck, ...silent]
+  const unsettled = left.map(
+    (id) => ({ invariant, detail: `${id} ended and stands among the open ones` }) as const,
+  )
+  return [...lost, ...stuck, ...silent, ...unsettled]
 }
 
 const DONE: ReadonlySet<string> = new Set(['succeeded', 'reconciled_succeeded'])

@@ -8,6 +8,8 @@ export interface States {
   readonly counts: { readonly [state: string]: number }
   /** Those that neither ended nor wait for a person. */
   readonly open: readonly ActionRecord[]
+  /** Ids that stand among the open ones although their action ended, or never came to be. */
+  readonly left: readonly string[]
 }
 
 /** Every action that is stored. */
@@ -22,6 +24,13 @@ export async function readStates({ direct }: Room): Promise<States> {
   }
   const counts: Record<string, number> = {}
   for (const { state } of records) counts[state.kind] = (counts[state.kind] ?? 0) + 1
+  const entries = await direct.records({ home: 'data', bucket: 'open_actions' }).list(TENANT)
+  const waiting = new Set<string>(
+    records.filter(({ state }) => !isFinal(state)).map(({ proposal }) => proposal.action_id),
+  )
+  const left = entries
+    .map(({ value }) => Buffer.from(value).toString())
+    .filter((id) => !waiting.has(id))
   const open = records.filter(({ state }) => !isFinal(state) && state.kind !== 'needs_human')
-  return { records, counts, open }
+  return { records, counts, open, left }
 }

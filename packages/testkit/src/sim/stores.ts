@@ -159,7 +159,8 @@ class Caller {
     const { hub, line } = this.context
     const { now } = hub.loop
     if (!line.connected || now > line.life.diedAt + AFTERLIFE_MS) return false
-    return stream === undefined || now >= (this.#outages.get(this.#lane(stream)) ?? 0)
+    if (stream === undefined || hub.faults.plan.store === 0) return true
+    return now >= (this.#outages.get(this.#lane(stream)) ?? 0)
   }
 
   #arrival(stream: string | undefined): number {

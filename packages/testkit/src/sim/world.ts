@@ -25,6 +25,8 @@ import { readStates, type States } from './states.ts'
 const BUSY_MS = 40_000
 /** After the last fault everything has come to rest within this. */
 const REST_MS = 45 * 60_000
+/** Longer than any call that began among the faults. */
+const QUIET_MS = 16_000
 /** How often a world is looked at whether it rests. */
 const LOOK_MS = 2_000
 const CALLS_MIN = 3
@@ -186,8 +188,8 @@ async function untilRest(world: World): Promise<void> {
   const end = loop.now + REST_MS
   let rests = false
   const look = (): void => {
-    void readStates(world.room).then(({ open }) => {
-      rests = open.length === 0 && loop.now > BUSY_MS + 10_000
+    void readStates(world.room).then(({ open, left }) => {
+      rests = open.length + left.length === 0 && loop.now > BUSY_MS + QUIET_MS
     })
     loop.after(LOOK_MS, 'somebody looks whether all rests', look)
   }
