@@ -48,6 +48,8 @@ import { Waiters } from './waiters.ts'
 
 /** Steps that one event may lead to before it is taken as a defect. */
 const TURNS_MAX = 64
+/** Looks, a second apart, after which an action that has only its open entry never comes to be. */
+const MISSING_LOOKS = 60
 
 export interface OrchestratorDeps {
   readonly store: ActionStore
@@ -79,6 +81,8 @@ export class Orchestrator {
   readonly #known = new KnownActions()
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
+  /** Open entries without an action, and how often it was looked for. */
+  readonly #missing = new Map<ActionId, number>()
   readonly #waiters: Waiters
   readonly #news: News
   readonly #trail: AuditTrail
@@ -334,16 +338,28 @@ export class Orchestrator {
 
   async #takeUp(tenant: TenantId, id: ActionId): Promise<void> {
     const stored = await this.#lookAt(tenant, id)
-    if (stored === undefined) {
-      // The entry was made and the action was not: the proposer never had an answer.
-      await this.#deps.store.close(tenant, id)
-      return
-    }
+    if (stored === undefined) return await this.#missed(tenant, id)
+    this.#missing.delete(id)
     await this.#trail.again(stored.record)
     if (isFinal(stored.record.state)) this.#close(stored.record)
     else if (this.#unwanted.has(id)) await this.cancel(tenant, id, 'gateway')
     else await this.#drive(tenant, id, { event: { kind: 'recovered' } })
     this.#unwanted.delete(id)
+  }
+
+  /**
+   * The entry was made and the action was not: the proposer never had an answer. But another gateway,
+   * or a write of ours that was given up, may be about to store it.
+   */
+  async #missed(tenant: TenantId, id: ActionId): Promise<void> {
+    const looks = (this.#missing.get(id) ?? 0) + 1
+    this.#missing.set(id, looks)
+    if (looks < MISSING_LOOKS) {
+      this.#care.later(tenant, id)
+      return
+    }
+    this.#missing.delete(id)
+    await this.#deps.store.close(tenant, id)
   }
 
   async #reload(stored: StoredAction): Promise<StoredAction> {
