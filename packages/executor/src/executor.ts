@@ -16,7 +16,7 @@ import {
   type Logger,
 } from '@trustgw/runtime'
 import { type AdmissionDeps, clearAction, type RefusedGrant } from './admit/admission.ts'
-import type { ClearedAction } from './admit/check-approvals.ts'
+import { type ClearedAction, openClearedAction } from './admit/check-approvals.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
 import type { ResultOutbox } from './run/result-outbox.ts'
@@ -113,8 +113,7 @@ export class Executor {
     if (problem === undefined) return { status: 'claimed' }
     const answer = this.#refuse(tenant, problem, action_id)
     if (await this.#isClaimed(problem, tenant, action_id)) return { status: 'claimed' }
-    // Whoever used the nonce may be about to claim the action: that is no end of it.
-    return problem.reason === 'grant_used' ? { ...answer, retryable: true } : answer
+    return (await this.#isUnderWay(problem, token)) ? { ...answer, retryable: true } : answer
   }
 
   /** Whether the action is another claim's, whose result will come: then it is not refused. */
@@ -124,6 +123,20 @@ export class Executor {
     const { journal, sha256 } = this.#deps.claiming
     try {
       return (await journal.read(`${tenant}.${storedKey(sha256, action)}`)) !== undefined
+    } catch (error) {
+      if (error instanceof BusFault) return true
+      throw error
+    }
+  }
+
+  /** Whether the nonce was used for this very action, which somebody may be about to claim. */
+  async #isUnderWay(problem: Refused, token: ClearedAction): Promise<boolean> {
+    if (problem.reason !== 'grant_used') return false
+    const { nonces, sha256 } = this.#deps.claiming
+    const { tenant_id, jti, action_id } = openClearedAction(token).claims
+    try {
+      const entry = await nonces.read(`${tenant_id}.${storedKey(sha256, jti)}`)
+      return entry?.note === action_id
     } catch (error) {
       if (error instanceof BusFault) return true
       throw error
