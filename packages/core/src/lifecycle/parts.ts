@@ -47,6 +47,11 @@ export function audit(
 
 /** What is to be done in a state, whoever takes it up. A grant that ended is not sent again. */
 export function outstanding(state: ActionState, now: number): readonly Effect[] {
+  if (state.kind === 'unknown_outcome') return [{ kind: 'reconcile', jti: state.jti }]
+  if (state.kind === 'needs_human') {
+    return [{ kind: 'ask_human', jti: state.jti, reason: state.reason }]
+  }
+  // Where nothing ran yet, a wish to cancel is honoured in place of going on.
   if ('cancel' in state && state.cancel !== null && state.kind !== 'proposed') return []
   if (state.kind === 'proposed') return [{ kind: 'evaluate' }]
   if (state.kind === 'preparing') return [{ kind: 'read_precondition' }]
@@ -55,10 +60,6 @@ export function outstanding(state: ActionState, now: number): readonly Effect[] 
   if (state.kind === 'dispatched') {
     const { jti, grant_exp } = state
     return passed(grant_exp, now) ? [] : [{ kind: 'dispatch', jti, grant_exp }]
-  }
-  if (state.kind === 'unknown_outcome') return [{ kind: 'reconcile', jti: state.jti }]
-  if (state.kind === 'needs_human') {
-    return [{ kind: 'ask_human', jti: state.jti, reason: state.reason }]
   }
   return []
 }

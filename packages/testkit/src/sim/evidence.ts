@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, verify } from 'node:crypto'
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { asObject, canonicalize, isJsonArray, type Json, type JsonObject } from '@trustgw/protocol'
 import { ORIGIN, PEOPLE, PUBLIC_KEYS, RP_ID } from './installation.ts'
 
@@ -114,8 +114,12 @@ function isAsserted(
   return ed25519(signed, textOf(assertion, 'signature'), key)
 }
 
+const keys = new Map<string, KeyObject>()
+
 function ed25519(signed: Buffer, signature: string, key: Buffer): boolean {
+  const name = key.toString('hex')
   const spki = Buffer.concat([SPKI_HEAD, key])
-  const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' })
-  return verify(null, signed, publicKey, Buffer.from(signature, 'base64url'))
+  const known = keys.get(name) ?? createPublicKey({ key: spki, format: 'der', type: 'spki' })
+  keys.set(name, known)
+  return verify(null, signed, known, Buffer.from(signature, 'base64url'))
 }

@@ -19,7 +19,7 @@ import {
 import { People } from './people.ts'
 import { openRoom, Process, type Room } from './processes.ts'
 import { Shop } from './shop.ts'
-import { readStates, type States } from './states.ts'
+import { isResting, readStates, type States } from './states.ts'
 
 /** How long agents propose and faults happen, milliseconds of the world. */
 const BUSY_MS = 40_000
@@ -30,7 +30,7 @@ const QUIET_MS = 16_000
 /** How often a world is looked at whether it rests. */
 const LOOK_MS = 2_000
 const CALLS_MIN = 3
-const CALLS_MAX = 10
+const CALLS_MAX = 9
 
 export interface WorldOptions {
   /** Keeps what happened in words. */
@@ -188,8 +188,8 @@ async function untilRest(world: World): Promise<void> {
   const end = loop.now + REST_MS
   let rests = false
   const look = (): void => {
-    void readStates(world.room).then(({ open, left }) => {
-      rests = open.length + left.length === 0 && loop.now > BUSY_MS + QUIET_MS
+    void isResting(world.room).then((isSo) => {
+      rests = isSo && loop.now > BUSY_MS + QUIET_MS
     })
     loop.after(LOOK_MS, 'somebody looks whether all rests', look)
   }
