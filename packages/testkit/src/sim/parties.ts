@@ -29,6 +29,7 @@ import {
   TENANT,
 } from './installation.ts'
 import type { Life } from './life.ts'
+import type { Sabotage } from './sabotage.ts'
 import type { Shop } from './shop.ts'
 
 /** What one run of a process has: its connection, disk, clock and source of random bytes. */
@@ -74,7 +75,7 @@ function auditOf(
 }
 
 /** The control plane with its face on the bus, wired as its process is. */
-export async function startGatewayParty(body: Body): Promise<Party> {
+export async function startGatewayParty(body: Body, sabotage: Sabotage): Promise<Party> {
   const { life, link, disk, random } = body
   const { clock } = life
   const audit = await auditOf(body, { component: GATEWAY_COMPONENT, kid: 'audit-gateway' })
@@ -99,7 +100,7 @@ export async function startGatewayParty(body: Body): Promise<Party> {
     keys: PUBLIC_KEYS,
     grantKey: signer('grant'),
     audit: () => audit,
-    policy,
+    policy: sabotage.policy?.(policy) ?? policy,
     clock,
     random,
     schemas,
@@ -122,9 +123,9 @@ export async function startGatewayParty(body: Body): Promise<Party> {
   }
 }
 
-const CREDENTIALS = `version = 1
+const credentialsOf = (secret: string): string => `version = 1
 [credentials.shop]
-secret = "${SHOP_SECRET}"
+secret = "${secret}"
 allow = [{ tenant = "*", issuer = "*", client = "*", subject = "*" }]
 `
 
@@ -139,10 +140,17 @@ const PINS: readonly Pin[] = PEOPLE.map(({ name, roles, passkey }) => ({
 }))
 
 /** The execution plane, with the shop as its only upstream. */
-export async function startExecutorParty(body: Body, shop: Shop): Promise<Party> {
+export async function startExecutorParty(
+  body: Body,
+  shop: Shop,
+  sabotage: Sabotage,
+): Promise<Party> {
   const { life, link, disk, random } = body
-  const credentials = Credentials.parse('credentials.toml', CREDENTIALS)
+  const secrets = credentialsOf(sabotage.secret ?? SHOP_SECRET)
+  const credentials = Credentials.parse('credentials.toml', secrets)
   if (!credentials.ok) throw new TypeError('credentials')
+  const honest = shop.connector(life)
+  const connector = sabotage.connector?.(honest) ?? honest
   const running = await startExecutor(
     {
       profile: PROFILE,
@@ -169,7 +177,7 @@ export async function startExecutorParty(body: Body, shop: Shop): Promise<Party>
     {
       files: { manifests: [], credentials: credentials.value, floors: new Map() },
       schemas,
-      connectors: new Map([['shop', shop.connector(life)]]),
+      connectors: new Map([['shop', connector]]),
       pins: { current: () => Promise.resolve({ ok: true, value: PINS }) },
       disk,
     },

@@ -13,6 +13,7 @@ import { AGENTS, AGENTS_ACCOUNT, EPOCH, PROFILE } from './installation.ts'
 import { Life, type Skew } from './life.ts'
 import type { Loop } from './loop.ts'
 import type { Body, Party } from './parties.ts'
+import type { Sabotage } from './sabotage.ts'
 import { Durables, simLink } from './stores.ts'
 
 export type Kind = 'gateway' | 'executor' | 'host'
@@ -27,21 +28,15 @@ export interface Room {
   readonly durables: Durables
   /** The operator's and the checks' way to the streams: takes no time and never fails. */
   readonly direct: BusLink
-  /** Changes what processes see of the streams; the tests of the checks break parts with it. */
-  readonly tamper: (kind: Kind, link: BusLink) => BusLink
+  readonly sabotage: Sabotage
 }
 
-export function openRoom(
-  seed: string,
-  loop: Loop,
-  faults: Faults,
-  tamper: Room['tamper'] = (_kind, link) => link,
-): Room {
+export function openRoom(seed: string, loop: Loop, faults: Faults, sabotage: Sabotage): Room {
   const hub = new Hub(loop, faults)
   const broker = new MemoryBroker({ logger: silentLogger, profiles: [PROFILE] })
   const direct = broker.link()
   const durables = new Durables(hub, direct)
-  return { seed, loop, faults, hub, broker, durables, direct, tamper }
+  return { seed, loop, faults, hub, broker, durables, direct, sabotage }
 }
 
 /** How soon the supervisor starts a process again, in milliseconds. */
@@ -105,7 +100,7 @@ export class Process<P extends Party> {
   }
 
   #body(): Body {
-    const { seed, loop, faults, hub, broker, durables, tamper } = this.#room
+    const { seed, loop, faults, hub, broker, durables, sabotage } = this.#room
     this.#runs += 1
     const life = new Life(this.name, {
       loop,
@@ -119,7 +114,8 @@ export class Process<P extends Party> {
       this.kind === 'executor'
         ? broker.link({ crossings: executorCrossings(PROFILE) })
         : broker.link()
-    const link = tamper(this.kind, simLink({ hub, line, inner, durables }))
+    const honest = simLink({ hub, line, inner, durables })
+    const link = sabotage.link?.(this.kind, honest) ?? honest
     this.#life = life
     this.line = line
     life.onDeath(() => this.#died(faults.chance))

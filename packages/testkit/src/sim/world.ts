@@ -10,6 +10,7 @@ import { AGENTS, agentBytes, EPOCH, policyText, signer, TENANT } from './install
 import { Loop } from './loop.ts'
 import { watchWebCrypto } from './outside.ts'
 import {
+  type Body,
   type HostParty,
   type Party,
   startExecutorParty,
@@ -18,6 +19,7 @@ import {
 } from './parties.ts'
 import { People } from './people.ts'
 import { openRoom, Process, type Room } from './processes.ts'
+import type { Sabotage } from './sabotage.ts'
 import { Shop } from './shop.ts'
 import { isResting, readStates, type States } from './states.ts'
 
@@ -35,8 +37,7 @@ const CALLS_MAX = 9
 export interface WorldOptions {
   /** Keeps what happened in words. */
   readonly trace?: boolean
-  /** Breaks a part, to see that the checks notice. */
-  readonly tamper?: Room['tamper']
+  readonly sabotage?: Sabotage
 }
 
 export interface WorldReport {
@@ -69,7 +70,7 @@ export async function runWorld(seed: string, options: WorldOptions = {}): Promis
   const loop = new Loop(watchWebCrypto(), options.trace === true)
   const choices = new Chance(`${seed} choices`)
   const faults = new Faults(new Chance(`${seed} faults`), drawFaults(choices))
-  const room = openRoom(seed, loop, faults, options.tamper)
+  const room = openRoom(seed, loop, faults, options.sabotage ?? {})
   const world = makeWorld(room, choices)
   loop.say(`faults ${JSON.stringify(faults.plan)}`)
   const unhandled: string[] = []
@@ -115,8 +116,12 @@ function makeWorld(room: Room, choices: Chance): World {
       return new Process<P>(name, kind, room, start)
     })
   const some = (): number => (choices.happens(0.5) ? 1 : 2)
-  const gateways = of('gateway', some(), startGatewayParty)
-  const executors = of('executor', some(), (body) => startExecutorParty(body, shop))
+  const { sabotage } = room
+  const gateways = of('gateway', some(), (body) => startGatewayParty(body, sabotage))
+  const executors = of('executor', some(), (body) => {
+    const honest = (of: Body): Promise<Party> => startExecutorParty(of, shop, sabotage)
+    return sabotage.executor?.(body, shop, honest) ?? honest(body)
+  })
   const hosts = of<HostParty>('host', 1, startHostParty)
   return {
     room,
