@@ -17,6 +17,7 @@ import {
   readShape,
   type SealedBundle,
   type Shape,
+  storedKey,
   subject,
   TOOL_REGISTRY_MAX_BYTES,
   TOOL_REGISTRY_TYP,
@@ -31,6 +32,7 @@ import {
   type ClaimStore,
   executorCrossings,
   nodeRandom,
+  sha256,
   silentLogger,
   verifierOf,
 } from '@trustgw/runtime'
@@ -394,6 +396,34 @@ test('grant_used: a grant for another action under a used nonce is refused for g
     assert.equal(bench.paid(), 1)
   })
 })
+
+test('grant_used: while another executor has used the nonce for this action and not claimed it yet, it may come again', async () => {
+  await withBench({}, async (bench) => {
+    const action = await bench.granted()
+    const read = readGrantClaims(action)
+    const { nonces, journal } = claimsOf(bench.link)
+    const attempt = 'another-executors-attempt'
+    const key = `${TENANT}.${storedKey(sha256, read.jti)}`
+    await nonces.claim(key, { attempt, note: read.action_id })
+    const early = await bench.invoke(action)
+    assert.deepEqual(early, { status: 'refused', reason: 'grant_used', retryable: true })
+    await journal.claim(`${TENANT}.${storedKey(sha256, read.action_id)}`, { attempt })
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
+    assert.equal(bench.paid(), 0)
+  })
+})
+
+function claimsOf(link: BusLink): { readonly nonces: ClaimStore; readonly journal: ClaimStore } {
+  return {
+    nonces: link.claims({ home: 'exd', bucket: 'grant_nonces' }),
+    journal: link.claims({ home: 'exd', bucket: 'journal' }),
+  }
+}
+
+function readGrantClaims(action: GrantedAction): { jti: string; action_id: string } {
+  const [, body = ''] = action.grant.split('.')
+  return JSON.parse(Buffer.from(body, 'base64url').toString())
+}
 
 test('two deliveries at once enter the tool once [INV-16]', async () => {
   await withBench({}, async (bench) => {

@@ -267,7 +267,7 @@ test('at the time that a state asks to be woken, a tick changes it or asks for s
   })
 })
 
-test('recovery asks again for what is outstanding, and for nothing after a cancel', () => {
+test('recovery asks again for what is outstanding, and for nothing that would run after a cancel', () => {
   const outstanding = (state: ActionState): readonly string[] =>
     step(state, { kind: 'recovered' }, START).effects.map(({ kind }) => kind)
   const live = { since: START, round: 1, issued: ['g1'], cancel: null }
@@ -307,4 +307,8 @@ test('recovery asks again for what is outstanding, and for nothing after a cance
   assert.deepEqual(outstanding({ ...live, kind: 'needs_human', jti: 'g1', reason: 'x' }), [
     'ask_human',
   ])
+  // What ran already is settled all the same.
+  const unwanted = { ...live, cancel: { by: 'bot', at: START }, jti: 'g1', reason: 'x' }
+  assert.deepEqual(outstanding({ ...unwanted, kind: 'unknown_outcome' }), ['reconcile'])
+  assert.deepEqual(outstanding({ ...unwanted, kind: 'needs_human' }), ['ask_human'])
 })

@@ -59,8 +59,8 @@ export function auditWriterName(component: Component, instance: string): string 
 }
 
 /**
- * Keeps several events in flight while all is well. After a disconnect, and after a failure, a later
- * event waits until every earlier one is stored, so that no stored chain has a hole.
+ * One event is on its way at a time: a later one waits until every earlier one is stored, so that no
+ * stored chain has a hole, whatever gets lost and whenever the process dies.
  */
 export class ChainWriter implements AuditWriter {
   readonly #options: ChainWriterOptions
