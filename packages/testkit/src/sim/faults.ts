@@ -50,7 +50,7 @@ export function drawFaults(chance: Chance): FaultPlan {
     cluster: chance.happens(0.5),
     cuts: share(0.5, 1, 5),
     steps: share(0.4, 1, 4),
-    stepMs: chance.pick([1_500, 1_500, 10_000, 90_000]),
+    stepMs: chance.pick([1_000, 1_000, 10_000, 90_000]),
   }
 }
 

@@ -31,6 +31,8 @@ const REST_MS = 45 * 60_000
 const QUIET_MS = 16_000
 /** How often a world is looked at whether it rests. */
 const LOOK_MS = 2_000
+/** Two clocks that step by at most this are within the skew of 2 s that executors allow. */
+const CLOCK_STEP_MAX_MS = 1_000
 const CALLS_MIN = 3
 const CALLS_MAX = 9
 
@@ -63,6 +65,8 @@ export interface World {
   readonly processes: readonly Process<Party>[]
   /** When each epoch of policy was published, by epoch from 1 on. */
   readonly published: number[]
+  /** Whether all clocks stay as near to each other as spec/protocol.md §4 asks. */
+  readonly clocksAgree: boolean
 }
 
 /** Runs one world from its seed to its end and checks it. */
@@ -130,6 +134,7 @@ function makeWorld(room: Room, choices: Chance): World {
     people: new People(room, choices, hosts),
     processes: [...gateways, ...executors, ...hosts],
     published: [],
+    clocksAgree: room.faults.plan.steps === 0 || room.faults.plan.stepMs <= CLOCK_STEP_MAX_MS,
   }
 }
 
