@@ -400,14 +400,14 @@ test('grant_used: a grant for another action under a used nonce is refused for g
 test('grant_used: while another executor has used the nonce for this action and not claimed it yet, it may come again', async () => {
   await withBench({}, async (bench) => {
     const action = await bench.granted()
-    const read = readGrantClaims(action)
+    const { jti, action_id } = readGrantClaims(action)
     const { nonces, journal } = claimsOf(bench.link)
     const attempt = 'another-executors-attempt'
-    const key = `${TENANT}.${storedKey(sha256, read.jti)}`
-    await nonces.claim(key, { attempt, note: read.action_id })
+    const key = `${TENANT}.${storedKey(sha256, jti)}`
+    await nonces.claim(key, { attempt, note: action_id })
     const early = await bench.invoke(action)
     assert.deepEqual(early, { status: 'refused', reason: 'grant_used', retryable: true })
-    await journal.claim(`${TENANT}.${storedKey(sha256, read.action_id)}`, { attempt })
+    await journal.claim(`${TENANT}.${storedKey(sha256, action_id)}`, { attempt })
     assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
     assert.equal(bench.paid(), 0)
   })

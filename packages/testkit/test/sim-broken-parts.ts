@@ -17,9 +17,9 @@ import {
   type StoredPublisher,
   sha256,
 } from '@trustgw/runtime'
-import { hashOf, payloadOf } from '../src/sim/evidence.ts'
+import type { Body } from '../src/sim/body.ts'
+import { hashOf, payloadOf, textOf } from '../src/sim/evidence.ts'
 import { signer, TENANT } from '../src/sim/installation.ts'
-import type { Body } from '../src/sim/parties.ts'
 import type { Sabotage } from '../src/sim/sabotage.ts'
 import type { Shop } from '../src/sim/shop.ts'
 
@@ -149,7 +149,7 @@ export const gatewaysThatDropPeople: Sabotage = {
 function withoutPeople(data: Uint8Array): Uint8Array {
   const json = parseJson(data)
   const message = (json.ok ? asObject(json.value) : undefined) ?? {}
-  const claims = payloadOf(String(message['grant']), { typ: 'execution-grant+jwt', kid: 'grant' })
+  const claims = payloadOf(textOf(message, 'grant'), { typ: 'execution-grant+jwt', kid: 'grant' })
   const { kid, sign } = signer('grant')
   const payload = { ...claims, approvals: [] }
   const grant = signJws({ typ: 'execution-grant+jwt', kid, payload }, sign)
@@ -217,8 +217,8 @@ function readTold(data: Uint8Array): Told {
   const json = parseJson(data)
   const message: JsonObject = (json.ok ? asObject(json.value) : undefined) ?? {}
   const decision = asObject(message['decision'] ?? null) ?? {}
-  const tool = String(decision['tool_id']).replace('shop.', '')
-  return { action: String(decision['action_id']), tool, text: String(message['arguments']) }
+  const tool = textOf(decision, 'tool_id').replace('shop.', '')
+  return { action: textOf(decision, 'action_id'), tool, text: textOf(message, 'arguments') }
 }
 
 /** A connector that says that nothing was done when it was. */

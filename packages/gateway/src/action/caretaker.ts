@@ -38,7 +38,7 @@ export class Caretaker {
   async stop(): Promise<void> {
     this.#stopping = true
     for (const timers of [this.#alarms, this.#retries]) {
-      for (const cancel of timers.values()) cancel()
+      for (const stop of timers.values()) stop()
       timers.clear()
     }
     while (this.#running.size > 0) await Promise.allSettled(this.#running)

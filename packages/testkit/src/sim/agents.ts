@@ -10,6 +10,7 @@ import {
 } from '@trustgw/protocol'
 import { BusFault } from '@trustgw/runtime'
 import type { Chance } from './chance.ts'
+import { textOf } from './evidence.ts'
 import type { Line } from './hub.ts'
 import { AGENTS, TENANT } from './installation.ts'
 import { agentLine, type Room } from './processes.ts'
@@ -110,7 +111,7 @@ export class Agents {
       const { tool, key } = intent
       const text = canonicalize(intent.arguments)
       this.accepted.push({ id, agent, tool, arguments: text, client_key: key })
-      this.#room.loop.say(`agent ${agent} has ${id} for ${tool}: ${String(value?.['status'])}`)
+      this.#room.loop.say(`agent ${agent} has ${id} for ${tool}: ${textOf(value, 'status')}`)
       this.#follow(who, id, intent)
     })
   }
@@ -143,7 +144,7 @@ export class Agents {
       const json = parseJson(answer)
       const read = json.ok ? asObject(json.value) : undefined
       if (read?.['ok'] === true) return asObject(read['value'] ?? null)
-      this.refused.push(String(read?.['code']))
+      this.refused.push(textOf(read, 'code'))
     } catch (error) {
       if (!(error instanceof BusFault)) throw error
     }

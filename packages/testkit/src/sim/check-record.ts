@@ -1,5 +1,11 @@
 import { verifyWriterChains } from '@trustgw/core'
-import { type AuditEvent, auditEventShape, parseJson, readShape } from '@trustgw/protocol'
+import {
+  type AuditEvent,
+  auditEventShape,
+  type JwsVerifier,
+  parseJson,
+  readShape,
+} from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import type { Invocation } from './check-effects.ts'
 import { textOf } from './evidence.ts'
@@ -31,14 +37,13 @@ export async function readRecord({ direct, durables }: Room): Promise<readonly R
   }
 }
 
+function keyFor({ kid, writer }: Pick<AuditEvent, 'kid' | 'writer'>): JwsVerifier | undefined {
+  const component = KEYS.find((name) => writer.startsWith(`${name}/`))
+  return component === undefined ? undefined : PUBLIC_KEYS.keyFor({ role: 'audit', component })(kid)
+}
+
 /** Every writer's chain holds, link by link. */
 export function checkChains(record: readonly Recorded[]): readonly Finding[] {
-  const keyFor = ({ kid, writer }: Pick<AuditEvent, 'kid' | 'writer'>) => {
-    const component = KEYS.find((name) => writer.startsWith(`${name}/`))
-    return component === undefined
-      ? undefined
-      : PUBLIC_KEYS.keyFor({ role: 'audit', component })(kid)
-  }
   const events = record.map(({ event }) => event)
   return verifyWriterChains(sha256, keyFor, events).map(({ problem, writer, seq }) =>
     missing(`the chain of ${writer} at ${seq}: ${problem}`),

@@ -5,7 +5,7 @@ import type { Finding } from './findings.ts'
 import type { Sent } from './hub.ts'
 import { SHOP_SECRET, TENANT } from './installation.ts'
 import { readStates, type States } from './states.ts'
-import type { World } from './world.ts'
+import type { World } from './world-parts.ts'
 
 /** Everything that does not hold in a world that came to rest. */
 export async function checkWorld(world: World): Promise<readonly Finding[]> {

@@ -17,7 +17,7 @@ import {
 import { type KeyRole, PublicKeys, type SigningKey, signingKeyFromPem } from '@trustgw/runtime'
 import { SoftwareAuthenticator } from '../software-authenticator.ts'
 
-function must<T>(outcome: Result<T, string>): T {
+function must<T>(outcome: Result<T>): T {
   if (!outcome.ok) throw new TypeError(outcome.reason)
   return outcome.value
 }

@@ -7,15 +7,9 @@ let running = 0
  * passkeys with it, and its threads end when they like.
  */
 export function watchWebCrypto(): Outside {
-  const { subtle } = globalThis.crypto
   if (!watched) {
     watched = true
-    const { verify, importKey, digest } = subtle
-    subtle.verify = (...given) => counted(verify.apply(subtle, given))
-    subtle.digest = (...given) => counted(digest.apply(subtle, given))
-    const tracked = (...given: Parameters<typeof importKey>): ReturnType<typeof importKey> =>
-      counted(importKey.apply(subtle, given))
-    Object.defineProperty(subtle, 'importKey', { value: tracked })
+    for (const name of ['verify', 'importKey', 'digest'] as const) watch(name)
   }
   return {
     get busy() {
@@ -25,6 +19,15 @@ export function watchWebCrypto(): Outside {
 }
 
 let watched = false
+
+function watch(name: 'verify' | 'importKey' | 'digest'): void {
+  const { subtle } = globalThis.crypto
+  const real: unknown = subtle[name]
+  if (typeof real !== 'function') throw new TypeError(name)
+  const value = (...given: readonly unknown[]): Promise<unknown> =>
+    counted(Promise.resolve(Reflect.apply(real, subtle, given)))
+  Object.defineProperty(subtle, name, { value })
+}
 
 async function counted<T>(work: Promise<T>): Promise<T> {
   running += 1

@@ -6,14 +6,13 @@ import {
   AjvSchemaCompiler,
   type AuditWriter,
   type BusLink,
-  type Disk,
-  type Random,
   type SchemaCompiler,
   sha256,
   silentLogger,
   startAuditWriter,
   verifierOf,
 } from '@trustgw/runtime'
+import type { Body, Party } from './body.ts'
 import {
   AGENTS_ACCOUNT,
   GATEWAY_COMPONENT,
@@ -28,21 +27,8 @@ import {
   signer,
   TENANT,
 } from './installation.ts'
-import type { Life } from './life.ts'
 import type { Sabotage } from './sabotage.ts'
 import type { Shop } from './shop.ts'
-
-/** What one run of a process has: its connection, disk, clock and source of random bytes. */
-export interface Body {
-  readonly life: Life
-  readonly link: BusLink
-  readonly disk: Disk
-  readonly random: Random
-}
-
-export interface Party {
-  stop(): Promise<void>
-}
 
 /** Compiled once for all worlds: schemas do not change, and compiling costs more than a world. */
 const known = new Map<string, ReturnType<SchemaCompiler['compile']>>()

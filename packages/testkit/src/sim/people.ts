@@ -10,6 +10,7 @@ import {
 } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import type { Chance } from './chance.ts'
+import { textOf } from './evidence.ts'
 import { PEOPLE, RP_ID, type SimPerson, TENANT } from './installation.ts'
 import type { HostParty } from './parties.ts'
 import type { Process, Room } from './processes.ts'
@@ -127,7 +128,7 @@ function sign(
   request: ApprovalRequest,
   begun: JsonObject,
 ): Parameters<ApprovalDesk['approve']>[2] {
-  const nonce = String(begun['nonce'])
+  const nonce = textOf(begun, 'nonce')
   if (request.decision.tier < 2) return { nonce, assertion: null }
   const { decide_by, run_by } = request
   const computed = {

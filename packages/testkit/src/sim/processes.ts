@@ -5,18 +5,17 @@ import {
   SeededRandom,
   silentLogger,
 } from '@trustgw/runtime'
+import type { Body, Kind, Party } from './body.ts'
 import type { Chance } from './chance.ts'
 import { SimDisk } from './disk.ts'
+import { Durables } from './durables.ts'
 import type { Faults } from './faults.ts'
 import { Hub, Line } from './hub.ts'
 import { AGENTS, AGENTS_ACCOUNT, EPOCH, PROFILE } from './installation.ts'
 import { Life, type Skew } from './life.ts'
 import type { Loop } from './loop.ts'
-import type { Body, Party } from './parties.ts'
 import type { Sabotage } from './sabotage.ts'
-import { Durables, simLink } from './stores.ts'
-
-export type Kind = 'gateway' | 'executor' | 'host'
+import { simLink } from './stores.ts'
 
 /** The machine room of a world: bus and streams, disks and clocks, which outlive the processes. */
 export interface Room {

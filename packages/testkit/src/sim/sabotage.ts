@@ -1,8 +1,7 @@
 import type { Connector } from '@trustgw/executor'
 import type { PolicyFeed } from '@trustgw/gateway'
 import type { BusLink } from '@trustgw/runtime'
-import type { Body, Party } from './parties.ts'
-import type { Kind } from './processes.ts'
+import type { Body, Kind, Party } from './body.ts'
 import type { Shop } from './shop.ts'
 
 /** Parts of a world that are broken on purpose, to see that its checks notice. */

@@ -53,7 +53,7 @@ export class Shop {
     const { chance } = this.#faults
     const there = chance.between(0.5, 20)
     const back = chance.happens(0.1) ? chance.between(100, 3_000) : chance.between(0.5, 20)
-    return new Promise((resolve) => {
+    const told = new Promise<RunOutcome>((resolve) => {
       const tell = (outcome: RunOutcome): void => {
         life.wake(back, `hears of ${run.tool}: ${outcome.kind}`, () => resolve(outcome))
       }
@@ -71,7 +71,8 @@ export class Shop {
         this.#act(life, run)
         tell(dropped ? lost : this.#done(run))
       })
-    }).then((outcome) => this.#asked(life, run, outcome as RunOutcome))
+    })
+    return told.then((outcome) => this.#asked(life, run, outcome))
   }
 
   /** As the connectors over HTTP do: what was not seen is asked for at once, where that can be. */

@@ -2,6 +2,7 @@ import { NEWEST_BUNDLE_KEY } from '@trustgw/protocol'
 import type { RecordStore } from '@trustgw/runtime'
 import { bundleBytes, sealBundleOf } from '../seal-policy.ts'
 import { Agents } from './agents.ts'
+import type { Body, Party } from './body.ts'
 import { Chance } from './chance.ts'
 import { checkWorld } from './check-world.ts'
 import { drawFaults, Faults } from './faults.ts'
@@ -9,19 +10,13 @@ import type { Finding } from './findings.ts'
 import { AGENTS, agentBytes, EPOCH, policyText, signer, TENANT } from './installation.ts'
 import { Loop } from './loop.ts'
 import { watchWebCrypto } from './outside.ts'
-import {
-  type Body,
-  type HostParty,
-  type Party,
-  startExecutorParty,
-  startGatewayParty,
-  startHostParty,
-} from './parties.ts'
+import { type HostParty, startExecutorParty, startGatewayParty, startHostParty } from './parties.ts'
 import { People } from './people.ts'
 import { openRoom, Process, type Room } from './processes.ts'
 import type { Sabotage } from './sabotage.ts'
 import { Shop } from './shop.ts'
 import { isResting, readStates, type States } from './states.ts'
+import type { World } from './world-parts.ts'
 
 /** How long agents propose and faults happen, milliseconds of the world. */
 const BUSY_MS = 40_000
@@ -54,19 +49,6 @@ export interface WorldReport {
   /** How many actions came to which state. */
   readonly states: States['counts']
   readonly lines: readonly string[]
-}
-
-/** Everything of one world. */
-export interface World {
-  readonly room: Room
-  readonly shop: Shop
-  readonly agents: Agents
-  readonly people: People
-  readonly processes: readonly Process<Party>[]
-  /** When each epoch of policy was published, by epoch from 1 on. */
-  readonly published: number[]
-  /** Whether all clocks stay as near to each other as spec/protocol.md §4 asks. */
-  readonly clocksAgree: boolean
 }
 
 /** Runs one world from its seed to its end and checks it. */
@@ -123,7 +105,7 @@ function makeWorld(room: Room, choices: Chance): World {
   const { sabotage } = room
   const gateways = of('gateway', some(), (body) => startGatewayParty(body, sabotage))
   const executors = of('executor', some(), (body) => {
-    const honest = (of: Body): Promise<Party> => startExecutorParty(of, shop, sabotage)
+    const honest = (own: Body): Promise<Party> => startExecutorParty(own, shop, sabotage)
     return sabotage.executor?.(body, shop, honest) ?? honest(body)
   })
   const hosts = of<HostParty>('host', 1, startHostParty)
