@@ -112,13 +112,8 @@ export class ActionStore {
     const value = bytesOf(record)
     const entry = await this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id))
     const created = await this.#actions.create(this.#actionKey(tenant, action_id), value)
-    if (created.ok) {
-      if (entry.ok) this.#note(action_id, entry.revision)
-      return { record, revision: created.revision }
-    }
-    // There was an action and no entry: it ended already.
-    if (entry.ok) await this.#open.remove(this.#openKey(tenant, action_id), entry.revision)
-    return undefined
+    if (entry.ok) this.#note(action_id, entry.revision)
+    return created.ok ? { record, revision: created.revision } : undefined
   }
 
   /** Undefined when another process changed it first: load again. `ActionTooLargeFault`. */

@@ -204,6 +204,7 @@ export class Orchestrator {
       const created = await this.#create(opened.record)
       if (created === undefined) {
         await this.decider.giveBack(decided.counted)
+        this.#care.later(tenant, id) // Its entry may be ours, and it may have ended.
         return undefined
       }
       this.#remember(created)

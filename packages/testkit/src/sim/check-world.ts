@@ -1,14 +1,21 @@
+import { CLAIM_GRACE_MS } from '@trustgw/core'
 import { checkGrounds, checkOnce, type Invocation, invocationsOf } from './check-effects.ts'
 import { checkChains, checkEvents, type Recorded, readRecord } from './check-record.ts'
-import { hashOf } from './evidence.ts'
+import { hashOf, numberOf, textOf } from './evidence.ts'
 import type { Finding } from './findings.ts'
 import type { Sent } from './hub.ts'
 import { SHOP_SECRET, TENANT } from './installation.ts'
 import { readStates, type States } from './states.ts'
 import type { World } from './world-parts.ts'
 
+export interface Checked {
+  readonly findings: readonly Finding[]
+  /** Actions that ended before anybody heard that they ran. */
+  readonly late: number
+}
+
 /** Everything that does not hold in a world that came to rest. */
-export async function checkWorld(world: World): Promise<readonly Finding[]> {
+export async function checkWorld(world: World): Promise<Checked> {
   const { room, shop, people } = world
   const { ledger } = shop
   const { sent } = room.hub
@@ -16,15 +23,17 @@ export async function checkWorld(world: World): Promise<readonly Finding[]> {
   const record = await readRecord(room)
   const states = await readStates(room)
   const pinned = pinsOf(record)
-  return [
+  const truth = checkTruth(world, states, invocations)
+  const findings = [
     ...checkOnce(ledger),
     ...checkGrounds({ ledger, invocations, verdicts: people.verdicts, pinned }),
     ...checkRest(world, states),
-    ...checkTruth(world, states),
+    ...truth.findings,
     ...checkChains(record),
     ...checkEvents(record, { ledger, invocations, states }),
     ...checkSecrets(sent, invocations),
   ]
+  return { findings, late: truth.late }
 }
 
 function pinsOf(record: readonly Recorded[]): Parameters<typeof checkGrounds>[0]['pinned'] {
@@ -63,20 +72,47 @@ function checkRest({ agents }: World, { records, open, left }: States): readonly
 }
 
 const DONE: ReadonlySet<string> = new Set(['succeeded', 'reconciled_succeeded'])
+/** How far clocks may be off, spec/protocol.md §4. */
+const CLOCK_SKEW_MS = 2_000
+/** Ends that time or a wish brings about, not an executor. */
+const CUT_SHORT: ReadonlySet<string> = new Set(['cancelled', 'expired'])
 
 /**
- * Where the stored end says what happened, the shop's ledger says the same. With a clock that is far
- * off a gateway may take a grant as lapsed that still runs: only what it says was done is checked then.
+ * Where the stored end says what happened, the shop's ledger says the same. Two ends are let pass, and
+ * counted: with a clock that is far off a gateway takes a grant as lapsed that still runs; and where
+ * neither claim nor result was heard of until the grant had lapsed, a cancel or a deadline may end the
+ * action.
  */
-function checkTruth({ shop, clocksAgree }: World, { records }: States): readonly Finding[] {
+function checkTruth(
+  { shop, clocksAgree }: World,
+  { records }: States,
+  invocations: readonly Invocation[],
+): Checked {
   const happened = new Set(shop.ledger.map(({ idempotency_key: key }) => key as string))
-  return records.flatMap(({ proposal: { action_id: id, tool_id: tool }, state }) => {
-    if (state.kind === 'needs_human') return []
+  const findings: Finding[] = []
+  let late = 0
+  for (const { proposal, state } of records) {
+    const { action_id: id, tool_id: tool } = proposal
     const did = happened.has(hashOf(`${TENANT}\n${id}`))
-    if (did === DONE.has(state.kind) || (did && !clocksAgree)) return []
-    const detail = `${id} (${tool}) is ${state.kind}, and the shop ${did ? 'did it' : 'did not do it'}`
-    return [{ invariant: 'what is stored is what happened', detail } as const]
-  })
+    if (state.kind === 'needs_human' || did === DONE.has(state.kind)) continue
+    const isUnheard = CUT_SHORT.has(state.kind) && state.since >= lapseOf(id, invocations)
+    if (did && (isUnheard || !clocksAgree)) {
+      late += 1
+      continue
+    }
+    const what = did ? 'did it' : 'did not do it'
+    const detail = `${id} (${tool}) is ${state.kind}, and the shop ${what}`
+    findings.push({ invariant: 'what is stored is what happened', detail })
+  }
+  return { findings, late }
+}
+
+/** When the last grant of an action that went out has lapsed, by any clock that is right enough. */
+function lapseOf(action: string, invocations: readonly Invocation[]): number {
+  const ends = invocations
+    .filter(({ claims }) => textOf(claims, 'action_id') === action)
+    .map(({ claims }) => numberOf(claims, 'exp') * 1000)
+  return Math.max(...ends) + CLAIM_GRACE_MS - CLOCK_SKEW_MS
 }
 
 /** Who may see neither credentials nor grants: agents, people's portals and the host behind them. */

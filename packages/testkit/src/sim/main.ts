@@ -84,7 +84,7 @@ async function many(
 }
 
 function printed(tally: Tally, seconds: number): string {
-  const { worlds, failed, events, accepted, effects, deaths, failures, states } = tally
+  const { worlds, failed, events, accepted, effects, deaths, late, failures, states } = tally
   const ends = Object.entries(states)
     .toSorted(([, a], [, b]) => b - a)
     .map(([state, count]) => `${count} ${state}`)
@@ -92,6 +92,7 @@ function printed(tally: Tally, seconds: number): string {
     `${worlds} worlds in ${seconds.toFixed(0)} s (${(worlds / seconds).toFixed(1)} a second), ${failed} broken`,
     `${events} events, ${deaths} deaths, ${accepted} accepted answers, ${effects} effects`,
     `actions: ${ends.join(', ')}`,
+    `${late} actions cancelled or expired before anybody heard that they ran`,
     ...failures.flatMap(({ seed, findings }) => [
       `${seed}: npm run sim -- --seed ${seed.replace('world ', '')}`,
       ...findings.slice(0, 5).map(({ invariant, detail }) => `  ${invariant}: ${detail}`),

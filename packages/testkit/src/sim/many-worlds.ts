@@ -23,6 +23,8 @@ export interface Tally {
   readonly accepted: number
   readonly effects: number
   readonly deaths: number
+  /** Actions that ended before anybody heard that they ran. */
+  readonly late: number
   readonly states: { readonly [state: string]: number }
 }
 
@@ -39,6 +41,7 @@ const NONE: Tally = {
   accepted: 0,
   effects: 0,
   deaths: 0,
+  late: 0,
   states: {},
 }
 
@@ -52,7 +55,7 @@ export async function runWorlds({ from, worlds }: Range): Promise<Tally> {
   let tally = NONE
   for (let number = from; number < from + worlds; number += 1) {
     const report = await runWorld(seedOf(number))
-    const { seed, findings, events, accepted, effects, deaths, states } = report
+    const { seed, findings, events, accepted, effects, deaths, late, states } = report
     const isBad = findings.length > 0
     tally = added(tally, {
       worlds: 1,
@@ -62,6 +65,7 @@ export async function runWorlds({ from, worlds }: Range): Promise<Tally> {
       accepted,
       effects,
       deaths,
+      late,
       states,
     })
   }
@@ -133,6 +137,7 @@ function added(left: Tally, right: Tally): Tally {
     accepted: left.accepted + right.accepted,
     effects: left.effects + right.effects,
     deaths: left.deaths + right.deaths,
+    late: left.late + right.late,
     states,
   }
 }

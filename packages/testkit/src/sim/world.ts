@@ -46,6 +46,8 @@ export interface WorldReport {
   readonly accepted: number
   readonly effects: number
   readonly deaths: number
+  /** Actions that ended before anybody heard that they ran. */
+  readonly late: number
   /** How many actions came to which state. */
   readonly states: States['counts']
   readonly lines: readonly string[]
@@ -73,9 +75,10 @@ export async function runWorld(seed: string, options: WorldOptions = {}): Promis
     process.off('unhandledRejection', hear)
   }
   const states = await readStates(room)
+  const checked = await checkWorld(world)
   const findings = [
     ...unhandled.map((detail) => ({ invariant: 'nothing fails unseen', detail }) as const),
-    ...(await checkWorld(world)),
+    ...checked.findings,
   ]
   return {
     seed,
@@ -85,6 +88,7 @@ export async function runWorld(seed: string, options: WorldOptions = {}): Promis
     accepted: world.agents.accepted.length,
     effects: world.shop.ledger.length,
     deaths: world.processes.reduce((sum, { deaths }) => sum + deaths, 0),
+    late: checked.late,
     states: states.counts,
     lines: loop.lines ?? [],
   }
