@@ -93,8 +93,11 @@ export class Process<P extends Party> {
     this.#room.loop.say(`${this.name} is to stop`)
     const { party } = this
     this.#room.loop.after(20_000, `${this.name} did not stop in time`, () => life.kill())
-    await party.stop()
-    this.#room.loop.say(`${this.name} stopped`)
+    // A process that fails while it stops is gone all the same.
+    await party.stop().then(
+      () => this.#room.loop.say(`${this.name} stopped`),
+      (error: unknown) => this.#room.loop.say(`${this.name} failed to stop: ${String(error)}`),
+    )
     life.kill()
   }
 
