@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { BusFault, type RecordStore, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
 import { ActionStore } from '../src/action/action-store.ts'
+import { recoveredFrom } from '../src/action/planned.ts'
 import { World } from './support/world.ts'
 
 const READ = { path: 'a' }
@@ -189,6 +190,20 @@ test('an action is not stored where its open entry was not', async (t) => {
   )
   await assert.rejects(store.create(record), { code: 'store_unreachable' })
   assert.deepEqual(written, [])
+})
+
+test('an action is carried on only from the state whose event was recorded, not from one that another gateway has just stored', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', REFUND)
+  const record = await world.record(id)
+  const same = recoveredFrom(record)
+  assert.ok(same.planned.fits?.(await world.record(id)))
+  assert.ok(same.isMet())
+  const other = recoveredFrom(record)
+  const next = { ...record, state: { ...record.state, since: record.state.since + 1 } }
+  assert.equal(other.planned.fits?.(next), false)
+  assert.equal(other.isMet(), false)
 })
 
 function ok(revision: number): Promise<{ ok: true; revision: number }> {

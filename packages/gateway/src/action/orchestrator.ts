@@ -38,18 +38,17 @@ import { Dispatcher } from './dispatcher.ts'
 import { Effects } from './effects.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
+import { MissingActions } from './missing-actions.ts'
 import { News } from './news.ts'
 import { opening, recorded } from './opening.ts'
 import type { Outbound } from './outbound.ts'
-import type { Planned, Progress, Work } from './planned.ts'
+import { type Planned, type Progress, recoveredFrom, type Work } from './planned.ts'
 import { Review } from './review.ts'
 import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
 /** Steps that one event may lead to before it is taken as a defect. */
 const TURNS_MAX = 64
-/** Looks, a second apart, after which an action that has only its open entry never comes to be. */
-const MISSING_LOOKS = 60
 
 export interface OrchestratorDeps {
   readonly store: ActionStore
@@ -81,8 +80,7 @@ export class Orchestrator {
   readonly #known = new KnownActions()
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
-  /** Open entries without an action, and how often it was looked for. */
-  readonly #missing = new Map<ActionId, number>()
+  readonly #missing = new MissingActions()
   readonly #waiters: Waiters
   readonly #news: News
   readonly #trail: AuditTrail
@@ -340,27 +338,25 @@ export class Orchestrator {
   async #takeUp(tenant: TenantId, id: ActionId): Promise<void> {
     const stored = await this.#lookAt(tenant, id)
     if (stored === undefined) return await this.#missed(tenant, id)
-    this.#missing.delete(id)
+    this.#missing.found(id)
     await this.#trail.again(stored.record)
     if (isFinal(stored.record.state)) this.#close(stored.record)
     else if (this.#unwanted.has(id)) await this.cancel(tenant, id, 'gateway')
-    else await this.#drive(tenant, id, { event: { kind: 'recovered' } })
+    else if (!(await this.#carryOn(stored))) this.#care.later(tenant, id)
     this.#unwanted.delete(id)
   }
 
-  /**
-   * The entry was made and the action was not: the proposer never had an answer. But another gateway,
-   * or a write of ours that was given up, may be about to store it.
-   */
   async #missed(tenant: TenantId, id: ActionId): Promise<void> {
-    const looks = (this.#missing.get(id) ?? 0) + 1
-    this.#missing.set(id, looks)
-    if (looks < MISSING_LOOKS) {
-      this.#care.later(tenant, id)
-      return
-    }
-    this.#missing.delete(id)
-    await this.#deps.store.close(tenant, id)
+    if (this.#missing.isGivenUp(id)) await this.#deps.store.close(tenant, id)
+    else this.#care.later(tenant, id)
+  }
+
+  /** False when it is in another state by now, which may not be on record yet. */
+  async #carryOn({ record }: StoredAction): Promise<boolean> {
+    const { tenant, action_id: id } = record.proposal
+    const { planned, isMet } = recoveredFrom(record)
+    await this.#drive(tenant, id, planned)
+    return isMet()
   }
 
   async #reload(stored: StoredAction): Promise<StoredAction> {
