@@ -74,13 +74,13 @@ function checkRest({ agents }: World, { records, open, left }: States): readonly
 const DONE: ReadonlySet<string> = new Set(['succeeded', 'reconciled_succeeded'])
 /** How far clocks may be off, spec/protocol.md §4. */
 const CLOCK_SKEW_MS = 2_000
-/** Ends that time or a wish brings about, not an executor. */
-const CUT_SHORT: ReadonlySet<string> = new Set(['cancelled', 'expired'])
+/** Ends that time, a wish or a changed policy brings about, not an executor. */
+const CUT_SHORT: ReadonlySet<string> = new Set(['cancelled', 'expired', 'denied'])
 
 /**
  * Where the stored end says what happened, the shop's ledger says the same. Two ends are let pass, and
  * counted: with a clock that is far off a gateway takes a grant as lapsed that still runs; and where
- * neither claim nor result was heard of until the grant had lapsed, a cancel or a deadline may end the
+ * neither claim nor result was heard of until the grant had lapsed, a cancel, a deadline or a new policy may end the
  * action.
  */
 function checkTruth(

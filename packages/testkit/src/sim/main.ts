@@ -92,7 +92,7 @@ function printed(tally: Tally, seconds: number): string {
     `${worlds} worlds in ${seconds.toFixed(0)} s (${(worlds / seconds).toFixed(1)} a second), ${failed} broken`,
     `${events} events, ${deaths} deaths, ${accepted} accepted answers, ${effects} effects`,
     `actions: ${ends.join(', ')}`,
-    `${late} actions cancelled or expired before anybody heard that they ran`,
+    `${late} actions cancelled, expired or denied before anybody heard that they ran`,
     ...failures.flatMap(({ seed, findings }) => [
       `${seed}: npm run sim -- --seed ${seed.replace('world ', '')}`,
       ...findings.slice(0, 5).map(({ invariant, detail }) => `  ${invariant}: ${detail}`),
