@@ -195,4 +195,21 @@ export const INVARIANTS: readonly Invariant[] = [
     sentence: 'A grant names a decision of its own moment, made again of what was approved',
     spec: 'protocol §4',
   },
+
+  // Keys and signs of life
+  {
+    id: 'INV-51',
+    sentence: 'An executor that heard neither host nor log within two seconds admits nothing',
+    spec: 'protocol §4',
+  },
+  {
+    id: 'INV-52',
+    sentence: 'A key that is revoked is believed by no connected executor, up to the claim itself',
+    spec: 'protocol §4',
+  },
+  {
+    id: 'INV-53',
+    sentence: 'A key set is believed under the pinned root only, and epochs of key sets only grow',
+    spec: 'protocol §4',
+  },
 ]

@@ -1,4 +1,4 @@
-// `npm run bench -- mcp|policy`: does all set-up, then measures. Judges nothing by an absolute time.
+// `npm run bench -- mcp|policy|grant`: does all set-up, then measures. Judges nothing by an absolute time.
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -42,6 +42,10 @@ const USAGE = `npm run bench -- <name> [--json] [--quick]
            --sync always   nats-server puts every message on disk before it acknowledges it
   policy   decisions of the policy engine beside other engines, and what comes before a decision
            (about three minutes)
+  grant    grants and assertions beside their signatures alone, and calls over the bus beside the
+           floor of their parts, with one and two executors (about four minutes)
+           --pending 10,100,1000   with so many actions that wait for a person
+           --nonces 20000          with so many grants used before
 
   --json   the figures as JSON
   --quick  fewer rounds
@@ -51,6 +55,7 @@ const USAGE = `npm run bench -- <name> [--json] [--quick]
 const BENCHMARKS = {
   mcp: { script: 'main.js', more: () => ['--peer', ensurePeer()] },
   policy: { script: 'policy-main.js', more: () => [] },
+  grant: { script: 'grant-main.js', more: () => [] },
 }
 
 const args = process.argv.slice(2)
@@ -58,7 +63,7 @@ if (args.includes('--help') || args.includes('-h')) {
   process.stdout.write(USAGE)
   process.exit(0)
 }
-const [name] = args.filter((arg) => !arg.startsWith('-'))
+const [name] = args
 if (name === undefined || !Object.hasOwn(BENCHMARKS, name)) {
   const said = name === undefined ? 'name a benchmark' : `there is no benchmark "${name}"`
   process.stderr.write(`trustgw: ${said}\n\n${USAGE}`)

@@ -24,7 +24,9 @@ function javascriptOf(file) {
       verbatimModuleSyntax: false,
     },
   })
-  const text = outputText.replaceAll('import.meta.url', 'moduleUrl')
+  const text = outputText
+    .replaceAll('import.meta.dirname', "new URL('.', moduleUrl).pathname")
+    .replaceAll('import.meta.url', 'moduleUrl')
   const staged = `${kept}.${process.pid}`
   writeFileSync(staged, text)
   renameSync(staged, kept)

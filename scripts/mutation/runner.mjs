@@ -13,30 +13,22 @@ const PROPERTY_SEED = 1
 const PROPERTY_RUNS_MAX = 10
 const FAILURE_MAX_CHARS = 200
 const SLOW_TEST_MS = 50
-const GIVEN = [
-  '@trustgw/protocol',
-  'node:assert/strict',
-  'node:crypto',
-  'node:fs',
-  're2js',
-  'smol-toml',
-]
 /** What Stryker puts into mutated code looks here. */
 const switches = () => {
   globalThis.__stryker__ ??= {}
   return globalThis.__stryker__
 }
 
-const boundedProperties = {
+const boundedProperties = (runsMax = PROPERTY_RUNS_MAX) => ({
   ...fc,
   assert: (property, parameters = {}) =>
     fc.assert(property, {
       ...parameters,
       seed: PROPERTY_SEED,
       endOnFailure: true,
-      numRuns: Math.min(parameters.numRuns ?? PROPERTY_RUNS_MAX, PROPERTY_RUNS_MAX),
+      numRuns: Math.min(parameters.numRuns ?? runsMax, runsMax),
     }),
-}
+})
 
 /** Names are made unique, since Stryker knows a test by its id alone. */
 function testRegister(file, into) {
@@ -70,13 +62,13 @@ class Runner {
 
   async init() {
     const given = new Map()
-    for (const name of GIVEN) {
+    for (const name of this.#area.given) {
       const loaded = await import(name)
       given.set(name, { __esModule: true, ...loaded })
     }
-    given.set('fast-check', { __esModule: true, default: boundedProperties })
-    const test = (...parts) => this.#register(...parts)
-    given.set('node:test', { __esModule: true, test })
+    const properties = boundedProperties(this.#area.propertyRuns)
+    given.set('fast-check', { __esModule: true, default: properties })
+    given.set('node:test', { __esModule: true, ...this.#testModule() })
     this.#modules = new Modules(this.#area, given)
     const leftOut = new RegExp(this.#area.leftOut)
     this.testFiles = readdirSync(resolve(this.#area.folder, this.#area.tests))
@@ -85,6 +77,21 @@ class Runner {
   }
 
   #register = () => {}
+
+  /** What tests use of `node:test`. A file is never run as a whole, so its `after` is left out. */
+  #testModule() {
+    const groups = []
+    const test = (name, run) => this.#register([...groups, name].join(': '), run)
+    const describe = (name, define) => {
+      groups.push(name)
+      try {
+        define()
+      } finally {
+        groups.pop()
+      }
+    }
+    return { test, it: test, describe, after: () => {} }
+  }
 
   #load(file) {
     const loaded = { sources: this.#sources, tests: new Map(), counting: this.#counting }
@@ -133,9 +140,12 @@ class Runner {
   async #runTest(file, { id, name, run }) {
     const started = performance.now()
     const result = { id, name, fileName: resolve(this.#area.folder, this.#area.tests, file) }
+    const cleanUps = []
     try {
-      await run()
+      await run({ after: (cleanUp) => cleanUps.push(cleanUp) })
+      for (const cleanUp of cleanUps.splice(0)) await cleanUp()
     } catch (error) {
+      for (const cleanUp of cleanUps) await cleanUp()
       const failureMessage = String(error?.message ?? error).slice(0, FAILURE_MAX_CHARS)
       return { ...result, status: 1, failureMessage, timeSpentMs: performance.now() - started }
     }

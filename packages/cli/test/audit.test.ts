@@ -14,16 +14,15 @@ import {
 import {
   generateSigningKey,
   keyIdOf,
+  loadTrust,
   MemoryBroker,
   nodeRandom,
-  type PublicKey,
-  PublicKeys,
   sha256,
   silentLogger,
   startAuditWriter,
   systemClock,
-  writePublicKeys,
 } from '@trustgw/runtime'
+import { keyEntry, TestOperator } from '@trustgw/testkit/key-sets'
 import { type AuditPaths, auditTail, auditVerify } from '../src/commands/audit.ts'
 import { PLAIN_STYLE, type Style } from '../src/terminal.ts'
 
@@ -46,13 +45,14 @@ async function makeState(): Promise<AuditPaths & { readonly dir: string }> {
   const logKey = generateSigningKey()
   const kid = keyIdOf('audit', audit.publicKey)
   const logKid = keyIdOf('log', logKey.publicKey)
-  const entries: readonly PublicKey[] = [
-    { kid, role: 'audit', publicKey: audit.publicKey, component: 'gateway' },
-    { kid: logKid, role: 'log', publicKey: logKey.publicKey, component: 'log' },
+  const operator = new TestOperator()
+  const trustDir = join(dir, 'trust')
+  const entries = [
+    keyEntry({ kid, ...audit }, { role: 'audit', component: 'gateway' }),
+    keyEntry({ kid: logKid, ...logKey }, { role: 'log', component: 'log' }),
   ]
-  const keys = new PublicKeys(entries)
-  const keysFile = join(dir, 'keys.json')
-  await writePublicKeys(keysFile, entries)
+  await operator.fill(trustDir, operator.sealed(entries))
+  const keys = await loadTrust(trustDir)
   const logDir = join(dir, 'log')
   const broker = new MemoryBroker({ logger: silentLogger })
   const tenant = tenantId('acme')
@@ -94,7 +94,7 @@ async function makeState(): Promise<AuditPaths & { readonly dir: string }> {
   await writer.append('denied', { actor, action_id, payload: { reason: 'no', from: 'a', to: 'b' } })
   while (log.status().stream_seq < 3) await systemClock.sleep(2)
   await log.stop()
-  return { dir, logDir, keysFile }
+  return { dir, logDir, trustDir }
 }
 
 function sink(): { readonly out: { write(text: string): void }; readonly text: () => string } {
@@ -161,7 +161,7 @@ describe('the audit commands', () => {
     assert.equal(await auditVerify(nowhere, PLAIN, missing.out), 1)
     assert.match(missing.text(), /There is no log in/)
     assert.equal(await auditVerify(nowhere, { ...PLAIN, tenant: 'acme' }, sink().out), 1)
-    const keyless = { ...state, keysFile: join(state.dir, 'nowhere') }
+    const keyless = { ...state, trustDir: join(state.dir, 'nowhere') }
     assert.equal(await auditVerify(keyless, PLAIN, sink().out), 1)
     const usage = sink()
     assert.equal(await auditVerify(state, { ...PLAIN, tenant: '../acme\u001B[2J' }, usage.out), 2)

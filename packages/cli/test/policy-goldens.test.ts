@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -37,6 +37,11 @@ describe('the outputs on a policy, on a wider one with a shadowed rule, and on o
     const layers = ['--tenant', 'tenant.toml', '--tools', 'tools.json']
     const proposal = ['--proposal', 'mail.json']
     return golden('explain-layers', 'policy', 'explain', 'refunds.toml', ...proposal, ...layers)
+  })
+
+  test('explain of a call without an amount says which argument to add', () => {
+    const given = ['--proposal', 'no-amount.json', '--tools', 'tools.json']
+    return golden('explain-added', 'policy', 'explain', 'refunds.toml', ...given)
   })
 
   test('explain --safe tells what the agent would be told', () =>
@@ -95,6 +100,9 @@ describe('replay of recorded actions', () => {
     ])
     const refunds = lines.map((line) => `${line}\n`).join('')
     await writeFile(join(dir, 'actions.ndjson'), `${refunds}{"v":1}\n\n`)
+    for (const name of ['wider.toml', 'refunds.toml', 'tagged.toml', 'tools.json']) {
+      await copyFile(name, join(dir, name))
+    }
   })
   after(async () => {
     process.chdir(started)
@@ -103,6 +111,34 @@ describe('replay of recorded actions', () => {
 
   const replayed = (policy: string, ...rest: readonly string[]) =>
     run('policy', 'replay', policy, '--from', join(dir, 'actions.ndjson'), ...rest)
+
+  /** Where the actions are, so that no path of this run is part of what is printed. */
+  const goldenThere = async (name: string, ...words: readonly string[]): Promise<void> => {
+    process.chdir(dir)
+    try {
+      await golden(name, 'policy', 'replay', ...words)
+    } finally {
+      process.chdir(FIXTURES)
+    }
+  }
+
+  test('replay under a wider policy shows each flip, the changed contract and what is unreadable', () =>
+    goldenThere('replay-wider', 'wider.toml', '--from', 'actions.ndjson', '--tools', 'tools.json'))
+
+  test('replay under the policy of the records shows no flip', () =>
+    goldenThere(
+      'replay-same',
+      'refunds.toml',
+      '--from',
+      'actions.ndjson',
+      '--tools',
+      'tools.json',
+      '--since',
+      'all',
+    ))
+
+  test('replay without contracts says which fact nobody recorded', () =>
+    goldenThere('replay-bare', 'tagged.toml', '--from', 'actions.ndjson'))
 
   test('lists every flip, wider ones first, by age', async () => {
     const { code, out } = await replayed('wider.toml', '--tools', 'tools.json')

@@ -90,6 +90,7 @@ export {
   type PolicyDecision,
 } from './policy/decide.ts'
 export {
+  type DiffBounds,
   type Doubt,
   diffPolicies,
   type PolicyDiff,

@@ -15,12 +15,20 @@ import {
   type BusSubscription,
   type Logger,
 } from '@trustgw/runtime'
-import { type AdmissionDeps, clearAction, type RefusedGrant } from './admit/admission.ts'
+import {
+  type AdmissionDeps,
+  type Cleared,
+  clearAction,
+  type RefusedGrant,
+} from './admit/admission.ts'
 import { type ClearedAction, openClearedAction } from './admit/check-approvals.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
+import { ClaimDesk, type Known } from './run/claim-desk.ts'
+import { readNote } from './run/journal-note.ts'
 import type { ResultOutbox } from './run/result-outbox.ts'
 import type { Runner } from './run/runner.ts'
+import type { Passage, ToolGate } from './run/tool-gate.ts'
 import type { WalRemains } from './run/wal.ts'
 
 export interface ExecutorDeps {
@@ -35,6 +43,9 @@ export interface ExecutorDeps {
   readonly auditOf: (tenant: TenantId) => AuditWriter | undefined
   readonly remains: WalRemains
   readonly max_running: number
+  readonly gate: ToolGate
+  /** The longest that a call of this tool may take. */
+  readonly longestRunMs: (tool: string) => number
   readonly logger: Logger
 }
 
@@ -43,6 +54,9 @@ export const ADMIT_CONCURRENCY = 32
 /** Refusals that wait to be recorded; beyond, they are only logged. */
 export const REFUSALS_RECORDED_MAX = 256
 
+/** The tool cannot take more now; nothing was claimed. */
+const TURNED_AWAY: readonly AdmissionReason[] = ['tool_busy', 'tool_unavailable']
+
 /** One executor process: takes granted actions, admits each at most once, runs it, tells its end. */
 export class Executor {
   readonly #deps: ExecutorDeps
@@ -50,12 +64,16 @@ export class Executor {
   readonly #claiming = new Map<ActionId, Promise<Refused | undefined>>()
   readonly #running = new Map<ActionId, Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #desk: ClaimDesk
   #subscriptions: readonly BusSubscription[] = []
   #refusalsPending = 0
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps
     this.#held = new HeldClaims(deps.remains.held)
+    const { journal, clock, random, sha256 } = deps.claiming
+    const known = (action: ActionId): Known => this.#known(action)
+    this.#desk = new ClaimDesk({ ...deps, journal, clock, random, sha256, known })
     for (const entry of deps.remains.entered) {
       this.#track(entry.action_id, deps.runner.recover(entry, this.#stopping.signal))
     }
@@ -72,12 +90,13 @@ export class Executor {
           utf8Encode(canonicalize({ ...(await this.invoke(tenant, request.data)) })),
       ),
     )
+    this.#desk.listen()
   }
 
   /** Takes no more, waits for what runs (at most `graceMs`). */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort()
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()))
+    await Promise.all([...this.#subscriptions.map((one) => one.stop()), this.#desk.stop()])
     const running = Promise.allSettled(this.#running.values())
     const { clock } = this.#deps.admission
     const timer = new AbortController()
@@ -102,18 +121,30 @@ export class Executor {
     }
     const cleared = await clearAction(bytes, { ...this.#deps.admission, tenants: [tenant] })
     if (!cleared.ok) return this.#refuse(tenant, cleared)
-    const { action_id, token } = cleared.value
+    const { action_id } = cleared.value
     if (this.#running.has(action_id) || this.#deps.outbox.repeat(action_id)) {
       this.#record(tenant, refused('grant_used', 'redelivered'), action_id)
       return { status: 'claimed' }
     }
     const underWay = this.#claiming.get(action_id)
-    const claim = underWay ?? this.#claimAndRun(action_id, token)
-    const problem = await claim
+    const entrance = underWay ?? this.#enter(cleared.value)
+    const problem = await entrance
     if (problem === undefined) return { status: 'claimed' }
+    // It comes again in a moment, perhaps many times: no event for each.
+    if (TURNED_AWAY.includes(problem.reason)) return answerOf(problem)
     const answer = this.#refuse(tenant, problem, action_id)
     if (await this.#isClaimed(problem, tenant, action_id)) return { status: 'claimed' }
-    return (await this.#isUnderWay(problem, token)) ? { ...answer, retryable: true } : answer
+    return (await this.#isUnderWay(problem, cleared.value.token))
+      ? { ...answer, retryable: true }
+      : answer
+  }
+
+  #known(action: ActionId): Known {
+    if (this.#running.has(action) || this.#claiming.has(action)) return 'running'
+    if (this.#held.get(action) !== undefined) return 'held'
+    const outcome = this.#deps.outbox.outcomeOf(action)
+    if (outcome === 'unknown_outcome') return 'ended_unseen'
+    return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
   }
 
   /** Whether the action is another claim's, whose result will come: then it is not refused. */
@@ -122,7 +153,8 @@ export class Executor {
     if (problem.reason !== 'grant_used') return false
     const { journal, sha256 } = this.#deps.claiming
     try {
-      return (await journal.read(`${tenant}.${storedKey(sha256, action)}`)) !== undefined
+      const entry = await journal.read(`${tenant}.${storedKey(sha256, action)}`)
+      return entry !== undefined && readNote(entry.note)?.kind !== 'cancelled'
     } catch (error) {
       if (error instanceof BusFault) return true
       throw error
@@ -143,16 +175,32 @@ export class Executor {
     }
   }
 
-  #claimAndRun(action: ActionId, token: ClearedAction): Promise<Refused | undefined> {
-    const work = this.#claim(action, token).finally(() => this.#claiming.delete(action))
+  /** Before anything is claimed: whoever is turned away may come again. */
+  async #enter({ action_id: action, token, tool }: Cleared): Promise<Refused | undefined> {
+    const entrance = this.#deps.gate.enter(tool)
+    if (!entrance.ok) return refused(entrance.reason)
+    const work = this.#claim(action, token, entrance.leave).finally(() =>
+      this.#claiming.delete(action),
+    )
     this.#claiming.set(action, work)
-    return work
+    return await work
   }
 
-  async #claim(action: ActionId, token: ClearedAction): Promise<Refused | undefined> {
-    const admitted = await claimAction(token, this.#deps.claiming, this.#held)
-    if (!admitted.ok) return admitted
-    this.#track(action, this.#deps.runner.run(admitted.value))
+  async #claim(
+    action: ActionId,
+    token: ClearedAction,
+    leave: (passage: Passage) => void,
+  ): Promise<Refused | undefined> {
+    const leaveUnentered = (error: unknown): never => {
+      leave('not_entered')
+      throw error
+    }
+    const admitted = await claimAction(token, this.#deps.claiming, this.#held).catch(leaveUnentered)
+    if (!admitted.ok) {
+      leave('not_entered')
+      return admitted
+    }
+    this.#track(action, this.#deps.runner.run(admitted.value).then(leave, leaveUnentered))
     return undefined
   }
 

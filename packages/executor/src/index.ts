@@ -1,4 +1,8 @@
+export { type AdmissionDeps, clearAction } from './admit/admission.ts'
+export { CoseKey } from './admit/cose-key.ts'
 export { ADMISSION_REASONS, type AdmissionReason, RETRYABLE_REASONS } from './admit/reasons.ts'
+export { ToolIndex } from './admit/tool-index.ts'
+export { checkAssertion, decodeAssertion } from './admit/webauthn.ts'
 export type { Connector, RunOutcome, ToolRun } from './connectors/connector.ts'
 export { Credentials } from './connectors/credentials.ts'
 export { loadManifests, type ManifestsOutcome } from './connectors/load-manifests.ts'

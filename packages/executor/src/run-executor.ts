@@ -8,21 +8,25 @@ import {
   type ClaimStore,
   type Clock,
   type Disk,
+  type KeyBook,
   type Logger,
   nodeDisk,
   type PublicKeys,
   type Random,
+  recordKeyNews,
   type SchemaCompiler,
   sha256,
   startAuditWriter,
 } from '@trustgw/runtime'
 import type { AdmissionDeps } from './admit/admission.ts'
+import type { BeatDeps } from './admit/check-beat.ts'
 import { ToolIndex } from './admit/tool-index.ts'
+import { Heartbeat, type HeartbeatDeps } from './beat/heartbeat.ts'
 import type { Connector } from './connectors/connector.ts'
 import type { Credentials } from './connectors/credentials.ts'
 import { NodeHttpClient } from './connectors/http-client.ts'
 import { HttpConnector } from './connectors/http-connector.ts'
-import { type ConnectorManifest, RESULT_OUTPUT_LIMIT_BYTES } from './connectors/manifest.ts'
+import { type ConnectorManifest } from './connectors/manifest.ts'
 import { StdioConnector } from './connectors/stdio-connector.ts'
 import { StdioMcpClient } from './connectors/stdio-mcp-client.ts'
 import { Executor } from './executor.ts'
@@ -31,9 +35,11 @@ import { PinRegistry, type PinSource } from './pins/pin-registry.ts'
 import { PinnedPolicies } from './policy/pinned-policies.ts'
 import { type OwnFiles, readOwnFiles } from './read-files.ts'
 import { Catalogue } from './run/catalogue.ts'
+import { callsAtOnce, limitsOf, timeoutsOf } from './run/manifest-limits.ts'
 import { RegistryPublisher } from './run/registry-publisher.ts'
 import { ResultOutbox } from './run/result-outbox.ts'
 import { Runner } from './run/runner.ts'
+import { ToolGate } from './run/tool-gate.ts'
 import { Wal } from './run/wal.ts'
 
 export interface ExecutorSettings {
@@ -64,8 +70,10 @@ export interface ServiceKey {
 
 export interface ExecutorRunDeps {
   readonly link: BusLink
-  /** The public keys that this executor trusts. */
+  /** The public keys that this executor trusts, as they are now. */
   readonly trust: PublicKeys
+  /** The key set that they come from. */
+  readonly keySet: HeartbeatDeps['keySet'] & Pick<KeyBook, 'onNews'>
   readonly resultKey: ServiceKey
   readonly auditKey: ServiceKey
   readonly clock: Clock
@@ -122,18 +130,28 @@ export async function startExecutor(
   const audits = await startAudits(settings, deps)
   const tools = new ToolIndex(sha256, schemas)
   const catalogue = new Catalogue([...connectors.values()], tools)
+  const heartbeat = new Heartbeat({ ...deps, bus: deps.link.bus })
   const policies = pinnedPolicies({ settings, deps, audits, own, catalogue })
   await policies.start()
-  const parts: Parts = { ...own, settings, deps, claims, audits, tools, policies }
+  const parts: Parts = { ...own, settings, deps, claims, audits, tools, policies, heartbeat }
   const { executor, outbox, wal } = await assemble(parts)
   const registry = makeRegistry({ settings, deps, policies })
   await catalogue.serve(registry)
+  heartbeat.start()
+  const stopRecording = recordKeyNews({
+    book: deps.keySet,
+    audits: [...audits.values()],
+    actor: { kind: 'system', id: executorComponent(settings.profile) },
+    log: deps.logger,
+  })
   executor.listen()
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await policies.stop()
     await registry.stop()
+    stopRecording()
     await executor.stop(STOP_GRACE_MS)
+    await heartbeat.stop()
     await Promise.all([...connectors.values()].map((connector) => connector.stop()))
     await executor.settled()
     await outbox.close(STOP_GRACE_MS)
@@ -171,6 +189,7 @@ interface Parts extends ExecutorParts {
   readonly audits: ReadonlyMap<TenantId, AuditWriter>
   readonly tools: ToolIndex
   readonly policies: PinnedPolicies
+  readonly heartbeat: Heartbeat
 }
 
 interface Assembled {
@@ -218,22 +237,32 @@ async function assemble(parts: Parts): Promise<Assembled> {
     tenants: settings.tenants,
     bus: link.bus,
     admission: admissionDeps(parts),
-    claiming: { ...claims, wal, auditOf, clock, random, sha256 },
+    claiming: { ...claims, ...beliefs(parts), wal, auditOf, clock, random, sha256 },
     runner,
     outbox,
     auditOf,
     remains: { entered, held: remains.held },
     max_running: settings.max_running,
+    longestRunMs: timeoutsOf(files.manifests, settings),
+    gate: new ToolGate({ atOnce: callsAtOnce(files.manifests), clock, logger }),
     logger,
   })
   return { executor, outbox, wal }
 }
 
+/** What is asked twice of each grant: whether it may still be believed. */
+function beliefs({ deps, heartbeat }: Parts): BeatDeps {
+  return {
+    grantKeyFor: deps.trust.keyFor({ role: 'grant', component: 'gateway' }),
+    liveness: heartbeat,
+  }
+}
+
 function admissionDeps(parts: Parts): Omit<AdmissionDeps, 'tenants'> {
   const { settings, deps, files, tools, pins, policies } = parts
   return {
+    ...beliefs(parts),
     profile: settings.profile,
-    grantKeyFor: deps.trust.keyFor({ role: 'grant', component: 'gateway' }),
     auditKeyFor: deps.trust.keyFor({ role: 'audit', component: 'gateway' }),
     hostKeyFor: deps.trust.keyFor({ role: 'host', component: 'host' }),
     tools,
@@ -266,7 +295,7 @@ async function startAudits(
       bus: deps.link.bus,
       publisher: deps.link.publisher({ stream: 'AUDIT' }),
       reader: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
-      keyFor: deps.trust.keyFor({ role: 'audit', component }),
+      keyFor: (kid, at) => deps.trust.keyFor({ role: 'audit', component, at })(kid),
     })
     writers.set(tenant, writer)
   }
@@ -346,15 +375,4 @@ function makeRegistry({
     clock: deps.clock,
     logger: deps.logger,
   })
-}
-
-function limitsOf(
-  manifests: readonly ConnectorManifest[],
-  settings: ExecutorSettings,
-): (connector: string) => number {
-  const most = Math.min(settings.result_max_bytes, RESULT_OUTPUT_LIMIT_BYTES)
-  const limits = new Map(
-    manifests.map(({ id, limits: own }) => [id, Math.min(own?.result_max_bytes ?? most, most)]),
-  )
-  return (connector) => limits.get(connector) ?? most
 }

@@ -22,11 +22,16 @@ import { ADMISSION_REASONS, type AdmissionReason } from '../src/admit/reasons.ts
 import { factsFor, POLICY_REASONS } from './support/policy.ts'
 import { bytesOf, type Change, NOW, ORIGIN, REFUND, RP_ID, TENANT, World } from './support/world.ts'
 
-/** Reasons that other files have: `executor.test.ts` those of claiming, and step 3 one of its own. */
+/** Reasons that other files have: `executor.test.ts` those of claiming, `beat.test.ts` those of the beat, and step 3 one of its own. */
 const ELSEWHERE: readonly AdmissionReason[] = [
   ...POLICY_REASONS,
+  'beat_missing',
+  'key_set_behind',
   'grant_used',
   'action_claimed',
+  'action_cancelled',
+  'tool_busy',
+  'tool_unavailable',
   'journal_unwritable',
   'audit_unreachable',
   'executor_busy',
@@ -236,7 +241,7 @@ refuses('decision_event_missing', 'a place that the stream has not', {
 test('decision_event_malformed: something else stands there', async () => {
   const stored = await world.gateway
     .publisher({ stream: 'AUDIT' })
-    .publishStored(`audit.v1.${TENANT}.gateway.evaluated`, new Uint8Array([123, 125]), {
+    .publishStored(`audit.v1.${TENANT}.gateway.1.evaluated`, new Uint8Array([123, 125]), {
       msgId: 'x',
     })
   const event = { seq: stored.seq, event_id: 'evt_x' }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { base64urlDecode } from '@trustgw/protocol'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import { CoseKey, keyFingerprint } from '../src/admit/cose-key.ts'
+import { type CoseMember, cose } from './support/hostile/keys.ts'
 
 const keyOf = (algorithm: 'ES256' | 'EdDSA' | 'RS256'): Uint8Array => {
   const key = new SoftwareAuthenticator({
@@ -64,4 +65,65 @@ test('a malformed signature is false, not a fault', () => {
 test('a fingerprint is eight groups of four digits, and differs by key', () => {
   assert.match(keyFingerprint(ES256), /^([0-9a-f]{4} ){7}[0-9a-f]{4}$/)
   assert.notEqual(keyFingerprint(ES256), keyFingerprint(EDDSA))
+})
+
+/** The members of a key with one of them changed, left out or put in. */
+const varied = (members: readonly CoseMember[]): readonly (readonly CoseMember[])[] =>
+  members.flatMap(([name, value], at) => [
+    members.toSpliced(at, 1),
+    members.with(at, [name, typeof value === 'number' ? value + 7 : 5]),
+    members.with(at, [name, typeof value === 'number' ? -value - 7 : value.slice(1)]),
+    members.with(at, [name, typeof value === 'number' ? Uint8Array.of(1) : new Uint8Array(600)]),
+    members.with(at, [name - 40, value]),
+    [...members, [-40 - at, 1] as const],
+  ])
+
+test('a key with any member changed, left out or added is none', () => {
+  const ec = Uint8Array.from(ES256)
+  const [x, y] = [ec.slice(10, 42), ec.slice(45)]
+  const modulus = new Uint8Array(256).fill(0xc1)
+  const kinds: readonly (readonly CoseMember[])[] = [
+    [
+      [1, 2],
+      [3, -7],
+      [-1, 1],
+      [-2, x],
+      [-3, y],
+    ],
+    [
+      [1, 1],
+      [3, -8],
+      [-1, 6],
+      [-2, Uint8Array.from(EDDSA).slice(-32)],
+    ],
+    [
+      [1, 3],
+      [3, -257],
+      [-1, modulus],
+      [-2, Uint8Array.of(1, 0, 1)],
+    ],
+  ]
+  for (const members of kinds) {
+    assert.ok(CoseKey.parse(cose(...members)))
+    for (const odd of varied(members)) assert.equal(CoseKey.parse(cose(...odd)), undefined)
+  }
+})
+
+test('a modulus has 2048 to 4096 bits, the first of them set', () => {
+  const rsa = (bytes: number, first: number): Uint8Array =>
+    cose(
+      [1, 3],
+      [3, -257],
+      [-1, new Uint8Array(bytes).fill(0xc1).with(0, first)],
+      [-2, Uint8Array.of(1, 0, 1)],
+    )
+  for (const bytes of [256, 512]) assert.ok(CoseKey.parse(rsa(bytes, 128)), String(bytes))
+  assert.equal(CoseKey.parse(rsa(255, 128)), undefined)
+  assert.equal(CoseKey.parse(rsa(513, 128)), undefined)
+  assert.equal(CoseKey.parse(rsa(256, 127)), undefined)
+})
+
+test('only what was parsed verifies anything', () => {
+  const key = Object.create(CoseKey.prototype) as CoseKey
+  assert.equal(key.verifies(Uint8Array.of(1), Uint8Array.of(1)), false)
 })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { startShop } from '@trustgw/example-shop'
 import {
+  type ActionId,
   asObject,
   parseJson,
   RESULT_MAX_BYTES,
@@ -21,6 +22,7 @@ import {
   connectNats,
   nodeRandom,
   silentLogger,
+  startBeats,
   systemClock,
   verifierOf,
 } from '@trustgw/runtime'
@@ -44,6 +46,7 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
   const before = shop.ledger().length
   const gateway = await link(bus, bus.creds.gateway)
   const executor = await link(bus, bus.executor(PROFILE))
+  const host = await link(bus, bus.creds.host)
   const draft = new World(REFUND, { gateway, executor })
   const operator = await link(bus, bus.creds.provisionData)
   const policies = operator.records({ home: 'own', bucket: 'policies' })
@@ -81,6 +84,7 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
     {
       link: executor,
       trust: draft.trust,
+      keySet: { epoch: 1, refresh: () => Promise.resolve(), onNews: () => () => undefined },
       resultKey: { kid: 'result-1', sign: draft.resultKey.sign },
       auditKey: { kid: 'exec-audit-1', sign: draft.execAuditKey.sign },
       clock: { ...systemClock, now: () => NOW },
@@ -88,6 +92,15 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
       logger: silentLogger,
     },
   )
+  const stopBeats = startBeats({
+    component: 'host',
+    instance: '1',
+    key: { kid: 'host-1', sign: draft.hostKey.sign },
+    bus: host.bus,
+    clock: { ...systemClock, now: () => NOW },
+    keySetEpoch: () => 1,
+    freezeCount: () => ({}),
+  })
   try {
     const tools = gateway.records({ home: 'data', bucket: 'tools' })
     while ((await tools.get(`${TENANT}.${PROFILE}`)) === undefined) await systemClock.sleep(20)
@@ -135,6 +148,24 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
     assert.deepEqual(results, ['succeeded'])
     assert.deepEqual(await ask(), { status: 'claimed' })
     assert.equal(shop.ledger().length, before + 1)
+    const query = async (kind: 'exec_cancel' | 'exec_reconcile', id: ActionId) => {
+      const to = subject(kind, { tenant: TENANT, profile: PROFILE })
+      const data = new TextEncoder().encode(JSON.stringify({ v: 1, action_id: id }))
+      const said = parseJson(await gateway.bus.request(to, data, { timeoutMs: 5_000 }))
+      return said.ok ? said.value : said
+    }
+    const done = action.decision.action_id
+    assert.deepEqual(await query('exec_cancel', done), { status: 'claimed' })
+    assert.deepEqual(await query('exec_reconcile', done), { status: 'told' })
+    const unwanted = await draft.granted({ tier: 2, arguments: ARGUMENTS })
+    const cancelled = await query('exec_cancel', unwanted.decision.action_id)
+    assert.deepEqual(cancelled, { status: 'cancelled' })
+    const refusal = { status: 'refused', reason: 'action_cancelled', retryable: false }
+    const late = parseJson(
+      await gateway.bus.request(target, bytesOf(unwanted), { timeoutMs: 5_000 }),
+    )
+    assert.deepEqual(late.ok && late.value, refusal)
+    assert.equal(shop.ledger().length, before + 1)
     await consumer.stop()
 
     const newer = draft.sealed([{ text: POLICY }], 2)
@@ -152,8 +183,10 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
     const written = gateway.records({ home: 'data', bucket: 'policies' })
     await assert.rejects(publishBundle(written, TENANT, newer), BusFault)
   } finally {
+    stopBeats()
     await running.stop()
     await executor.bus.drain()
+    await host.bus.drain()
     await gateway.bus.drain()
     await operator.bus.drain()
     await shop.stop()

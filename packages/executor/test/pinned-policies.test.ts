@@ -15,11 +15,13 @@ import {
   signDelegation,
   statementHash,
   type TenantId,
+  utf8Encode,
 } from '@trustgw/protocol'
 import {
   generateSigningKey,
   ManualClock,
   MemoryBroker,
+  PACED_EVERY_MS,
   type RecordStore,
   sha256,
   silentLogger,
@@ -28,7 +30,11 @@ import { type BundleHead, bundleOf, publishBundle } from '@trustgw/testkit/seal-
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import { ExecutorFault } from '../src/executor-fault.ts'
 import type { Pin } from '../src/pins/pin.ts'
-import { PinnedPolicies, POLICY_RETRY_MS } from '../src/policy/pinned-policies.ts'
+import {
+  PinnedPolicies,
+  POLICY_REFRESH_EVERY_MS,
+  POLICY_RETRY_MS,
+} from '../src/policy/pinned-policies.ts'
 import { tempDir, until } from './support/connectors.ts'
 import { factsFor, POLICY } from './support/policy.ts'
 import { NOW, ORIGIN, RP_ID, TENANT, World } from './support/world.ts'
@@ -57,8 +63,11 @@ class Shelf {
   async open(tenants: readonly TenantId[] = [TENANT]): Promise<PinnedPolicies> {
     const said = (level: string) => (event: string, fields?: Readonly<Record<string, unknown>>) => {
       if (!event.startsWith('policy_')) return
-      const { reason, details, epoch, by, tenant } = fields ?? {}
-      const words = reason === undefined ? [epoch, by] : [reason, details]
+      const { reason, details, epoch, by, tenant, count } = fields ?? {}
+      const words =
+        reason === undefined
+          ? [epoch, by]
+          : [reason, details, ...(count === 1 ? [] : [`x${String(count)}`])]
       this.said.push([level, tenant, ...words].join(' '))
     }
     const logger = { ...silentLogger, info: said('info'), error: said('error') }
@@ -133,6 +142,26 @@ test("a bundle under another key than the operator's is refused, whatever it cal
       assert.match(await shelf.verdict(sealed), /^error demo bundle_seal jws_/)
     })
   }
+})
+
+test('junk that changes without end is told at most every five seconds: the newest, and how many', async () => {
+  await withShelf(async (shelf) => {
+    await publishBundle(shelf.records, TENANT, shelf.world.bundle)
+    const policies = await shelf.open()
+    shelf.said.length = 0
+    const junk = async (n: number): Promise<void> => {
+      const stored = await shelf.records.get('demo.newest')
+      const bytes = utf8Encode(`junk ${n}`)
+      await shelf.records.replace('demo.newest', bytes, stored?.revision ?? 0)
+      await policies.refresh(TENANT)
+      shelf.clock.advance(POLICY_REFRESH_EVERY_MS)
+    }
+    for (let n = 1; n <= 23; n += 1) await junk(n)
+    const count = (text: string): string => text.replace(/^error demo bundle_malformed \S+ 0/, '')
+    assert.deepEqual(shelf.said.map(count), ['', ' x4', ' x5', ' x5', ' x5'])
+    await policies.stop()
+    assert.equal(shelf.said.map(count).at(-1), ' x3', 'the rest is told at the end')
+  })
 })
 
 test('the seal of one bundle does not hold another [INV-36]', async () => {
@@ -373,6 +402,7 @@ test('what is pinned survives a restart, and an older bundle in the bucket is no
     assert.equal(second.current(TENANT)?.epoch, 5)
     assert.deepEqual(shelf.said.slice(1), ['info demo 5 own pin', 'error demo bundle_old epoch 4'])
 
+    shelf.clock.advance(PACED_EVERY_MS)
     const twin = world.sealed([{ text: POLICY.replace('rest', 'mcp') }], 5)
     await publishBundle(shelf.records, TENANT, twin)
     await until(() => shelf.said.at(-1) === 'error demo bundle_conflict epoch 5')

@@ -12,6 +12,8 @@ import type { Caller } from './agents/caller.ts'
 export type CallRefusal =
   /** No such tool for this caller. */
   | 'unknown_tool'
+  /** The tool changed, or a person stopped it: nobody may call it until a person has looked. */
+  | 'tool_quarantined'
   /** The arguments do not fit the tool's schema; `detail` has the pointer and the keyword. */
   | 'arguments_invalid'
   | 'arguments_too_large'
@@ -19,6 +21,8 @@ export type CallRefusal =
   | 'key_conflict'
   /** As many actions of this caller as may wait for people wait already. */
   | 'too_many_pending'
+  /** Too much is open or waits for the tool: nothing was accepted. Try again later. */
+  | 'busy'
   /** No such action of this caller; also for an action of somebody else. */
   | 'unknown_action'
   /** Nothing was accepted: a part that must record or decide is unreachable. Try again later. */

@@ -26,6 +26,7 @@ import {
 } from '@trustgw/runtime'
 import { argumentsOf } from './action/action-record.ts'
 import type { ActionStore, Reference, StoredAction } from './action/action-store.ts'
+import type { Crowded } from './action/known-actions.ts'
 import type { Orchestrator } from './action/orchestrator.ts'
 import { toolSummary } from './action/tool-summary.ts'
 import { actionView } from './action/view.ts'
@@ -45,6 +46,8 @@ import type { RegisteredTool, ToolDirectory } from './registry/tool-directory.ts
 
 /** How often a waiting caller is told of the state, and stored state is looked at again. */
 const WAIT_TURN_MS = 2_000
+/** How long a cancel waits for the executor's word. */
+const CANCEL_WAIT_MS = 2_000
 /** Rounds of looking and pointing before a contended key is given up. */
 const POINT_TRIES = 6
 const POINT_PAUSE_MS = 10
@@ -58,7 +61,7 @@ type Claimed =
 
 type Accepted =
   | { readonly stored: StoredAction; readonly joined: boolean }
-  | { readonly reason: CallRefusal; readonly why?: Undecided }
+  | { readonly reason: CallRefusal; readonly why?: Undecided; readonly detail?: string }
 
 /** What a caller is told when nothing could be decided. */
 const UNDECIDED: { readonly [U in Undecided]: string } = {
@@ -66,6 +69,13 @@ const UNDECIDED: { readonly [U in Undecided]: string } = {
   limits_contended: 'too many calls count in one limit at the same moment',
   limits_full: 'too many calls that one limit counts have not ended',
   limits_unreadable: 'a counter of a limit cannot be read',
+}
+
+/** What a caller is told when there is too much already. */
+const CROWDED: { readonly [C in Crowded]: string } = {
+  gateway: 'too many actions are open',
+  principal: 'too many of your actions are open',
+  tool: 'the tool does not answer, or has as much to do as it can',
 }
 
 export interface GatewayDeps {
@@ -117,7 +127,10 @@ export class Gateway implements GatewayApi {
     assertCaller(caller)
     const { tenant } = caller.principal
     const tool = this.#deps.tools.find(tenant, call.tool)
-    if (tool === undefined) return this.#refused(caller, call.tool, 'unknown_tool')
+    if (tool === undefined) {
+      const isHeld = this.#deps.tools.isHeld(tenant, call.tool)
+      return this.#refused(caller, call.tool, isHeld ? 'tool_quarantined' : 'unknown_tool')
+    }
     const text = canonicalize(call.arguments)
     if (utf8Length(text) > ARGUMENTS_MAX_BYTES)
       return this.#refused(caller, call.tool, 'arguments_too_large')
@@ -135,7 +148,7 @@ export class Gateway implements GatewayApi {
       const accepted = await this.#accept(proposal, tool)
       if ('reason' in accepted) {
         const { reason, why } = accepted
-        const detail = why === undefined ? undefined : UNDECIDED[why]
+        const detail = why === undefined ? accepted.detail : UNDECIDED[why]
         if (why !== undefined) this.#deps.log.warn('call_undecided', { tool: call.tool, why })
         return this.#refused(caller, call.tool, reason, detail)
       }
@@ -150,8 +163,10 @@ export class Gateway implements GatewayApi {
   cancel(caller: Caller, id: ActionId): Promise<CallOutcome> {
     return this.#own(caller, id, async (stored) => {
       const { tenant, subject } = caller.principal
-      const after = await this.#deps.orchestrator.cancel(tenant, id, subject)
-      return actionView((after ?? stored).record, false)
+      const after = (await this.#deps.orchestrator.cancel(tenant, id, subject)) ?? stored
+      // While its grant is out, the executor says whether the cancel came first.
+      const ms = after.record.state.kind === 'dispatched' ? CANCEL_WAIT_MS : 0
+      return await this.#wait(after, false, { ms })
     })
   }
 
@@ -210,8 +225,11 @@ export class Gateway implements GatewayApi {
     const { decider } = orchestrator
     const same = store.sameness(proposal.tool_id, proposal.input_hash)
     // A repeat is no call of its own: it must not be counted beside the one that it joins.
-    const joined = decider.remembers(proposal) ? await this.#repeated(proposal, same) : undefined
+    const crowded = orchestrator.known.crowded(proposal)
+    const looks = crowded !== undefined || decider.remembers(proposal)
+    const joined = looks ? await this.#repeated(proposal, same) : undefined
     if (joined !== undefined) return joined
+    if (crowded !== undefined) return { reason: 'busy', detail: CROWDED[crowded] }
     const outcome = await decider.decide(proposal, tool)
     if (!outcome.ok) return { reason: 'unavailable', why: outcome.reason }
     const decided = outcome.value
@@ -227,7 +245,7 @@ export class Gateway implements GatewayApi {
       if (!judged.ok) return { reason: 'unavailable', why: judged.reason }
       return await this.#store(adopted, tool, judged.value)
     } finally {
-      orchestrator.release(proposal)
+      orchestrator.known.release(proposal)
     }
   }
 
@@ -235,7 +253,7 @@ export class Gateway implements GatewayApi {
   async #claimed(proposal: Proposal, decided: Decided, same: Reference['same']): Promise<Claimed> {
     const { store, orchestrator } = this.#deps
     const key = indexKey(store, proposal, waitsForPeople(decided), same)
-    const room = (): boolean => !waitsForPeople(decided) || orchestrator.reserve(proposal)
+    const room = (): boolean => !waitsForPeople(decided) || orchestrator.known.reserve(proposal)
     let claim: Claimed | undefined
     try {
       claim = key === undefined ? MINE : await this.#claim(key, proposal, { same, room })
@@ -259,7 +277,7 @@ export class Gateway implements GatewayApi {
 
   async #store(proposal: Proposal, tool: RegisteredTool, decided: Decided): Promise<Accepted> {
     const { orchestrator } = this.#deps
-    if (waitsForPeople(decided) && !orchestrator.reserve(proposal)) {
+    if (waitsForPeople(decided) && !orchestrator.known.reserve(proposal)) {
       await orchestrator.decider.giveBack(decided.counted)
       return { reason: 'too_many_pending' }
     }
@@ -268,7 +286,7 @@ export class Gateway implements GatewayApi {
       const stored = await orchestrator.accept(proposal, decided, summary)
       if (stored !== undefined) return { stored, joined: false }
     } finally {
-      orchestrator.release(proposal)
+      orchestrator.known.release(proposal)
     }
     const winner = await orchestrator.current(proposal.tenant, proposal.action_id)
     return winner === undefined ? { reason: 'unavailable' } : { stored: winner, joined: true }

@@ -1,25 +1,8 @@
-import {
-  APPROVAL_DECISION_MAX_BYTES,
-  APPROVAL_DECISION_TYP,
-  type ApprovalDecisionAnswer,
-  approvalDecisionShape,
-  canonicalize,
-  type JwsSigner,
-  type JwsVerifier,
-  type Profile,
-  parseActionId,
-  parseSubject,
-  readShape,
-  subjectPattern,
-  type TenantId,
-  utf8Encode,
-  verifyJws,
-} from '@trustgw/protocol'
+import { type JwsVerifier, type Profile, parseActionId, type TenantId } from '@trustgw/protocol'
 import {
   AjvSchemaCompiler,
   type AuditWriter,
   type BusLink,
-  type BusRequest,
   type Clock,
   type Delivery,
   type DeliveryOutcome,
@@ -33,14 +16,18 @@ import {
   sha256,
 } from '@trustgw/runtime'
 import { ActionStore } from './action/action-store.ts'
+import type { KnownActions } from './action/known-actions.ts'
 import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
+import { answerHost } from './approvals/answer-host.ts'
 import type { PolicyFeed } from './decide/policy-source.ts'
 import { Gateway } from './gateway.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import { GrantIssuer } from './grant/grant-issuer.ts'
+import type { GrantSigner } from './grant/grant-keys.ts'
 import { ToolDirectory } from './registry/tool-directory.ts'
+import { ToolQuarantine } from './registry/tool-quarantine.ts'
 import { readResult } from './results/read-result.ts'
 
 /** Results taken in at the same time. Those of one action wait for each other all the same. */
@@ -52,9 +39,11 @@ export interface StartGatewayDeps {
   /** Account public key of each tenant's agents. */
   readonly agentAccounts: ReadonlyMap<TenantId, string>
   readonly keys: PublicKeys
-  readonly grantKey: { readonly kid: string; readonly sign: JwsSigner }
+  readonly grantKey: () => GrantSigner | undefined
   readonly audit: (tenant: TenantId) => AuditWriter
   readonly policy: PolicyFeed
+  /** Calls a changed tool without anybody having looked; development only. */
+  readonly acceptsToolChanges?: boolean
   readonly clock: Clock
   readonly random: Random
   /** Compiles the tools' schemas. Default Ajv. */
@@ -65,6 +54,8 @@ export interface StartGatewayDeps {
 export interface RunningGateway {
   readonly api: GatewayApi
   readonly agents: AgentDirectory
+  /** Of actions in this process: open, waiting for people, and waiting for their tool. */
+  readonly counts: () => KnownActions['counts'] & { readonly quarantined: number }
   /** How many open actions were taken up at start. */
   readonly recovered: number
   stop(): Promise<void>
@@ -72,6 +63,9 @@ export interface RunningGateway {
 
 interface Directories {
   readonly tools: ToolDirectory
+  readonly quarantine: ToolQuarantine
+  /** Told of changed tools once there is somebody to tell. */
+  readonly changed: { tell: (tenant: TenantId) => void }
   readonly agents: AgentDirectory
 }
 
@@ -79,7 +73,7 @@ interface Directories {
 export async function startGateway(deps: StartGatewayDeps): Promise<RunningGateway> {
   const { link, log, keys, tenants } = deps
   const directories = makeDirectories(deps)
-  const { tools, agents } = directories
+  const { tools, agents, quarantine, changed } = directories
   const store = new ActionStore(
     { actions: recordsOf(link, 'actions'), open: recordsOf(link, 'open_actions') },
     sha256,
@@ -97,6 +91,8 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     random: deps.random,
     log,
   })
+  // Orders first: a tool that is released must not be taken as held.
+  await quarantine.start()
   await Promise.all([tools.start(), agents.start()])
   // Before anything is taken up: without a policy it would be denied.
   await deps.policy.start((tenant) => tools.pinned(tenant))
@@ -104,11 +100,10 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     const id = parseActionId(text)
     return id.ok ? id.value : undefined
   })
-  const decisions = link.bus.respond(
-    subjectPattern('approval_decision'),
-    { queue: 'gateway' },
-    (request) => answerDecision(request, orchestrator, keys, log),
-  )
+  changed.tell = (tenant) => orchestrator.toolsChanged(tenant)
+  for (const tenant of tenants) orchestrator.toolsChanged(tenant)
+  const { bus } = link
+  const decisions = answerHost({ bus, verdicts: orchestrator.verdicts, keys, log })
   const results = consumeResults(
     link.consumer({ home: 'data', stream: 'RESULTS', durable: 'gateway' }),
     { orchestrator, executorKeyFor: executorKeys(keys), log },
@@ -116,19 +111,36 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   return {
     api,
     agents,
+    counts: () => ({ ...orchestrator.known.counts, quarantined: tools.held }),
     recovered,
     stop: async () => {
-      await decisions.stop()
+      await Promise.all(decisions.map((one) => one.stop()))
       await results.stop()
       await orchestrator.stop()
-      await Promise.all([tools.stop(), agents.stop(), deps.policy.stop()])
+      await Promise.all([tools.stop(), quarantine.stop(), agents.stop(), deps.policy.stop()])
     },
   }
 }
 
 function makeDirectories(deps: StartGatewayDeps): Directories {
   const { link, log, clock, keys, tenants } = deps
-  const tools = new ToolDirectory({
+  const changed: Directories['changed'] = { tell: () => undefined }
+  const quarantine = new ToolQuarantine({
+    trust: recordsOf(link, 'tool_trust'),
+    orders: recordsOf(link, 'tool_orders'),
+    tenants,
+    orderKeyFor: (kid) =>
+      keys.keyFor({ role: 'host' })(kid) ?? keys.keyFor({ role: 'operator' })(kid),
+    acceptsChanges: deps.acceptsToolChanges ?? false,
+    audit: deps.audit,
+    onOrder: (tenant) => tools.rebuild(tenant),
+    sha256,
+    clock,
+    log,
+  })
+  const tools: ToolDirectory = new ToolDirectory({
+    judge: (tenant, contracts) => quarantine.judge(tenant, contracts),
+    onTools: (tenant) => changed.tell(tenant),
     tools: recordsOf(link, 'tools'),
     tenants,
     executorKeyFor: executorKeys(keys),
@@ -151,7 +163,7 @@ function makeDirectories(deps: StartGatewayDeps): Directories {
     clock,
     log,
   })
-  return { tools, agents }
+  return { tools, quarantine, changed, agents }
 }
 
 function makeOrchestrator(
@@ -162,11 +174,13 @@ function makeOrchestrator(
   const ui: StoredPublisher = link.publisher({ stream: 'UI' })
   return new Orchestrator({
     ...parts,
-    issuer: new GrantIssuer({ ...deps.grantKey, sha256, clock, random }),
+    issuer: new GrantIssuer({ key: deps.grantKey, sha256, clock, random }),
     outbound: new Outbound({ bus: link.bus, ui, tools: parts.tools, sha256, clock, log }),
     audit: deps.audit,
     policy: (tenant) => deps.policy.inForce(tenant),
     limits: recordsOf(link, 'limits'),
+    unsettled: recordsOf(link, 'unsettled'),
+    bus: link.bus,
     hostKeyFor: keys.keyFor({ role: 'host' }),
     sha256,
     clock,
@@ -183,31 +197,6 @@ function recordsOf(link: BusLink, bucket: string): RecordStore {
 function executorKeys(keys: PublicKeys) {
   return (profile: Profile, kid: string): JwsVerifier | undefined =>
     keys.keyFor({ role: 'result', component: `exec-${profile}` })(kid)
-}
-
-async function answerDecision(
-  request: BusRequest,
-  orchestrator: Orchestrator,
-  keys: PublicKeys,
-  log: Logger,
-): Promise<Uint8Array | undefined> {
-  if (!request.replyExpected) return undefined
-  const at = parseSubject('approval_decision', request.subject)
-  const verified = verifyJws(new TextDecoder().decode(request.data), {
-    typ: APPROVAL_DECISION_TYP,
-    maxBytes: APPROVAL_DECISION_MAX_BYTES,
-    keyFor: keys.keyFor({ role: 'host' }),
-  })
-  const read = verified.ok ? readShape(approvalDecisionShape, verified.value.payload) : verified
-  if (!at.ok || !read.ok || read.value.tenant !== at.value.tenant) {
-    log.warn('approval_decision_refused', { reason: read.ok ? 'tenant' : read.reason })
-    return answer({ status: 'refused', code: 'decision_not_genuine' })
-  }
-  return answer(await orchestrator.decided(read.value))
-}
-
-function answer(value: ApprovalDecisionAnswer): Uint8Array {
-  return utf8Encode(canonicalize({ ...value }))
 }
 
 function consumeResults(

@@ -334,7 +334,7 @@ priority = 1
 effect = "allow"
 reason = "Tiny refunds"
 [rules.match]
-tool = ["shop.refund"]
+tool = ["shop.refund", "shop.payout"]
 amount = { lte = "5.00 EUR" }
 args."/to" = { in = ["alice", "bob"] }
 `,
@@ -345,6 +345,10 @@ args."/to" = { in = ["alice", "bob"] }
   assert.equal(other.hint, 'It would be allowed if /to had another value.')
   const allowed = await world.accepted(gateway, 'shop.refund', { amount: '4.00', to: 'bob' })
   assert.equal(allowed.hint, null)
+  const named = await world.accepted(gateway, 'shop.payout', { amount: '6.00' })
+  assert.equal(named.hint, 'It would be allowed if /amount were "5.00" and /to were given.')
+  const unnamed = await world.accepted(gateway, 'shop.refund', { amount: '4.00' })
+  assert.equal(unnamed.hint, null)
   const wiped = await world.accepted(gateway, 'shop.wipe', {})
   assert.deepEqual([wiped.status, wiped.hint], ['denied', null])
 })

@@ -34,6 +34,8 @@ async function bare(t: TestContext, tenants: readonly TenantId[] = TENANTS): Pro
     tools: breakable(world.records('tools'), broken),
     executorKeyFor: (profile, kid) =>
       world.keys.public.keyFor({ role: 'result', component: `exec-${profile}` })(kid),
+    judge: () => Promise.resolve(new Set<string>()),
+    onTools: () => undefined,
     onPinned: () => undefined,
     schemas: new AjvSchemaCompiler(),
   })

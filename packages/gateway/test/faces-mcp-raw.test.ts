@@ -273,6 +273,15 @@ test('ids that MCP does not allow are listed under names that stay apart', async
   assert.deepEqual(faces.api.proposals.map(({ call }) => call.tool).toSorted(), ids.toSorted())
 })
 
+test('who is to try later is told so in the result of the call', async (t) => {
+  const faces = await startFaces(t)
+  faces.api.fail = 'busy'
+  const [body, options] = newer('tools/call', { name: 'files.read', arguments: {} })
+  const { result } = await post(faces, body, { ...options, path: '/v1/mcp/c/files' })
+  assert.equal(result?.['isError'], true)
+  assert.deepEqual(result?.['structuredContent'], { code: 'busy', retry_after_s: 10 })
+})
+
 test('a defect is an error without a word of the inside', async (t) => {
   const faces = await startFaces(t)
   faces.api.fail = 'throw'

@@ -119,6 +119,16 @@ test('what is no envelope is refused with a stable code', async (t) => {
   assert.deepEqual([failed['code'], failed['message']], ['internal', 'The gateway failed'])
 })
 
+test('who is to try later is told so, and after how long', async (t) => {
+  const { api, bus } = startWorld(t)
+  api.fail = 'busy'
+  const busy = await ask(bus(AGENT), PROPOSE, READ)
+  assert.deepEqual([busy['ok'], busy['code'], busy['retry_after_s']], [false, 'busy', 10])
+  api.fail = undefined
+  const unknown = await ask(bus(AGENT), PROPOSE, { tool: 'none', arguments: {} })
+  assert.equal('retry_after_s' in unknown, false)
+})
+
 test('an answer that the bus could not carry is refused by name', async (t) => {
   const { api, bus } = startWorld(t)
   api.outputs.set('files.read', 'x'.repeat(1_100_000))

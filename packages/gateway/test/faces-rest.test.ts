@@ -121,6 +121,10 @@ test('refusals of the control plane keep their codes', async (t) => {
   faces.api.fail = 'unavailable'
   const down = await propose(faces, { tool: 'files.read', arguments: {} })
   assert.deepEqual([down.status, down.headers.get('retry-after')], [503, '5'])
+  faces.api.fail = 'busy'
+  const busy = await propose(faces, { tool: 'files.read', arguments: {} })
+  assert.deepEqual([busy.status, busy.headers.get('retry-after')], [503, '10'])
+  assert.equal((await jsonOf(busy))['code'], 'busy')
 })
 
 test('a query that means nothing is refused', async (t) => {

@@ -4,7 +4,12 @@ import { contractHash, hashText, type Json, readGrant } from '@trustgw/protocol'
 import { nodeRandom, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
 import { readActionRecord, writeActionRecord } from '../src/action/action-record.ts'
-import { type Authorization, authorize, GrantIssuer } from '../src/grant/grant-issuer.ts'
+import {
+  type Authorization,
+  authorize,
+  GrantIssuer,
+  type SignedGrant,
+} from '../src/grant/grant-issuer.ts'
 import { CONTRACTS, must } from './support/keys.ts'
 import { World } from './support/world.ts'
 
@@ -27,6 +32,7 @@ async function authorized(
       state: { ...rest, kind: 'authorized', issued: [] },
       grant: null,
       granted_to: [],
+      grants: 0,
     })
   }
   const args = tool === 'files.read' ? { path: 'a' } : { amount: '5.00' }
@@ -110,8 +116,7 @@ test('an issuer signs only what authorize made, for 30 seconds at most, each wit
   const { record, world, tool } = await authorized(t, 'files.read')
   const { keys, clock } = world
   const issuer = new GrantIssuer({
-    kid: 'grant',
-    sign: keys.of.grant.sign,
+    key: () => ({ kid: 'grant', sign: keys.of.grant.sign }),
     sha256,
     clock,
     random: nodeRandom,
@@ -122,16 +127,29 @@ test('an issuer signs only what authorize made, for 30 seconds at most, each wit
     () => issuer.issue({ ...must(authorize(record, tool, record.decision.decided_at)) }),
     TypeError,
   )
-  const first = issuer.issue(must(authorize(record, tool, record.decision.decided_at)))
-  const second = issuer.issue(must(authorize(record, tool, record.decision.decided_at)))
+  const issue = (of: ActionRecord): SignedGrant => {
+    const signed = issuer.issue(must(authorize(of, tool, record.decision.decided_at)))
+    assert.ok(signed !== undefined)
+    return signed
+  }
+  const first = issue(record)
+  const second = issue(record)
   assert.notEqual(first.claims.jti, second.claims.jti)
   assert.ok(first.expires_at - clock.now() <= 30_000)
   const read = readGrant(first.token, keys.public.keyFor({ role: 'grant' }))
   assert.deepEqual(read.ok && read.value, first.claims)
   const long = { ...record.decision.obligations, grant_ttl_ms: 3_600_000 }
   const greedy = { ...record, decision: { ...record.decision, obligations: long } }
-  const { claims } = issuer.issue(must(authorize(greedy, tool, record.decision.decided_at)))
+  const { claims } = issue(greedy)
   assert.equal(claims.exp - claims.iat, 30)
+})
+
+test('without a key that is believed nothing is signed', async (t) => {
+  const { record, world, tool } = await authorized(t, 'files.read')
+  const { clock } = world
+  const issuer = new GrantIssuer({ key: () => undefined, sha256, clock, random: nodeRandom })
+  const made = must(authorize(record, tool, record.decision.decided_at))
+  assert.equal(issuer.issue(made), undefined)
 })
 
 test('a stored action reads back as it was written, and nothing more than that', async (t) => {

@@ -193,6 +193,7 @@ test('a tool whose end is not seen in time waits for a person, and is not sent a
 
 test('arguments that double as a text inside a text reach the executor whole', async (t) => {
   const world = await World.open(t)
+  world.acceptsToolChanges = true
   const gateway = await world.gateway()
   const args = { text: '"'.repeat(65_000) }
   await world.serve([contract('files.read')])

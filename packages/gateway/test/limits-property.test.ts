@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BusFault } from '@trustgw/runtime'
 import fc from 'fast-check'
+import type { ActionRecord } from '../src/action/action-record.ts'
 import type { Decider } from '../src/decide/decider.ts'
-import { type End, LedgerWorld, type Schedule } from './support/ledger-world.ts'
+import { type End, type Euros, LedgerWorld, type Schedule } from './support/ledger-world.ts'
 import { policyOf } from './support/world.ts'
 
 const WINDOW_MS = 600_000
@@ -39,7 +40,9 @@ on_exceed = ${onExceed}
 }
 
 interface Job {
-  readonly euros: number
+  readonly euros: Euros
+  /** How often it is decided anew where its contract changes. */
+  readonly decisions: number
   readonly waitMs: number
   readonly end: End
   /** Where the gateway dies, if it does. */
@@ -49,7 +52,11 @@ interface Job {
 }
 
 const job: fc.Arbitrary<Job> = fc.record({
-  euros: fc.integer({ min: 0, max: 6 }),
+  euros: fc.record({
+    first: fc.integer({ min: 0, max: 6 }),
+    later: fc.option(fc.integer({ min: 0, max: 9 })),
+  }),
+  decisions: fc.integer({ min: 1, max: 3 }),
   waitMs: fc.constantFrom(0, 0, 10_000, 61_000, 300_000, 599_999, 600_000),
   end: fc.constantFrom<End>('succeeded', 'failed', 'needs_human', 'denied', 'expired', 'refused'),
   dies: fc.constantFrom('never', 'never', 'before_storing', 'before_end', 'before_settling'),
@@ -67,19 +74,22 @@ interface Gateway {
   readonly approves: boolean
 }
 
+const isOpen = ({ state }: ActionRecord): boolean => state.kind === 'proposed'
+
 async function work(
   world: LedgerWorld,
   { decider, line, approves }: Gateway,
   jobs: readonly Job[],
 ): Promise<void> {
-  for (const { euros, waitMs, end, dies, requests } of jobs) {
+  for (const { euros, decisions, waitMs, end, dies, requests } of jobs) {
     world.now += waitMs
     line.left = requests
     try {
       let record = await world.propose(decider, euros, dies === 'before_storing')
       if (record === undefined) continue
-      if (record.state.kind === 'proposed' && approves)
-        record = await world.release(decider, record)
+      for (let left = decisions; euros.later !== null && isOpen(record) && left > 0; left -= 1)
+        record = await world.redecide(decider, record, left === 1)
+      if (isOpen(record) && approves) record = await world.release(decider, record)
       if (dies !== 'before_end') await world.end(decider, record, end, dies === 'never')
     } catch (error) {
       assert.ok(error instanceof BusFault)

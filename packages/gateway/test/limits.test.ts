@@ -5,7 +5,7 @@ import { type ActionId, type ActionView, utf8Encode } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import { type Entries, readCounter } from '../src/limits/counter.ts'
 import type { RunningGateway } from '../src/start-gateway.ts'
-import { CONTRACTS, POLICY } from './support/keys.ts'
+import { POLICY } from './support/keys.ts'
 import { LedgerWorld } from './support/ledger-world.ts'
 import { agentRecord, apiKey, policyOf, World } from './support/world.ts'
 
@@ -119,6 +119,46 @@ test('[INV-38] an unknown outcome is not given back, however a person finds out'
   assert.equal((await read(world, gateway)).status, 'succeeded', 'its window went by')
 })
 
+const BUSY = { status: 'refused', reason: 'executor_busy', retryable: true } as const
+
+test('[INV-38] a grant that lapsed counts, since it may have run unseen: expired, cancelled, denied anew', async (t) => {
+  const { world, gateway } = await limited(t, VELOCITY.replace('max_count = 2', 'max_count = 3'))
+  world.executor.manner = BUSY
+  const expires = await read(world, gateway)
+  const cancels = await read(world, gateway)
+  await world.until('both grants', () => world.executor.grants.length >= 2)
+  await world.run(gateway.api.cancel(world.caller(gateway), cancels.action_id))
+  await world.reaches(cancels.action_id, 'cancelled', 2_000)
+  await world.reaches(expires.action_id, 'expired', 2_000)
+  const denies = await read(world, gateway)
+  assert.equal(denies.status, 'dispatched')
+  await world.stop(gateway)
+  world.policy = policyOf(VELOCITY.replace('max_count = 2', 'max_count = 1'))
+  await world.gateway()
+  await world.reaches(denies.action_id, 'denied', 2_000)
+  await closed(world)
+  const late = world.executor.invocations.map((one) => world.executor.report(one))
+  await Promise.all(late)
+  assert.deepEqual(
+    (await counter(world)).map(({ kind }) => kind),
+    ['ran', 'ran', 'ran'],
+  )
+})
+
+test('[INV-38] what was refused after a grant that lapsed counts', async (t) => {
+  const { world, gateway } = await limited(t)
+  world.executor.manner = BUSY
+  const { action_id: id } = await read(world, gateway)
+  await world.until('a second grant', () => world.executor.grants.length === 2, 2_000)
+  world.executor.manner = { status: 'refused', reason: 'tool_unknown', retryable: false }
+  await world.reaches(id, 'refused')
+  await closed(world)
+  assert.deepEqual(
+    (await counter(world)).map(({ kind }) => kind),
+    ['ran'],
+  )
+})
+
 test('[INV-37] a counter that cannot be read refuses, and is left as it is', async (t) => {
   const { world, gateway } = await limited(t)
   await read(world, gateway)
@@ -229,20 +269,49 @@ test('[INV-38] a decision that cannot be recorded takes nothing', async (t) => {
 })
 
 test('an action that is sent back takes one place for its new decision, and leaves the old one', async (t) => {
-  const { world, gateway } = await limited(t, VELOCITY.replace('files.*', 'shop.*'))
+  const policy = VELOCITY.replace('files.*', 'shop.*')
+  const { world, gateway } = await limited(t, policy)
   const { action_id: id } = await world.accepted(gateway, 'shop.refund', { amount: '5.00' })
   await world.until('the host', () => world.host.requests.length === 1)
   const before = (await world.record(id)).counted
-  await world.serve(CONTRACTS.map((one) => ({ ...one, description: 'Another' })))
-  await world.idle()
+  await world.stop(gateway)
+  world.policy = policyOf(policy.replace('Refunds need a person', 'Refunds need a look'), 2)
+  await world.gateway()
   await world.run(world.host.send(world.host.approval(world.host.request(id))))
-  await world.until('another request', () => world.host.requests.length === 2)
+  await world.until('another request', () =>
+    world.host.requests.some(({ decision }) => decision.policy_epoch === 2),
+  )
   const after = (await world.record(id)).counted
   assert.ok(before !== null && after !== null && before.attempt !== after.attempt)
   const attempts = async (): Promise<readonly (string | null)[]> =>
     (await counter(world)).map((one) => (one.kind === 'held' ? one.attempt : null))
   await world.until('the old place to be free', async () => (await attempts()).length === 1)
   assert.deepEqual(await attempts(), [after.attempt])
+})
+
+test('[INV-37] a decision made anew that is recorded late is not stored: others look after its place', async (t) => {
+  const policy = VELOCITY.replace('files.*', 'shop.*')
+  const { world, gateway } = await limited(t, policy)
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', { amount: '5.00' })
+  await world.until('the host', () => world.host.requests.length === 1)
+  await world.stop(gateway)
+  world.policy = policyOf(policy.replace('Refunds need a person', 'Refunds need a look'), 2)
+  await world.gateway()
+  await world.idle()
+  world.audit.set('evaluated', 'late')
+  const approval = world.host.approval(world.host.request(id))
+  const sent = world.host.send(approval, { timeoutMs: 100 }).catch(() => undefined)
+  const decisions = async (): Promise<number> =>
+    (await world.types(id)).filter((type) => type === 'evaluated').length
+  await world.until('late decisions', async () => (await decisions()) > 2)
+  assert.equal((await world.record(id)).state.kind, 'proposed')
+  world.audit.clear()
+  await world.until('another request', () => world.host.requests.length === 2)
+  await sent
+  const { counted } = await world.record(id)
+  await world.until('one place', async () => (await counter(world)).length === 1)
+  const [place] = await counter(world)
+  assert.equal(place?.kind === 'held' && place.attempt, counted?.attempt)
 })
 
 test('an approved action waits while a counter cannot be read, and goes on after', async (t) => {
@@ -304,16 +373,18 @@ match = { tool = ["shop.pay"] }
 `
 
 test('[INV-37] counters that cannot be reached let nothing through, and policies without any need none', async () => {
+  const ONE_EURO = { first: 1, later: null }
+
   const world = new LedgerWorld((task) => task())
   const cutOff = { left: 0 }
-  const plain = await world.propose(world.decider('a', policyOf(PAYS), cutOff), 1)
+  const plain = await world.propose(world.decider('a', policyOf(PAYS), cutOff), ONE_EURO)
   assert.equal(plain?.state.kind, 'dispatched')
   assert.deepEqual([cutOff.left, plain.counted], [0, null], 'nothing was asked of the store')
   const limit = VELOCITY.slice(VELOCITY.indexOf('[[limits]]')).replace('files.*', 'shop.*')
   const counting = policyOf(`${PAYS}${limit}`)
   for (const left of [0, 1]) {
     const decider = world.decider('b', counting, { left })
-    await assert.rejects(world.propose(decider, 1), { code: 'store_unreachable' })
+    await assert.rejects(world.propose(decider, ONE_EURO), { code: 'store_unreachable' })
   }
   assert.equal(world.granted.length, 1)
 })

@@ -21,7 +21,14 @@ import {
   utf8Encode,
   verifyJws,
 } from '@trustgw/protocol'
-import { deflateText, FileFault, keyIdOf, sha256, silentLogger } from '@trustgw/runtime'
+import {
+  deflateText,
+  FileFault,
+  keyIdOf,
+  PACED_EVERY_MS,
+  sha256,
+  silentLogger,
+} from '@trustgw/runtime'
 import { PolicySource } from '../src/decide/policy-source.ts'
 import { ACME, GLOBEX, must, POLICY } from './support/keys.ts'
 import { put, World } from './support/world.ts'
@@ -123,6 +130,7 @@ class Desk {
 
   async refusal(source: PolicySource, sealed: SealedBundle): Promise<unknown> {
     const before = source.refusals
+    this.world.clock.advance(PACED_EVERY_MS)
     await this.publish(sealed)
     await this.world.until('the refusal', () => source.refusals > before)
     return this.events.at(-1)
@@ -175,7 +183,7 @@ test('a bundle that the gateway sealed, or anybody but the operator, changes not
     )
     assert.deepEqual(event, [
       'policy_refused',
-      { reason: 'bundle_seal', source: 'bundle', problems: 1 },
+      { reason: 'bundle_seal', source: 'bundle', problems: 1, count: 1 },
     ])
   }
   await desk.refusal(source, desk.seal(2, POLICY, { by: 'stranger' }))
@@ -369,13 +377,44 @@ test('an epoch far ahead is taken from the root only, so that no other key can u
     const event = await desk.refusal(source, byDelegate(epoch))
     assert.deepEqual(event, [
       'policy_refused',
-      { reason: 'bundle_ahead', source: 'bundle', problems: 1 },
+      { reason: 'bundle_ahead', source: 'bundle', problems: 1, count: 1 },
     ])
   }
   await desk.publish(byDelegate(3 + 1_024))
   await desk.world.until('the delegate', () => source.epoch(ACME) === 1_027)
   await desk.publish(desk.seal(2 ** 41))
   await desk.world.until('the root', () => source.epoch(ACME) === 2 ** 41)
+})
+
+test('junk that changes without end is told at most every five seconds: the newest, and how many', async (t) => {
+  const desk = await Desk.open(t)
+  await desk.publish(desk.seal(3))
+  const source = await desk.source()
+  desk.events.length = 0
+  const junk = async (n: number): Promise<void> => {
+    await put(desk.world.records('policies'), 'acme.newest', utf8Encode(`junk ${n}`))
+    await desk.world.until('the refusal', () => source.refusals === n, 0)
+  }
+  for (let n = 1; n <= 20; n += 1) await junk(n)
+  await desk.publish(desk.seal(2))
+  await desk.world.until('the last one', () => source.refusals === 21, 0)
+  const event = (reason: string, count: number): unknown => [
+    'policy_refused',
+    { reason, source: 'bundle', problems: 1, count },
+  ]
+  assert.deepEqual(desk.events, [event('bundle_malformed', 1)])
+  desk.world.clock.advance(PACED_EVERY_MS)
+  assert.deepEqual(desk.events.slice(1), [event('bundle_old', 20)])
+  desk.world.clock.advance(2 * PACED_EVERY_MS)
+  await junk(22)
+  await junk(23)
+  await desk.publish(desk.seal(4))
+  await desk.world.until('the next policy', () => source.epoch(ACME) === 4)
+  assert.deepEqual(
+    desk.events.slice(2).map(([type]) => type),
+    ['policy_refused', 'policy_refused', 'policy_loaded'],
+    'what was refused before is told before',
+  )
 })
 
 test('a bundle that a passkey sealed before the one in force was made does not come after it', async (t) => {
@@ -408,7 +447,7 @@ test('a bundle that a passkey sealed before the one in force was made does not c
   const event = await desk.refusal(source, hoarded)
   assert.deepEqual(event, [
     'policy_refused',
-    { reason: 'bundle_old', source: 'bundle', problems: 1 },
+    { reason: 'bundle_old', source: 'bundle', problems: 1, count: 1 },
   ])
   const ahead = passkey(3 + 65, desk.world.clock.now())
   vouch(ahead)

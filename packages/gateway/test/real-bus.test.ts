@@ -87,7 +87,7 @@ describe('on a real bus, with the rights of its own account only', () => {
       tenants: [ACME],
       agentAccounts: new Map([[ACME, agentsAccountKey(bus, 'acme')]]),
       keys: keys.public,
-      grantKey: { kid: 'grant', sign: keys.of.grant.sign },
+      grantKey: () => ({ kid: 'grant', sign: keys.of.grant.sign }),
       audit: () => audit,
       policy: fixedPolicy(inForce),
       clock: systemClock,

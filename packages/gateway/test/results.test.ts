@@ -26,6 +26,7 @@ interface Claimed {
 
 async function claimed(t: TestContext): Promise<Claimed> {
   const world = await World.open(t)
+  world.acceptsToolChanges = true
   world.shell.start()
   const gateway = await world.gateway()
   world.executor.manner = 'claim'

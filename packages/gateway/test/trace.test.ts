@@ -102,15 +102,16 @@ const ran = (at: number, euros = '1.00', count = 1): Ran => ({
 })
 const EUR = must(parseMoney('1 EUR')).currency
 const HOUR_MS = 3_600_000
-const asking = (n: number, now = NOW) => ({
+const asking = (n: number, now = NOW, euros: string | null = null) => ({
   action: idOf(n),
+  amount: euros === null ? null : must(parseMoney(`${euros} EUR`)),
   now,
   window_ms: HOUR_MS,
   currency: EUR,
 })
 
-function shown(entries: Entries, n = 999, now = NOW): string {
-  const { count, amount } = aheadOf(entries, asking(n, now))
+function shown(entries: Entries, n = 999, euros: string | null = null): string {
+  const { count, amount } = aheadOf(entries, asking(n, NOW, euros))
   return `${count} for ${amount === null ? 'unknown' : amount.minor}`
 }
 
@@ -122,8 +123,8 @@ test('a counter counts what is held however old, and what ran within the window'
 
 test('the own place of an action and what came behind it are left out', () => {
   const entries = [ran(NOW), held(1, NOW, '2.00'), held(2, NOW, '3.00'), ran(NOW)]
-  assert.equal(shown(entries, 1), '1 for 100')
-  assert.equal(shown(entries, 2), '2 for 300')
+  assert.equal(shown(entries, 1, '2.00'), '1 for 100')
+  assert.equal(shown(entries, 2, '3.00'), '2 for 300')
 })
 
 test('an unknown amount, another currency and a sum of 19 digits make the sum unknown', () => {
@@ -144,6 +145,15 @@ test('a second decision of an action takes its place behind the first', () => {
     ['attempt-1', 'again', 'attempt-2'],
   )
   assert.deepEqual(settled(next ?? [], 'attempt-1', { kind: 'never_ran' }), [again, held(2, NOW)])
+})
+
+test('[INV-37] with another amount an action counts all but itself, and stands behind what it counted', () => {
+  const entries = [ran(NOW), held(1, NOW, '2.00'), held(2, NOW, '3.00')]
+  assert.equal(shown(entries, 1, '4.00'), '2 for 400')
+  const again = { ...held(1, NOW + 5, '4.00'), attempt: 'again' }
+  const next = withPlace(entries, again, asking(1))
+  assert.deepEqual(next, [...entries, again])
+  assert.equal(shown(next ?? [], 1, '4.00'), '2 for 400', 'its earlier place is not counted')
 })
 
 test('a place is settled once, by the time of its latest grant', () => {
@@ -176,7 +186,7 @@ test('joining what ran never counts less, at any later time', () => {
         assert.ok(next !== null)
         assert.ok(next.filter(({ kind }) => kind === 'ran').length <= RAN_MAX)
         assert.deepEqual(readCounter(writeCounter(next)), next)
-        const at = asking(7_777, NOW + later)
+        const at = asking(7_777, NOW + later, '1.00')
         const plain = aheadOf([...entries, place], at)
         const joined = aheadOf(next, at)
         assert.ok(joined.count >= plain.count)

@@ -58,11 +58,17 @@ export interface HostDeps {
   readonly acl: RecordStore
   readonly approvals: RecordStore
   readonly sessions: RecordStore
+  /** What people have to find out, as the gateway lays it out. */
+  readonly unsettled: RecordStore
   /** The stream of UI events; actions that are known only from it are listed after a restart. */
   readonly uiEvents: StoredReader
   /** Policy bundles; the host adds those that an admin's passkey sealed. */
   readonly policies: RecordStore
   readonly policyStatus: RecordStore
+  /** The contracts under which tools are called, and those that came after them. */
+  readonly toolTrust: RecordStore
+  /** What admins ordered about tools. */
+  readonly toolOrders: RecordStore
   /** What executors serve, and which bundle each of them pinned. */
   readonly tools: RecordStore
   /** The stream of the bucket `actions`, read from its end. */

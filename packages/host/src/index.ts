@@ -10,6 +10,7 @@ export type {
 } from './deps.ts'
 export { ListenFault } from './http/listener.ts'
 export { type InstallationStatus, installationStatusShape } from './installation.ts'
+export { KeyRotation, type KeyRotationDeps, ROTATION_SWEEP_MS } from './keys/key-rotation.ts'
 export {
   type CreatedEnrolment,
   type CreateEnrolment,

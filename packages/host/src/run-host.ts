@@ -13,6 +13,7 @@ import { AttemptLimit } from './http/attempt-limit.ts'
 import { buildListener, close, listen } from './http/listener.ts'
 import { securityHeaders } from './http/security-headers.ts'
 import { loadStaticFiles } from './http/static-files.ts'
+import { OutcomeDesk } from './outcomes/outcome-desk.ts'
 import { EnrolmentFiles } from './people/enrolment.ts'
 import { PeopleStore } from './people/people-store.ts'
 import { PolicyDesk } from './policy/policy-desk.ts'
@@ -20,6 +21,7 @@ import { PolicyView } from './policy/policy-view.ts'
 import { RecordedActions } from './policy/recorded-actions.ts'
 import { SESSION_SWEEP_MS, SessionDesk } from './session/session-desk.ts'
 import { type CheckedSettings, checkSettings, type HostSettings } from './settings.ts'
+import { ToolDesk } from './tools/tool-desk.ts'
 
 /** How often undecided approvals are looked at. */
 const APPROVAL_SWEEP_MS = 30_000
@@ -43,6 +45,8 @@ interface Desks {
   readonly store: ApprovalStore
   readonly courier: DecisionCourier
   readonly approvals: ApprovalDesk
+  readonly outcomes: OutcomeDesk
+  readonly tools: ToolDesk
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -120,7 +124,7 @@ async function openDesks(
 
 function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const { tenant } = settings
-  const { audit, bus, clock, hostKey, log, onEnrolled, random } = deps
+  const { audit, bus, clock, hostKey, log, onEnrolled, random, unsettled } = deps
   const party: RelyingParty = { origin: settings.origin, rpId: settings.rpId }
   const people = new PeopleStore({ records: deps.acl, key: hostKey, tenant, log })
   const store = new ApprovalStore({ records: deps.approvals, key: hostKey, tenant, log })
@@ -146,6 +150,8 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     store,
     courier,
     approvals,
+    tools: new ToolDesk({ ...deps, tenant }),
+    outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
     sessions: new SessionDesk({
       tenant,
@@ -181,7 +187,7 @@ function policyDesks(
   },
 ): ApiDeps['policy'] {
   const { actions, audit, clock, log, policies, policyStatus, random, tools, trust } = deps
-  const view = new PolicyView({ ...common, policies, policyStatus, tools, trust, log })
+  const view = new PolicyView({ ...common, policies, policyStatus, tools, trust, clock, log })
   return {
     view,
     desk: new PolicyDesk({ ...common, view, policies, clock, random, audit }),
@@ -191,13 +197,15 @@ function policyDesks(
 
 function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDeps {
   const { audit, bus, clock, tickets } = deps
-  const { sessions, enrolments, logins, approvals, actions, policy } = desks
+  const { sessions, enrolments, logins, approvals, outcomes, tools, actions, policy } = desks
   return {
     policy,
     sessions,
     enrolments,
     logins,
     approvals,
+    outcomes,
+    tools,
     actions,
     attempts: new AttemptLimit(),
     cookies: {

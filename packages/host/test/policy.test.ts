@@ -5,12 +5,14 @@ import {
   type ActionId,
   actionId,
   approvalStatement,
+  base64urlEncode,
   bundleText,
   canonicalize,
   contractHash,
   isJsonArray,
   isJsonObject,
   type Json,
+  type PinnedPolicy,
   POLICY_STATUS_TYP,
   type PolicyBundle,
   type PolicyStatement,
@@ -21,6 +23,7 @@ import {
   type SignedStatement,
   sealBundle,
   sealedBundleJson,
+  signDelegation,
   signJws,
   statementHash,
   TOOL_REGISTRY_TYP,
@@ -28,7 +31,15 @@ import {
   toolRegistryJson,
   utf8Encode,
 } from '@trustgw/protocol'
-import { deflateText, inflateText, nodeRandom, type RecordStore, sha256 } from '@trustgw/runtime'
+import {
+  deflateText,
+  generateSigningKey,
+  inflateText,
+  keyIdOf,
+  nodeRandom,
+  type RecordStore,
+  sha256,
+} from '@trustgw/runtime'
 import type { SoftwarePasskey, Twist } from './support/authenticator.ts'
 import {
   type Answer,
@@ -250,7 +261,14 @@ describe('policy on the host', () => {
     }
   })
 
-  const publishTools = async (tools: readonly ToolContract[], signer = world.signers.executor) => {
+  const publishTools = async (
+    tools: readonly ToolContract[],
+    signer = world.signers.executor,
+    policy: PinnedPolicy = {
+      epoch: 1,
+      bundle_hash: bundleText(sha256, bundleOf(1)).bundle_hash,
+    },
+  ) => {
     const payload = toolRegistryJson({
       v: 1,
       tenant: TENANT,
@@ -258,7 +276,7 @@ describe('policy on the host', () => {
       published_at: 1,
       bundles: [],
       tools,
-      policy: { epoch: 1, bundle_hash: bundleText(sha256, bundleOf(1)).bundle_hash },
+      policy,
     })
     const token = signJws({ typ: TOOL_REGISTRY_TYP, kid: signer.kid, payload }, signer.sign)
     await put(stores.tools, `${TENANT}.${CONTRACT.profile}`, utf8Encode(token))
@@ -278,6 +296,33 @@ describe('policy on the host', () => {
     ])
     await publishTools([served], world.signers.gatewayAudit)
     assert.deepEqual((await get('/api/policy')).json['executors'], [])
+  })
+
+  it("vouches for a delegate's bundle in the delegate's time, later only for what an executor took up", async () => {
+    const now = world.clock.now()
+    const { publicKey, sign } = generateSigningKey()
+    const kid = keyIdOf('policy', publicKey)
+    const public_key = base64urlEncode(publicKey)
+    const offer = async (epoch: number, not_after: number): Promise<PolicyBundle> => {
+      const word = { tenant: TENANT, kid, public_key, not_before: now - 2_000, not_after }
+      const delegation = signDelegation(word, world.signers.operator)
+      const bundle = bundleOf(epoch, { issued_at: now - 1_000 })
+      const sealed = sealBundle(sha256, bundle, { kid, sign, delegation })
+      const bytes = utf8Encode(canonicalize(sealedBundleJson(sealed)))
+      await put(stores.policies, `${TENANT}.newest`, bytes)
+      return bundle
+    }
+    await offer(2, now + 3_600_000)
+    assert.equal(await sealedBy(), 'delegate')
+    const late = await offer(3, now)
+    assert.equal(await sealedBy(), 'unverified:bundle_delegation')
+    assert.equal((await begin()).json['code'], 'policy_unverified')
+    const { bundle_hash } = bundleText(sha256, late)
+    await publishTools([served], world.signers.executor, { epoch: 3, bundle_hash })
+    assert.equal(await sealedBy(), 'delegate')
+    await offer(4, now)
+    assert.equal(await sealedBy(), 'unverified:bundle_delegation', 'not one beside it')
+    await putBundle(bundleOf(1))
   })
 
   describe('recorded proposals', () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verifyLog } from '@trustgw/log'
-import type { AuditEventType, AuditPayload } from '@trustgw/protocol'
+import type { Actor, AuditEventType, AuditPayload } from '@trustgw/protocol'
 import { ACME, newAction, readLines, type Service, startWorld, until } from './world.ts'
 
-type Told = readonly [Service, AuditEventType, AuditPayload?]
+/** Who wrote it, what, with which payload, and in which person's name. */
+type Told = readonly [Service, AuditEventType, AuditPayload?, string?]
 
 const G = 'gateway'
 const H = 'host'
@@ -18,10 +19,11 @@ async function findingsOf(told: readonly Told[]): Promise<string[]> {
     const log = await world.log()
     const writers = new Map<Service, Awaited<ReturnType<typeof world.writer>>>()
     const action_id = newAction()
-    for (const [service, type, payload] of told) {
+    for (const [service, type, payload, person] of told) {
       const writer = writers.get(service) ?? (await world.writer(service))
       writers.set(service, writer)
-      const actor = { kind: 'system', id: service } as const
+      const actor: Actor =
+        person === undefined ? { kind: 'system', id: service } : { kind: 'human', id: person }
       await writer.append(type, { actor, action_id, ...(payload && { payload }) })
     }
     await until(async () => (await readLines(world.dir)).length === told.length)
@@ -73,6 +75,25 @@ const cases: readonly (readonly [string, readonly Told[], readonly string[]])[] 
       [G, 'approved'],
     ],
     ['finding approval_without_person 2'],
+  ],
+  [
+    'an outcome settled in the name of a person who said nothing at the host is a finding',
+    [
+      [G, 'needs_human', GRANT],
+      [G, 'outcome_given', {}, 'ann'],
+      [G, 'reconciled', GRANT, 'ann'],
+    ],
+    ['finding writer_not_entitled 2', 'finding outcome_without_person 3'],
+  ],
+  [
+    'an outcome that a person gave at the host, or that an executor told, is sound',
+    [
+      [G, 'needs_human', GRANT],
+      [H, 'outcome_given', {}, 'ann'],
+      [G, 'reconciled', GRANT, 'ann'],
+      [G, 'reconciled', GRANT],
+    ],
+    [],
   ],
   [
     'a start without a grant is a finding',

@@ -62,7 +62,7 @@ async function fill(world: World, events: number): Promise<void> {
     prev_hash = auditEventHash(sha256, event)
     if (type === 'denied') action_id = newAction()
     const data = new Uint8Array(Buffer.from(canonicalize(auditEventJson(event))))
-    assert.deepEqual(log.record({ subject: `audit.v1.acme.gateway.${type}`, seq, data }), [])
+    assert.deepEqual(log.record({ subject: `audit.v1.acme.gateway.main.${type}`, seq, data }), [])
     if (seq % BATCH === 0) {
       await log.commit()
       await log.checkpoint()

@@ -282,16 +282,16 @@ test('a message that is no event is recorded with its problem, and verify report
       sent += 1
       return publisher.publishStored(subject, Buffer.from(text), { msgId: `sent-${sent}` })
     }
-    await send('audit.v1.acme.edge.proposed', 'not json')
-    await send('audit.v1.acme.edge.proposed', 'x'.repeat(20_000))
-    await send('audit.v1.nobody.gateway.proposed', '{}')
+    await send('audit.v1.acme.edge.main.proposed', 'not json')
+    await send('audit.v1.acme.edge.main.proposed', 'x'.repeat(20_000))
+    await send('audit.v1.nobody.gateway.main.proposed', '{}')
     await send('audit.v1.odd', '{}')
     await tellStory(world)
     const line = (await linesOf(world, EVENTS + 2)).at(-1) ?? ''
     const event = line.slice('{"event":'.length, line.lastIndexOf(',"stream_seq"'))
-    await send('audit.v1.acme.host.succeeded', event)
-    await send('audit.v1.acme.gateway.succeeded', `${event} `)
-    await send('audit.v1.acme.gateway.succeeded', event.replace('"sig":"', '"sig":"A'))
+    await send('audit.v1.acme.host.main.succeeded', event)
+    await send('audit.v1.acme.gateway.main.succeeded', `${event} `)
+    await send('audit.v1.acme.gateway.main.succeeded', event.replace('"sig":"', '"sig":"A'))
     await linesOf(world, EVENTS + 5)
     await log.stop()
     const report = await verifyLog({ dir: world.dir, log: ACME, keys: world.ring.keys })
@@ -331,7 +331,7 @@ test('an event of an unknown key and one stored twice are recorded and told apar
     const event = last.slice('{"event":'.length, last.lastIndexOf(',"stream_seq"'))
     const link = await world.links.link('gateway')
     const publisher = link.publisher({ stream: 'AUDIT' })
-    const subject = 'audit.v1.acme.gateway.succeeded'
+    const subject = 'audit.v1.acme.gateway.main.succeeded'
     await publisher.publishStored(subject, Buffer.from(event), { msgId: 'again' })
     const forged = event.replace(world.ring.kid('gateway'), 'audit-0000000000000000')
     await publisher.publishStored(subject, Buffer.from(forged), { msgId: 'forged' })

@@ -3,7 +3,7 @@ import { copyFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { logFiles, type VerifyReport, verifyLog } from '@trustgw/log'
-import { generateSigningKey, keyIdOf, PublicKeys } from '@trustgw/runtime'
+import { generateSigningKey, type KeyValidity, keyIdOf, PublicKeys } from '@trustgw/runtime'
 import { ACME, readLines, startWorld, tellStory, until, type World, writeLines } from './world.ts'
 
 const EVENTS = 9
@@ -211,6 +211,27 @@ describe('verify', () => {
     const report = await verifyLog({ dir: world.dir, log: ACME, keys })
     assert.ok(codes(report).includes('key_unknown@4'))
     assert.ok(codes(report).includes('approval_without_person@5'))
+  })
+
+  test('a key that is retired or revoked later still verifies what it signed before', async () => {
+    const times = (await readLines(world.dir)).map(
+      (line) => (JSON.parse(line) as { event: { time: number } }).event.time,
+    )
+    const first = Math.min(...times)
+    const last = Math.max(...times)
+    const found = async (change: Partial<KeyValidity>): Promise<readonly string[]> => {
+      const validity = { notBefore: 0, notAfter: null, revokedSince: null, ...change }
+      const keys = world.ring.keys.keys.map((key) =>
+        key.component === 'gateway' ? { ...key, validity } : key,
+      )
+      const report = await verifyLog({ dir: world.dir, log: ACME, keys: new PublicKeys(keys) })
+      return codes(report).filter((code) => code.startsWith('key_unknown'))
+    }
+    assert.deepEqual(await found({ revokedSince: last + 1 }), [])
+    assert.deepEqual(await found({ notAfter: last }), [])
+    assert.ok((await found({ revokedSince: first })).includes('key_unknown@1'))
+    assert.ok((await found({ notAfter: first - 60_000 })).includes('key_unknown@1'))
+    assert.ok((await found({ notBefore: last + 60_000 })).includes('key_unknown@1'))
   })
 
   test('a log rolled back with all its files is found by a checkpoint kept elsewhere', async () => {

@@ -336,7 +336,8 @@ describe('what is sealed', () => {
     admin: 'ada',
     texts: [PLATFORM],
     after: 7,
-    inflate: (deflated: string) => Promise.resolve(inflateText(deflated)),
+    inflate: (deflated: string, maxBytes: number) =>
+      Promise.resolve(inflateText(deflated, maxBytes)),
     sha256,
   }
   const refusal = async (
@@ -364,6 +365,16 @@ describe('what is sealed', () => {
     const digest = sha256(canonicalize(statement))
     assert.equal(sealable.value.challenge, Buffer.from(digest, 'hex').toString('base64url'))
     assert.ok('policies' in parsed)
+  })
+
+  it('is unpacked no further than what is on the page', async () => {
+    const asked: number[] = []
+    const inflate: typeof expected.inflate = (deflated, maxBytes) => {
+      asked.push(maxBytes)
+      return expected.inflate(deflated, maxBytes)
+    }
+    assert.equal(await refusal({}, { inflate }), 'sealable')
+    assert.deepEqual(asked, [Buffer.byteLength(PLATFORM.text)])
   })
 
   it('refuses another text, order, name, epoch, tenant, hash and form', async () => {

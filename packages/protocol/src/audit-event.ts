@@ -63,6 +63,10 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'approval_given',
   'approval_refused',
   'denial_given',
+  'outcome_given',
+  'tool_quarantined',
+  'tool_released',
+  'tool_ordered',
   'registry_changed',
   'registry_refused',
   'policy_loaded',
@@ -71,6 +75,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'policy_sealed',
   'policy_applied',
   'policy_seal_refused',
+  'key_set_taken',
+  'key_set_refused',
+  'key_revoked',
   'service_started',
   'service_stopped',
 ]
@@ -110,6 +117,10 @@ export type AuditEventType =
   | 'approval_given'
   | 'approval_refused'
   | 'denial_given'
+  | 'outcome_given'
+  | 'tool_quarantined'
+  | 'tool_released'
+  | 'tool_ordered'
   | 'registry_changed'
   | 'registry_refused'
   | 'policy_loaded'
@@ -118,6 +129,9 @@ export type AuditEventType =
   | 'policy_sealed'
   | 'policy_applied'
   | 'policy_seal_refused'
+  | 'key_set_taken'
+  | 'key_set_refused'
+  | 'key_revoked'
   | 'service_started'
   | 'service_stopped'
 

@@ -6,11 +6,12 @@ const HEX = '0123456789abcdef'
 const INVALID = 255
 
 const BASE64URL_VALUES: Uint8Array = valuesOf(BASE64URL)
-/** The two characters of every 12 bits: half the concatenations of one at a time. */
-const BASE64URL_PAIRS: readonly string[] = Array.from(BASE64URL).flatMap((first) =>
-  Array.from(BASE64URL).map((second) => first + second),
-)
+const BASE64URL_CODES: Uint8Array = codesOf(BASE64URL)
 const HEX_VALUES: Uint8Array = valuesOf(HEX)
+
+function codesOf(alphabet: string): Uint8Array {
+  return Uint8Array.from(alphabet, (character) => character.charCodeAt(0))
+}
 
 function valuesOf(alphabet: string): Uint8Array {
   const values = new Uint8Array(128).fill(INVALID)
@@ -41,43 +42,17 @@ export function utf8Length(text: string): number {
 /** UTF-8 bytes of a text. Fault `text_not_well_formed` on a lone surrogate: it has no UTF-8 form. */
 export function utf8Encode(text: string): Uint8Array {
   if (!isWellFormed(text)) throw new Fault('text_not_well_formed', 'lone surrogate in text')
-  const bytes = new Uint8Array(utf8Length(text))
-  let at = 0
-  for (let i = 0; i < text.length; i++) {
-    const point = text.codePointAt(i) ?? 0
-    if (point > 0xffff) i++
-    at = putCodePoint(bytes, at, point)
-  }
-  return bytes
+  return UTF8.encode(text)
 }
 
-function putCodePoint(bytes: Uint8Array, start: number, point: number): number {
-  let at = start
-  if (point < 0x80) {
-    bytes[at++] = point
-    return at
-  }
-  if (point < 0x800) {
-    bytes[at++] = 0xc0 | (point >> 6)
-  } else {
-    if (point < 0x10000) {
-      bytes[at++] = 0xe0 | (point >> 12)
-    } else {
-      bytes[at++] = 0xf0 | (point >> 18)
-      bytes[at++] = 0x80 | ((point >> 12) & 0x3f)
-    }
-    bytes[at++] = 0x80 | ((point >> 6) & 0x3f)
-  }
-  bytes[at++] = 0x80 | (point & 0x3f)
-  return at
-}
-
-/** Beyond ECMAScript, but in every browser and in Node: the language itself cannot decode bytes. */
+/** Beyond ECMAScript, but in every browser and in Node: the language itself knows no bytes of texts. */
+declare const TextEncoder: new () => { encode(text: string): Uint8Array }
 declare const TextDecoder: new (
   label: 'utf-8',
   options: { readonly fatal: boolean; readonly ignoreBOM: boolean },
 ) => { decode(bytes: Uint8Array): string }
 
+const UTF8 = new TextEncoder()
 const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Text of UTF-8 bytes, or the offset of the first byte that is not UTF-8. */
@@ -131,20 +106,27 @@ function multiByteAt(bytes: Uint8Array, at: number): number {
   return point >= 0xd800 && point < 0xe000 ? -1 : point
 }
 
-/** base64url without padding (RFC 4648 §5). */
+/** base64url without padding (RFC 4648 §5). Through bytes: a text of many joined parts is slow to read. */
 export function base64urlEncode(bytes: Uint8Array): string {
   const rest = bytes.length % 3
   const whole = bytes.length - rest
-  let text = ''
+  const text = new Uint8Array(Math.ceil((bytes.length * 4) / 3))
+  let at = 0
   for (let i = 0; i < whole; i += 3) {
     const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
-    text += BASE64URL_PAIRS[group >> 12] ?? ''
-    text += BASE64URL_PAIRS[group & 0xfff] ?? ''
+    at = putDigits(text, at, group, 4)
   }
-  if (rest === 0) return text
-  const group = ((bytes[whole] ?? 0) << 16) | ((bytes[whole + 1] ?? 0) << 8)
-  text += BASE64URL_PAIRS[group >> 12] ?? ''
-  return rest === 1 ? text : text + BASE64URL.charAt((group >> 6) & 63)
+  const last = ((bytes[whole] ?? 0) << 16) | ((bytes[whole + 1] ?? 0) << 8)
+  if (rest > 0) putDigits(text, at, last, rest + 1)
+  return STRICT_UTF8.decode(text)
+}
+
+/** The first `count` of the four digits of 24 bits; where the next ones stand. */
+function putDigits(text: Uint8Array, start: number, group: number, count: number): number {
+  for (let digit = 0; digit < count; digit++) {
+    text[start + digit] = BASE64URL_CODES[(group >> (18 - 6 * digit)) & 63] ?? 0
+  }
+  return start + count
 }
 
 /**
@@ -155,21 +137,36 @@ export function base64urlEncode(bytes: Uint8Array): string {
 export function base64urlDecode(text: string): Uint8Array | undefined {
   const rest = text.length % 4
   if (rest === 1) return undefined
+  const whole = text.length - rest
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4))
-  let pending = 0
-  let bits = 0
   let at = 0
-  for (let i = 0; i < text.length; i++) {
-    const value = valueAt(BASE64URL_VALUES, text, i)
-    if (value === INVALID) return undefined
-    pending = ((pending << 6) | value) & 0xfff
-    bits += 6
-    if (bits >= 8) {
-      bits -= 8
-      bytes[at++] = pending >> bits
-    }
+  for (let i = 0; i < whole; i += 4) {
+    const group = groupAt(text, i)
+    if (group < 0) return undefined
+    bytes[at++] = group >> 16
+    bytes[at++] = group >> 8
+    bytes[at++] = group
   }
-  return (pending & ((1 << bits) - 1)) === 0 ? bytes : undefined
+  return rest === 0 || putRest(text, whole, bytes) ? bytes : undefined
+}
+
+/** The 24 bits of four characters, or below 0 where one is not of the alphabet. */
+function groupAt(text: string, index: number): number {
+  const a = valueAt(BASE64URL_VALUES, text, index)
+  const b = valueAt(BASE64URL_VALUES, text, index + 1)
+  const c = valueAt(BASE64URL_VALUES, text, index + 2)
+  const d = valueAt(BASE64URL_VALUES, text, index + 3)
+  return (a | b | c | d) === INVALID ? -1 : (a << 18) | (b << 12) | (c << 6) | d
+}
+
+/** The one or two bytes of the last two or three characters; false where there is more in them. */
+function putRest(text: string, index: number, bytes: Uint8Array): boolean {
+  const isThree = text.length - index === 3
+  const group = groupAt(text.slice(index) + (isThree ? 'A' : 'AA'), 0)
+  const at = isThree ? bytes.length - 2 : bytes.length - 1
+  bytes[at] = group >> 16
+  if (isThree) bytes[at + 1] = group >> 8
+  return group >= 0 && (group & (isThree ? 0xff : 0xffff)) === 0
 }
 
 /** Lower-case hexadecimal. */

@@ -7,6 +7,7 @@ import {
   nullableShape,
   objectShape,
   oneOfShape,
+  optionalMember,
   type Shape,
   stringShape,
   taggedShape,
@@ -64,6 +65,11 @@ export interface ToolContract {
   readonly credential_ref: string
   /** Hash of the code or endpoint that does the work, as the executor computes it. */
   readonly digest: string
+  /**
+   * A call that comes again under its idempotency key does its work once, or does none at all: then,
+   * and only then, an unseen call is made again (spec/protocol.md §5). Absent: it is not.
+   */
+  readonly idempotent?: true
 }
 
 const pointerField: Shape<string> = stringShape({ max: 256 })
@@ -111,6 +117,7 @@ export const toolContractShape: Shape<ToolContract> = objectShape({
   profile: profileField,
   credential_ref: nameField,
   digest: nameField,
+  idempotent: optionalMember(oneOfShape(true)),
 })
 
 /** The contract as JSON, member by member: what is hashed and sent. */

@@ -63,3 +63,10 @@ export function base64urlField(limits: {
     /^[A-Za-z0-9_-]*$/.test(text) ? ok(text) : { ok: false, reason: 'base64url' },
   )
 }
+
+const PUBLIC_KEY_CHARS = 43
+/** A raw Ed25519 key. */
+export const publicKeyField: Shape<string> = base64urlField({
+  min: PUBLIC_KEY_CHARS,
+  max: PUBLIC_KEY_CHARS,
+})

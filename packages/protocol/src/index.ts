@@ -68,6 +68,7 @@ export {
   chainStart,
   type UnsignedAuditEvent,
 } from './audit-event.ts'
+export * from './beat.ts'
 export {
   base64urlDecode,
   base64urlEncode,
@@ -94,6 +95,7 @@ export {
   toolContractShape,
   UNDECLARED_OPERATION,
 } from './contract.ts'
+export { type ContractChange, contractChanges } from './contract-changes.ts'
 export {
   DECISION_FRESH_MS,
   type DecisionFact,
@@ -118,14 +120,17 @@ export {
   RESULT_MAX_BYTES,
   RESULT_TYP,
 } from './execution-result.ts'
+export * from './executor-query.ts'
 export {
   actionIdField,
   base64urlField,
   countField,
+  grantIdField,
   hashField,
   msField,
   nameField,
   profileField,
+  publicKeyField,
   reasonField,
   tenantField,
   titleField,
@@ -206,6 +211,8 @@ export {
   type VerifiedJws,
   verifyJws,
 } from './jws.ts'
+export * from './key-offer.ts'
+export * from './key-set.ts'
 export {
   AMOUNT_MAX_DIGITS,
   type AmountRefusal,
@@ -221,6 +228,17 @@ export {
   parseMoney,
 } from './money.ts'
 export {
+  OUTCOME_DECISION_MAX_BYTES,
+  OUTCOME_DECISION_TYP,
+  type OutcomeDecision,
+  outcomeDecisionJson,
+  outcomeDecisionShape,
+  outcomeObjection,
+  type UnsettledAction,
+  unsettledActionJson,
+  unsettledActionShape,
+} from './outcome-decision.ts'
+export {
   type BundledPolicy,
   type BundleRefusal,
   type BundleSealer,
@@ -230,8 +248,10 @@ export {
   POLICY_ADMIN_ROLE,
   POLICY_BUNDLE_MAX_BYTES,
   POLICY_BUNDLE_MAX_LAYERS,
+  POLICY_BUNDLE_TEXT_MAX_BYTES,
   POLICY_DELEGATION_TYP,
   POLICY_SEAL_TYP,
+  POLICY_TEXT_MAX_BYTES,
   type PolicyBundle,
   type PolicyDelegation,
   type PolicyLayer,
@@ -337,9 +357,11 @@ export {
   type Component,
   type EventType,
   executorComponent,
+  type Instance,
   type Profile,
   parseComponent,
   parseEventType,
+  parseInstance,
   parseProfile,
   parseSubject,
   parseTenantId,
@@ -360,3 +382,4 @@ export {
   toolRegistryJson,
   toolRegistryShape,
 } from './tool-registry.ts'
+export * from './tool-trust.ts'

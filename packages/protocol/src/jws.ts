@@ -1,4 +1,4 @@
-import { base64urlDecode, base64urlEncode, utf8Encode } from './bytes.ts'
+import { base64urlDecode, base64urlEncode, utf8Decode, utf8Encode } from './bytes.ts'
 import { canonicalize } from './canonical.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { Fault, ok, type Result, refuse } from './result.ts'
@@ -76,12 +76,12 @@ function encodeJson(value: JsonObject): string {
 
 /**
  * Verifies, and only then gives the payload: there is no way to read a token unverified. Checks
- * in order, cheap ones first: size; three parts of canonical base64url; header (strict JSON with
+ * in order, cheap ones first: size, before bytes become a text; three parts of canonical base64url; header (strict JSON with
  * exactly `alg`, `typ`, `kid`); `alg`; `typ`; a known `kid`; signature; payload (a strict JSON
  * object). Claims (times, issuer, audience) are NOT checked here.
  */
 export function verifyJws(
-  token: string,
+  token: string | Uint8Array,
   expected: JwsExpectation,
 ): Result<VerifiedJws, JwsRefusal> {
   const parts = split(token, expected.maxBytes)
@@ -103,10 +103,15 @@ interface Parts {
   readonly signature: Uint8Array
 }
 
-function split(token: string, maxBytes: number): Result<Parts, 'jws_too_large' | 'jws_format'> {
+function split(
+  token: string | Uint8Array,
+  maxBytes: number,
+): Result<Parts, 'jws_too_large' | 'jws_format'> {
   // A token that passes is ASCII, so its length in units is its length in bytes.
   if (token.length > maxBytes) return refuse('jws_too_large')
-  const [head, body, tail, ...rest] = token.split(DOT, 4)
+  const text = typeof token === 'string' ? ok(token) : utf8Decode(token)
+  if (!text.ok) return refuse('jws_format')
+  const [head, body, tail, ...rest] = text.value.split(DOT, 4)
   if (head === undefined || body === undefined || tail === undefined || rest.length > 0) {
     return refuse('jws_format')
   }

@@ -7,7 +7,14 @@ import type { PasskeyAssertion } from './approval.ts'
 import { passkeyAssertionShape } from './approval.ts'
 import { base64urlDecode } from './bytes.ts'
 import { canonicalize } from './canonical.ts'
-import { base64urlField, hashField, msField, nameField, tenantField } from './fields.ts'
+import {
+  base64urlField,
+  hashField,
+  msField,
+  nameField,
+  publicKeyField,
+  tenantField,
+} from './fields.ts'
 import { type Hash, hashText, type Sha256 } from './hash.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { type JwsSigner, type JwsVerifier, signJws, verifyJws } from './jws.ts'
@@ -30,6 +37,10 @@ export const POLICY_SEAL_TYP = 'policy-seal+jwt'
 export const POLICY_DELEGATION_TYP = 'policy-delegation+jwt'
 /** Largest sealed bundle, in bytes of its JSON text: one value of the bucket `policies`. */
 export const POLICY_BUNDLE_MAX_BYTES = 614_400
+/** Longest policy of a bundle once it is unpacked, in UTF-8 bytes. */
+export const POLICY_TEXT_MAX_BYTES = 4_194_304
+/** All of them together: a bundle of a few kilobytes can unpack to a thousand times as much. */
+export const POLICY_BUNDLE_TEXT_MAX_BYTES = 16_777_216
 export const POLICY_BUNDLE_MAX_LAYERS = 256
 /** The role that a pinned person must have for a passkey to seal a bundle. */
 export const POLICY_ADMIN_ROLE = 'admin'
@@ -37,7 +48,6 @@ export const POLICY_ADMIN_ROLE = 'admin'
 export const NEWEST_BUNDLE_KEY = 'newest'
 
 const TOKEN_MAX_BYTES = 4_096
-const PUBLIC_KEY_CHARS = 43
 const DELEGATION_MAX_MS = 366 * 86_400_000
 
 export type PolicyLayer = 'platform' | 'tenant' | 'workspace' | 'agent'
@@ -148,7 +158,7 @@ const sealShape: Shape<Seal> = objectShape({
 const delegationShape: Shape<PolicyDelegation> = objectShape({
   tenant: tenantField,
   kid: nameField,
-  public_key: base64urlField({ min: PUBLIC_KEY_CHARS, max: PUBLIC_KEY_CHARS }),
+  public_key: publicKeyField,
   not_before: msField,
   not_after: msField,
 })

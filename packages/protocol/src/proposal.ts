@@ -127,6 +127,8 @@ export type BusAnswer =
       readonly request: string
       readonly code: string
       readonly message: string
+      /** Seconds after which it makes sense to try again; absent: not by itself. */
+      readonly retry_after_s?: number
     }
 
 /** What every request of an agent on the bus is wrapped in; `request` comes back in the answer. */

@@ -11,6 +11,8 @@ export type TenantId = Token<'tenant'>
 export type Profile = Token<'profile'>
 /** Who writes audit events: `gateway`, `host`, `exec-<profile>`, ... */
 export type Component = Token<'component'>
+/** Tells the processes of one component apart: with it, it names a chain of audit events. */
+export type Instance = Token<'instance'>
 /** Type of an audit event: snake_case. */
 export type EventType = Token<'event'>
 
@@ -30,6 +32,10 @@ function isComponent(text: string): text is Component {
   return COMPONENT.test(text)
 }
 
+function isInstance(text: string): text is Instance {
+  return SLUG.test(text)
+}
+
 function isEventType(text: string): text is EventType {
   return EVENT_TYPE.test(text)
 }
@@ -44,6 +50,10 @@ export function parseProfile(text: string): Result<Profile, 'profile'> {
 
 export function parseComponent(text: string): Result<Component, 'component'> {
   return isComponent(text) ? ok(text) : refuse('component')
+}
+
+export function parseInstance(text: string): Result<Instance, 'instance'> {
+  return isInstance(text) ? ok(text) : refuse('instance')
 }
 
 export function parseEventType(text: string): Result<EventType, 'event_type'> {
@@ -64,17 +74,20 @@ export const SUBJECTS = {
   action_cancel: 'trust.v1.{tenant}.action.cancel',
   tools_list: 'trust.v1.{tenant}.tools.list',
   exec_invoke: 'exec.v1.{tenant}.{profile}.invoke',
+  exec_cancel: 'exec.v1.{tenant}.{profile}.cancel',
+  exec_reconcile: 'exec.v1.{tenant}.{profile}.reconcile',
   exec_result: 'exec.v1.{tenant}.{profile}.{action}.result',
   approval_request: 'approval.v1.{tenant}.request',
   approval_decision: 'approval.v1.{tenant}.decision',
-  audit: 'audit.v1.{tenant}.{component}.{event}',
+  approval_outcome: 'approval.v1.{tenant}.outcome',
+  audit: 'audit.v1.{tenant}.{component}.{instance}.{event}',
   ui_events: 'ui.v1.{tenant}.events',
   registry_changed: 'registry.v1.{tenant}.changed',
-  keys_changed: 'keys.v1.changed',
+  beat: 'beat.v1.{component}',
   freeze: 'freeze.v1',
   /** What an executor publishes; its account's imports stamp the profile in (§6). */
   exec_result_local: 'execout.v1.{tenant}.{action}.result',
-  audit_local: 'auditout.v1.{tenant}.{event}',
+  audit_local: 'auditout.v1.{tenant}.{instance}.{event}',
   tools_local: 'toolsout.v1.{tenant}',
 } as const
 
@@ -85,6 +98,7 @@ interface TokenTypes {
   readonly profile: Profile
   readonly action: ActionId
   readonly component: Component
+  readonly instance: Instance
   readonly event: EventType
 }
 
@@ -105,6 +119,7 @@ const TOKEN_CHECKS: { readonly [N in TokenName]: (text: string) => boolean } = {
   profile: isProfile,
   action: (text) => parseActionId(text).ok,
   component: isComponent,
+  instance: isInstance,
   event: isEventType,
 }
 

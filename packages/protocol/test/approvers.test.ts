@@ -4,6 +4,7 @@ import {
   type Approver,
   type ApproversClause,
   type ApproversVerdict,
+  approversJson,
   countIn,
   judgeApprover,
   judgeApprovers,
@@ -88,4 +89,22 @@ test('taking only people who count ends in met or not met, and always can go on 
     }),
     { numRuns: 2_000 },
   )
+})
+
+test('one person more counts, is not needed, or has no role that is asked', () => {
+  const asked = [
+    { roles: ['finance'], quorum: 1 },
+    { roles: ['legal'], quorum: 1 },
+  ]
+  const ann = { approver: 'ann', roles: ['finance'] }
+  assert.equal(judgeApprover(asked, [], ['finance']), 'counts')
+  assert.equal(judgeApprover(asked, [ann], ['finance']), 'not_needed')
+  assert.equal(judgeApprover(asked, [ann], ['finance', 'legal']), 'counts')
+  assert.equal(judgeApprover(asked, [ann], ['sales']), 'lacks_role')
+  assert.equal(judgeApprover([], [], ['finance']), 'lacks_role')
+})
+
+test('clauses are written as they are', () => {
+  const asked = [{ roles: ['finance', 'legal'], quorum: 2 }]
+  assert.deepEqual(approversJson(asked), asked)
 })

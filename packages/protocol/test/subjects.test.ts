@@ -7,6 +7,7 @@ import {
   type Profile,
   parseComponent,
   parseEventType,
+  parseInstance,
   parseProfile,
   parseSubject,
   parseTenantId,
@@ -27,6 +28,7 @@ function value<T>(result: Result<T>): T {
 const tenant = value(parseTenantId('acme'))
 const profile = value(parseProfile('connector'))
 const component = value(parseComponent('gateway'))
+const instance = value(parseInstance('1'))
 const event = value(parseEventType('grant_issued'))
 const action = actionId(new Uint8Array(16))
 const kinds = Object.keys(SUBJECTS) as SubjectKind[]
@@ -50,6 +52,9 @@ describe('tokens', () => {
     for (const text of ['', 'a.b', '*', 'A', 'a_b']) {
       assert.deepEqual(parseComponent(text), { ok: false, reason: 'component' })
     }
+    for (const text of ['', 'a.b', '*', '>', 'A', 'a/b', 'x'.repeat(32)]) {
+      assert.deepEqual(parseInstance(text), { ok: false, reason: 'instance' })
+    }
     for (const text of ['', 'a.b', '>', 'A', 'a-b', '1a', 'x'.repeat(65)]) {
       assert.deepEqual(parseEventType(text), { ok: false, reason: 'event_type' })
     }
@@ -66,25 +71,28 @@ describe('subjects', () => {
       `exec.v1.acme.connector.${ACTION}.result`,
     )
     assert.equal(
-      subject('audit', { tenant, component, event }),
-      'audit.v1.acme.gateway.grant_issued',
+      subject('audit', { tenant, component, instance, event }),
+      'audit.v1.acme.gateway.1.grant_issued',
     )
     assert.equal(
       subject('exec_result_local', { tenant, action }),
       `execout.v1.acme.${ACTION}.result`,
     )
-    assert.equal(subject('audit_local', { tenant, event }), 'auditout.v1.acme.grant_issued')
-    assert.equal(subject('keys_changed', {}), 'keys.v1.changed')
+    assert.equal(
+      subject('audit_local', { tenant, instance, event }),
+      'auditout.v1.acme.1.grant_issued',
+    )
+    assert.equal(subject('beat', { component }), 'beat.v1.gateway')
   })
 
   test('a pattern has a wildcard for each token that is not given', () => {
     assert.equal(subjectPattern('action_propose'), 'trust.v1.*.action.propose')
     assert.equal(subjectPattern('exec_invoke', { profile }), 'exec.v1.*.connector.invoke')
-    assert.equal(subjectPattern('audit', { tenant }), 'audit.v1.acme.*.*')
+    assert.equal(subjectPattern('audit', { tenant }), 'audit.v1.acme.*.*.*')
   })
 
   test('what is built is read back, as its own kind only', () => {
-    const tokens = { tenant, profile, component, event, action }
+    const tokens = { tenant, profile, component, instance, event, action }
     const built = new Map(kinds.map((kind) => [kind, subject(kind, tokens)]))
     for (const [kind, text] of built) {
       assert.ok(parseSubject(kind, text).ok, text)

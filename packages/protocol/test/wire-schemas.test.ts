@@ -17,7 +17,9 @@ function fileName(shape: string): string {
   return noun.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-const exported: readonly (readonly [string, unknown])[] = Object.entries(protocol)
+const exported: readonly (readonly [string, unknown])[] = Object.entries(protocol).toSorted(
+  ([a], [b]) => (a < b ? -1 : 1),
+)
 
 const nouns = exported.flatMap(([name, value]) => {
   if (!name.endsWith('Shape') || typeof value !== 'object' || value === null) return []

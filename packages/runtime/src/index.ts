@@ -7,6 +7,7 @@ export {
 } from './audit/audit-writer.ts'
 export { auditWriterName, type ChainWriterOptions } from './audit/chain-writer.ts'
 export { type StartAuditWriterOptions, startAuditWriter } from './audit/start-audit-writer.ts'
+export { type BeatSourceDeps, startBeats } from './beat/beat-source.ts'
 export {
   type Bus,
   BusFault,
@@ -45,25 +46,31 @@ export { systemClock } from './clock/system-clock.ts'
 export {
   type GeneratedKey,
   generateSigningKey,
+  isSoundEd25519Key,
+  type Passphrase,
   type SigningKey,
   signingKeyFromPem,
   verifierOf,
 } from './crypto/ed25519.ts'
 export { sha256 } from './crypto/hash.ts'
 export {
+  addKeyToFolder,
   createSigningKeyFile,
+  isSealedKeyFile,
+  keyFileIn,
   keyFingerprint,
   keyIdOf,
+  loadKeyFolder,
   loadSigningKey,
+  type NamedKey,
+  readPassphrase,
+  sealKeyFile,
 } from './crypto/key-files.ts'
 export {
-  KEY_ROLES,
   type KeyQuery,
-  type KeyRole,
-  loadPublicKeys,
+  type KeyValidity,
   type PublicKey,
   PublicKeys,
-  writePublicKeys,
 } from './crypto/public-keys.ts'
 export { type Disk, type DiskHandle, nodeDisk } from './file/disk.ts'
 export {
@@ -78,8 +85,40 @@ export {
   SECRET_FILE_MODE,
 } from './file/private-file.ts'
 export { SyncedAppender } from './file/synced-appender.ts'
+export {
+  KeyBook,
+  type KeyBookDeps,
+  type KeyBookRefusal,
+  type KeyNews,
+  type KeyStores,
+} from './keys/key-book.ts'
+export {
+  type KeyChange,
+  KeyPublisher,
+  type KeyPublisherDeps,
+  KeySetFault,
+  type OpenOffer,
+} from './keys/key-publisher.ts'
+export {
+  isInUse,
+  KEY_LEAD_MS,
+  type KeySetSigner,
+  type RotationTimes,
+  sealNext,
+  withRevoked,
+  withRotated,
+} from './keys/next-key-set.ts'
+export { type KeyNewsRecorder, recordKeyNews } from './keys/record-key-news.ts'
+export {
+  loadTrust,
+  pinRoots,
+  readKeySetFile,
+  readRoots,
+  writeKeySet,
+} from './keys/trust-files.ts'
 export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
+export { PACED_EVERY_MS, Paced } from './log/paced.ts'
 export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
 export {
   BUS_COOKIE,
@@ -89,7 +128,13 @@ export {
   busAccountKeys,
 } from './nats/bus-config.ts'
 export { type BusKeys, createBusKeys, loadBusKeys, revokeBusUser } from './nats/bus-keys.ts'
-export { type BusRole, type IssuedUser, issueUser, portalToken } from './nats/bus-users.ts'
+export {
+  type BusRole,
+  type IssuedUser,
+  isCurrentUser,
+  issueUser,
+  portalToken,
+} from './nats/bus-users.ts'
 export {
   type BusCreds,
   type BusSignature,
@@ -120,7 +165,7 @@ export {
   HOST_ACCOUNT,
   peopleAccount,
 } from './nats/topology.ts'
-export { deflateText, inflateText } from './policy/deflate.ts'
+export { deflateText, inflatePolicies, inflateText } from './policy/deflate.ts'
 export {
   type InForce,
   PolicyBook,

@@ -160,7 +160,7 @@ describe('a real server', () => {
     assert.equal(await code(forbidden), 'bus_permission')
     const published = agent
       .publisher({ stream: 'AUDIT' })
-      .publishStored('audit.v1.acme.gateway.approved', bytes('x'), { msgId: 'm' })
+      .publishStored('audit.v1.acme.gateway.1.approved', bytes('x'), { msgId: 'm' })
     assert.equal(await code(published), 'bus_permission')
     const own = agent.bus.request('trust.v1.acme.action.propose', bytes('x'), fast)
     assert.equal(await code(own), 'bus_no_responders')

@@ -16,6 +16,7 @@ import {
   nodeRandom,
   type StartAuditWriterOptions,
   type StoredPublisher,
+  type StoredReader,
   sha256,
   startAuditWriter,
   systemClock,
@@ -105,13 +106,37 @@ for (const adapter of ADAPTERS) {
       assert.deepEqual(JSON.parse(text(stored?.data ?? bytes(''))), { ...next.event })
     })
 
+    it('finds its own chain at once, however busy the others of its component are', async () => {
+      const busy = await startAuditWriter(options(links.gateway, 'busy'))
+      const setup = { ...options(links.gateway, 'busy'), instance: 'second' }
+      const { event } = await (await startAuditWriter(setup)).append('proposed', { actor: ACTOR })
+      assert.deepEqual([event.seq, event.prev_hash], [1, chainStart(sha256)])
+      await Promise.all(Array.from({ length: 50 }, () => busy.append('proposed', { actor: ACTOR })))
+      const asked: string[] = []
+      const reader: StoredReader = {
+        getBySeq: (seq) => {
+          asked.push(`${seq}`)
+          return setup.reader.getBySeq(seq)
+        },
+        getLast: (subject) => {
+          asked.push(subject)
+          return setup.reader.getLast(subject)
+        },
+      }
+      const again = await startAuditWriter({ ...setup, reader })
+      const next = await again.append('evaluated', { actor: ACTOR })
+      assert.equal(next.event.seq, 2)
+      assertChained([event, next.event])
+      assert.deepEqual(asked, ['audit.v1.busy.gateway.second.*'])
+    })
+
     it('writes under the executor profile that the boundary stamps in', async () => {
       const writer = await startAuditWriter(options(links.executor, 'acme', 'exec-connector'))
       const { event, stored } = await writer.append('started', { actor: ACTOR })
       assert.equal(event.writer, 'exec-connector/1')
       const reader = links.executor.reader({ home: 'data', stream: 'AUDIT' })
       const found = await reader.getBySeq(stored.seq)
-      assert.equal(found?.subject, 'audit.v1.acme.exec-connector.started')
+      assert.equal(found?.subject, 'audit.v1.acme.exec-connector.1.started')
       const again = await startAuditWriter(options(links.executor, 'acme', 'exec-connector'))
       assert.equal((await again.append('finished', { actor: ACTOR })).event.seq, 2)
     })
@@ -128,9 +153,9 @@ for (const adapter of ADAPTERS) {
       const { event } = await writer.append('denied', { actor: ACTOR })
       assert.equal(event.seq, 3)
       const reader = links.gateway.reader({ home: 'data', stream: 'AUDIT' })
-      const late = await reader.getLast('audit.v1.globex.gateway.evaluated')
+      const late = await reader.getLast('audit.v1.globex.gateway.1.evaluated')
       assert.equal(JSON.parse(text(late?.data ?? bytes('{}'))).seq, 2)
-      assert.equal(await reader.getLast('audit.v1.globex.gateway.grant_issued'), undefined)
+      assert.equal(await reader.getLast('audit.v1.globex.gateway.1.grant_issued'), undefined)
     })
 
     it('sends no event before the earlier one is stored, so that none can get lost alone', async () => {
@@ -151,7 +176,7 @@ for (const adapter of ADAPTERS) {
       const first = writer.append('proposed', { actor: ACTOR })
       const second = writer.append('evaluated', { actor: ACTOR })
       await new Promise((resolve) => setImmediate(resolve))
-      assert.deepEqual(sent, ['audit.v1.lonely.gateway.proposed'])
+      assert.deepEqual(sent, ['audit.v1.lonely.gateway.1.proposed'])
       goOn()
       assertChained([(await first).event, (await second).event])
       assert.equal(sent.length, 2)
@@ -163,7 +188,7 @@ for (const adapter of ADAPTERS) {
       const forged = { ...event, seq: 2, prev_hash: auditEventHash(sha256, event) }
       await links.gateway
         .publisher({ stream: 'AUDIT' })
-        .publishStored('audit.v1.forged.gateway.denied', bytes(JSON.stringify(forged)), {
+        .publishStored('audit.v1.forged.gateway.1.denied', bytes(JSON.stringify(forged)), {
           msgId: 'forged',
         })
       assert.equal(await code(startAuditWriter(options(links.gateway, 'forged'))), 'audit_tail')

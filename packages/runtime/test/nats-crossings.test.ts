@@ -37,9 +37,9 @@ async function ask(nc: NatsConnection, subject: string): Promise<string> {
 
 test('audit events of gateway, host and executor are stored and acknowledged, the executor under its profile', async () => {
   const stored = await Promise.all([
-    jetstream(gateway, DATA).publish('audit.v1.acme.gateway.decided', '1'),
-    jetstream(host, DATA).publish('audit.v1.acme.host.approved', '2'),
-    jetstream(executor, DATA).publish('auditout.v1.acme.started', '3'),
+    jetstream(gateway, DATA).publish('audit.v1.acme.gateway.1.decided', '1'),
+    jetstream(host, DATA).publish('audit.v1.acme.host.1.approved', '2'),
+    jetstream(executor, DATA).publish('auditout.v1.acme.1.started', '3'),
   ])
   assert.deepEqual(
     stored.map((one) => one.stream),
@@ -49,16 +49,16 @@ test('audit events of gateway, host and executor are stored and acknowledged, th
   for (const nc of [gateway, host, log, executor]) {
     const manager = await jetstreamManager(nc, DATA)
     const read = await manager.direct.getMessage('AUDIT', { seq })
-    assert.equal(read?.subject, 'audit.v1.acme.exec-connector.started')
+    assert.equal(read?.subject, 'audit.v1.acme.exec-connector.1.started')
     const last = await manager.direct.getMessage('AUDIT', {
-      last_by_subj: 'audit.v1.acme.gateway.decided',
+      last_by_subj: 'audit.v1.acme.gateway.1.decided',
     })
     assert.equal(last?.string(), '1')
   }
 })
 
 test('the log takes audit events from its consumer and its acknowledgement reaches the stream', async () => {
-  await jetstream(gateway, DATA).publish('audit.v1.globex.gateway.proposed', 'event')
+  await jetstream(gateway, DATA).publish('audit.v1.globex.gateway.1.proposed', 'event')
   const consumer = await jetstream(log, DATA).consumers.get('AUDIT', 'log')
   let seen = 0
   for (;;) {

@@ -82,7 +82,7 @@ const TARGETS = [
   '$KV.approvals.acme.a1',
   '$KV.agents.acme.k1',
   '$KV.actions.acme.a1',
-  'audit.v1.acme.gateway.forged',
+  'audit.v1.acme.gateway.1.forged',
   'ui.v1.acme.events',
   'live.ui.v1.acme.events',
   ...['$JS.API', '$JS.data.API', '$JS.core.API', '$JS.exd.API'].flatMap((api) => [
@@ -141,7 +141,7 @@ test('the same by whoever holds the whole account of an executor, the gateway, t
   const gateway = await world.connect(world.creds.gateway)
   const host = await world.connect(world.creds.host)
   await jetstream(gateway, DATA).publish('$KV.actions.acme.empty', '')
-  await jetstream(gateway, DATA).publish('audit.v1.acme.gateway.decided', '')
+  await jetstream(gateway, DATA).publish('audit.v1.acme.gateway.1.decided', '')
   await jetstream(host, DATA).publish('$KV.acl.acme.empty', '')
   const attacks = {
     GW: [
@@ -149,12 +149,12 @@ test('the same by whoever holds the whole account of an executor, the gateway, t
       ['$JS.data.API.STREAM.INFO.KV_actions', ''],
       ['$JS.data.API.CONSUMER.INFO.RESULTS.gateway', ''],
       ['$JS.data.API.CONSUMER.MSG.NEXT.RESULTS.gateway', '1'],
-      ['audit.v1.acme.gateway.x', ''],
+      ['audit.v1.acme.gateway.1.x', ''],
     ],
     HOST: [
       ['$JS.data.API.DIRECT.GET.KV_acl.$KV.acl.acme.empty', ''],
       ['$JS.data.API.STREAM.MSG.GET.KV_acl', '{"seq":1}'],
-      ['audit.v1.acme.host.x', ''],
+      ['audit.v1.acme.host.1.x', ''],
     ],
     LOG: [
       ['$JS.data.API.CONSUMER.INFO.AUDIT.log', ''],
@@ -162,7 +162,7 @@ test('the same by whoever holds the whole account of an executor, the gateway, t
       ['$JS.data.API.DIRECT.GET.AUDIT', '{"seq":1}'],
     ],
     EXEC_connector: [
-      ['auditout.v1.acme.x', ''],
+      ['auditout.v1.acme.1.x', ''],
       ['execout.v1.acme.a1.result', ''],
       ['$KV.executions.acme.x', ''],
     ],
@@ -195,12 +195,12 @@ test('an acknowledgement of an audit event does not become a rights entry, an ap
   const host = await world.connect(world.creds.host)
   const gateway = await world.connect(world.creds.gateway)
   await leavesUntouched(['AUDIT', 'RESULTS'], async () => {
-    executor.publish('auditout.v1.acme.x', '1', { reply: '$KV.acl.acme.agent1' })
+    executor.publish('auditout.v1.acme.1.x', '1', { reply: '$KV.acl.acme.agent1' })
     executor.publish('execout.v1.acme.a1.result', '1', { reply: '$KV.approvals.acme.a1' })
-    executor.publish('auditout.v1.acme.x', '1', { reply: 'exec.v1.acme.ledger.invoke' })
-    host.publish('audit.v1.acme.host.x', '1', { reply: 'exec.v1.acme.connector.invoke' })
-    host.publish('audit.v1.acme.host.x', '1', { reply: '$KV.actions.acme.a1' })
-    gateway.publish('audit.v1.acme.gateway.x', '1', { reply: '$KV.acl.acme.agent1' })
+    executor.publish('auditout.v1.acme.1.x', '1', { reply: 'exec.v1.acme.ledger.invoke' })
+    host.publish('audit.v1.acme.host.1.x', '1', { reply: 'exec.v1.acme.connector.invoke' })
+    host.publish('audit.v1.acme.host.1.x', '1', { reply: '$KV.actions.acme.a1' })
+    gateway.publish('audit.v1.acme.gateway.1.x', '1', { reply: '$KV.acl.acme.agent1' })
     await Promise.all([executor, host, gateway].map((nc) => nc.flush()))
   })
   await invoked.nothing()
@@ -315,13 +315,13 @@ test('whoever holds a whole account reaches nothing that the account does not im
     T_acme_AGENTS: ['trust.v1.globex.action.propose', 'approval.v1.acme.decision'],
     T_acme_PEOPLE: ['trust.v1.acme.action.propose', 'approval.v1.acme.decision'],
     INGRESS: ['approval.v1.acme.decision', 'exec.v1.acme.connector.invoke'],
-    LOG: ['trust.v1.acme.action.propose', 'approval.v1.acme.request', 'audit.v1.acme.host.x'],
+    LOG: ['trust.v1.acme.action.propose', 'approval.v1.acme.request', 'audit.v1.acme.host.1.x'],
     HOST: ['exec.v1.acme.connector.invoke', 'trust.v1.acme.action.propose', '$KV.actions.acme.x'],
     EXEC_connector: [
       'exec.v1.acme.ledger.invoke',
       'exec.v1.acme.ledger.a1.result',
-      'audit.v1.acme.exec-ledger.started',
-      'audit.v1.acme.gateway.decided',
+      'audit.v1.acme.exec-ledger.1.started',
+      'audit.v1.acme.gateway.1.decided',
       '$KV.tools.acme.ledger',
       '$KV.acl.acme.x',
       'approval.v1.acme.decision',
@@ -363,7 +363,7 @@ test('whoever holds a whole account hears nothing of another', async () => {
   const agent = await world.connect(world.agent('acme'))
   await agent.request('trust.v1.acme.action.propose', '{}', { timeout: 2_000 })
   await jetstream(gateway, DATA).publish('ui.v1.acme.events', 'e')
-  await jetstream(gateway, DATA).publish('audit.v1.acme.gateway.decided', 'e')
+  await jetstream(gateway, DATA).publish('audit.v1.acme.gateway.1.decided', 'e')
   await jetstream(await world.connect(world.executor()), EXD).publish('$KV.journal.acme.j', 'e')
   for (const one of heard) await one.nothing()
 })
@@ -372,13 +372,13 @@ test('an executor writes results, audit events and tools under its own profile o
   const ledger = await owner('EXEC_ledger')
   const js = jetstream(ledger, DATA)
   await js.publish('execout.v1.acme.a1.result', 'r')
-  await js.publish('auditout.v1.acme.started', 'a')
+  await js.publish('auditout.v1.acme.1.started', 'a')
   await js.publish('toolsout.v1.acme', 't')
   const manager = await jetstreamManager(world.provisionConn)
   const last = async (stream: string, subject: string): Promise<string | undefined> =>
     (await manager.streams.getMessage(stream, { last_by_subj: subject }))?.subject
   assert.equal(await last('RESULTS', 'exec.v1.>'), 'exec.v1.acme.ledger.a1.result')
-  assert.equal(await last('AUDIT', 'audit.v1.>'), 'audit.v1.acme.exec-ledger.started')
+  assert.equal(await last('AUDIT', 'audit.v1.>'), 'audit.v1.acme.exec-ledger.1.started')
   assert.equal(await last('KV_tools', '$KV.tools.>'), '$KV.tools.acme.ledger')
 })
 

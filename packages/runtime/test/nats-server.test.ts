@@ -225,7 +225,7 @@ test('after a crash of the server everything stored is there and clients come ba
   try {
     const data = { domain: 'data', checkAPI: false } as const
     const before = await world.connect(world.creds.gateway)
-    await jetstream(before, data).publish('audit.v1.acme.gateway.decided', 'kept')
+    await jetstream(before, data).publish('audit.v1.acme.gateway.1.decided', 'kept')
     await world.server.kill()
     await world.server.restart()
     const again = await world.connect(world.creds.gateway)

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
+import { type BundledPolicy, POLICY_TEXT_MAX_BYTES } from '@trustgw/protocol'
 import {
+  deflateText,
+  inflatePolicies,
+  inflateText,
   jsonLogger,
   ManualClock,
   nodeRandom,
@@ -137,4 +141,21 @@ describe('clock, random and hash', () => {
     assert.equal(sha256(data), createHash('sha256').update(data).digest('hex'))
     assert.equal(sha256('ü'), createHash('sha256').update('ü', 'utf8').digest('hex'))
   })
+})
+
+it('policies of a bundle are unpacked up to 4 MiB each and 16 MiB together', () => {
+  const policy = (bytes: number, file: string): BundledPolicy => ({
+    layer: 'agent',
+    scope: file,
+    file,
+    deflated: deflateText('x'.repeat(bytes)),
+  })
+  const full = ['a', 'b', 'c', 'd'].map((file) => policy(POLICY_TEXT_MAX_BYTES, file))
+  assert.deepEqual(
+    inflatePolicies(full)?.map(({ text }) => text.length),
+    [...Array(4).fill(POLICY_TEXT_MAX_BYTES)],
+  )
+  assert.equal(inflatePolicies([...full, policy(1, 'e')]), undefined)
+  assert.equal(inflatePolicies([policy(POLICY_TEXT_MAX_BYTES + 1, 'a')]), undefined)
+  assert.equal(inflateText(deflateText('é'), 1), undefined, 'in UTF-8')
 })

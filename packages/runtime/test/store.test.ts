@@ -119,7 +119,7 @@ for (const adapter of ADAPTERS) {
     it('stores a message once for its id, and reads it by sequence and as the last', async () => {
       const publisher = links.gateway.publisher({ stream: 'AUDIT' })
       const reader = links.gateway.reader({ home: 'data', stream: 'AUDIT' })
-      const subject = 'audit.v1.acme.gateway.proposed'
+      const subject = 'audit.v1.acme.gateway.1.proposed'
       assert.equal(await reader.getLast('audit.v1.acme.gateway.>'), undefined)
       const one = await publisher.publishStored(subject, bytes('one'), { msgId: 'm1' })
       const again = await publisher.publishStored(subject, bytes('one'), { msgId: 'm1' })
@@ -147,7 +147,7 @@ for (const adapter of ADAPTERS) {
       const publisher = links.host.publisher({ stream: 'AUDIT' })
       const stored = await Promise.all(
         Array.from({ length: 100 }, (_, i) =>
-          publisher.publishStored('audit.v1.acme.host.signed_in', bytes(`e${i}`), {
+          publisher.publishStored('audit.v1.acme.host.1.signed_in', bytes(`e${i}`), {
             msgId: `order-${i}`,
           }),
         ),

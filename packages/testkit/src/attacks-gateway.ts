@@ -49,8 +49,8 @@ import {
   type BusLink,
   connectNats,
   keyIdOf,
-  loadPublicKeys,
   loadSigningKey,
+  loadTrust,
   nodeRandom,
   readCredsFile,
   type SigningKey,
@@ -60,9 +60,11 @@ import {
   systemClock,
 } from '@trustgw/runtime'
 import { decideLike, newestBundle, openPolicies } from './attack-policy.ts'
+import { stolenGrantKey } from './key-sets.ts'
 import type { SoftwareAuthenticator } from './software-authenticator.ts'
 import type { RunningSystem } from './system.ts'
 
+const BEAT_PAUSE_MS = 100
 const INVOKE_TIMEOUT_MS = 5_000
 const RECORD_LIMITS = { maxBytes: 1_048_576, maxDepth: 80 } as const
 const NONCE_BYTES = 32
@@ -142,7 +144,7 @@ export class TakenOverGateway {
     })
     const component = gatewayComponent()
     const auditKey = await loadSigningKey(join(system.stateDir, 'gateway', 'audit.key'))
-    const trusted = await loadPublicKeys(join(system.stateDir, 'public', 'keys.json'))
+    const trusted = await loadTrust(join(system.stateDir, 'gateway', 'trust'))
     const audit = await startAuditWriter({
       tenant: tenant.value,
       component,
@@ -157,7 +159,7 @@ export class TakenOverGateway {
       reader: link.reader({ home: 'data', stream: 'AUDIT' }),
       keyFor: trusted.keyFor({ role: 'audit', component }),
     })
-    const grant = await loadSigningKey(join(system.stateDir, 'gateway', 'grant.key'))
+    const grant = await stolenGrantKey(system.stateDir)
     const bucket = link.records({ home: 'data', bucket: 'policies' })
     const policies = openPolicies(await newestBundle(bucket, tenant.value))
     return new TakenOverGateway(tenant.value, link, { grant, audit, policies })
@@ -270,10 +272,18 @@ export class TakenOverGateway {
       approvals: action.approvals,
     })
     const to = subject('exec_invoke', { tenant: this.tenant, profile: action.claims.aud })
-    const bytes = await this.#link.bus.request(to, utf8Encode(canonicalize(message)), {
-      timeoutMs: INVOKE_TIMEOUT_MS,
-    })
-    const parsed = parseJson(bytes)
+    const bytes = utf8Encode(canonicalize(message))
+    for (;;) {
+      const answer = await this.#ask(to, bytes)
+      // One that was just started has not heard host or log yet: nothing was looked at.
+      if (answer.status !== 'refused' || answer.reason !== 'beat_missing') return answer
+      await systemClock.sleep(BEAT_PAUSE_MS)
+    }
+  }
+
+  async #ask(to: string, bytes: Uint8Array): Promise<InvokeAnswer> {
+    const said = await this.#link.bus.request(to, bytes, { timeoutMs: INVOKE_TIMEOUT_MS })
+    const parsed = parseJson(said)
     const read = parsed.ok ? readShape(invokeAnswerShape, parsed.value) : parsed
     if (!read.ok) throw new Error('an answer of the executor that is none')
     return read.value
@@ -282,7 +292,7 @@ export class TakenOverGateway {
   /** The newest event of a kind that the executor recorded; undefined: none. */
   async lastOfExecutor(type: string): Promise<AuditEvent | undefined> {
     const reader = this.#link.reader({ home: 'data', stream: 'AUDIT' })
-    const message = await reader.getLast(`audit.v1.${this.tenant}.exec-connector.${type}`)
+    const message = await reader.getLast(`audit.v1.${this.tenant}.exec-connector.*.${type}`)
     const parsed = message === undefined ? undefined : parseJson(message.data)
     const read = parsed?.ok === true ? readShape(auditEventShape, parsed.value) : undefined
     return read?.ok === true ? read.value : undefined

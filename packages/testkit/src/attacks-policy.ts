@@ -3,7 +3,6 @@ import { type SealedBundle, sealBundle } from '@trustgw/protocol'
 import {
   connectNats,
   keyIdOf,
-  loadSigningKey,
   nodeRandom,
   readCredsFile,
   sha256,
@@ -12,6 +11,7 @@ import {
 import { newestBundle, openPolicies } from './attack-policy.ts'
 import type { Attack, AttackWorld } from './attack-world.ts'
 import { REFUND, reasonOf, wholeRefund } from './attacks-grant.ts'
+import { stolenGrantKey } from './key-sets.ts'
 import { until } from './process-table.ts'
 import { asOperator, bundleOf, publishBundle, sealBundleOf } from './seal-policy.ts'
 
@@ -63,7 +63,7 @@ export function policyAttacks(world: AttackWorld): readonly Attack[] {
 /** Why the executor did not take the policy, once it did not take the grant either. */
 async function ownPolicy(world: AttackWorld): Promise<string> {
   const { gateway, system, refundDecision, refundTool: tool } = world
-  const key = await loadSigningKey(join(system.stateDir, 'gateway', 'grant.key'))
+  const key = await stolenGrantKey(system.stateDir)
   const head = { tenant: gateway.tenant, epoch: gateway.policies.epoch + 1 }
   const forged = sealBundle(sha256, bundleOf([{ text: OPEN_POLICY }], head), {
     kid: keyIdOf('operator', key.publicKey),

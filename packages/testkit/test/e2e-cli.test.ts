@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -17,15 +17,17 @@ test('init makes keys that nobody else can read, and says what comes next', asyn
   assert.equal(made.code, 0, made.err)
   const { state_dir } = JSON.parse(made.out)
   assert.equal(state_dir, join(cwd, '.trustgw'))
-  const secrets = ['gateway/grant.key', 'host/host.key', 'executor/bus.creds', 'log/log.key']
+  const [grant = ''] = await readdir(join(state_dir, 'gateway/grant'))
+  const grantKey = join('gateway/grant', grant)
+  const secrets = [grantKey, 'host/host.key', 'executor/bus.creds', 'log/log.key']
   for (const file of secrets) {
     assert.equal((await stat(join(state_dir, file))).mode & OTHERS, 0, file)
   }
-  const keys = await readFile(join(state_dir, 'public', 'keys.json'), 'utf8')
+  const keys = await readFile(join(state_dir, 'executor/trust/key-set.json'), 'utf8')
   assert.doesNotMatch(keys, /PRIVATE/)
-  const first = await readFile(join(state_dir, 'gateway/grant.key'), 'utf8')
+  const first = await readFile(join(state_dir, grantKey), 'utf8')
   assert.equal((await trustgw(cwd, ['init'], { TRUSTGW_MODE: 'production' })).code, 0)
-  assert.equal(await readFile(join(state_dir, 'gateway/grant.key'), 'utf8'), first)
+  assert.equal(await readFile(join(state_dir, grantKey), 'utf8'), first)
 })
 
 test('words that are no command, and a flag that is none, end with 2', async (t) => {
@@ -79,6 +81,41 @@ describe('the commands against a running system', () => {
     const again = await run('agents', 'revoke', added.key_id)
     assert.equal(again.code, 1)
     assert.equal((await run('agents', 'add')).code, 2)
+  })
+
+  test('agents add keeps roles, scopes and skill level; what was not said is unknown, an empty list is none', async () => {
+    const add = async (name: string, ...flags: readonly string[]): Promise<unknown> => {
+      const added = await run('agents', 'add', '--name', name, ...flags, '--json')
+      assert.equal(added.code, 0, added.err)
+      const { agents } = JSON.parse((await run('agents', 'list', '--json')).out)
+      const { roles, scopes, skill_level } = agents.find(
+        (one: { key_id: string }) => one.key_id === JSON.parse(added.out).key_id,
+      )
+      return { roles, scopes, skill_level }
+    }
+    const role = ['--role', 'clerk,night-shift']
+    const rest = ['--scope', 'refunds', '--skill-level', 'senior']
+    assert.deepEqual(await add('clerk', ...role, ...rest), {
+      roles: ['clerk', 'night-shift'],
+      scopes: ['refunds'],
+      skill_level: 'senior',
+    })
+    const unknown = { roles: undefined, scopes: undefined, skill_level: undefined }
+    assert.deepEqual(await add('stranger'), unknown)
+    assert.deepEqual(await add('nobody', '--role', '', '--scope', ''), {
+      ...unknown,
+      roles: [],
+      scopes: [],
+    })
+    for (const [flag, value] of [
+      ['--role', 'clerk,,x'],
+      ['--scope', 'a b'],
+      ['--skill-level', ''],
+    ] as const) {
+      const refused = await run('agents', 'add', '--name', 'odd', flag, value)
+      assert.notEqual(refused.code, 0, value)
+      assert.match(refused.err, new RegExp(flag))
+    }
   })
 
   test('tool list and tool run: 0 when it ran, 126 when policy refuses, 127 for no such tool', async () => {
@@ -144,6 +181,27 @@ describe('the commands against a running system', () => {
     assert.deepEqual(JSON.parse(pins.out), { pins: [], revoked: [] })
     assert.equal((await run('pins', 'revoke', 'AAAA')).code, 1)
     assert.equal((await run('pins', 'add')).code, 2)
+  })
+
+  test('tool quarantine stops a tool at the running gateway, tool release lets it be called again', async () => {
+    const listed = await run('tool', 'contracts', '--json')
+    assert.equal(listed.code, 0, listed.err)
+    const { tools } = JSON.parse(listed.out) as {
+      tools: { tool: string; contract_hash: string; quarantine: string | null }[]
+    }
+    const [first] = tools
+    assert.ok(first !== undefined && first.quarantine === null)
+    assert.equal((await run('tool', 'quarantine', first.tool)).code, 0)
+    const names = async (): Promise<string> => (await run('tool', 'list')).out
+    await until('the tool to be held', async () => !(await names()).includes(first.tool))
+    const shown = await run('tool', 'release', first.tool)
+    assert.match(shown.out, /did not change/)
+    const other = await run('tool', 'release', first.tool, '--contract', 'sha256:0')
+    assert.equal(other.code, 1)
+    const released = await run('tool', 'release', first.tool, '--contract', first.contract_hash)
+    assert.equal(released.code, 0, released.err)
+    await until('the tool to be back', async () => (await names()).includes(first.tool))
+    assert.equal((await run('tool', 'quarantine', 'no.such')).code, 1)
   })
 
   test('audit tail shows what happened, audit verify finds it whole', async () => {

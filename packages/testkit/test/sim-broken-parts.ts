@@ -208,7 +208,8 @@ function unchecked(body: Body, shop: Shop, todo: (told: Told) => readonly Told[]
     return Promise.resolve(utf8Encode(canonicalize({ status: 'claimed' })))
   }
   const lying = busLike(bus, {
-    respond: (filter, options) => bus.respond(filter, options, runAll),
+    respond: (filter, options, handler) =>
+      bus.respond(filter, options, filter.endsWith('.invoke') ? runAll : handler),
   })
   return { ...body, link: { ...link, bus: lying } }
 }

@@ -17,7 +17,7 @@ import {
 } from './sim-broken-parts.ts'
 
 /** Worlds that a removed guard has to show in at least one of. */
-const WORLDS_MAX = 40
+const WORLDS_MAX = 120
 
 interface Removed {
   readonly guard: string

@@ -10,7 +10,7 @@ const RECORD_MAX = { maxBytes: 1_048_576, maxDepth: 80 } as const
 /** Reads the stored actions with the provisioning identity, for as long as one command takes. */
 export const APPROVALS_LIST: Command = {
   name: 'approvals list',
-  text: 'list the actions that wait for a person',
+  text: 'list what waits for a person: approvals, and calls that ended unseen',
   usage: 'approvals list',
   examples: ['trustgw approvals list', 'trustgw approvals list --json'],
   run: listApprovals,
@@ -26,13 +26,35 @@ interface Waiting {
   readonly decide_by: string
 }
 
+/** A call that ended unseen, and what asking the provider came to. */
+interface Unseen {
+  readonly action_id: string
+  readonly tool: string
+  readonly agent: string
+  readonly amount: string | null
+  readonly reconciled: string
+  readonly since: string
+}
+
+interface Open {
+  readonly approvals: readonly Waiting[]
+  readonly unsettled: readonly Unseen[]
+}
+
 async function listApprovals(context: Context): Promise<number> {
   const { terminal } = context
-  const waiting = await pendingActions(context)
-  if (context.json) terminal.out(JSON.stringify({ approvals: waiting }))
-  else if (waiting.length === 0) terminal.out('Nothing waits for a person.')
-  else {
-    const rows = waiting.map((w) => [
+  const open = await waitingForPeople(context)
+  if (context.json) {
+    terminal.out(JSON.stringify(open))
+    return EXIT_DONE
+  }
+  const { approvals, unsettled } = open
+  if (approvals.length + unsettled.length === 0) {
+    terminal.out('Nothing waits for a person.')
+    return EXIT_DONE
+  }
+  if (approvals.length > 0) {
+    const rows = approvals.map((w) => [
       w.action_id,
       visible(w.tool),
       visible(w.agent),
@@ -44,12 +66,23 @@ async function listApprovals(context: Context): Promise<number> {
     terminal.out(
       table([['ACTION', 'TOOL', 'AGENT', 'AMOUNT', 'TIER', 'RULE', 'DECIDE BY'], ...rows]),
     )
-    terminal.out(`Decide in the portal: ${(await context.settings()).host.origin}`)
   }
+  if (unsettled.length > 0) {
+    const rows = unsettled.map((u) => [
+      u.action_id,
+      visible(u.tool),
+      visible(u.agent),
+      u.amount ?? '-',
+      visible(u.reconciled),
+      u.since,
+    ])
+    terminal.out(table([['ENDED UNSEEN', 'TOOL', 'AGENT', 'AMOUNT', 'ASKED', 'SINCE'], ...rows]))
+  }
+  terminal.out(`Decide in the portal: ${(await context.settings()).host.origin}`)
   return EXIT_DONE
 }
 
-async function pendingActions(context: Context): Promise<readonly Waiting[]> {
+async function waitingForPeople(context: Context): Promise<Open> {
   const settings = await context.settings()
   await assertHere(settings)
   const tenant = tenantOf(settings)
@@ -57,36 +90,61 @@ async function pendingActions(context: Context): Promise<readonly Waiting[]> {
   try {
     const open = await link.records({ home: 'own', bucket: 'open_actions' }).list(tenant)
     const actions = link.records({ home: 'own', bucket: 'actions' })
-    const found: Waiting[] = []
+    const approvals: Waiting[] = []
+    const unsettled: Unseen[] = []
     for (const entry of open) {
       const id = new TextDecoder().decode(entry.value)
       const stored = await actions.get(`${tenant}.${storedKey(sha256, 'a', id)}`)
-      const waiting = stored === undefined ? undefined : waitingOf(id, stored.value)
-      if (waiting !== undefined) found.push(waiting)
+      const record = stored === undefined ? undefined : readRecord(stored.value)
+      const kind = member(record, 'state')?.['kind']
+      if (kind === 'pending_approval') approvals.push(waitingOf(id, record))
+      if (kind === 'needs_human') unsettled.push(unseenOf(id, record))
     }
-    return found
+    return { approvals, unsettled }
   } finally {
     await link.bus.drain()
   }
 }
 
-function waitingOf(id: string, bytes: Uint8Array): Waiting | undefined {
+function readRecord(bytes: Uint8Array): JsonObject | undefined {
   const parsed = parseJson(bytes, RECORD_MAX)
-  const record = parsed.ok ? asObject(parsed.value) : undefined
-  const state = member(record, 'state')
-  if (record === undefined || state?.['kind'] !== 'pending_approval') return undefined
+  return parsed.ok ? asObject(parsed.value) : undefined
+}
+
+function callOf(
+  id: string,
+  record: JsonObject | undefined,
+): Pick<Waiting, 'action_id' | 'tool' | 'agent' | 'amount'> {
   const decision = member(record, 'decision')
-  const principal = member(decision, 'principal')
-  const decideBy = state['decide_by']
   return {
     action_id: id,
     tool: text(decision?.['tool_id']),
-    agent: text(principal?.['subject']),
+    agent: text(member(decision, 'principal')?.['subject']),
     amount: textOrNull(member(record, 'tool')?.['amount']),
+  }
+}
+
+function unseenOf(id: string, record: JsonObject | undefined): Unseen {
+  const state = member(record, 'state')
+  return {
+    ...callOf(id, record),
+    reconciled: text(state?.['reason']),
+    since: moment(state?.['since']),
+  }
+}
+
+function waitingOf(id: string, record: JsonObject | undefined): Waiting {
+  const decision = member(record, 'decision')
+  return {
+    ...callOf(id, record),
     tier: typeof decision?.['tier'] === 'number' ? decision['tier'] : 0,
     rule: text(decision?.['rule_id']),
-    decide_by: typeof decideBy === 'number' ? new Date(decideBy).toISOString() : '',
+    decide_by: moment(member(record, 'state')?.['decide_by']),
   }
+}
+
+function moment(value: Json | undefined): string {
+  return typeof value === 'number' ? new Date(value).toISOString() : ''
 }
 
 function member(value: JsonObject | undefined, name: string): JsonObject | undefined {

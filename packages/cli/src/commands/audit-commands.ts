@@ -73,7 +73,7 @@ async function pathsOf(context: Context): Promise<AuditPaths> {
   const settings = await context.settings()
   await assertHere(settings)
   const layout = layoutOf(settings)
-  return { logDir: layout.log.dir, keysFile: layout.publicKeys }
+  return { logDir: layout.log.dir, trustDir: layout.log.trust }
 }
 
 function outOf(context: Context): AuditOut {

@@ -191,6 +191,7 @@ const EXPLANATIONS: Readonly<Record<Finding['code'], string>> = {
   grant_without_evaluation: 'A grant was issued without a recorded decision.',
   grant_without_approval: 'A grant was issued without the approval that its decision asks for.',
   approval_without_person: 'Approved by the gateway, and no person said so at the host.',
+  outcome_without_person: 'Settled in a person’s name, and no person said so at the host.',
   start_without_grant: 'The executor started what no recorded grant allows.',
   end_without_start: 'It ended without a recorded start.',
   log_empty: 'The log holds no entry.',

@@ -10,7 +10,7 @@ import {
   verifyLog,
 } from '@trustgw/log'
 import type { Json } from '@trustgw/protocol'
-import { FileFault, loadPublicKeys, type PublicKeys } from '@trustgw/runtime'
+import { FileFault, loadTrust, type PublicKeys } from '@trustgw/runtime'
 import { type Style, visible } from '../terminal.ts'
 import { count, dayOf, entryText, jsonText, reportText } from './audit-text.ts'
 
@@ -20,7 +20,8 @@ export type AuditExit = 0 | 1 | 2
 export interface AuditPaths {
   /** Holds one folder a tenant. */
   readonly logDir: string
-  readonly keysFile: string
+  /** The trust folder whose keys are believed: the log's own, or one that was handed out. */
+  readonly trustDir: string
 }
 
 /** Takes whole lines, newlines included. */
@@ -69,7 +70,7 @@ export async function auditVerify(
     const message = 'A checkpoint kept elsewhere belongs to one tenant: name it.'
     return fail({ code: 'usage', message }, options, out)
   }
-  const keys = await keysOf(paths.keysFile)
+  const keys = await keysOf(paths.trustDir)
   if ('code' in keys) return fail(keys, options, out)
   const known = options.known === undefined ? undefined : await textOf(options.known)
   if (typeof known === 'object') return fail(known, options, out)
@@ -151,7 +152,7 @@ function compare(left: string, right: string): number {
 
 async function keysOf(file: string): Promise<PublicKeys | AuditProblem> {
   try {
-    return await loadPublicKeys(file)
+    return await loadTrust(file)
   } catch (error) {
     if (!(error instanceof FileFault)) throw error
     return { code: 'keys_unreadable', message: `The public keys cannot be read: ${error.message}` }

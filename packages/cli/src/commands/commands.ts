@@ -5,6 +5,7 @@ import { AUDIT_COMMANDS } from './audit-commands.ts'
 import { DEMO } from './demo.ts'
 import { DOCTOR } from './doctor.ts'
 import { INIT } from './init.ts'
+import { KEY_COMMANDS } from './keys/commands.ts'
 import { MCP } from './mcp.ts'
 import { PIN_COMMANDS } from './pins.ts'
 import { POLICY_APPLY } from './policy/apply.ts'
@@ -12,6 +13,7 @@ import { POLICY_COMMANDS } from './policy/commands.ts'
 import { POLICY_DELEGATE } from './policy/delegate.ts'
 import { POLICY_SHOW } from './policy/show.ts'
 import { SERVICE_COMMANDS } from './services.ts'
+import { TOOL_ORDER_COMMANDS } from './tool-orders.ts'
 import { TOOL_COMMANDS } from './tools.ts'
 import { UP } from './up.ts'
 
@@ -23,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   DEMO,
   ...AGENT_COMMANDS,
   ...TOOL_COMMANDS,
+  ...TOOL_ORDER_COMMANDS,
   MCP,
   APPROVALS_LIST,
   ...POLICY_COMMANDS,
@@ -30,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   POLICY_SHOW,
   POLICY_DELEGATE,
   ...AUDIT_COMMANDS,
+  ...KEY_COMMANDS,
   ...PIN_COMMANDS,
   ...SERVICE_COMMANDS,
 ]

@@ -15,15 +15,8 @@ import {
 import type { Style } from '../terminal.ts'
 import { isolationInForce, KEY_FILES_WALL, keyFolders } from '../up/isolation.ts'
 import { isFree, portMessage, takenPorts } from '../up/ports.ts'
-
-type Grade = 'ok' | 'note' | 'warn' | 'fail'
-
-interface Check {
-  readonly name: string
-  readonly grade: Grade
-  readonly detail: string
-  readonly remedy?: string
-}
+import type { Check, Grade } from './doctor-check.ts'
+import { keyChecks } from './doctor-keys.ts'
 
 const PROBE_TIMEOUT_MS = 1_500
 
@@ -43,6 +36,7 @@ export const DOCTOR: Command = {
       await portalCheck(context),
       await approverCheck(settings),
       await policyCheck(settings),
+      ...(await keyChecks(settings)),
       ...(await runningChecks(settings)),
       ...(await isolationChecks(settings)),
     ]

@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { atomicWriteFile, type Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE } from '../command.ts'
+import { exists } from '../install/exists.ts'
 import { assertNotOfDevelopment, install } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 
@@ -34,7 +34,7 @@ function report(context: Context, settings: Settings, file: string): void {
         state_dir: layout.state,
         settings: file,
         policy: layout.policy,
-        public_keys: layout.publicKeys,
+        trust: layout.operatorTrust,
       }),
     )
     return
@@ -57,13 +57,4 @@ tenant = "${settings.tenant}"
 origin = "${settings.host.origin}"
 rp_id = "${settings.host.rp_id}"
 `
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await stat(file)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -4,7 +4,15 @@ import type { EnrolledMessage } from '@trustgw/host'
 import type { Settings } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { AgentAdmin } from '../install/agents.ts'
-import { assertInstalled, install, missingFiles, tenantOf } from '../install/install.ts'
+import { outdatedIdentities } from '../install/identities.ts'
+import {
+  assertIdentities,
+  assertInstalled,
+  install,
+  missingFiles,
+  tenantOf,
+} from '../install/install.ts'
+import { layoutOf } from '../install/layout.ts'
 import { visible } from '../terminal.ts'
 import { ChildFault } from '../up/child.ts'
 import { firstEnrolment, pinEnrolled } from '../up/enrolment.ts'
@@ -100,8 +108,13 @@ async function runLocked(settings: Settings, began: number, context: Context): P
 
 /** Development makes what is missing; production says what is missing and ends. */
 async function prepareState(settings: Settings, context: Context): Promise<void> {
-  if (settings.mode !== 'development') return assertInstalled(settings)
-  if ((await missingFiles(settings)).length === 0) return
+  if (settings.mode !== 'development') {
+    await assertInstalled(settings)
+    return assertIdentities(settings)
+  }
+  const isWhole = (await missingFiles(settings)).length === 0
+  if (isWhole && outdatedIdentities(layoutOf(settings), settings.executor.profile).length === 0)
+    return
   context.terminal.err(context.terminal.style.dim('  making keys and identities (first start) …'))
   await install(settings)
 }

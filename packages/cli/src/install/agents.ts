@@ -19,13 +19,14 @@ import {
   issueUser,
   keyIdOf,
   loadBusKeys,
-  loadPublicKeys,
   loadSigningKey,
+  loadTrust,
   type RecordStore,
   SECRET_FILE_MODE,
   type Settings,
   sha256,
 } from '@trustgw/runtime'
+import { passphraseOf } from '../keys/passphrase.ts'
 import { openData } from './data.ts'
 import { InstallFault } from './install.ts'
 import { layoutOf } from './layout.ts'
@@ -75,10 +76,10 @@ export class AgentAdmin {
   }
 
   async list(): Promise<readonly AgentRecord[]> {
-    const keys = await loadPublicKeys(layoutOf(this.#settings).publicKeys)
+    const keys = await loadTrust(layoutOf(this.#settings).operatorTrust)
     const stored = await this.#records().list(this.#tenant)
     return stored.flatMap(({ value }) => {
-      const verified = verifyJws(new TextDecoder().decode(value), {
+      const verified = verifyJws(value, {
         typ: AGENT_RECORD_TYP,
         maxBytes: AGENT_RECORD_MAX_BYTES,
         keyFor: keys.keyFor({ role: 'operator' }),
@@ -152,7 +153,8 @@ export class AgentAdmin {
   }
 
   async #signed(record: AgentRecord): Promise<Uint8Array> {
-    const key = await loadSigningKey(layoutOf(this.#settings).operatorKey)
+    const { operatorKey } = layoutOf(this.#settings)
+    const key = await loadSigningKey(operatorKey, await passphraseOf(this.#settings))
     const kid = keyIdOf('operator', key.publicKey)
     return utf8Encode(
       signJws({ typ: AGENT_RECORD_TYP, kid, payload: agentRecordJson(record) }, key.sign),

@@ -6,13 +6,14 @@ import {
   TOOL_REGISTRY_MAX_BYTES,
   TOOL_REGISTRY_TYP,
   type ToolContract,
+  type ToolRegistry,
   toolRegistryShape,
   verifyJws,
 } from '@trustgw/protocol'
 import {
   type BusLink,
   connectNats,
-  loadPublicKeys,
+  loadTrust,
   nodeRandom,
   type PublicKeys,
   readCredsFile,
@@ -40,25 +41,34 @@ export async function registeredTools(
   settings: Settings,
   tenant: TenantId,
 ): Promise<readonly ToolContract[]> {
-  const keys = await loadPublicKeys(layoutOf(settings).publicKeys)
+  const keys = await loadTrust(layoutOf(settings).operatorTrust)
+  return (await registries(link, keys, tenant)).flatMap(({ tools }) => tools)
+}
+
+/** What the executors of a tenant say of themselves, each under the key of its profile. */
+export async function registries(
+  link: BusLink,
+  keys: PublicKeys,
+  tenant: TenantId,
+): Promise<readonly ToolRegistry[]> {
   const stored = await link.records({ home: 'own', bucket: 'tools' }).list(tenant)
   return stored.flatMap(({ key, value }) => {
     const profile = parseProfile(key.slice(key.indexOf('.') + 1))
-    return profile.ok ? toolsOf(value, { keys, tenant, profile: profile.value }) : []
+    const read = profile.ok ? registryOf(value, keys, profile.value) : undefined
+    return read?.tenant === tenant ? [read] : []
   })
 }
 
-function toolsOf(
+function registryOf(
   value: Uint8Array,
-  from: { readonly keys: PublicKeys; readonly tenant: TenantId; readonly profile: Profile },
-): readonly ToolContract[] {
-  const verified = verifyJws(new TextDecoder().decode(value), {
+  keys: PublicKeys,
+  profile: Profile,
+): ToolRegistry | undefined {
+  const verified = verifyJws(value, {
     typ: TOOL_REGISTRY_TYP,
     maxBytes: TOOL_REGISTRY_MAX_BYTES,
-    keyFor: from.keys.keyFor({ role: 'result', component: `exec-${from.profile}` }),
+    keyFor: keys.keyFor({ role: 'result', component: `exec-${profile}` }),
   })
   const read = verified.ok ? readShape(toolRegistryShape, verified.value.payload) : verified
-  if (!read.ok || read.value.tenant !== from.tenant || read.value.profile !== from.profile)
-    return []
-  return read.value.tools
+  return read.ok && read.value.profile === profile ? read.value : undefined
 }

@@ -1,27 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseTenantId, type TenantId } from '@trustgw/protocol'
-import {
-  agentsAccount,
-  atomicWriteFile,
-  type BusRole,
-  busAccountKeys,
-  createBusKeys,
-  createSigningKeyFile,
-  issueUser,
-  type KeyRole,
-  keyIdOf,
-  loadPublicKeys,
-  loadSigningKey,
-  makePrivateDir,
-  type PublicKey,
-  peopleAccount,
-  SECRET_FILE_MODE,
-  type Settings,
-  writePublicKeys,
-} from '@trustgw/runtime'
+import { atomicWriteFile, makePrivateDir, SECRET_FILE_MODE, type Settings } from '@trustgw/runtime'
+import { passphraseOf } from '../keys/passphrase.ts'
+import { exists } from './exists.ts'
+import { makeIdentities, outdatedIdentities } from './identities.ts'
+import { keyFiles, makeKeys, trustFolders } from './keys.ts'
 import { type Layout, layoutOf } from './layout.ts'
 
 /** What is not there although the installation needs it; `message` says what to do. */
@@ -37,28 +23,7 @@ export class InstallFault extends Error {
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..')
 const EXAMPLES = join(ROOT, 'examples')
 const POLICY_SCHEMA = 'policy.schema.json'
-const PUBLIC_MODE = 0o644
 const SHOP_KEY_BYTES = 32
-
-interface KeyFile {
-  readonly role: KeyRole
-  readonly file: string
-  readonly component: string
-}
-
-function keyFiles(layout: Layout, profile: string): readonly KeyFile[] {
-  return [
-    { role: 'operator', file: layout.operatorKey, component: 'operator' },
-    { role: 'grant', file: layout.gateway.grantKey, component: 'gateway' },
-    { role: 'audit', file: layout.gateway.auditKey, component: 'gateway' },
-    { role: 'host', file: layout.host.hostKey, component: 'host' },
-    { role: 'session', file: layout.host.sessionKey, component: 'host' },
-    { role: 'audit', file: layout.host.auditKey, component: 'host' },
-    { role: 'result', file: layout.executor.resultKey, component: `exec-${profile}` },
-    { role: 'audit', file: layout.executor.auditKey, component: `exec-${profile}` },
-    { role: 'log', file: layout.log.logKey, component: 'log' },
-  ]
-}
 
 export function tenantOf(settings: Settings): TenantId {
   const tenant = parseTenantId(settings.tenant)
@@ -70,14 +35,15 @@ export function tenantOf(settings: Settings): TenantId {
 export async function missingFiles(settings: Settings): Promise<readonly string[]> {
   const layout = layoutOf(settings)
   const needed = [
+    layout.operatorKey,
     ...keyFiles(layout, settings.executor.profile).map((key) => key.file),
+    ...trustFolders(layout).flatMap((dir) => [join(dir, 'root.json'), join(dir, 'key-set.json')]),
     layout.gateway.creds,
     layout.host.creds,
     layout.host.peopleKey,
     layout.executor.creds,
     layout.executor.credentials,
     layout.log.creds,
-    layout.publicKeys,
     layout.accounts,
     layout.policy,
     layout.connectors,
@@ -100,10 +66,20 @@ export async function assertInstalled(settings: Settings): Promise<void> {
   )
 }
 
+/** Refuses identities on the bus that an earlier version made, with other rights than they need now. */
+export function assertIdentities(settings: Settings): void {
+  const [outdated] = outdatedIdentities(layoutOf(settings), settings.executor.profile)
+  if (outdated === undefined) return
+  throw new InstallFault(
+    'not_installed',
+    `${outdated} is of an earlier version and lacks rights on the bus that this one needs: run "trustgw init", which makes it anew`,
+  )
+}
+
 /** Refuses a folder where no part of an installation lies: most often it is the wrong one. */
 export async function assertHere(settings: Settings): Promise<void> {
   const layout = layoutOf(settings)
-  const parts = [layout.publicKeys, layout.provisionData, layout.log.dir, layout.executor.dir]
+  const parts = [layout.operatorTrust, layout.provisionData, layout.log.dir, layout.executor.dir]
   if ((await Promise.all(parts.map(exists))).includes(true)) return
   throw new InstallFault(
     'not_installed',
@@ -135,59 +111,19 @@ export async function install(settings: Settings): Promise<Layout> {
   const dirs = [layout.state, layout.operator, layout.bus, layout.gateway.dir, layout.host.dir]
   for (const dir of [...dirs, layout.executor.dir, layout.log.dir, layout.logs])
     await makePrivateDir(dir)
-  await mkdir(dirname(layout.publicKeys), { recursive: true })
+  await mkdir(dirname(layout.accounts), { recursive: true })
   if (settings.mode === 'development') {
     const mark =
       'Development mode made the keys in this folder. Production does not run with them.\n'
     await atomicWriteFile(layout.developmentMark, mark, { mode: SECRET_FILE_MODE })
   }
-  await makeSigningKeys(layout, profile)
-  await makeBusIdentities(layout, tenant, profile)
+  await makeKeys(layout, profile, await passphraseOf(settings))
+  await makeIdentities(layout, tenant, profile)
   await makePolicy(layout)
   await makeConnectors(settings, layout)
   await copyExample(join(EXAMPLES, 'files'), join(layout.state, 'files'))
   await makeCredentials(settings, layout, tenant)
   return layout
-}
-
-async function makeSigningKeys(layout: Layout, profile: string): Promise<void> {
-  const keys: PublicKey[] = []
-  for (const { role, file, component } of keyFiles(layout, profile)) {
-    const key = (await exists(file)) ? await loadSigningKey(file) : await createSigningKeyFile(file)
-    keys.push({ kid: keyIdOf(role, key.publicKey), role, publicKey: key.publicKey, component })
-  }
-  // Keys that were replaced stay listed: what they signed must verify for ever.
-  const before = (await exists(layout.publicKeys))
-    ? (await loadPublicKeys(layout.publicKeys)).keys
-    : []
-  const old = before.filter((known) => !keys.some((key) => key.kid === known.kid))
-  await writePublicKeys(layout.publicKeys, [...keys, ...old])
-}
-
-async function makeBusIdentities(layout: Layout, tenant: TenantId, profile: string): Promise<void> {
-  const keys = createBusKeys(layout.busKeys, { tenants: [tenant], profiles: [profile] })
-  const roles: readonly (readonly [string, BusRole])[] = [
-    [layout.gateway.creds, { kind: 'gateway' }],
-    [layout.host.creds, { kind: 'host' }],
-    [layout.executor.creds, { kind: 'executor', profile }],
-    [layout.log.creds, { kind: 'log' }],
-    [layout.provisionData, { kind: 'provision_data' }],
-  ]
-  const issuedAt = Math.floor(Date.now() / 1000)
-  for (const [file, role] of roles) {
-    if (!(await exists(file))) await writeSecret(file, issueUser(keys, role, { issuedAt }).text)
-  }
-  const people = keys.scope(peopleAccount(tenant)).seed()
-  if (!(await exists(layout.host.peopleKey)))
-    await writeSecret(layout.host.peopleKey, `${people}\n`)
-  const accounts = busAccountKeys(keys)
-  const known = {
-    agents: { [tenant]: accounts[agentsAccount(tenant)] },
-    people: { [tenant]: accounts[peopleAccount(tenant)] },
-  }
-  await atomicWriteFile(layout.accounts, `${JSON.stringify(known, null, 2)}\n`, {
-    mode: PUBLIC_MODE,
-  })
 }
 
 const CREDENTIALS_HEAD = `# What this executor may act with. Only the executor reads this file; keep it at mode 600.
@@ -254,15 +190,6 @@ async function pointAtShop(manifest: string, port: number): Promise<void> {
 
 function writeSecret(file: string, text: string): Promise<void> {
   return atomicWriteFile(file, text, { mode: SECRET_FILE_MODE })
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await stat(file)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Public account keys of a tenant, as the server states them. */

@@ -5,38 +5,31 @@ import {
   NEWEST_BUNDLE_KEY,
   type PinnedPolicy,
   POLICY_BUNDLE_MAX_BYTES,
+  POLICY_BUNDLE_TEXT_MAX_BYTES,
   type PolicyBundle,
   readSealedBundle,
-  readShape,
   sealBundle,
   sealedBundleJson,
   type TenantId,
-  TOOL_REGISTRY_MAX_BYTES,
-  TOOL_REGISTRY_TYP,
-  toolRegistryShape,
   type UnverifiedBundle,
   utf8Encode,
-  verifyJws,
+  utf8Length,
 } from '@trustgw/protocol'
 import {
   type BusLink,
-  connectNats,
   deflateText,
-  inflateText,
-  loadPublicKeys,
-  nodeRandom,
+  inflatePolicies,
+  loadTrust,
   type PublicKeys,
   type RecordStore,
-  readCredsFile,
   type Settings,
   sha256,
-  silentLogger,
   verifierOf,
 } from '@trustgw/runtime'
+import { openData, registries } from '../install/data.ts'
 import { layoutOf } from '../install/layout.ts'
 import type { PolicyFile } from './policy-files.ts'
 
-const CONNECT_BUDGET_MS = 3_000
 const EPOCH_TRIES = 16
 const NEWEST_TRIES = 8
 
@@ -64,23 +57,15 @@ export class PolicyAdmin {
   readonly #keys: PublicKeys
   readonly #tenant: TenantId
 
-  private constructor(link: BusLink, keys: PublicKeys, tenant: TenantId) {
+  constructor(link: BusLink, keys: PublicKeys, tenant: TenantId) {
     this.#link = link
     this.#keys = keys
     this.#tenant = tenant
   }
 
   static async open(settings: Settings, tenant: TenantId): Promise<PolicyAdmin> {
-    const layout = layoutOf(settings)
-    const keys = await loadPublicKeys(layout.publicKeys)
-    const link = await connectNats({
-      servers: [`nats://127.0.0.1:${settings.nats.port}`],
-      creds: readCredsFile(layout.provisionData),
-      logger: silentLogger,
-      random: nodeRandom,
-      budgetMs: CONNECT_BUDGET_MS,
-    })
-    return new PolicyAdmin(link, keys, tenant)
+    const keys = await loadTrust(layoutOf(settings).operatorTrust)
+    return new PolicyAdmin(await openData(settings), keys, tenant)
   }
 
   async close(): Promise<void> {
@@ -117,11 +102,15 @@ export class PolicyAdmin {
       file,
       deflated: deflateText(text),
     }))
+    const unpacked = files.reduce((sum, { text }) => sum + utf8Length(text), 0)
+    if (unpacked > POLICY_BUNDLE_TEXT_MAX_BYTES)
+      throw tooLarge('in all', unpacked, POLICY_BUNDLE_TEXT_MAX_BYTES)
     for (let turn = 0; turn < EPOCH_TRIES; turn += 1, epoch += 1) {
       const bundle: PolicyBundle = { v: 1, tenant: this.#tenant, epoch, issued_at, policies }
       const sealed = sealBundle(sha256, bundle, sealer)
       const bytes = utf8Encode(JSON.stringify(sealedBundleJson(sealed)))
-      if (bytes.length > POLICY_BUNDLE_MAX_BYTES) throw tooLarge(bytes.length)
+      if (bytes.length > POLICY_BUNDLE_MAX_BYTES)
+        throw tooLarge('sealed', bytes.length, POLICY_BUNDLE_MAX_BYTES)
       if (!(await this.#archive(`${this.#tenant}.e${epoch}`, bytes))) continue
       await this.#makeNewest(bytes)
       const read = readSealedBundle(bytes, sha256)
@@ -178,17 +167,8 @@ export class PolicyAdmin {
 
   /** What executors say that they verified: they hold the pins that passkeys are checked with. */
   async #pinned(): Promise<readonly PinnedPolicy[]> {
-    const stored = await this.#link.records({ home: 'own', bucket: 'tools' }).list(this.#tenant)
-    return stored.flatMap(({ key, value }) => {
-      const profile = key.slice(key.indexOf('.') + 1)
-      const verified = verifyJws(new TextDecoder().decode(value), {
-        typ: TOOL_REGISTRY_TYP,
-        maxBytes: TOOL_REGISTRY_MAX_BYTES,
-        keyFor: this.#keys.keyFor({ role: 'result', component: `exec-${profile}` }),
-      })
-      const read = verified.ok ? readShape(toolRegistryShape, verified.value.payload) : verified
-      return read.ok && read.value.policy !== null ? [read.value.policy] : []
-    })
+    const known = await registries(this.#link, this.#keys, this.#tenant)
+    return known.flatMap(({ policy }) => policy ?? [])
   }
 
   #records(): RecordStore {
@@ -196,12 +176,9 @@ export class PolicyAdmin {
   }
 }
 
-/** The files of a bundle as texts. */
+/** The files of a bundle as texts; none where they cannot be unpacked. */
 export function filesOf({ policies }: PolicyBundle): readonly PolicyFile[] {
-  return policies.flatMap(({ layer, scope, file, deflated }) => {
-    const text = inflateText(deflated)
-    return text === undefined ? [] : [{ layer, scope, file, text }]
-  })
+  return inflatePolicies(policies) ?? []
 }
 
 /** Whether a bundle holds exactly these files. */
@@ -215,10 +192,9 @@ function contentOf(files: readonly PolicyFile[]): string {
   )
 }
 
-function tooLarge(bytes: number): PolicyAdminFault {
-  const limit = `${POLICY_BUNDLE_MAX_BYTES} bytes`
+function tooLarge(how: string, bytes: number, max: number): PolicyAdminFault {
   return new PolicyAdminFault(
     'bundle_too_large',
-    `sealed, the policy has ${bytes} bytes and a bundle may have ${limit}: shorten lists, or move rules to connectors`,
+    `${how}, the policy has ${bytes} bytes and a bundle may have ${max} bytes: shorten lists, or move rules to connectors`,
   )
 }

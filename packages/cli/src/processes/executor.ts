@@ -6,7 +6,7 @@ import { namedKey, openService, type Running } from './service.ts'
 
 /** The execution plane: the only process that holds credentials of targets. */
 export async function runExecutorProcess(settings: Settings, modulesDir: string): Promise<Running> {
-  const service = await openService(settings, 'executor', layoutOf(settings).executor.creds)
+  const service = await openService(settings, 'executor', layoutOf(settings).executor)
   const { layout } = service
   const profile = parseProfile(settings.executor.profile)
   if (!profile.ok) throw new TypeError('executor.profile')
@@ -27,8 +27,9 @@ export async function runExecutorProcess(settings: Settings, modulesDir: string)
     {
       link: service.link,
       trust: service.keys,
-      resultKey: await namedKey('result', layout.executor.resultKey),
-      auditKey: await namedKey('audit', layout.executor.auditKey),
+      keySet: service.book,
+      resultKey: await namedKey(service, 'result', layout.executor.resultKey),
+      auditKey: await namedKey(service, 'audit', layout.executor.auditKey),
       clock: systemClock,
       random: nodeRandom,
       logger: service.log,
@@ -37,6 +38,7 @@ export async function runExecutorProcess(settings: Settings, modulesDir: string)
   return {
     stop: async () => {
       await running.stop()
+      await service.book.stop()
       await service.link.bus.drain()
     },
   }

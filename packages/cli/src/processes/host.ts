@@ -1,18 +1,28 @@
-import { type EnrolledMessage, type HostKey, type HostTrust, runHost } from '@trustgw/host'
+import {
+  type EnrolledMessage,
+  type HostKey,
+  type HostTrust,
+  KeyRotation,
+  runHost,
+} from '@trustgw/host'
 import { executorComponent } from '@trustgw/protocol'
 import {
+  KeyPublisher,
   nkeyFromSeed,
   nodeRandom,
   portalToken,
+  type RecordStore,
   readSecretFile,
+  recordKeyNews,
   type Settings,
   systemClock,
   verifierOf,
 } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
+import { rotationSigner } from '../keys/signers.ts'
 import { VERSION } from '../version.ts'
-import { namedKey, openAudit, openService, type Running, type Service } from './service.ts'
+import { beat, namedKey, openAudit, openService, type Running, type Service } from './service.ts'
 
 /** The human plane: passkeys, sessions, approvals and the portal. */
 export async function runHostProcess(
@@ -22,13 +32,16 @@ export async function runHostProcess(
     readonly onEnrolled: (message: EnrolledMessage) => void
   },
 ): Promise<Running> {
-  const service = await openService(settings, 'host', layoutOf(settings).host.creds)
-  const { layout, link, tenant } = service
+  const service = await openService(settings, 'host', layoutOf(settings).host)
+  const { layout, link, tenant, book } = service
   const scope = nkeyFromSeed(new TextDecoder().decode(await readSecretFile(layout.host.peopleKey)))
   const account = (await loadAccounts(layout.accounts)).people.get(tenant)
   if (account === undefined)
     throw new TypeError(`${layout.accounts} names no account for people of ${tenant}`)
   const { port, host } = settings.host.listen
+  const audit = await openAudit(service, { component: 'host', keyFile: layout.host.auditKey })
+  const actor = { kind: 'system', id: 'host' } as const
+  recordKeyNews({ book, audits: [audit], actor, log: service.log })
   const running = await runHost(
     {
       tenant,
@@ -46,6 +59,9 @@ export async function runHostProcess(
       acl: link.records({ home: 'data', bucket: 'acl' }),
       approvals: link.records({ home: 'data', bucket: 'approvals' }),
       sessions: link.records({ home: 'data', bucket: 'sessions' }),
+      unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
+      toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
+      toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
       uiEvents: link.reader({ home: 'data', stream: 'UI' }),
       policies: link.records({ home: 'data', bucket: 'policies' }),
       policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),
@@ -55,23 +71,54 @@ export async function runHostProcess(
       clock: systemClock,
       random: nodeRandom,
       log: service.log,
-      audit: await openAudit(service, { component: 'host', keyFile: layout.host.auditKey }),
-      hostKey: await hostKey('host', layout.host.hostKey),
-      sessionKey: await hostKey('session', layout.host.sessionKey),
+      audit,
+      hostKey: await hostKey(service, 'host', layout.host.hostKey),
+      sessionKey: await hostKey(service, 'session', layout.host.sessionKey),
       tickets: { issue: (times) => portalToken(scope, account, times) },
       onEnrolled: options.onEnrolled,
     },
   )
+  const rotation = await keyRotation(service)
+  rotation?.start()
+  const stopBeats = beat(service, 'host', await namedKey(service, 'host', layout.host.hostKey))
   return {
     stop: async () => {
+      stopBeats()
+      await rotation?.stop()
       await running.stop()
+      await book.stop()
       await link.bus.drain()
     },
   }
 }
 
-async function hostKey(role: string, file: string): Promise<HostKey> {
-  const key = await namedKey(role, file)
+/** By the clock, where the operator delegated that to a key of the host; undefined where not. */
+async function keyRotation({
+  book,
+  layout,
+  link,
+  log,
+  passphrase,
+  settings,
+}: Service): Promise<KeyRotation | undefined> {
+  const signer = await rotationSigner(layout.host.rotationKey, passphrase)
+  if (signer === undefined) return undefined
+  const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
+  const offers = records('key_offers')
+  return new KeyRotation({
+    book,
+    publisher: new KeyPublisher({ book, sets: records('keys'), offers, clock: systemClock }),
+    offers,
+    signer,
+    rotateEveryMs: settings.keys.rotate_every,
+    overlapMs: settings.keys.overlap,
+    clock: systemClock,
+    log,
+  })
+}
+
+async function hostKey(service: Service, role: string, file: string): Promise<HostKey> {
+  const key = await namedKey(service, role, file)
   const verify = verifierOf(key.publicKey)
   if (verify === undefined) throw new TypeError('not an Ed25519 key')
   return { kid: key.kid, sign: key.sign, verify }

@@ -1,25 +1,33 @@
-import type { Component, TenantId } from '@trustgw/protocol'
-import { parseComponent } from '@trustgw/protocol'
+import type { BeatComponent, Component, TenantId } from '@trustgw/protocol'
+import { NEWEST_KEY_SET_KEY, parseComponent } from '@trustgw/protocol'
 import {
   type AuditWriter,
+  BusFault,
   type BusLink,
   connectNats,
   jsonLogger,
+  KeyBook,
   keyIdOf,
   type Logger,
-  loadPublicKeys,
   loadSigningKey,
+  type NamedKey,
   nodeRandom,
+  type Passphrase,
   type PublicKeys,
+  type RecordStore,
   readCredsFile,
   type Settings,
-  type SigningKey,
   sha256,
   startAuditWriter,
+  startBeats,
   systemClock,
 } from '@trustgw/runtime'
 import { assertInstalled, tenantOf } from '../install/install.ts'
 import { type Layout, layoutOf } from '../install/layout.ts'
+import { passphraseOf } from '../keys/passphrase.ts'
+
+const FIRST_ANSWER_BUDGET_MS = 10_000
+const FIRST_ANSWER_PAUSE_MS = 50
 
 /** What every service process has in common once it is on the bus. */
 export interface Service {
@@ -27,13 +35,18 @@ export interface Service {
   readonly layout: Layout
   readonly tenant: TenantId
   readonly link: BusLink
+  /** The newest verified key set, followed; `keys` is its live view. */
+  readonly book: KeyBook
   readonly keys: PublicKeys
+  /** Opens its own keys. */
+  readonly passphrase: Passphrase
   readonly log: Logger
 }
 
-/** A signing key and the id under which its public half is listed. */
-export interface NamedKey extends SigningKey {
-  readonly kid: string
+/** A process's own files for the bus and for whom it trusts. */
+export interface OwnFiles {
+  readonly creds: string
+  readonly trust: string
 }
 
 /** A service that runs; `stop` ends it without losing anything. */
@@ -53,27 +66,68 @@ export function processLogger(settings: Settings, name: string): Logger {
   })
 }
 
-/** Connects one identity; refuses by name when the installation is not complete. */
+/**
+ * Connects one identity and takes up the newest key set, its own or the bus's; refuses by name when the
+ * installation is not complete.
+ */
 export async function openService(
   settings: Settings,
   name: string,
-  credsFile: string,
+  own: OwnFiles,
 ): Promise<Service> {
   await assertInstalled(settings)
   const log = processLogger(settings, name)
   const layout = layoutOf(settings)
+  const book = await KeyBook.open({ dir: own.trust, clock: systemClock, log })
   const link = await connectNats({
     servers: [`nats://127.0.0.1:${settings.nats.port}`],
-    creds: readCredsFile(credsFile),
+    creds: readCredsFile(own.creds),
     logger: log,
     random: nodeRandom,
   })
-  const keys = await loadPublicKeys(layout.publicKeys)
-  return { settings, layout, tenant: tenantOf(settings), link, keys, log }
+  const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
+  const stores = { sets: records('keys'), revocations: records('key_revocations') }
+  await untilAnswered(() => stores.sets.get(NEWEST_KEY_SET_KEY))
+  await book.follow(stores)
+  const passphrase = await passphraseOf(settings)
+  const tenant = tenantOf(settings)
+  return { settings, layout, tenant, link, book, keys: book.keys, passphrase, log }
 }
 
-export async function namedKey(role: string, file: string): Promise<NamedKey> {
-  const key = await loadSigningKey(file)
+/** A server that just started may have its streams a moment later. `BusFault` after a while. */
+async function untilAnswered(read: () => Promise<unknown>): Promise<void> {
+  const deadline = systemClock.uptime() + FIRST_ANSWER_BUDGET_MS
+  for (;;) {
+    try {
+      await read()
+      return
+    } catch (error) {
+      if (!(error instanceof BusFault) || systemClock.uptime() > deadline) throw error
+    }
+    await systemClock.sleep(FIRST_ANSWER_PAUSE_MS)
+  }
+}
+
+/** The sign of life that executors wait for; the returned function ends it. */
+export function beat(service: Service, component: BeatComponent, key: NamedKey): () => void {
+  const { book, link } = service
+  return startBeats({
+    component,
+    instance: '1',
+    key,
+    bus: link.bus,
+    clock: systemClock,
+    keySetEpoch: () => book.epoch,
+    freezeCount: () => ({}),
+  })
+}
+
+export async function namedKey(
+  { passphrase }: Pick<Service, 'passphrase'>,
+  role: string,
+  file: string,
+): Promise<NamedKey> {
+  const key = await loadSigningKey(file, passphrase)
   return { ...key, kid: keyIdOf(role, key.publicKey) }
 }
 
@@ -83,7 +137,7 @@ export async function openAudit(
   options: { readonly component: string; readonly keyFile: string; readonly local?: boolean },
 ): Promise<AuditWriter> {
   const component = componentOf(options.component)
-  const key = await namedKey('audit', options.keyFile)
+  const key = await namedKey(service, 'audit', options.keyFile)
   return startAuditWriter({
     tenant: service.tenant,
     component,
@@ -97,7 +151,7 @@ export async function openAudit(
     bus: service.link.bus,
     publisher: service.link.publisher({ stream: 'AUDIT' }),
     reader: service.link.reader({ home: 'data', stream: 'AUDIT' }),
-    keyFor: service.keys.keyFor({ role: 'audit', component }),
+    keyFor: (kid, at) => service.keys.keyFor({ role: 'audit', component, at })(kid),
   })
 }
 

@@ -13,6 +13,7 @@ import {
   startNatsServer,
 } from '@trustgw/runtime'
 import { layoutOf } from '../install/layout.ts'
+import { publishKeySet } from '../keys/key-admin.ts'
 
 const CONNECT_TIMEOUT_MS = 5_000
 
@@ -49,6 +50,7 @@ export async function startBus(options: StartBusOptions): Promise<StartedBus> {
   })
   try {
     await provision(server.url, keys)
+    await publishKeySet(settings)
   } catch (error) {
     await server.stop()
     throw error

@@ -15,9 +15,9 @@ const CHAINS_MAX = 100_000
 /** True when the Ed25519 signature is the key's over the UTF-8 bytes of the input. */
 export type AuditVerifier = (input: string, signature: Uint8Array) => boolean
 
-/** The key that may sign this writer's events under this key id; undefined when there is none. */
+/** The key that might sign this writer's events under this key id at that time; undefined when there is none. */
 export type AuditKeyFor = (
-  event: Pick<AuditEvent, 'kid' | 'tenant' | 'writer'>,
+  event: Pick<AuditEvent, 'kid' | 'tenant' | 'time' | 'writer'>,
 ) => AuditVerifier | undefined
 
 export type ChainProblem =

@@ -1,4 +1,5 @@
 /** Steps between clearance and the executor's claim (spec/protocol.md §5). */
+import { rememberCancel } from './decision.ts'
 import type { EventMap } from './events.ts'
 import { audit, cancel, expire, ignore, issueGrant, passed, type Step, same } from './parts.ts'
 import {
@@ -127,12 +128,33 @@ export function claimed(state: Dispatched, event: EventMap['executor_claimed'], 
   return same(next, [audit(state, next, 'claimed', { jti })])
 }
 
+/** Whoever claims the journal first decides whether the action runs (spec/protocol.md §5). */
+export function askToCancel(
+  state: Dispatched,
+  event: EventMap['cancel_requested'],
+  now: number,
+): Step {
+  const asked = rememberCancel(state, event, now)
+  return asked.state === state
+    ? asked
+    : { ...asked, effects: [...asked.effects, { kind: 'cancel_claim' }] }
+}
+
+export function claimCancelled(state: Dispatched, _event: unknown, now: number): Step {
+  if (state.cancel === null) return ignore(state, 'impossible_here')
+  return cancel(state, state.cancel.by, now)
+}
+
+/** Why an executor refuses a grant whose action was claimed for its cancel. */
+const CANCELLED = 'action_cancelled'
+
 export function refused(
   state: Dispatched,
   { jti, reason }: EventMap['executor_refused'],
   now: number,
 ): Step {
   if (jti !== state.jti) return ignore(state, 'unknown_grant')
+  if (state.cancel !== null && reason === CANCELLED) return cancel(state, state.cancel.by, now)
   const next: ActionState = { kind: 'refused', since: now, jti, reason }
   return same(next, [audit(state, next, 'refused', { jti, reason })])
 }

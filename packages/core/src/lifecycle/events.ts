@@ -55,6 +55,8 @@ export interface EventMap {
     readonly jti: string
     readonly reason: string
   }
+  /** The action's journal entry is claimed for its cancel: no grant of it can be used any more. */
+  readonly claim_cancelled: { readonly kind: 'claim_cancelled' }
   readonly result_succeeded: {
     readonly kind: 'result_succeeded'
     readonly jti: string
@@ -97,6 +99,7 @@ export const EVENT_KINDS: readonly EventKind[] = [
   'grant_issued',
   'executor_claimed',
   'executor_refused',
+  'claim_cancelled',
   'result_succeeded',
   'result_failed',
   'result_unknown',
@@ -157,6 +160,8 @@ export type Effect =
   /** With `recheck`, look at everything again first, and send `changed` if it differs. */
   | { readonly kind: 'issue_grant'; readonly recheck: boolean; readonly run_by: number }
   | { readonly kind: 'dispatch'; readonly jti: string; readonly grant_exp: number }
+  /** Have the executor claim the action's journal entry for the cancel, if it is free still. */
+  | { readonly kind: 'cancel_claim' }
   /** Ask the connector by idempotency key what became of the call. */
   | { readonly kind: 'reconcile'; readonly jti: string }
   | { readonly kind: 'ask_human'; readonly jti: string; readonly reason: string }

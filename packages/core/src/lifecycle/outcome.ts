@@ -6,9 +6,10 @@ import type { ActionState, Reconciled, ResultSummary, StateMap, UnknownOutcome }
 type EndKind = 'succeeded' | 'failed'
 export type EndEvent = EventMap['result_succeeded' | 'result_failed']
 
+/** An action is entered at most once, under whichever of its grants was claimed. */
 export function finished(state: StateMap['executing'], event: EndEvent, now: number): Step {
   const { jti, result } = event
-  if (jti !== state.jti) return ignore(state, 'unknown_grant')
+  if (!state.issued.includes(jti)) return ignore(state, 'unknown_grant')
   const kind: EndKind = event.kind === 'result_succeeded' ? 'succeeded' : 'failed'
   const next: ActionState = { kind, since: now, jti, result }
   return same(next, [audit(state, next, kind, { jti, result_hash: result.result_hash })])
@@ -47,9 +48,13 @@ export function reconcile(
 
 /** The executor's own word came late: it outranks asking. */
 export function lateResult(state: Open, event: EndEvent, now: number): Step {
-  if (event.jti !== state.jti) return ignore(state, 'unknown_grant')
+  if (!state.issued.includes(event.jti)) return ignore(state, 'unknown_grant')
   const succeeded = event.kind === 'result_succeeded'
-  return reconcile(state, { by: 'executor', succeeded, result: event.result }, now)
+  return reconcile(
+    { ...state, jti: event.jti },
+    { by: 'executor', succeeded, result: event.result },
+    now,
+  )
 }
 
 export function unclear(

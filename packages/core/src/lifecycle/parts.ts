@@ -5,6 +5,7 @@ import type {
   Authorized,
   Cancelled,
   Denied,
+  Dispatched,
   Expired,
   PendingApproval,
   Preparing,
@@ -47,21 +48,22 @@ export function audit(
 
 /** What is to be done in a state, whoever takes it up. A grant that ended is not sent again. */
 export function outstanding(state: ActionState, now: number): readonly Effect[] {
+  if (state.kind === 'dispatched') return sent(state, now)
   if (state.kind === 'unknown_outcome') return [{ kind: 'reconcile', jti: state.jti }]
   if (state.kind === 'needs_human') {
     return [{ kind: 'ask_human', jti: state.jti, reason: state.reason }]
   }
-  // Where nothing ran yet, a wish to cancel is honoured in place of going on.
-  if ('cancel' in state && state.cancel !== null && state.kind !== 'proposed') return []
   if (state.kind === 'proposed') return [{ kind: 'evaluate' }]
+  if ('cancel' in state && state.cancel !== null) return []
   if (state.kind === 'preparing') return [{ kind: 'read_precondition' }]
   if (state.kind === 'pending_approval') return [requestApproval(state)]
   if (state.kind === 'authorized') return [issueGrant(state, true)]
-  if (state.kind === 'dispatched') {
-    const { jti, grant_exp } = state
-    return passed(grant_exp, now) ? [] : [{ kind: 'dispatch', jti, grant_exp }]
-  }
   return []
+}
+
+function sent({ cancel: asked, jti, grant_exp }: Dispatched, now: number): readonly Effect[] {
+  if (passed(grant_exp, now)) return []
+  return asked === null ? [{ kind: 'dispatch', jti, grant_exp }] : [{ kind: 'cancel_claim' }]
 }
 
 export const requestApproval = ({ need, decide_by, run_by }: PendingApproval): Effect => ({
@@ -90,6 +92,10 @@ export const cancel = (from: ActionState, by: string, now: number): Step =>
 export const expire = (from: ActionState, reason: Expired['reason'], now: number): Step =>
   leave(from, { kind: 'expired', since: now, reason }, { reason })
 
-export function deny(from: Proposed | Preparing, reason: string, now: number): Step {
+export function deny(
+  from: Proposed | Preparing | PendingApproval,
+  reason: string,
+  now: number,
+): Step {
   return leave(from, { kind: 'denied', since: now, reason, by: null }, { reason })
 }

@@ -15,6 +15,8 @@ import {
   rememberCancel,
 } from './decision.ts'
 import {
+  askToCancel,
+  claimCancelled,
   claimed,
   clearedTick,
   dispatchedTick,
@@ -51,6 +53,7 @@ const NONE = {
   grant_issued: impossible,
   executor_claimed: impossible,
   executor_refused: impossible,
+  claim_cancelled: impossible,
   result_succeeded: impossible,
   result_failed: impossible,
   result_unknown: impossible,
@@ -75,6 +78,7 @@ const TABLE: Table = {
     ...NONE,
     approval_granted: approvalGranted,
     approval_denied: approvalDenied,
+    changed: (state, { reason }, now) => deny(state, reason, now),
     cancel_requested: cancelNow,
     tick: pendingTick,
   },
@@ -104,7 +108,8 @@ const TABLE: Table = {
     result_succeeded: resultProvesClaim,
     result_failed: resultProvesClaim,
     result_unknown: resultProvesClaim,
-    cancel_requested: rememberCancel,
+    cancel_requested: askToCancel,
+    claim_cancelled: claimCancelled,
     tick: dispatchedTick,
   },
   executing: {
@@ -112,7 +117,9 @@ const TABLE: Table = {
     result_succeeded: finished,
     result_failed: finished,
     result_unknown: (state, { jti, reason }, now) =>
-      jti === state.jti ? unseen(state, reason, now) : ignore(state, 'unknown_grant'),
+      state.issued.includes(jti)
+        ? unseen({ ...state, jti }, reason, now)
+        : ignore(state, 'unknown_grant'),
     cancel_requested: (state) => ignore(state, 'already_running'),
     tick: (state, _event, now) =>
       passed(state.result_by, now) ? unseen(state, 'no_result_in_time', now) : same(state),

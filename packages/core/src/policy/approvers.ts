@@ -32,15 +32,16 @@ const keyOf = ({ roles, quorum }: ApproversClause): string => JSON.stringify([ro
  * roles' canonical text. The people are counted before any is left out: so one clause more, even one
  * that implies all the others, never turns what is denied into something that may be approved.
  */
-function together(all: readonly Asked[]): Asked | null {
-  const [first, ...others] = all
-  const channels = (first?.channels ?? []).filter((channel) =>
+function together(first: Asked, others: readonly Asked[]): Asked | null {
+  const channels = first.channels.filter((channel) =>
     others.every((other) => other.channels.includes(channel)),
   )
   const byKey = new Map(
-    all.flatMap(({ approvers }) => approvers.map((clause) => [keyOf(clause), clause] as const)),
+    [first, ...others].flatMap(({ approvers }) =>
+      approvers.map((clause) => [keyOf(clause), clause] as const),
+    ),
   )
-  const clauses = [...byKey.keys()].sort(byText).flatMap((key) => byKey.get(key) ?? [])
+  const clauses = [...byKey].sort(([a], [b]) => byText(a, b)).map(([, clause]) => clause)
   if (channels.length === 0 || quorumsOf(clauses) > EVIDENCE_MAX) return null
   const approvers = clauses.filter(
     (clause) => !clauses.some((other) => other !== clause && isImplied(clause, other)),
@@ -59,11 +60,11 @@ export function allAsked(standing: readonly { readonly asked: Asked | null }[]):
     if (asked === null || asked === first) continue
     if (first === null) first = asked
     else {
-      others ??= [first]
+      others ??= []
       others.push(asked)
     }
   }
-  return others === null ? first : together(others)
+  return first === null || others === null ? first : together(first, others)
 }
 
 /** Whoever may satisfy the second, where the second is asked, satisfies the first. */

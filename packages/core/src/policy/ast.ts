@@ -24,12 +24,9 @@ export const LIMITS_MAX = 64
 /** `each` and `any` inside each other. */
 export const PREDICATE_MAX_DEPTH = 3
 export const REGEX_MAX_CHARS = 512
-export const WINDOW_MIN_MS = 1_000
 export const WINDOW_MAX_MS = 2_678_400_000
 export const LIMIT_COUNT_MAX = 1_000_000_000
-export const GRANT_TTL_MIN_MS = 1_000
 export const GRANT_TTL_MAX_MS = 30_000
-export const APPROVAL_TTL_MIN_MS = 1_000
 export const APPROVAL_TTL_MAX_MS = 604_800_000
 export const PRIORITY_MAX = 1_000_000
 export const QUORUM_MAX = 16
@@ -180,6 +177,16 @@ export interface Policy {
 /** From the widest to the narrowest (spec/policy.md "Layers"). */
 export type LayerName = 'platform' | 'tenant' | 'workspace' | 'agent'
 export const LAYERS: readonly LayerName[] = ['platform', 'tenant', 'workspace', 'agent']
+
+/** Those of some kinds, in their order. */
+export function ofKind<T extends { readonly kind: string }, K extends T['kind']>(
+  all: readonly T[],
+  ...kinds: readonly K[]
+): readonly (T & { readonly kind: K })[] {
+  return all.filter((one): one is T & { readonly kind: K } =>
+    kinds.some((kind) => kind === one.kind),
+  )
+}
 
 /** A permitting rule counts only when known true; a restricting one unless known false. */
 export function restricts(effect: Effect): boolean {

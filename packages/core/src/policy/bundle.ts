@@ -1,10 +1,13 @@
 /** The policies of a bundle, ready to decide (spec/policy.md "Layers", spec/protocol.md §4). */
 import {
   type Hash,
+  POLICY_BUNDLE_TEXT_MAX_BYTES,
+  POLICY_TEXT_MAX_BYTES,
   type PolicyBundle,
   type Sha256,
   type TenantId,
   type UnverifiedBundle,
+  utf8Length,
 } from '@trustgw/protocol'
 import { LAYERS } from './ast.ts'
 import { type CompiledPolicy, compilePolicy } from './compile.ts'
@@ -38,8 +41,8 @@ export interface ScopedPolicy {
 
 export interface OpenBundleDeps {
   readonly sha256: Sha256
-  /** The text of a policy; undefined where it is no DEFLATE, too long or not UTF-8. */
-  readonly inflate: (deflated: string) => string | undefined
+  /** The text of a policy; undefined where it is no DEFLATE, longer than `maxBytes` or not UTF-8. */
+  readonly inflate: (deflated: string, maxBytes: number) => string | undefined
   /** Permits what production refuses; see `parsePolicy`. */
   readonly development: boolean
 }
@@ -88,6 +91,9 @@ function memoised(policies: readonly ScopedPolicy[], sha256: Sha256): PolicySet[
   }
 }
 
+const NOT_UNPACKED = 'cannot be unpacked, or is longer than a policy may be'
+const TOO_LONG_IN_ALL = 'is too long together with the policies before it, or cannot be unpacked'
+
 /**
  * Parses and compiles every policy of a bundle; all findings when any is refused. NOT checked: the
  * seal, the epoch.
@@ -98,10 +104,16 @@ export function openBundle(
 ): OpenedBundle {
   const findings = [...layerProblems(bundle)]
   const policies: ScopedPolicy[] = []
+  let left = POLICY_BUNDLE_TEXT_MAX_BYTES
   for (const { layer, scope, file, deflated } of bundle.policies) {
-    const text = deps.inflate(deflated)
-    if (text === undefined) {
-      findings.push(about(file, 'cannot be unpacked, or is longer than a policy may be'))
+    const most = Math.min(POLICY_TEXT_MAX_BYTES, left)
+    const text = deps.inflate(deflated, most)
+    const length = text === undefined ? most : utf8Length(text)
+    // What cannot be unpacked costs the most that was unpacked for it.
+    left -= Math.min(length, most)
+    if (text === undefined || length > most) {
+      const why = most === POLICY_TEXT_MAX_BYTES ? NOT_UNPACKED : TOO_LONG_IN_ALL
+      findings.push(about(file, why))
       continue
     }
     const parsed = parsePolicy(text, { file, development: deps.development, layer })

@@ -3,12 +3,12 @@
  * set is complete, no other value is judged in another way; where it may not be, `gap` says why.
  */
 import type { Json } from '@trustgw/protocol'
-import type { NamesPredicate, Predicate, Scalar } from './ast.ts'
+import { BOUNDS, type NamesPredicate, ofKind, type Predicate, type Scalar } from './ast.ts'
 import { exampleTexts, freshText } from './cells-text.ts'
-import { parseNamePattern } from './host-name.ts'
 import { parseCidr } from './ip.ts'
-import { compilePredicate } from './predicates.ts'
-import { readHost } from './url.ts'
+import { compilePredicate, order } from './predicates.ts'
+import { regexExample } from './regex-example.ts'
+import { HOST_SCHEMES } from './url.ts'
 
 export interface Examples {
   /** Undefined: no value at all. */
@@ -21,71 +21,43 @@ export interface Examples {
 const UNIONS_MAX = 300
 const NOT_NFC = 'e\u0301'
 
-const isScalars = (
-  predicate: Predicate,
-): predicate is Extract<Predicate, { kind: 'in' | 'not_in' }> =>
-  predicate.kind === 'in' || predicate.kind === 'not_in'
+const scalarsOf = (predicates: readonly Predicate[]): readonly Scalar[] => [
+  ...ofKind(predicates, 'eq').map(({ value }) => value),
+  ...ofKind(predicates, 'in', 'not_in').flatMap(({ values }) => values),
+]
 
-function scalarsOf(predicates: readonly Predicate[]): readonly Scalar[] {
-  return predicates.flatMap((predicate) => {
-    if (predicate.kind === 'eq') return [predicate.value]
-    return isScalars(predicate) ? [...predicate.values] : []
-  })
-}
+const limitsOf = (predicates: readonly Predicate[]): readonly number[] =>
+  ofKind(predicates, 'max_length').map(({ value }) => value)
 
+/** Each number compared with, and between any two, below and above all, a whole one and another. */
 function numbersOf(predicates: readonly Predicate[]): readonly number[] {
   const compared = scalarsOf(predicates).filter((value) => typeof value === 'number')
-  const bounds = predicates.flatMap((predicate) =>
-    predicate.kind === 'gt' ||
-    predicate.kind === 'gte' ||
-    predicate.kind === 'lt' ||
-    predicate.kind === 'lte'
-      ? [predicate.value]
-      : [],
-  )
-  const all = [...new Set([...compared, ...bounds])].sort((a, b) => a - b)
-  const first = all[0]
-  const last = all.at(-1)
-  if (first === undefined || last === undefined) return [0, 0.5]
-  const between = all.slice(1).map((value, index) => ((all[index] ?? value) + value) / 2)
-  return [
-    0,
-    0.5,
-    ...all,
-    ...between,
-    first - 1,
-    last + 1,
-    ...all.flatMap((value) => [value + 0.5, value + 1]),
-  ]
+  const bounds = ofKind(predicates, ...BOUNDS).map(({ value }) => value)
+  const values = [0, 0.5, ...compared, ...bounds]
+  const wholes = values.map(Math.floor).flatMap((whole) => [whole - 1, whole + 1])
+  const ends = [-Number.MAX_VALUE, Number.MAX_VALUE]
+  const all = [...new Set([...values, ...wholes, ...ends])].sort(order)
+  const between = all.slice(1).map((value, index) => (all[index] ?? value) / 2 + value / 2)
+  return [...values, ...wholes, ...between]
 }
 
-function namesOf(
+const namesOf = (
   predicates: readonly Predicate[],
-  kinds: readonly NamesPredicate[],
-): readonly string[] {
-  return predicates.flatMap((predicate) =>
-    'names' in predicate && kinds.includes(predicate.kind) ? [...predicate.names] : [],
-  )
-}
+  ...kinds: readonly NamesPredicate[]
+): readonly string[] => ofKind(predicates, ...kinds).flatMap(({ names }) => names)
 
-/** Hosts, or domains: each name, something below each, and one that is none of them. */
+/** Hosts, or domains: each name, something else below each, and one that is none of them. */
 function hostExamples(names: readonly string[]): readonly string[] {
-  const hosts = names.map((name) => name.replace(/^\*\./, ''))
-  const below = hosts.filter((host) => parseNamePattern(host) !== null).map((host) => `x.${host}`)
-  // A single label that is no name is below none, either.
-  return [...hosts, ...below, ...below.map((host) => `x.${host}`), freshText(hosts)]
+  const hosts = names.map((name) => name.replace('*.', ''))
+  const label = freshText(hosts.flatMap((host) => host.split('.')))
+  return [...hosts, ...hosts.map((host) => `${label}.${host}`), label]
 }
 
 function urlExamples(predicates: readonly Predicate[]): readonly string[] {
-  const hosts = hostExamples(namesOf(predicates, ['host_in', 'host_not_in']))
-  const schemes = [...namesOf(predicates, ['scheme_in']), 'https', 'http', 'ws', 'ftp']
-  const special = ['10.9.8.7', '8.8.8.8'].filter((host) => !hosts.includes(host))
+  const hosts = hostExamples(namesOf(predicates, 'host_in', 'host_not_in'))
+  const schemes = [...namesOf(predicates, 'scheme_in'), ...HOST_SCHEMES]
   return [
-    ...schemes.flatMap((scheme) =>
-      [...hosts, ...special]
-        .filter((host) => readHost(host) !== null)
-        .map((host) => `${scheme}://${host}`),
-    ),
+    ...schemes.flatMap((scheme) => hosts.map((host) => `${scheme}://${host}`)),
     ...schemes.map((scheme) => `${scheme}:x`),
     `${freshText(schemes)}:x`,
   ]
@@ -99,25 +71,23 @@ function addressText(address: bigint): string {
 }
 
 function addressExamples(predicates: readonly Predicate[]): readonly string[] {
-  const ranges = namesOf(predicates, ['cidr_in']).flatMap((name) => parseCidr(name) ?? [])
-  const edges = ranges.flatMap(({ first, last }) => [first, last, first - 1n, last + 1n])
-  const inside = edges.filter((edge) => edge >= 0n && edge < 1n << 128n)
-  return ['8.8.8.8', '2606:4700::1', ...inside.map(addressText)]
+  const ranges = namesOf(predicates, 'cidr_in').flatMap((name) => parseCidr(name) ?? [])
+  // Behind the last address of all the text is the first one's.
+  const edges = ranges.flatMap(({ first, last }) => [first, last + 1n])
+  return ['8.8.8.8', ...edges.map(addressText)]
 }
 
 function pathExamples(predicates: readonly Predicate[]): readonly string[] {
-  const bases = namesOf(predicates, ['subpath_of'])
-  return ['/', '/x', 'x', ...bases, ...bases.map((base) => `${base === '/' ? '' : base}/x`)]
+  return ['/', ...namesOf(predicates, 'subpath_of')]
 }
 
 function mailExamples(predicates: readonly Predicate[]): readonly string[] {
-  const kinds: readonly NamesPredicate[] = ['email_domain_in', 'email_domain_not_in']
-  return [...hostExamples(namesOf(predicates, kinds)).map((domain) => `a@${domain}`), 'x']
+  const names = namesOf(predicates, 'email_domain_in', 'email_domain_not_in')
+  return hostExamples(names).map((domain) => `a@${domain}`)
 }
 
 function lengthExamples(predicates: readonly Predicate[]): readonly string[] {
-  const limits = predicates.flatMap((one) => (one.kind === 'max_length' ? [one.value] : []))
-  return limits.flatMap((limit) => ['x'.repeat(limit), 'x'.repeat(limit + 1)])
+  return limitsOf(predicates).map((limit) => 'x'.repeat(limit + 1))
 }
 
 /** Kinds of predicates on texts that say nothing of each other: two of them leave a gap. */
@@ -142,9 +112,10 @@ const FAMILIES: readonly {
 ]
 
 function textExamples(predicates: readonly Predicate[]): Examples {
-  const globs = predicates.flatMap((one) => (one.kind === 'glob' ? [...one.globs] : []))
+  const globs = ofKind(predicates, 'glob').flatMap((one) => one.globs)
   const texts = scalarsOf(predicates).filter((value) => typeof value === 'string')
-  const hasRegex = predicates.some(({ kind }) => kind === 'regex')
+  const found = predicates.flatMap((one) => (one.kind === 'regex' ? [regexExample(one)] : []))
+  const hasRegex = found.length > 0
   const patterns = exampleTexts({ globs: [...new Set(globs)], texts, separator: '/' })
   const families = FAMILIES.filter(({ kinds }) =>
     predicates.some(({ kind }) => kinds.includes(kind)),
@@ -156,6 +127,7 @@ function textExamples(predicates: readonly Predicate[]): Examples {
     ...examples,
     ...texts,
     ...(hasRegex ? ['a', 'A', '0', 'x1', ' '] : []),
+    ...found.flatMap((text) => [text, `x${text}`]),
     NOT_NFC,
     ...(globs.length > 0 || hasRegex ? ['x'.repeat(8_193)] : []),
   ]
@@ -167,24 +139,14 @@ function textExamples(predicates: readonly Predicate[]): Examples {
   return { values, gap: isTaken ? `${names.join()} and a text of its own on one value` : null }
 }
 
-function nestedOf(predicates: readonly Predicate[]): readonly Predicate[] {
-  return predicates.flatMap((one) =>
-    one.kind === 'each' || one.kind === 'any' ? [...one.predicates] : [],
-  )
-}
-
 /** Lists whose items together are judged in every way that they can be. */
 function listExamples(predicates: readonly Predicate[]): Examples {
-  const limits = predicates.flatMap((one) => (one.kind === 'max_length' ? [one.value] : []))
-  const lengths = limits.flatMap((limit) =>
-    [limit, limit + 1].map((length): Json => Array.from({ length }, () => 0)),
-  )
-  const nested = nestedOf(predicates)
-  if (nested.length === 0) return { values: [[], [0], ...lengths], gap: null }
-  const items = argumentExamples(nested)
-  const judges = predicates
-    .filter(({ kind }) => kind === 'each' || kind === 'any')
-    .map(compilePredicate)
+  const limits = limitsOf(predicates)
+  const lengths = limits.map((limit): Json => Array.from({ length: limit + 1 }, () => 0))
+  const overItems = ofKind(predicates, 'each', 'any')
+  if (overItems.length === 0) return { values: [[], ...lengths], gap: null }
+  const items = argumentExamples(overItems.flatMap((one) => one.predicates))
+  const judges = overItems.map(compilePredicate)
   const present = items.values.filter((value) => value !== undefined)
   const lists = unions<Json>(present, (list) => judges.map((judge) => judge(list)).join())
   const gap =
@@ -201,9 +163,10 @@ export function unions<T>(
 ): readonly (readonly T[])[] | null {
   const found = new Map<string, readonly T[]>()
   const queue: (readonly T[])[] = [[]]
-  for (let at = 0; at < queue.length; at++) {
+  // The queue grows while it is walked.
+  for (const known of queue) {
     for (const item of items) {
-      const list = [...(queue[at] ?? []), item]
+      const list = [...known, item]
       const key = judge(list)
       if (found.has(key)) continue
       if (found.size >= UNIONS_MAX) return null
@@ -217,9 +180,8 @@ export function unions<T>(
 const objectOf = (keys: readonly string[]): Json => Object.fromEntries(keys.map((key) => [key, 0]))
 
 function objectExamples(predicates: readonly Predicate[]): Examples {
-  const closed = predicates.filter(({ kind }) => kind === 'keys_in')
-  if (closed.length === 0) return { values: [{}], gap: null }
-  const known = [...new Set(namesOf(closed, ['keys_in']))]
+  const closed = ofKind(predicates, 'keys_in')
+  const known = [...new Set(closed.flatMap((one) => one.names))]
   const names = [...known, freshText(known)]
   const judges = closed.map(compilePredicate)
   const lists = unions<string>(names, (keys) => judges.map((judge) => judge(objectOf(keys))).join())

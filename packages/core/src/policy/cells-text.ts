@@ -2,6 +2,7 @@
  * Every way in which a set of globs and texts can judge a text, each with a shortest example: the
  * product of their machines, walked breadth first.
  */
+import { ofKind } from './ast.ts'
 import { globStart, globStep, type Token, tokenizeGlob } from './glob.ts'
 
 /** Product states walked before giving up. */
@@ -12,7 +13,7 @@ const STEPS_MAX = 1_000_000
 export interface Patterns {
   readonly globs: readonly string[]
   /** Texts that are equal to themselves only, stars included. */
-  readonly texts: readonly string[]
+  readonly texts?: readonly string[]
   readonly separator: string
   /** Whether no empty text is meant, as for names. */
   readonly isName?: boolean
@@ -29,9 +30,6 @@ function otherChar(used: ReadonlySet<string>): string {
   return Array.from(letters).find((letter) => !used.has(letter)) ?? '\u00e6'
 }
 
-const stateKey = (state: State): string =>
-  state.map((reach) => (reach === null ? '-' : reach.join(''))).join('|')
-
 /** A short text that is none of these. */
 export function freshText(texts: readonly string[]): string {
   for (let text = 'x'; ; text += 'x') if (!texts.includes(text)) return text
@@ -39,14 +37,13 @@ export function freshText(texts: readonly string[]): string {
 
 /** One shortest text for each way; null when there are too many to walk. */
 export function exampleTexts(patterns: Patterns): readonly string[] | null {
-  const { globs, texts, separator, isName = false } = patterns
+  const { globs, texts = [], separator, isName = false } = patterns
   if (globs.every((glob) => !glob.includes('*'))) {
     const empty = isName ? [] : ['']
     return [...new Set([...empty, ...globs, ...texts, freshText([...globs, ...texts])])]
   }
   const machines = [...globs.map(tokenizeGlob), ...texts.map(literal)]
-  const used = new Set([separator])
-  for (const token of machines.flat()) if (token.kind === 'text') used.add(token.char)
+  const used = new Set([separator, ...ofKind(machines.flat(), 'text').map(({ char }) => char)])
   const alphabet = [otherChar(used), ...used]
   return walk({ machines, alphabet, separator, isName })
 }
@@ -74,13 +71,13 @@ function walk(product: Product): readonly string[] | null {
   ]
   // The first state may come again after a letter, where the empty text does not count.
   const seen = new Set<string>()
-  for (let at = 0; at < queue.length; at++) {
-    const { state, text } = queue[at] ?? { state: [], text: '' }
-    const accepts = machines.map((tokens, index) => state[index]?.[tokens.length] === 1).join()
+  // The queue grows while it is walked.
+  for (const [at, { state, text }] of queue.entries()) {
+    const accepts = machines.map((tokens, index) => state[index]?.[tokens.length] ?? 0).join()
     if (!found.has(accepts) && !(isName && text === '')) found.set(accepts, text)
     for (const char of alphabet) {
       const next = step(product, state, char)
-      const key = stateKey(next)
+      const key = next.join('|')
       if (seen.has(key)) continue
       if (seen.size >= STATES_MAX || at * perState > STEPS_MAX) return null
       seen.add(key)

@@ -4,19 +4,24 @@
  * one free variable for each condition, which permits at least what there is: nothing found over
  * such variables is never wrong, something found needs a value to prove it.
  */
-import { formatMoney, type Json, OPERATIONS, parseCurrency, SOURCES } from '@trustgw/protocol'
-import { type Condition, DAYS, type Predicate } from './ast.ts'
+import { formatMoney, type Json, OPERATIONS, SOURCES } from '@trustgw/protocol'
+import { type Condition, DAYS, type NameKey, ofKind } from './ast.ts'
 import { argumentExamples, unions } from './cells-args.ts'
 import { exampleTexts, freshText } from './cells-text.ts'
 import { compileCondition, NAME_SEPARATOR } from './conditions.ts'
-import type { Amount, Chain, LocalTime, PolicyFacts } from './facts.ts'
+import type { Amount, Chain, LocalTime, PolicyFacts, RecordedArguments } from './facts.ts'
 import { MATCH_KEYS, ORIGINS, TOOL_RESULT } from './match-syntax.ts'
-import { type AnySlot, Slots, showArgument } from './slots.ts'
+import { Slots, showArgument } from './slots.ts'
 import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
 
+/** A proposal of which only some facts are set. */
+export interface ExampleFacts extends PolicyFacts {
+  readonly recorded: RecordedArguments & { readonly values: ReadonlyMap<string, Json | undefined> }
+}
+
 /** Sets one fact of a proposal. */
-export type SetFact = (facts: PolicyFacts) => PolicyFacts
+export type SetFact = (facts: ExampleFacts) => ExampleFacts
 
 export interface Cell {
   /** The truth of each condition on the fact, by {@link conditionKey}. */
@@ -26,13 +31,18 @@ export interface Cell {
   readonly shown: Json
 }
 
+/** A cell that a value of the fact is known to fall into. */
+export interface RealCell extends Cell {
+  readonly set: SetFact
+}
+
 export interface Variable {
   readonly fact: string
   readonly cells: readonly Cell[]
   /** Why the cells are free: null when they are those of real values. */
   readonly gap: string | null
   /** Cells of values, in which all conditions on the fact have a truth. */
-  readonly real: readonly Cell[]
+  readonly real: readonly RealCell[]
 }
 
 interface Sample {
@@ -55,7 +65,7 @@ export function conditionKey(condition: Condition): string {
 }
 
 /** What a proposal is before any fact of it is set. */
-export const BLANK_FACTS: PolicyFacts = {
+export const BLANK_FACTS: ExampleFacts = {
   tool: {
     id: 'x',
     operation: 'transfer',
@@ -76,26 +86,34 @@ export const BLANK_FACTS: PolicyFacts = {
   recorded: { values: new Map(), amount: { kind: 'unknown', why: 'blank' } },
 }
 
-function withRecorded(
-  facts: PolicyFacts,
-  values: ReadonlyMap<string, Json | undefined>,
-): PolicyFacts {
-  return { ...facts, recorded: { values, amount: facts.recorded?.amount ?? null } }
+/** The fact stays as it is in a blank proposal. */
+const NOTHING: Sample = { set: (facts) => facts, shown: 'nothing' }
+
+/** How these conditions judge proposals, in their order. */
+export function judging(conditions: Iterable<Condition>): (facts: PolicyFacts) => readonly Truth[] {
+  const slots = new Slots()
+  const tests = Array.from(conditions, (condition) => compileCondition(condition, slots))
+  let stamp = 0
+  return (facts) => {
+    stamp += 1
+    const look = { facts, stamp, order: [] }
+    return tests.map((test) => test.judge(look))
+  }
 }
 
-function setArgument(pointer: string, value: Json | undefined): SetFact {
-  return (facts) =>
-    withRecorded(facts, new Map([...(facts.recorded?.values ?? []), [pointer, value]]))
-}
+const setArgument =
+  (pointer: string, value: Json | undefined): SetFact =>
+  ({ recorded, ...facts }) => {
+    const values = new Map([...recorded.values, [pointer, value]])
+    return { ...facts, recorded: { ...recorded, values } }
+  }
 
 const setAmount =
   (amount: Amount): SetFact =>
-  (facts) => ({ ...facts, recorded: { values: facts.recorded?.values ?? new Map(), amount } })
+  ({ recorded, ...facts }) => ({ ...facts, recorded: { ...recorded, amount } })
 
 function argumentSamples(pointer: string, conditions: readonly Condition[]): Samples {
-  const predicates = conditions.flatMap((one): readonly Predicate[] =>
-    one.kind === 'args' ? one.predicates : [],
-  )
+  const predicates = ofKind(conditions, 'args').flatMap((one) => one.predicates)
   const { values, gap } = argumentExamples(predicates)
   const samples = values.map((value) => ({
     set: setArgument(pointer, value),
@@ -105,19 +123,13 @@ function argumentSamples(pointer: string, conditions: readonly Condition[]): Sam
 }
 
 function amountSamples(conditions: readonly Condition[]): Samples {
-  const bounds = conditions.flatMap((one) => (one.kind === 'amount' ? [...one.bounds] : []))
-  const amounts: Amount[] = [{ kind: 'none' }, { kind: 'unknown', why: 'unknown' }]
-  const codes = [...new Set(bounds.map(({ money }) => money.currency))]
-  const spare = ['CHF', 'SEK', 'NOK', 'PLN', 'CZK'].find(
-    (code) => !codes.some((own) => own === code),
-  )
-  const other = parseCurrency(spare ?? 'EUR')
-  for (const { money } of bounds) {
+  // An amount in a currency that none of them names is as unknown to them as no amount.
+  const amounts: Amount[] = [{ kind: 'none' }, { kind: 'unknown', why: 'example' }]
+  for (const { money } of ofKind(conditions, 'amount').flatMap(({ bounds }) => bounds)) {
     for (const minor of [0n, money.minor - 1n, money.minor, money.minor + 1n]) {
       if (minor >= 0n) amounts.push({ kind: 'money', money: { minor, currency: money.currency } })
     }
   }
-  if (other.ok) amounts.push({ kind: 'money', money: { minor: 0n, currency: other.value } })
   const samples = amounts.map((amount) => ({
     set: setAmount(amount),
     shown: amount.kind === 'money' ? formatMoney(amount.money) : amount.kind,
@@ -127,24 +139,21 @@ function amountSamples(conditions: readonly Condition[]): Samples {
 
 function timeSamples(zone: string, conditions: readonly Condition[]): Samples {
   const edges = new Set([0])
-  for (const condition of conditions) {
-    if (condition.kind !== 'time') continue
-    const { from, to } = condition.window
-    for (const edge of [from, to]) if (edge !== null) edges.add(edge)
+  for (const { window } of ofKind(conditions, 'time')) {
+    for (const edge of [window.from, window.to]) if (edge !== null) edges.add(edge)
   }
   const minutes = [...edges].flatMap((edge) => (edge === 0 ? [0] : [edge - 1, edge]))
   const times = DAYS.flatMap((day) => minutes.map((minute): LocalTime => ({ day, minute })))
-  const samples = [undefined, ...times].map(
+  const samples = times.map(
     (time): Sample => ({
-      set: (facts) => {
-        const known = new Map(facts.local_times)
-        if (time !== undefined) known.set(zone, time)
-        return { ...facts, local_times: known }
-      },
-      shown: time === undefined ? 'nothing' : { day: time.day, minute: time.minute },
+      set: (facts) => ({
+        ...facts,
+        local_times: new Map([...(facts.local_times ?? []), [zone, time]]),
+      }),
+      shown: { ...time },
     }),
   )
-  return { samples, gap: null }
+  return { samples: [NOTHING, ...samples], gap: null }
 }
 
 function countsAround(values: readonly number[]): readonly number[] {
@@ -153,7 +162,7 @@ function countsAround(values: readonly number[]): readonly number[] {
 }
 
 function chainSamples(conditions: readonly Condition[]): Samples {
-  const bounds = conditions.flatMap((one) => (one.kind === 'chain' ? [one.bounds] : []))
+  const bounds = ofKind(conditions, 'chain').map((one) => one.bounds)
   const depths = countsAround(bounds.flatMap(({ depth }) => depth.map(({ value }) => value)))
   const repeats = countsAround(bounds.flatMap((one) => one.repeats.map(({ value }) => value)))
   const chains = depths.flatMap((depth) =>
@@ -161,50 +170,39 @@ function chainSamples(conditions: readonly Condition[]): Samples {
       [false, true].map((cycle): Chain => ({ depth, repeats: repeat, cycle })),
     ),
   )
-  const samples = [null, ...chains].map(
-    (chain): Sample => ({
-      set: (facts) => ({ ...facts, chain }),
-      shown: chain === null ? 'nothing' : { ...chain },
-    }),
+  const samples = chains.map(
+    (chain): Sample => ({ set: (facts) => ({ ...facts, chain }), shown: { ...chain } }),
   )
-  return { samples, gap: null }
+  return { samples: [NOTHING, ...samples], gap: null }
 }
 
 type NamedList = 'roles' | 'scopes' | 'tags'
 
 function listSamples(kind: NamedList, conditions: readonly Condition[]): Samples {
-  const words = [...new Set(conditions.flatMap((one) => ('words' in one ? [...one.words] : [])))]
-  const slots = new Slots()
-  const tests = conditions.map((condition) => compileCondition(condition, slots))
+  const words = [...new Set(ofKind(conditions, kind).flatMap((one) => one.words))]
   const setTo =
-    (list: readonly string[] | null): SetFact =>
+    (list: readonly string[]): SetFact =>
     (facts) =>
       kind === 'tags'
-        ? { ...facts, tool: { ...facts.tool, tags: list ?? [] } }
+        ? { ...facts, tool: { ...facts.tool, tags: list } }
         : { ...facts, [kind]: list }
-  let stamp = 0
-  const judge = (list: readonly string[]): string => {
-    stamp += 1
-    const look = { facts: setTo(list)(BLANK_FACTS), stamp, order: [] }
-    return tests.map((test) => test.judge(look)).join()
+  const judge = judging(conditions)
+  const lists = unions(words, (list) => judge(setTo(list)(BLANK_FACTS)).join())
+  const all = [[], ...(lists ?? words.map((word) => [word]))]
+  const samples = all.map((list): Sample => ({ set: setTo(list), shown: [...list] }))
+  // Of the tags, which are always there, the empty list is the shorter example of none.
+  return {
+    samples: [NOTHING, ...samples],
+    gap: lists === null ? 'more words than are taken apart' : null,
   }
-  const lists = unions(words, judge)
-  const all = [...(kind === 'tags' ? [] : [null]), [], ...(lists ?? words.map((word) => [word]))]
-  const samples = all.map((list) => ({
-    set: setTo(list),
-    shown: list === null ? 'nothing' : [...list],
-  }))
-  return { samples, gap: lists === null ? 'more words than are taken apart' : null }
 }
 
 function originSamples(pointer: string, conditions: readonly Condition[]): Samples {
-  const globs = [
-    ...new Set(conditions.flatMap((one) => (one.kind === 'provenance' ? [...one.globs] : []))),
-  ]
+  const globs = [...new Set(ofKind(conditions, 'provenance').flatMap((one) => one.globs))]
   const tools = globs.flatMap((glob) =>
     glob.startsWith(TOOL_RESULT) ? [glob.slice(TOOL_RESULT.length)] : [],
   )
-  const names = exampleTexts({ globs: tools, texts: [], separator: NAME_SEPARATOR, isName: true })
+  const names = exampleTexts({ globs: tools, separator: NAME_SEPARATOR, isName: true })
   const results = (names ?? tools).map((name) => `${TOOL_RESULT}${name}`)
   const all = [[], ...[...ORIGINS, ...results].map((label) => [label])]
   const samples = all.map(
@@ -220,28 +218,26 @@ function originSamples(pointer: string, conditions: readonly Condition[]): Sampl
   return { samples, gap: gap ?? (globs.length > 1 ? 'several origins of one value' : null) }
 }
 
-type Named = 'agent' | 'tenant' | 'workspace' | 'user' | 'tool'
-
-function nameSamples(kind: Named, conditions: readonly Condition[]): Samples {
-  const globs = [...new Set(conditions.flatMap((one) => ('globs' in one ? [...one.globs] : [])))]
-  const texts = exampleTexts({ globs, texts: [], separator: NAME_SEPARATOR, isName: true })
+function nameSamples(kind: NameKey, conditions: readonly Condition[]): Samples {
+  const globs = [...new Set(ofKind(conditions, kind).flatMap((one) => one.globs))]
+  const texts = exampleTexts({ globs, separator: NAME_SEPARATOR, isName: true })
   const names = texts ?? globs.map((glob) => glob.replaceAll('*', 'x'))
   const setTo =
-    (name: string | null): SetFact =>
+    (name: string): SetFact =>
     (facts) =>
-      kind === 'tool'
-        ? { ...facts, tool: { ...facts.tool, id: name ?? 'x' } }
-        : { ...facts, [kind]: name }
-  const absent = kind === 'agent' || kind === 'user' ? [null] : []
-  const samples = [...absent, ...names].map((name) => ({
-    set: setTo(name),
-    shown: name ?? 'nothing',
-  }))
-  return { samples, gap: texts === null ? 'more globs than are taken apart' : null }
+      kind === 'tool' ? { ...facts, tool: { ...facts.tool, id: name } } : { ...facts, [kind]: name }
+  const samples = names.map((name): Sample => ({ set: setTo(name), shown: name }))
+  const absent = kind === 'agent' || kind === 'user' ? [NOTHING] : []
+  return {
+    samples: [...absent, ...samples],
+    gap: texts === null ? 'more globs than are taken apart' : null,
+  }
 }
 
-function wordSamples(kind: string, conditions: readonly Condition[]): Samples {
-  const words = [...new Set(conditions.flatMap((one) => ('words' in one ? [...one.words] : [])))]
+type Word = 'category' | 'bundle' | 'skill_level' | 'auth_method'
+
+function wordSamples(kind: Word, conditions: readonly Condition[]): Samples {
+  const words = [...new Set(ofKind(conditions, kind).flatMap((one) => one.words))]
   const known = [...words, freshText(words)].map(
     (word): Sample => ({
       set: (facts) =>
@@ -251,14 +247,8 @@ function wordSamples(kind: string, conditions: readonly Condition[]): Samples {
       shown: word,
     }),
   )
-  const absent: Sample = {
-    set: (facts) =>
-      kind === 'category'
-        ? { ...facts, tool: { ...facts.tool, category: null } }
-        : { ...facts, [kind]: null },
-    shown: 'nothing',
-  }
-  return { samples: kind === 'bundle' ? known : [...known, absent], gap: null }
+  // The bundle, which is always there, has a shorter example of what a blank one is.
+  return { samples: [...known, NOTHING], gap: null }
 }
 
 const operationSamples = (): Samples => ({
@@ -323,40 +313,33 @@ function samplesFor(first: Condition, conditions: readonly Condition[]): Samples
 }
 
 interface Group {
-  readonly slot: AnySlot
+  readonly fact: string
+  readonly first: Condition
   readonly conditions: Map<string, Condition>
 }
 
 const size = (value: Json): number => JSON.stringify(value).length
 
 /** Real cells: one for each way in which a sample is judged, with the shortest sample. */
-function realCells(group: Group, samples: readonly Sample[]): readonly Cell[] {
-  const slots = new Slots()
-  const tests = [...group.conditions].map(
-    ([key, condition]) => [key, compileCondition(condition, slots)] as const,
-  )
-  const cells = new Map<string, Cell>()
-  for (const [index, { set, shown }] of samples.entries()) {
-    const look = { facts: set(BLANK_FACTS), stamp: index + 1, order: [] }
-    const truths = new Map(tests.map(([key, test]) => [key, test.judge(look)] as const))
-    const way = [...truths.values()].join()
+function realCells({ conditions }: Group, samples: readonly Sample[]): readonly RealCell[] {
+  const keys = [...conditions.keys()]
+  const judge = judging(conditions.values())
+  const cells = new Map<string, RealCell>()
+  for (const { set, shown } of samples) {
+    const judged = judge(set(BLANK_FACTS))
+    const way = judged.join()
     const known = cells.get(way)
-    if (known === undefined || size(shown) < size(known.shown))
-      cells.set(way, { truths, set, shown })
+    if (known !== undefined && size(shown) >= size(known.shown)) continue
+    const truths = new Map(judged.map((truth, at) => [keys[at] ?? '', truth]))
+    cells.set(way, { truths, set, shown })
   }
   return [...cells.values()]
 }
 
 const FREE: readonly Truth[] = [true, false, 'unknown']
 
-function freeVariables(group: Group, real: readonly Cell[], gap: string): readonly Variable[] {
-  return [...group.conditions.keys()].map((key) => ({
-    fact: group.slot.name,
-    gap,
-    real,
-    cells: FREE.map((truth) => ({ truths: new Map([[key, truth]]), set: null, shown: null })),
-  }))
-}
+const freeCells = (key: string): readonly Cell[] =>
+  FREE.map((truth) => ({ truths: new Map([[key, truth]]), set: null, shown: null }))
 
 /** The variables over which some conditions are judged, by the key of each condition. */
 export function variablesOf(conditions: readonly Condition[]): ReadonlyMap<string, Variable> {
@@ -364,21 +347,21 @@ export function variablesOf(conditions: readonly Condition[]): ReadonlyMap<strin
   const groups = new Map<string, Group>()
   for (const condition of conditions) {
     const { slot } = compileCondition(condition, slots)
-    const group = groups.get(slot.name) ?? { slot, conditions: new Map<string, Condition>() }
+    const group = groups.get(slot.name) ?? {
+      fact: slot.name,
+      first: condition,
+      conditions: new Map<string, Condition>(),
+    }
     group.conditions.set(conditionKey(condition), condition)
     groups.set(slot.name, group)
   }
   const byCondition = new Map<string, Variable>()
   for (const group of groups.values()) {
-    const all = [...group.conditions.values()]
-    const [first] = all
-    if (first === undefined) continue
-    const { samples, gap } = samplesFor(first, all)
-    const cells = realCells(group, samples)
-    const whole: Variable = { fact: group.slot.name, cells, gap: null, real: cells }
-    const variables = gap === null ? [whole] : freeVariables(group, cells, gap)
-    for (const variable of variables) {
-      for (const key of variable.cells[0]?.truths.keys() ?? []) byCondition.set(key, variable)
+    const { samples, gap } = samplesFor(group.first, [...group.conditions.values()])
+    const real = realCells(group, samples)
+    const whole: Variable = { fact: group.fact, cells: real, gap, real }
+    for (const key of group.conditions.keys()) {
+      byCondition.set(key, gap === null ? whole : { ...whole, cells: freeCells(key) })
     }
   }
   return byCondition

@@ -1,10 +1,16 @@
 /** Findings of `policy check` on a policy that loads (spec/policy.md "Bad policies never load"). */
 
 import type { Json } from '@trustgw/protocol'
-import { type Condition, compareVerdicts, type Limit, type Predicate, type Rule } from './ast.ts'
-import { BLANK_FACTS } from './cells.ts'
+import {
+  type Condition,
+  compareVerdicts,
+  type Limit,
+  ofKind,
+  type Predicate,
+  type Rule,
+} from './ast.ts'
+import { BLANK_FACTS, judging, type Variable } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
-import { compileCondition } from './conditions.ts'
 import type { ToolFacts } from './facts.ts'
 import { isAnchored } from './regex.ts'
 import {
@@ -19,24 +25,31 @@ import {
   openVariable,
   type Space,
   spaceOf,
-  statusOf,
   Work,
 } from './search.ts'
-import { Slots } from './slots.ts'
 
-/** Rules looked at for one question, and for all of one check. */
-const QUESTION_WORK_MAX = 200_000
-const CHECK_WORK_MAX = 8_000_000
-/** Lines of one question; its cells grow with their square. */
-const QUESTION_LINES_MAX = 1_000
 /** Comparisons of two lines that cost as much as a rule looked at. */
 const LINES_PER_WORK = 8
 /** Rules that only their tools are compared of. */
 const RULES_PER_WORK = 32
 /** Rules named of those that lie before a shadowed one. */
 const SHADOWED_BY_MAX = 32
-/** Conflicts named; in a policy that has more the rest is not looked for. */
-const CONFLICTS_MAX = 1_000
+
+interface CheckLimits {
+  /** Rules looked at for one question, and for all of one check. */
+  readonly questionWork: number
+  readonly checkWork: number
+  /** Lines of one question; its cells grow with their square. */
+  readonly questionLines: number
+  /** Conflicts named; in a policy that has more the rest is not looked for. */
+  readonly conflicts: number
+}
+const CHECK_LIMITS: CheckLimits = {
+  questionWork: 200_000,
+  checkWork: 8_000_000,
+  questionLines: 1_000,
+  conflicts: 1_000,
+}
 
 export type CheckFinding =
   /** No proposal makes the rule decide; `by` are rules looked at before it, not all of many. */
@@ -63,11 +76,8 @@ export type CheckFinding =
       readonly question: 'shadowed' | 'conflict'
     }
 
-/** `none` is a proof; `some` where a choice was found; `open` where the work ended first. */
-type Answer =
-  | { readonly kind: 'some'; readonly choice: Choice }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'open' }
+/** Null is a proof that there is none; `open` where the work ended first. */
+type Answer = Choice | 'open' | null
 
 interface Question {
   /** Must all be known true. */
@@ -80,44 +90,61 @@ interface Question {
 
 function ask(question: Question, choice: Choice): Answer {
   const { hold, not, space, work } = question
-  if (!work.spend(hold.length + not.length)) return { kind: 'open' }
+  if (!work.spend(hold.length + not.length)) return 'open'
   for (const rule of hold) {
-    const status = statusOf(rule, choice)
-    if (status === 'false' || status === 'unknown') return { kind: 'none' }
-    if (status === 'open') return branch(question, choice, openVariable(rule, choice, space))
+    if (!isMet(rule, choice)) return null
+    const variable = openVariable(rule, choice, space)
+    if (variable !== null) return branch(question, choice, variable)
   }
-  const left = not.filter((rule) => mayHold(rule, choice))
-  const settled = left.find((rule) => statusOf(rule, choice) === 'true')
-  if (settled !== undefined) return { kind: 'none' }
-  const [first] = left
-  if (first === undefined) return { kind: 'some', choice }
-  return branch(question, choice, openVariable(first, choice, space))
+  let next: Variable | null = null
+  for (const rule of not.filter((one) => isMet(one, choice))) {
+    const variable = openVariable(rule, choice, space)
+    if (variable === null) return null
+    next ??= variable
+  }
+  return next === null ? choice : branch(question, choice, next)
 }
 
-const mayHold = ({ keys }: KeyedRule, { truths }: Choice): boolean =>
+/** No line that is chosen keeps it from being known true. */
+const isMet = ({ keys }: KeyedRule, { truths }: Choice): boolean =>
   keys.every((key) => (truths.get(key) ?? true) === true)
 
-function branch(
-  question: Question,
-  choice: Choice,
-  variable: ReturnType<typeof openVariable>,
-): Answer {
-  if (variable === null) return { kind: 'open' }
-  let answer: Answer = { kind: 'none' }
+function branch(question: Question, choice: Choice, variable: Variable): Answer {
   const { hold, not } = question
   for (const cell of distinctCells(variable, [...hold, ...not])) {
+    // Once the work has ended all further answers are open, too.
     const found = ask(question, choose(choice, variable, cell))
-    if (found.kind === 'some') return found
-    if (found.kind === 'open') answer = found
+    if (found !== null) return found
   }
-  return answer
+  return null
+}
+
+/** Rules of one priority. */
+interface Group {
+  readonly rules: readonly KeyedRule[]
+  /** How many rules lie before them. */
+  readonly start: number
 }
 
 interface Check {
   /** In the order of reading. */
   readonly rules: readonly KeyedRule[]
+  readonly limits: CheckLimits
   readonly work: Work
+  /** Conflicts that may still be named. */
+  readonly conflicts: Work
   readonly findings: CheckFinding[]
+}
+
+function groupsOf(rules: readonly KeyedRule[]): readonly Group[] {
+  const groups = new Map<number, { readonly rules: KeyedRule[]; readonly start: number }>()
+  for (const [start, one] of rules.entries()) {
+    const { priority } = one.rule
+    const group = groups.get(priority) ?? { rules: [], start }
+    group.rules.push(one)
+    groups.set(priority, group)
+  }
+  return [...groups.values()]
 }
 
 /** Whenever the first holds, the second does: it asks for no more. */
@@ -125,95 +152,73 @@ function implies({ keys }: KeyedRule, other: KeyedRule): boolean {
   return other.keys.every((key) => keys.includes(key))
 }
 
-/** With the rules because of which there is none. */
-type PutAnswer =
-  | Exclude<Answer, { kind: 'none' }>
-  | { readonly kind: 'none'; readonly by: readonly string[] }
+interface PutAnswer {
+  readonly found: Answer
+  /** The rules before that were looked at. */
+  readonly by: readonly string[]
+}
 
-/** Asks for a proposal in which all of `hold` are known true and none of `before` that matter. */
-function put(check: Check, hold: readonly KeyedRule[], before: readonly KeyedRule[]): PutAnswer {
-  if (!check.work.spend(before.length / RULES_PER_WORK)) return { kind: 'open' }
+/** Asks for a proposal in which all of `hold` are known true and no rule before `start` is. */
+function put(check: Check, hold: readonly KeyedRule[], start: number): PutAnswer {
+  const { limits } = check
+  const open: PutAnswer = { found: 'open', by: [] }
+  if (!check.work.spend(start / RULES_PER_WORK)) return open
   const near: KeyedRule[] = []
-  for (const one of before) {
+  for (const one of check.rules.slice(0, start)) {
     if (!hold.every((held) => mayShareTool(held.rule, one.rule))) continue
-    if (hold.some((held) => implies(held, one))) return { kind: 'none', by: [one.rule.id] }
+    if (hold.some((held) => implies(held, one))) return { found: null, by: [one.rule.id] }
     near.push(one)
   }
-  const lines = near.reduce((sum, { keys }) => sum + keys.length, hold.length)
-  if (lines > QUESTION_LINES_MAX) return { kind: 'open' }
-  if (!check.work.spend(near.length + (lines * lines) / LINES_PER_WORK)) return { kind: 'open' }
+  const lines = [...hold, ...near].reduce((sum, { keys }) => sum + keys.length, 0)
+  if (lines > limits.questionLines) return open
+  if (!check.work.spend((lines * lines) / LINES_PER_WORK)) return open
   const space = spaceOf([...hold, ...near].map(({ rule }) => rule))
-  const work = new Work(QUESTION_WORK_MAX)
-  const answer = ask({ hold, not: near, space, work }, NOTHING_CHOSEN)
-  check.work.spend(QUESTION_WORK_MAX - work.left)
-  return answer.kind === 'none' ? { ...answer, by: near.map(({ rule }) => rule.id) } : answer
+  const work = new Work(limits.questionWork)
+  const found = ask({ hold, not: near, space, work }, NOTHING_CHOSEN)
+  check.work.spend(limits.questionWork - work.left)
+  return { found, by: near.map(({ rule }) => rule.id) }
 }
 
-/** Rules that lie before all of this rule's priority. */
-const beforeOf = ({ rules }: Check, { rule }: KeyedRule): readonly KeyedRule[] =>
-  rules.slice(
-    0,
-    rules.findIndex((one) => one.rule.priority === rule.priority),
-  )
-
-function checkShadowed(check: Check, keyedRule: KeyedRule): boolean {
-  const { rule } = keyedRule
-  const answer = put(check, [keyedRule], beforeOf(check, keyedRule))
-  if (answer.kind === 'some') return false
-  if (answer.kind === 'open') {
-    check.findings.push({ kind: 'not_checked', rule: rule.id, question: 'shadowed' })
-    return false
-  }
-  check.findings.push({ kind: 'shadowed', rule: rule.id, by: answer.by.slice(0, SHADOWED_BY_MAX) })
-  return true
+function checkShadowed(check: Check, keyedRule: KeyedRule, start: number): void {
+  const rule = keyedRule.rule.id
+  const { found, by } = put(check, [keyedRule], start)
+  if (found === 'open') check.findings.push({ kind: 'not_checked', rule, question: 'shadowed' })
+  if (found !== null) return
+  check.findings.push({ kind: 'shadowed', rule, by: by.slice(0, SHADOWED_BY_MAX) })
 }
 
-/** False when the work ended before there was an answer. */
-function checkConflict(check: Check, one: KeyedRule, other: KeyedRule): boolean {
-  if (!check.work.spend(1)) return false
+/** A proposal in which both hold at once, where their verdicts differ. */
+function askConflict(check: Check, one: KeyedRule, other: KeyedRule, start: number): Answer {
+  if (!check.work.spend(1)) return 'open'
   if (compareVerdicts(one.rule, other.rule) === 0 || !mayShareTool(one.rule, other.rule))
-    return true
-  const answer = put(check, [one, other], beforeOf(check, one))
-  if (answer.kind === 'none') return true
-  if (answer.kind === 'open') return false
-  const shown = exampleOf(answer.choice)?.shown
-  const example = shown === undefined ? null : Object.fromEntries(shown)
-  check.findings.push({ kind: 'conflict', rule: one.rule.id, other: other.rule.id, example })
-  return true
+    return null
+  return put(check, [one, other], start).found
 }
 
 /** Each rule with those behind it of its priority. */
-function checkConflicts(check: Check, reachable: readonly KeyedRule[]): void {
-  let found = 0
-  for (const [index, one] of reachable.entries()) {
-    let isWhole = true
-    for (let at = index + 1; isWhole && at < reachable.length; at++) {
-      const other = reachable[at]
-      if (other?.rule.priority !== one.rule.priority) break
-      const before = check.findings.length
-      isWhole = found < CONFLICTS_MAX && checkConflict(check, one, other)
-      found += check.findings.length - before
-    }
-    if (!isWhole) {
-      check.findings.push({ kind: 'not_checked', rule: one.rule.id, question: 'conflict' })
+function checkConflicts(check: Check, { rules, start }: Group): void {
+  for (const [index, one] of rules.entries()) {
+    const rule = one.rule.id
+    for (const other of rules.slice(index + 1)) {
+      const found = check.conflicts.left > 0 ? askConflict(check, one, other, start) : 'open'
+      if (found === null) continue
+      if (found === 'open') {
+        check.findings.push({ kind: 'not_checked', rule, question: 'conflict' })
+        break
+      }
+      check.conflicts.spend(1)
+      const shown = exampleOf(found)?.shown
+      const example = shown === undefined ? null : Object.fromEntries(shown)
+      check.findings.push({ kind: 'conflict', rule, other: other.rule.id, example })
     }
   }
 }
 
-const OF_CONTRACT: readonly Condition['kind'][] = [
-  'tool',
-  'operation',
-  'category',
-  'tags',
-  'bundle',
-]
+const OF_CONTRACT = ['tool', 'operation', 'category', 'tags', 'bundle'] as const
 
-function covers(rule: Rule, tool: ToolFacts): boolean {
-  const slots = new Slots()
-  const look = { facts: { ...BLANK_FACTS, tool }, stamp: 1, order: [] }
-  return rule.match
-    .filter(({ kind }) => OF_CONTRACT.includes(kind))
-    .every((line) => compileCondition(line, slots).judge(look) !== false)
+function covers({ match }: Rule, tool: ToolFacts): boolean {
+  const judge = judging(ofKind(match, ...OF_CONTRACT))
+  return judge({ ...BLANK_FACTS, tool }).every((truth) => truth !== false)
 }
 
 const ASSERTED: readonly Condition['kind'][] = [
@@ -240,38 +245,48 @@ function checkToolId({ findings }: Check, rule: string | null, glob: string): vo
 }
 
 function checkTools(check: Check, { id, match }: Rule | Limit): void {
-  const globs = match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
+  const globs = ofKind(match, 'tool').flatMap((line) => line.globs)
   for (const glob of globs) checkToolId(check, id, glob)
 }
 
 /** With those inside `each` and `any`. */
-const allOf = (predicates: readonly Predicate[]): readonly Predicate[] =>
-  predicates.flatMap((one) =>
-    one.kind === 'each' || one.kind === 'any' ? allOf(one.predicates) : [one],
-  )
+const allOf = (predicates: readonly Predicate[]): readonly Predicate[] => [
+  ...predicates,
+  ...ofKind(predicates, 'each', 'any').flatMap((one) => allOf(one.predicates)),
+]
 
 function checkPatterns({ findings }: Check, { id, effect, match }: Rule): void {
-  const predicates = match.flatMap((line) => (line.kind === 'args' ? allOf(line.predicates) : []))
-  for (const predicate of effect === 'allow' ? predicates : []) {
-    if (predicate.kind === 'regex' && !isAnchored(predicate.pattern)) {
-      findings.push({ kind: 'unanchored_regex', rule: id, pattern: predicate.pattern })
-    }
+  if (effect !== 'allow') return
+  const predicates = allOf(ofKind(match, 'args').flatMap((line) => line.predicates))
+  for (const { pattern } of ofKind(predicates, 'regex')) {
+    if (!isAnchored(pattern)) findings.push({ kind: 'unanchored_regex', rule: id, pattern })
   }
 }
 
 /**
  * Everything worth a look in a policy that loads. Shadowed rules and conflicts are exact: what is
  * not named was proved not to be, but for the rules named `not_checked`. `tools` are the registered
- * ones.
+ * ones; `limits` bound the work.
  */
 export function checkPolicy(
   { rules: compiled, policy }: CompiledPolicy,
   tools: readonly ToolFacts[] = [],
+  limits: CheckLimits = CHECK_LIMITS,
 ): readonly CheckFinding[] {
   const rules = compiled.map(({ rule }) => rule)
-  const check: Check = { rules: keyed(rules), work: new Work(CHECK_WORK_MAX), findings: [] }
-  const reachable = check.rules.filter((rule) => !checkShadowed(check, rule))
-  checkConflicts(check, reachable)
+  const all = keyed(rules)
+  const check: Check = {
+    rules: all,
+    limits,
+    work: new Work(limits.checkWork),
+    conflicts: new Work(limits.conflicts),
+    findings: [],
+  }
+  const groups = groupsOf(all)
+  for (const group of groups) {
+    for (const rule of group.rules) checkShadowed(check, rule, group.start)
+  }
+  for (const group of groups) checkConflicts(check, group)
   for (const rule of rules) {
     checkAsserted(check, rule)
     checkTools(check, rule)

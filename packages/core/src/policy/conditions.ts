@@ -3,11 +3,11 @@ import type { Json, Money } from '@trustgw/protocol'
 import {
   type AmountBound,
   BOUNDS,
-  type Bound,
   type ChainBounds,
   type Condition,
   DAYS,
   type NumberBound,
+  ofKind,
   type Predicate,
   type TimeWindow,
 } from './ast.ts'
@@ -83,8 +83,7 @@ function wordTest(condition: Condition, slot: Slot<string>, words: readonly stri
 export function nameJudge(globs: readonly string[]): (value: string | undefined) => Truth {
   const compiled = globs.map((glob) => compileGlob(glob, NAME_SEPARATOR))
   return (value) => {
-    if (value === undefined || !isGlobbable(value)) return 'unknown'
-    return compiled.some((glob) => glob(value))
+    return isGlobbable(value) ? compiled.some((glob) => glob(value)) : 'unknown'
   }
 }
 
@@ -140,9 +139,8 @@ function judgeAmount(amount: Amount | undefined, bounds: readonly AmountBound[])
   return truth
 }
 
-function amountHint(slot: Slot<Amount>, bounds: readonly AmountBound[]): Hint | null {
+function amountHint(slot: Slot<Amount>, bounds: readonly AmountBound[]): Hint {
   const currency = bounds[0]?.money.currency
-  if (currency === undefined) return null
   return {
     kind: 'bounds',
     key: `${slot.name} ${currency}`,
@@ -172,10 +170,6 @@ function textsOf(predicate: Predicate): readonly string[] | null {
   return texts.length === predicate.values.length ? texts : null
 }
 
-function isBound(predicate: Predicate): predicate is Extract<Predicate, { kind: Bound }> {
-  return BOUNDS.some((bound) => bound === predicate.kind)
-}
-
 function argumentHint(slot: Slot<Json>, predicates: readonly Predicate[]): Hint | null {
   for (const predicate of predicates) {
     const texts = textsOf(predicate)
@@ -186,7 +180,7 @@ function argumentHint(slot: Slot<Json>, predicates: readonly Predicate[]): Hint 
     }
     return { kind: 'texts', key: slot.name, texts, read }
   }
-  const bounds = predicates.filter(isBound).map(({ kind, value }) => ({ bound: kind, value }))
+  const bounds = ofKind(predicates, ...BOUNDS).map(({ kind, value }) => ({ bound: kind, value }))
   if (bounds.length === 0) return null
   const read = (look: Look): number | undefined => {
     const value = slot.look(look)

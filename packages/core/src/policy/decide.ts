@@ -34,7 +34,7 @@ export type PolicyDecision = Pick<
 export interface CompiledLayers {
   /** The platform's own where it is alone, else the hash of all. */
   readonly fingerprint: Hash
-  readonly layers: readonly CompiledPolicy[]
+  readonly layers: readonly [CompiledPolicy, ...CompiledPolicy[]]
 }
 
 /** Unknown facts that a reason names; the rest stand in `unknown`. */
@@ -62,7 +62,7 @@ function judge({ tests }: Entry, look: Look, undecidedBy: string[]): Truth {
     const one = test.judge(look)
     if (one === true) continue
     if (one === false) {
-      if (undecidedBy.length > before) undecidedBy.length = before
+      while (undecidedBy.length > before) undecidedBy.pop()
       return false
     }
     test.slot.doubt(look)
@@ -101,13 +101,14 @@ export function readLayer(compiled: CompiledPolicy, look: Look): Opinion {
   const undecidedBy: string[] = []
   const { matched, doubted } = readRules(compiled, look, undecidedBy)
   const standing: Standing[] = []
-  for (const { rule } of mostRestrictive(matched)) standing.push(rule.standing)
+  const most = mostRestrictive(matched)
+  for (const { rule } of matched) {
+    if (strength(rule.rule) === most) standing.push(rule.standing)
+  }
   const { effect } = compiled.defaults
   if (matched.length === 0 && effect !== 'none') standing.push(DEFAULTS[effect])
   for (const { rule } of doubted) standing.push(rule.standing)
-  if (compiled.limits.length > 0) {
-    for (const { reached } of exceededLimits(compiled, look, undecidedBy)) standing.push(reached)
-  }
+  for (const { reached } of exceededLimits(compiled, look, undecidedBy)) standing.push(reached)
   return { standing, undecidedBy }
 }
 
@@ -120,11 +121,11 @@ const byDefault = (effect: 'allow' | 'deny'): Standing => ({
 })
 const DEFAULTS = { allow: byDefault('allow'), deny: byDefault('deny') }
 
-/** All rules than which none is more restrictive, in the order of reading. */
-function mostRestrictive(entries: readonly Entry[]): readonly Entry[] {
-  if (entries.length < 2) return entries
-  const most = Math.max(...entries.map(({ rule }) => strength(rule.rule)))
-  return entries.filter(({ rule }) => strength(rule.rule) === most)
+/** The most strength that any has. */
+function mostRestrictive(entries: readonly Entry[]): number {
+  let most = 0
+  for (const { rule } of entries) most = Math.max(most, strength(rule.rule))
+  return most
 }
 
 /** The first than which none is more restrictive. */
@@ -185,8 +186,6 @@ function seenBy(look: Look): Seen {
 }
 
 function seenByAll(all: readonly Seen[]): Seen {
-  const [only] = all
-  if (only !== undefined && all.length === 1) return only
   const facts = new Map(all.flatMap((seen) => seen.facts.map((fact) => [fact.name, fact] as const)))
   return {
     facts: [...facts.values()],
@@ -195,10 +194,12 @@ function seenByAll(all: readonly Seen[]): Seen {
 }
 
 /** A decision that cannot be recorded whole could not be made again, so it denies. */
-function asRecorded(outcome: Outcome, { facts }: Seen): Outcome {
-  if (facts.length <= FACTS_MAX) return outcome
-  const reason = `More than ${FACTS_MAX} facts would have to be looked at`
-  return { effect: 'deny', tier: 0, rule_id: DEFAULT_RULE_ID, reason, asked: NOBODY_ASKED }
+const TOO_MANY_FACTS: Outcome = {
+  effect: 'deny',
+  tier: 0,
+  rule_id: DEFAULT_RULE_ID,
+  reason: `More than ${FACTS_MAX} facts would have to be looked at`,
+  asked: NOBODY_ASKED,
 }
 
 function finish(
@@ -206,8 +207,8 @@ function finish(
   seen: Seen,
   rest: Pick<PolicyDecision, 'policy_fingerprint'> & Lifetimes,
 ): PolicyDecision {
-  const { asked, effect, tier, rule_id, reason } = asRecorded(outcomeOf(standing), seen)
   const isWhole = seen.facts.length <= FACTS_MAX
+  const { asked, effect, tier, rule_id, reason } = isWhole ? outcomeOf(standing) : TOO_MANY_FACTS
   return {
     effect,
     tier,
@@ -252,14 +253,15 @@ export function decide(compiled: CompiledPolicy, facts: PolicyFacts): PolicyDeci
  */
 export function joinLayers(given: readonly CompiledPolicy[], sha256: Sha256): CompiledLayers {
   const layers = LAYERS.flatMap((name) => given.filter(({ layer }) => layer === name))
-  const [platform] = layers
+  const [platform, ...others] = layers
   if (platform?.layer !== 'platform') throw new TypeError('the platform layer is missing')
   if (new Set(layers.map(({ layer }) => layer)).size < layers.length) {
     throw new TypeError('a layer is given twice')
   }
-  if (layers.length === 1) return { fingerprint: platform.fingerprint, layers }
-  const named = layers.map(({ layer, fingerprint }) => [layer, fingerprint] as const)
-  return { fingerprint: hashJson(sha256, { layers: Object.fromEntries(named) }), layers }
+  const joined: CompiledLayers['layers'] = [platform, ...others]
+  if (others.length === 0) return { fingerprint: platform.fingerprint, layers: joined }
+  const named = joined.map(({ layer, fingerprint }) => [layer, fingerprint] as const)
+  return { fingerprint: hashJson(sha256, { layers: Object.fromEntries(named) }), layers: joined }
 }
 
 /**
@@ -270,8 +272,7 @@ export function decideLayers(
   { layers, fingerprint }: CompiledLayers,
   facts: PolicyFacts,
 ): PolicyDecision {
-  const [only] = layers
-  if (only !== undefined && layers.length === 1) return decide(only, facts)
+  if (layers.length === 1) return decide(layers[0], facts)
   const looks = layers.map((layer) => layer.begin(facts))
   const opinions = layers.map((layer, index) =>
     readLayer(layer, looks[index] ?? layer.begin(facts)),

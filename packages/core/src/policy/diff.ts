@@ -6,10 +6,11 @@
 import type { Json } from '@trustgw/protocol'
 import { askedAtLeast } from './approvers.ts'
 import { type Limit, type Policy, type Rule, strength } from './ast.ts'
-import { type Cell, conditionKey, type Variable } from './cells.ts'
+import { BLANK_FACTS, type Cell, conditionKey, type ExampleFacts, type Variable } from './cells.ts'
 import type { CompiledPolicy } from './compile.ts'
+import { compileCondition } from './conditions.ts'
 import { decide, type PolicyDecision } from './decide.ts'
-import type { Counter } from './facts.ts'
+import type { Counter, PolicyFacts } from './facts.ts'
 import { limitSyntax, ruleSyntax } from './rule-syntax.ts'
 import {
   type Choice,
@@ -31,15 +32,21 @@ import {
   strengthRange,
   Work,
 } from './search.ts'
-import { FactNotRecorded } from './slots.ts'
+import { Slots } from './slots.ts'
 import { canonicalSets } from './syntax.ts'
 import type { Truth } from './truth.ts'
 
-/** Rules looked at for one comparison. */
-export const DIFF_WORK_MAX = 4_000_000
-const REGIONS_MAX = 200
-/** Different lines about one fact: its cells grow with their square. */
-const FACT_LINES_MAX = 1_500
+/** How much of two policies is looked at. */
+export interface DiffBounds {
+  /** Rules looked at. */
+  readonly workMax: number
+  /** Different lines about one fact: its cells grow with their square. */
+  readonly factLinesMax: number
+  /** Regions named of those that widen. */
+  readonly regionsMax: number
+}
+
+const WIDE: DiffBounds = { workMax: 4_000_000, factLinesMax: 1_500, regionsMax: 200 }
 
 export interface Side {
   readonly effect: PolicyDecision['effect']
@@ -78,6 +85,8 @@ interface Walk {
   readonly space: Space
   readonly old: CompiledPolicy
   readonly next: CompiledPolicy
+  /** What an example is before its facts are set: no argument is there, no amount is moved. */
+  readonly blank: ExampleFacts
   readonly work: Work
   readonly regions: Map<string, Region>
   readonly doubts: Map<string, Doubt>
@@ -85,18 +94,16 @@ interface Walk {
 }
 
 function isWider(before: Stands, after: Stands): boolean {
-  if (after.strength !== before.strength) return after.strength < before.strength
-  if (before.asked === null || after.asked === null) return false
-  return !askedAtLeast(before.asked, after.asked)
+  if (after.strength < before.strength) return true
+  return after.strength === before.strength && !askedAtLeast(before.asked, after.asked)
 }
 
 const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, tier, rule_id })
 
-function widerDecision(before: PolicyDecision, after: PolicyDecision): boolean {
-  const [was, is] = [strength(before), strength(after)]
-  if (was !== is) return is < was
-  return was > 0 && was < 4 && !askedAtLeast(before.obligations, after.obligations)
-}
+const standsOf = (decision: PolicyDecision): Stands => ({
+  strength: strength(decision),
+  asked: decision.obligations,
+})
 
 const TRUTH_ORDER: readonly Truth[] = [true, 'unknown', false]
 
@@ -129,21 +136,23 @@ function doubt(walk: Walk, why: string, choice: Choice): void {
 function prove(walk: Walk, choice: Choice): void {
   const facts = [...choice.cells.keys()]
   const gaps = new Set(facts.flatMap(({ gap, fact }) => (gap === null ? [] : [`${fact}: ${gap}`])))
-  const why = [...gaps].join('; ')
-  const example = exampleOf(choice)
+  const example = exampleOf(choice, walk.blank)
   if (example === null) {
-    doubt(walk, why, choice)
+    doubt(walk, [...gaps].join('; '), choice)
     return
   }
-  const decided = decideBoth(walk, choice)
-  if (decided === null || !widerDecision(decided.before, decided.after)) {
-    doubt(walk, why || 'the facts of the region depend on each other', choice)
+  const before = decideUnused(walk.old, example.facts)
+  const after = decideUnused(walk.next, example.facts)
+  if (!isWider(standsOf(before), standsOf(after))) {
+    doubt(walk, [...gaps, 'a limit stands in the way of the example'].join('; '), choice)
     return
   }
-  const before = sideOf(decided.before)
-  const after = sideOf(decided.after)
-  const region = { before, after, example: Object.fromEntries(example.shown) }
-  const key = JSON.stringify([before, after])
+  const region = {
+    before: sideOf(before),
+    after: sideOf(after),
+    example: Object.fromEntries(example.shown),
+  }
+  const key = JSON.stringify([region.before, region.after])
   const known = walk.regions.get(key)
   if (known !== undefined && weight(region) >= weight(known)) return
   walk.regions.set(key, { ...region, lines: linesOf(choice) })
@@ -152,58 +161,26 @@ function prove(walk: Walk, choice: Choice): void {
 const weight = ({ example }: Pick<Region, 'example'>): number =>
   Object.keys(example).length * 1_000 + JSON.stringify(example).length
 
-function decideBoth(
-  { old, next }: Walk,
-  choice: Choice,
-): { readonly before: PolicyDecision; readonly after: PolicyDecision } | null {
-  const example = exampleOf(choice)
-  if (example === null) return null
-  try {
-    return {
-      before: decideRecorded(old, example.facts),
-      after: decideRecorded(next, example.facts),
-    }
-  } catch (error) {
-    if (error instanceof FactNotRecorded) return null
-    throw error
-  }
-}
-
-/** Limits of which nothing was used: whether one is reached is no matter of the proposal. */
-const unusedCounters = ({ limits }: CompiledPolicy): ReadonlyMap<string, Counter> =>
-  new Map(
-    limits.map(({ counterName, limit: { max_amount } }) => [
+/** With limits of which nothing was used: whether one is reached is no matter of the proposal. */
+function decideUnused(policy: CompiledPolicy, facts: PolicyFacts): PolicyDecision {
+  const counters = policy.limits.map(
+    ({ counterName, limit: { max_amount } }): readonly [string, Counter] => [
       counterName,
-      { count: 0, amount: max_amount === null ? null : { ...max_amount, minor: 0n } },
-    ]),
+      { count: 0, amount: max_amount && { ...max_amount, minor: 0n } },
+    ],
   )
-
-/** Arguments that the example does not mention are not there. */
-function decideRecorded(
-  policy: CompiledPolicy,
-  facts: Parameters<typeof decide>[1],
-): PolicyDecision {
-  const values = new Map(facts.recorded?.values)
-  for (const line of [...policy.policy.rules, ...policy.policy.limits].flatMap(
-    ({ match }) => match,
-  )) {
-    if (line.kind === 'args' && !values.has(line.pointer)) values.set(line.pointer, undefined)
-  }
-  const amount = facts.recorded?.amount ?? null
-  const counters = unusedCounters(policy)
-  return decide(policy, { ...facts, counters, recorded: { values, amount } })
+  return decide(policy, { ...facts, counters: new Map(counters) })
 }
 
-function firstDifference(a: readonly Left[], b: readonly Left[]): readonly Left[] {
-  const at = a.findIndex(({ form }, index) => form !== b[index]?.form)
-  const from = at === -1 ? a.length : at
-  return [a[from], b[from], ...a.slice(from), ...b.slice(from), ...a, ...b].filter(
-    (left) => left !== undefined,
-  )
+function blankFacts(...policies: readonly CompiledPolicy[]): ExampleFacts {
+  const pointers = policies.flatMap(({ slots }) => slots.argumentPointers())
+  const values = new Map(pointers.map((pointer) => [pointer, undefined]))
+  return { ...BLANK_FACTS, recorded: { values, amount: { kind: 'none' } } }
 }
 
-const sameForms = (a: readonly Left[], b: readonly Left[]): boolean =>
-  a.length === b.length && a.every(({ form }, index) => form === b[index]?.form)
+/** Where two lists of rules begin to differ; -1 where they do not. */
+const differsAt = (a: readonly Left[], b: readonly Left[]): number =>
+  [...a, ...b].findIndex((_, index) => a[index]?.form !== b[index]?.form)
 
 interface Rules {
   readonly old: readonly KeyedRule[]
@@ -230,12 +207,14 @@ function compare(walk: Walk, choice: Choice, rules: Rules): void {
   const before = remaining(rules.old, choice)
   const after = remaining(rules.next, choice)
   const [was, is] = [walk.old.defaults.effect, walk.next.defaults.effect]
-  if (was === is && sameForms(before, after)) return
+  const at = differsAt(before, after)
+  if (was === is && at === -1) return
   if (isSettled(walk, strengthRange(before, was), strengthRange(after, is))) return
-  for (const { keyed: rule } of firstDifference(before, after)) {
+  const left = { old: keyedOf(before), next: keyedOf(after) }
+  // What differs first; before that both have the same lines open.
+  for (const rule of [...left.next.slice(at), ...left.old.slice(at), ...left.next]) {
     const variable = openVariable(rule, choice, walk.space)
     if (variable === null) continue
-    const left = { old: keyedOf(before), next: keyedOf(after) }
     for (const cell of distinctCells(variable, [...left.old, ...left.next])) {
       compare(walk, choose(choice, variable, cell), left)
     }
@@ -278,8 +257,9 @@ function rulesThatMatter(old: CompiledPolicy, next: CompiledPolicy): RuleLists {
 
 const ruleForm = (rule: Rule): string => JSON.stringify(canonicalSets(ruleSyntax.write(rule)))
 
+/** Whatever reason it gives. */
 const limitForm = (limit: Limit): string =>
-  JSON.stringify(canonicalSets({ ...asRecord(limitSyntax.write(limit)), reason: '' }))
+  JSON.stringify(canonicalSets(limitSyntax.write({ ...limit, reason: limit.id })))
 
 /** Limits restrict only, so equal ones change nothing; another one is not looked into. */
 function compareLimits(
@@ -290,12 +270,9 @@ function compareLimits(
   const gone = old.limits.filter((limit) => !now.has(limitForm(limit)))
   return {
     doubts: gone.map(({ id }) => ({ why: `limit ${id} is gone or changed`, lines: [] })),
-    differs: gone.length > 0 || next.limits.length !== old.limits.length,
+    differs: next.limits.length !== old.limits.length,
   }
 }
-
-const asRecord = (value: Json): Readonly<Record<string, Json>> =>
-  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
 
 function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
   return (['grant_ttl_ms', 'approval_ttl_ms'] as const)
@@ -306,36 +283,42 @@ function longerLifetimes(old: Policy, next: Policy): readonly Doubt[] {
     }))
 }
 
-/** Whether any fact has more lines than are taken apart. */
-function isTooWide({ old, next }: RuleLists): boolean {
+/** The most different lines about one fact. */
+function mostLines({ old, next }: RuleLists): number {
+  const slots = new Slots()
   const lines = new Map<string, Set<string>>()
   for (const line of [...old, ...next].flatMap(({ match }) => match)) {
-    const fact = 'pointer' in line ? `${line.kind}:${line.pointer}` : line.kind
-    const known = lines.get(fact) ?? new Set()
-    lines.set(fact, known.add(conditionKey(line)))
+    const { slot } = compileCondition(line, slots)
+    const known = lines.get(slot.name) ?? new Set()
+    lines.set(slot.name, known.add(conditionKey(line)))
   }
-  return [...lines.values()].some(({ size }) => size > FACT_LINES_MAX)
+  return Math.max(...[...lines.values()].map(({ size }) => size))
 }
 
 /**
  * Compares two policies of one layer. `same` and `narrower` are proofs; `widens` has at least one
  * example on which both policies were asked; `may_widen` says why no proof was found.
  */
-export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): PolicyDiff {
+export function diffPolicies(
+  before: CompiledPolicy,
+  after: CompiledPolicy,
+  { workMax, factLinesMax, regionsMax }: DiffBounds = WIDE,
+): PolicyDiff {
   const [old, next] = [asAlone(before), asAlone(after)]
   const rules = rulesThatMatter(old, next)
-  const isWide = isTooWide(rules)
+  const isWide = mostLines(rules) > factLinesMax
   const walk: Walk = {
     space: spaceOf(isWide ? [] : [...rules.old, ...rules.next]),
     old,
     next,
-    work: new Work(DIFF_WORK_MAX),
+    blank: blankFacts(old, next),
+    work: new Work(workMax),
     regions: new Map(),
     doubts: new Map(),
     isNarrower: false,
   }
   if (isWide)
-    doubt(walk, `more than ${FACT_LINES_MAX} different lines about one fact`, NOTHING_CHOSEN)
+    doubt(walk, `more than ${factLinesMax} different lines about one fact`, NOTHING_CHOSEN)
   else compare(walk, NOTHING_CHOSEN, { old: keyed(rules.old), next: keyed(rules.next) })
   const limits = compareLimits(old.policy, next.policy)
   const doubts = [
@@ -343,7 +326,7 @@ export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): Pol
     ...limits.doubts,
     ...longerLifetimes(old.policy, next.policy),
   ]
-  const widens = [...walk.regions.values()].slice(0, REGIONS_MAX)
+  const widens = [...walk.regions.values()].slice(0, regionsMax)
   const isNarrower = walk.isNarrower || limits.differs
   const safe = isNarrower ? 'narrower' : 'same'
   const verdict = widens.length > 0 ? 'widens' : doubts.length > 0 ? 'may_widen' : safe

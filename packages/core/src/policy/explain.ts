@@ -2,7 +2,7 @@
 import { formatMoney, type Json } from '@trustgw/protocol'
 import { type Condition, restricts, type Verdict } from './ast.ts'
 import { conditionKey } from './cells.ts'
-import { type ArgumentChange, type SearchBounds, smallestChange } from './change.ts'
+import { type ArgumentChange, type SearchBounds, smallestChange, WIDE } from './change.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { compileCondition } from './conditions.ts'
@@ -53,6 +53,8 @@ export interface Explanation {
   readonly limits: readonly ExplainedLimit[]
   /** What of the arguments would have to be otherwise for `allow`; empty when it is allowed. */
   readonly change: readonly ArgumentChange[] | null
+  /** {@link safeHint}, of all that is tried; null when it is allowed. */
+  readonly hint: string | null
 }
 
 function explainLines(
@@ -120,29 +122,34 @@ function explainLimits(compiled: CompiledPolicy, facts: PolicyFacts): readonly E
 /** The whole reasoning, for whoever may read the policy. Rules over other tools are left out. */
 export function explain(layers: CompiledLayers, facts: PolicyFacts): Explanation {
   const decision = decideLayers(layers, facts)
+  const isAllowed = decision.effect === 'allow'
   return {
     decision,
     rules: layers.layers.flatMap((layer) => readRules(layer, facts)),
     limits: layers.layers.flatMap((layer) => explainLimits(layer, facts)),
-    change: decision.effect === 'allow' ? [] : smallestChange(layers, facts),
+    change: isAllowed ? [] : smallestChange(layers, facts),
+    hint: isAllowed ? null : safeHint(layers, facts, WIDE),
   }
 }
 
-function changeText({ pointer, to, isBound }: ArgumentChange): string {
+function changeText({ pointer, from, to, isBound, length }: ArgumentChange): string {
   const what = pointer === '' ? 'the arguments' : pointer
-  return isBound ? `${what} were ${JSON.stringify(to)}` : `${what} had another value`
+  if (length !== undefined)
+    return `${what} had at most ${length} ${typeof to === 'string' ? 'characters' : 'items'}`
+  if (isBound) return `${what} were ${JSON.stringify(to)}`
+  return from === undefined ? `${what} were given` : `${what} had another value`
 }
 
 /**
  * What the caller may be told: the outcome, and a change of its own arguments. No rule, no reason
- * of the policy, no list that it holds, no fact that the caller did not send.
+ * of the policy, no list that it holds, no fact that the caller did not send and no argument that
+ * its tool's schema does not name.
  */
-export function safeExplain({ decision: { effect }, change }: Explanation): string {
+export function safeExplain({ decision: { effect }, hint }: Explanation): string {
   if (effect === 'allow') return 'Allowed by policy.'
   const outcome =
     effect === 'deny' ? 'Refused by policy.' : 'Policy asks a person to approve this first.'
-  if (change === null || change.length === 0) return outcome
-  return `${outcome} It would be allowed if ${change.map(changeText).join(' and ')}.`
+  return hint === null ? outcome : `${outcome} ${hint}`
 }
 
 /**
@@ -154,6 +161,6 @@ export function safeHint(
   facts: PolicyFacts,
   bounds: SearchBounds,
 ): string | null {
-  const change = smallestChange(layers, facts, bounds)
+  const change = smallestChange(layers, facts, { ...bounds, isToldOnly: true })
   return change === null ? null : `It would be allowed if ${change.map(changeText).join(' and ')}.`
 }

@@ -2,6 +2,7 @@
 import {
   type AmountRule,
   type Json,
+  type JsonObject,
   type Money,
   parseCurrency,
   parseDecimalAmount,
@@ -13,10 +14,11 @@ import type { Day } from './ast.ts'
 import { valueAt } from './pointer.ts'
 
 /** The part of a tool's contract that policy may look at: as declared, never guessed. */
-export type ToolFacts = Pick<
-  ToolContract,
-  'id' | 'operation' | 'category' | 'tags' | 'bundle' | 'amount'
->
+export interface ToolFacts
+  extends Pick<ToolContract, 'id' | 'operation' | 'category' | 'tags' | 'bundle' | 'amount'> {
+  /** What callers are told of the arguments. No rule looks at it; left out, they are told nothing. */
+  readonly input_schema?: JsonObject
+}
 
 /** The local time of the decision in one zone; `minute` counts from midnight. */
 export interface LocalTime {

@@ -25,7 +25,7 @@ function mayMatch({ tests }: CompiledLimit, look: Look, undecidedBy: string[]): 
     const truth = judge(look)
     if (truth === true) continue
     if (truth === false) {
-      if (undecidedBy.length > before) undecidedBy.length = before
+      while (undecidedBy.length > before) undecidedBy.pop()
       return false
     }
     slot.doubt(look)
@@ -108,7 +108,8 @@ export function countingsOf(compiled: CompiledPolicy, facts: PolicyFacts): reado
 
 /** What a call adds to a sum: nothing where its contract says that it moves nothing. */
 function amountToCount(max: Money | null, { slots }: CompiledPolicy, look: Look): Money | null {
-  const amount = max === null ? undefined : slots.amount.look(look)
-  if (max === null || amount === undefined || amount.kind === 'unknown') return null
-  return amount.kind === 'money' ? amount.money : { minor: 0n, currency: max.currency }
+  if (max === null) return null
+  const amount = slots.amount.look(look)
+  if (amount?.kind === 'money') return amount.money
+  return amount?.kind === 'none' ? { minor: 0n, currency: max.currency } : null
 }

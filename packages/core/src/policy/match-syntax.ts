@@ -17,16 +17,7 @@ import { globProblem } from './glob.ts'
 import { pointerProblem } from './pointer.ts'
 import { glob, predicates } from './predicate-syntax.ts'
 import { type At, checkKeys, inside, type Raw, readTable, wrong, wrongKey } from './raw.ts'
-import {
-  boolean,
-  choice,
-  described,
-  list,
-  optional,
-  required,
-  type Syntax,
-  text,
-} from './syntax.ts'
+import { boolean, choice, described, list, need, optional, type Syntax, text } from './syntax.ts'
 import { amountBounds, integerBounds, timeOfDay } from './value-syntax.ts'
 import { ZONES } from './zones.ts'
 
@@ -146,8 +137,7 @@ function readTime(raw: Raw, at: At): TimeWindow | null {
   const table = readTable(raw, at)
   if (table === null) return null
   checkKeys(table, { known: ['days', 'from', 'to', 'tz'] }, at)
-  const written = required(table, 'tz', at)
-  const tz = written === null ? null : zone.read(written, inside(at, 'tz'))
+  const tz = need(table, 'tz', zone, at)
   const on = optional(table, ['days', days], null, at)
   const from = optional(table, ['from', timeOfDay], null, at)
   const to = optional(table, ['to', timeOfDay], null, at)
@@ -290,7 +280,8 @@ export const matchSyntax: Syntax<readonly Condition[]> = {
     if (table.size === 0) {
       return wrong(at, 'an empty match would match everything: say tool = ["**"] if that is meant')
     }
-    checkKeys(table, { known: MATCH_KEYS.map(({ name }) => name), later: LATER_MATCH_KEYS }, at)
+    const known = [...MATCH_KEYS.map(({ name }) => name), ...LATER_MATCH_KEYS]
+    checkKeys(table, { known, later: LATER_MATCH_KEYS }, at)
     return MATCH_KEYS.flatMap(({ name, read }) => {
       const written = table.get(name)
       return written === undefined ? [] : (read(written, inside(at, name)) ?? [])

@@ -13,7 +13,7 @@ import {
   ZONES_MAX,
 } from './ast.ts'
 import type { Finding } from './findings.ts'
-import { type KeyPath, locate } from './positions.ts'
+import { type KeyPath, locate, type Position } from './positions.ts'
 import {
   type At,
   checkKeys,
@@ -132,11 +132,22 @@ export function refusal(text: string, file: string, problems: Problems): PolicyR
   return { ok: false, reason: 'policy_refused', findings }
 }
 
-export const whole = (file: string, message: string): PolicyRefusal => ({
+const whole = (
+  file: string,
+  message: string,
+  { line, column }: Position = { line: 1, column: 1 },
+): PolicyRefusal => ({
   ok: false,
   reason: 'policy_refused',
-  findings: [{ file, line: 1, column: 1, key: '', message }],
+  findings: [{ file, line, column, key: '', message }],
 })
+
+/** The table that a file is; nothing in it is judged yet. */
+export function readToml(text: string, file: string): Ok<RawTable> | PolicyRefusal {
+  if (text.length > POLICY_MAX_CHARS) return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
+  const table = parseToml(text)
+  return table.ok ? table : whole(file, table.detail, table)
+}
 
 /**
  * Reads a policy file. Anything not understood refuses the whole file, with a finding for each
@@ -145,13 +156,8 @@ export const whole = (file: string, message: string): PolicyRefusal => ({
  */
 export function parsePolicy(text: string, options: ParseOptions): Ok<Policy> | PolicyRefusal {
   const { file, development = false } = options
-  if (text.length > POLICY_MAX_CHARS) return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
-  const table = parseToml(text)
-  if (!table.ok) {
-    if (!('line' in table)) return whole(file, 'not TOML')
-    const { line, column, detail } = table
-    return { ...whole(file, ''), findings: [{ file, line, column, key: '', message: detail }] }
-  }
+  const table = readToml(text, file)
+  if (!table.ok) return table
   const problems = new Problems()
   const at: At = { problems, path: [] }
   checkKeys(table.value, TOP_KEYS, at)

@@ -35,16 +35,14 @@ export const makeEntry = (rule: CompiledRule, tests: readonly Test[]): Entry => 
 const UNASKED = -3
 
 /** Numbers a fact's value so that each row's condition on it is a range of numbers. */
-interface Coder {
-  readonly encode: (look: Look) => number
-}
+type Coder = (look: Look) => number
 
 interface Rows {
   readonly entry: Int32Array
   /** Three numbers for each row: its coder, and the least and the most that the coder may say. */
   readonly cells: Int32Array
   readonly coders: readonly Coder[]
-  /** What each coder said in the decision with the stamp. */
+  /** What each coder, and none, said in the decision with the stamp. */
   readonly codes: Int32Array
   stamp: number
 }
@@ -61,21 +59,27 @@ interface Range {
 
 type Value = bigint | number
 
-function textCoder(hints: readonly Extract<Hint, { kind: 'texts' }>[]): {
-  readonly encode: Coder['encode']
-  readonly codeOf: (text: string) => number
-} {
-  const codes = new Map<string, number>()
-  for (const text of hints.flatMap(({ texts }) => texts)) {
-    if (!codes.has(text)) codes.set(text, codes.size)
-  }
+/** How hints on one fact are numbered. */
+interface Coding<H> {
+  readonly encode: Coder
+  readonly rangesOf: (hint: H) => readonly Range[]
+}
+
+type TextsHint = Extract<Hint, { kind: 'texts' }>
+type BoundsHint = Extract<Hint, { kind: 'bounds' }>
+
+function textCoding(hints: Filled<TextsHint>): Coding<TextsHint> {
+  const texts = new Set(hints.flatMap((hint) => hint.texts))
+  const codes = new Map(Array.from(texts, (text, code) => [text, code]))
   const codeOf = (text: string): number => codes.get(text) ?? NONE
-  const read = hints[0]?.read
+  const [{ read }] = hints
   const encode = (look: Look): number => {
-    const value = read?.(look)
+    const value = read(look)
     return value === undefined ? ASK : codeOf(value)
   }
-  return { encode, codeOf }
+  const rangesOf = (hint: TextsHint): readonly Range[] =>
+    hint.texts.map((text) => ({ low: codeOf(text), high: codeOf(text) }))
+  return { encode, rangesOf }
 }
 
 /** Twice the number of thresholds below a value, and one more when it is a threshold itself. */
@@ -84,26 +88,22 @@ function place(thresholds: readonly Value[], value: Value): number {
   let high = thresholds.length
   while (low < high) {
     const middle = (low + high) >> 1
-    const threshold = thresholds[middle]
-    if (threshold !== undefined && threshold < value) low = middle + 1
+    if ((thresholds[middle] ?? value) < value) low = middle + 1
     else high = middle
   }
   return thresholds[low] === value ? 2 * low + 1 : 2 * low
 }
 
-function boundsCoder(hints: readonly Extract<Hint, { kind: 'bounds' }>[]): {
-  readonly encode: Coder['encode']
-  readonly rangeOf: (hint: Extract<Hint, { kind: 'bounds' }>) => Range
-} {
+function boundsCoding(hints: Filled<BoundsHint>): Coding<BoundsHint> {
   const values = new Set(hints.flatMap(({ bounds }) => bounds.map(({ value }) => value)))
   const thresholds = [...values].sort((a, b) => (a < b ? -1 : 1))
-  const read = hints[0]?.read
+  const [{ read }] = hints
   const encode = (look: Look): number => {
-    const value = read?.(look)
+    const value = read(look)
     if (value === undefined) return ASK
     return value === null ? NONE : place(thresholds, value)
   }
-  const rangeOf = ({ bounds }: Extract<Hint, { kind: 'bounds' }>): Range => {
+  const rangesOf = ({ bounds }: BoundsHint): readonly Range[] => {
     let low = 0
     let high = 2 * thresholds.length
     for (const { bound, value } of bounds) {
@@ -113,64 +113,22 @@ function boundsCoder(hints: readonly Extract<Hint, { kind: 'bounds' }>[]): {
       else if (bound === 'lt') high = Math.min(high, at - 1)
       else high = Math.min(high, at)
     }
-    return { low, high }
+    return [{ low, high }]
   }
-  return { encode, rangeOf }
-}
-
-interface Coding {
-  readonly coder: number
-  readonly ranges: readonly Range[]
+  return { encode, rangesOf }
 }
 
 /** The line of an entry that most likely tells it from others: a short list of texts, else bounds. */
 function hintOf({ tests }: Entry): Hint | null {
-  const hints = tests.flatMap(({ hint }) => hint ?? [])
-  const texts = hints.find((hint) => hint.kind === 'texts' && hint.texts.length <= TEXTS_MAX)
-  return texts ?? hints.find((hint) => hint.kind === 'bounds') ?? null
+  const hints = tests.map(({ hint }) => hint)
+  const texts = hints.find((hint) => hint?.kind === 'texts' && hint.texts.length <= TEXTS_MAX)
+  return texts ?? hints.find((hint) => hint?.kind === 'bounds') ?? null
 }
 
-/** For rules that no number tells from others. */
-const NO_CODER: Coder = { encode: () => 0 }
-const ALWAYS: readonly Range[] = [{ low: 0, high: 0 }]
+/** One or more. */
+export type Filled<T> = [T, ...T[]]
 
-function codings(hints: readonly (Hint | null)[]): {
-  readonly coders: readonly Coder[]
-  readonly codingOf: (hint: Hint) => Coding
-} {
-  const texts = new Map<string, Extract<Hint, { kind: 'texts' }>[]>()
-  const bounds = new Map<string, Extract<Hint, { kind: 'bounds' }>[]>()
-  for (const hint of hints) {
-    if (hint?.kind === 'texts') push(texts, hint.key, hint)
-    else if (hint?.kind === 'bounds') push(bounds, hint.key, hint)
-  }
-  const coders: Coder[] = [NO_CODER]
-  const byKey = new Map<string, (hint: Hint) => Coding>()
-  for (const [key, list] of texts) {
-    const { encode, codeOf } = textCoder(list)
-    const coder = coders.push({ encode }) - 1
-    byKey.set(`texts ${key}`, (hint) => ({
-      coder,
-      ranges: (hint.kind === 'texts' ? hint.texts : []).map((text) => ({
-        low: codeOf(text),
-        high: codeOf(text),
-      })),
-    }))
-  }
-  for (const [key, list] of bounds) {
-    const { encode, rangeOf } = boundsCoder(list)
-    const coder = coders.push({ encode }) - 1
-    byKey.set(`bounds ${key}`, (hint) => ({
-      coder,
-      ranges: hint.kind === 'bounds' ? [rangeOf(hint)] : [],
-    }))
-  }
-  const codingOf = (hint: Hint): Coding =>
-    byKey.get(`${hint.kind} ${hint.key}`)?.(hint) ?? { coder: 0, ranges: ALWAYS }
-  return { coders, codingOf }
-}
-
-export function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
+export function push<T>(lists: Map<string, Filled<T>>, key: string, item: T): void {
   const list = lists.get(key)
   if (list === undefined) lists.set(key, [item])
   else list.push(item)
@@ -178,31 +136,41 @@ export function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
 
 function makeRows(entries: readonly Entry[]): Rows {
   const hints = entries.map(hintOf)
-  const { coders, codingOf } = codings(hints)
-  const rows: (readonly [entry: number, coder: number, range: Range])[] = []
-  for (const [index, hint] of hints.entries()) {
-    const { coder, ranges } = hint === null ? { coder: 0, ranges: ALWAYS } : codingOf(hint)
-    for (const range of ranges) rows.push([index, coder, range])
+  const texts = new Map<string, Filled<TextsHint>>()
+  const bounds = new Map<string, Filled<BoundsHint>>()
+  for (const hint of hints) {
+    if (hint?.kind === 'texts') push(texts, hint.key, hint)
+    else if (hint?.kind === 'bounds') push(bounds, hint.key, hint)
   }
+  const coders: Coder[] = []
+  const ranges = new Map<Hint | null, readonly [coder: number, range: Range][]>()
+  const number = <H extends Hint>(list: readonly H[], { encode, rangesOf }: Coding<H>): void => {
+    const coder = coders.length
+    coders.push(encode)
+    for (const hint of list) {
+      ranges.set(
+        hint,
+        rangesOf(hint).map((range) => [coder, range]),
+      )
+    }
+  }
+  for (const list of texts.values()) number(list, textCoding(list))
+  for (const list of bounds.values()) number(list, boundsCoding(list))
+  // Behind the last coder is none: what no number tells from others is always to be asked.
+  const asked: readonly [number, Range][] = [[coders.length, { low: 0, high: 0 }]]
+  const rows = hints.flatMap((hint, entry) =>
+    (ranges.get(hint) ?? asked).map(([coder, range]) => ({ entry, coder, range })),
+  )
   return {
-    entry: Int32Array.from(rows, ([entry]) => entry),
-    cells: Int32Array.from(rows.flatMap(([, coder, { low, high }]) => [coder, low, high])),
+    entry: Int32Array.from(rows, ({ entry }) => entry),
+    cells: Int32Array.from(rows.flatMap(({ coder, range }) => [coder, range.low, range.high])),
     coders,
-    codes: new Int32Array(coders.length),
+    codes: new Int32Array(coders.length + 1),
     stamp: 0,
   }
 }
 
-/** Rules behind one that always holds are never reached. */
-function reachable(entries: readonly Entry[]): readonly Entry[] {
-  const first = entries.find(({ tests }) => tests.length === 0)
-  if (first === undefined) return entries
-  const behind = entries.findIndex(({ priority }) => priority > first.priority)
-  return behind === -1 ? entries : entries.slice(0, behind)
-}
-
-export function makePlan(all: readonly Entry[]): Plan {
-  const entries = reachable(all)
+export function makePlan(entries: readonly Entry[]): Plan {
   return { entries, rows: entries.length < ROWS_MIN ? null : makeRows(entries) }
 }
 
@@ -210,7 +178,7 @@ const isWithin = (cells: Int32Array, at: number, code: number): boolean =>
   code >= (cells[at + 1] ?? 0) && code <= (cells[at + 2] ?? 0)
 
 function askCoder({ coders, codes }: Rows, which: number, look: Look): number {
-  const code = coders[which]?.encode(look) ?? ASK
+  const code = coders[which]?.(look) ?? ASK
   codes[which] = code
   return code
 }
@@ -219,20 +187,20 @@ function askCoder({ coders, codes }: Rows, which: number, look: Look): number {
  * The next row, from `row` on, whose entry is not known false by its number; `rowCount` at the end.
  * Rows of one entry follow each other.
  */
-export function nextRow({ entries, rows }: Plan, look: Look, from: number): number {
-  if (rows === null) return from < entries.length ? from : entries.length
+export function nextRow({ rows }: Plan, look: Look, from: number): number {
+  if (rows === null) return from
   if (rows.stamp !== look.stamp) {
     rows.stamp = look.stamp
     rows.codes.fill(UNASKED)
   }
-  const { cells, codes } = rows
+  const { entry, cells, codes } = rows
   for (let at = 3 * from; at < cells.length; at += 3) {
     const which = cells[at] ?? 0
     let code = codes[which] ?? ASK
     if (code === UNASKED) code = askCoder(rows, which, look)
     if (code === ASK || isWithin(cells, at, code)) return at / 3
   }
-  return cells.length / 3
+  return entry.length
 }
 
 export const rowCount = ({ entries, rows }: Plan): number => rows?.entry.length ?? entries.length

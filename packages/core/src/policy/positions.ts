@@ -70,26 +70,13 @@ function readKey(walk: Walk): string[] {
   }
 }
 
-function walkArray(walk: Walk, path: KeyPath): void {
+/** Everything up to a closing bracket, with commas between. */
+function walkItems(walk: Walk, end: ']' | '}', walkItem: (index: number) => void): void {
   walk.at++
-  for (let index = 0; ; index++) {
+  for (let index = 0; walk.at < walk.text.length; index++) {
     skipBlank(walk)
-    if (walk.at >= walk.text.length) return
-    if (walk.text[walk.at] === ']') break
-    walkValue(walk, [...path, index])
-    skipBlank(walk)
-    if (walk.text[walk.at] === ',') walk.at++
-  }
-  walk.at++
-}
-
-function walkInlineTable(walk: Walk, path: KeyPath): void {
-  walk.at++
-  for (;;) {
-    skipBlank(walk)
-    if (walk.at >= walk.text.length) return
-    if (walk.text[walk.at] === '}') break
-    walkPair(walk, path)
+    if (walk.text[walk.at] === end) break
+    walkItem(index)
     skipBlank(walk)
     if (walk.text[walk.at] === ',') walk.at++
   }
@@ -99,8 +86,8 @@ function walkInlineTable(walk: Walk, path: KeyPath): void {
 function walkValue(walk: Walk, path: KeyPath): void {
   walk.values.set(pathKey(path), walk.at)
   const first = walk.text[walk.at]
-  if (first === '[') walkArray(walk, path)
-  else if (first === '{') walkInlineTable(walk, path)
+  if (first === '[') walkItems(walk, ']', (index) => walkValue(walk, [...path, index]))
+  else if (first === '{') walkItems(walk, '}', () => walkPair(walk, path))
   else if (first === '"' || first === "'") skipString(walk)
   else skip(walk, /[^,\]}#\n]+/)
 }

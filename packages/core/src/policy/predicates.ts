@@ -8,7 +8,7 @@ import type { Bound, NamesPredicate, Predicate, Scalar, ValueType } from './ast.
 import { compileGlob, GLOB_VALUE_MAX_CHARS } from './glob.ts'
 import { matchesName, type NamePattern, parseNamePattern } from './host-name.ts'
 import { type Address, type Cidr, inCidr, parseAddress, parseCidr } from './ip.ts'
-import { compileRegex, REGEX_VALUE_MAX_CHARS } from './regex.ts'
+import { compileRegex } from './regex.ts'
 import { isBelow, mailDomain, normalPath } from './texts.ts'
 import { allOf, anyOf, isNfc, not, type Truth } from './truth.ts'
 import { hostOf, readHost, schemeOf } from './url.ts'
@@ -27,18 +27,18 @@ function equals(value: Json | undefined, wanted: Scalar): Truth {
 }
 
 function compileIn(values: readonly Scalar[]): Judge {
-  const texts = new Set(values)
-  const onlyTexts = values.every((value) => typeof value === 'string')
-  if (!onlyTexts) return (value) => anyOf(values.map((wanted) => equals(value, wanted)))
+  const wanted = new Set<Json | undefined>(values)
+  const [kind, ...otherKinds] = new Set(values.map((value) => typeof value))
   return (value) => {
-    if (typeof value !== 'string') return 'unknown'
-    return texts.has(value) || (isNfc(value) ? false : 'unknown')
+    if (wanted.has(value)) return true
+    if (typeof value !== kind || otherKinds.length > 0) return 'unknown'
+    return typeof value === 'string' && !isNfc(value) ? 'unknown' : false
   }
 }
 
 export function order(a: number, b: number): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
+  if (a < b) return -1
+  return a > b ? 1 : 0
 }
 
 export function withinBound(compared: number, bound: Bound): boolean {
@@ -65,7 +65,7 @@ function compileGlobs(globs: readonly string[]): Judge {
 function compilePattern(pattern: string): Judge {
   const regex = compileRegex(pattern)
   return onText((value) =>
-    regex === null || value.length > REGEX_VALUE_MAX_CHARS ? 'unknown' : regex.find(value),
+    regex === null || value.length > regex.maxChars ? 'unknown' : regex.find(value),
   )
 }
 

@@ -73,19 +73,17 @@ export function parseProposal(
   const at: At = { problems, path: [] }
   if (!isJsonObject(value)) wrong(at, 'expected an object')
   const members = isJsonObject(value) ? known(value) : {}
-  checkKeys(rawTable(members), { known: FACT_KEYS, later: [] }, at)
+  checkKeys(rawTable(members), { known: FACT_KEYS }, at)
   const contract = tools.find(({ id }) => id === members['tool'])
-  for (const name of contract === undefined ? [] : OF_CONTRACT) {
-    if (Object.hasOwn(members, name))
+  for (const name of OF_CONTRACT) {
+    if (contract !== undefined && Object.hasOwn(members, name))
       wrong(inside(at, name), 'the contract of the registered tool says this')
   }
   if (members['tool'] === undefined) wrong(inside(at, 'tool'), 'a proposal names its tool')
   const { args: _, ...written } = members
   const facts = readFacts(rawTable(written), at)
   const args = argumentsOf(members, at)
-  if (problems.list.length === 0) {
-    return ok({ ...facts, args, ...(contract === undefined ? {} : { tool: contract }) })
-  }
+  if (problems.list.length === 0) return ok({ ...facts, args, tool: contract ?? facts.tool })
   const named = problems.list.map(({ path, message, nearest }): ProposalProblem => {
     const problem = { pointer: pointerOf(path), message }
     return nearest === undefined ? problem : { ...problem, nearest }

@@ -1,6 +1,6 @@
 /** A TOML text as values that know their kind, and the readers that judge them one by one. */
-import { isWellFormed, ok, type Result } from '@trustgw/protocol'
-import { parse, TomlDate, TomlError } from 'smol-toml'
+import { isWellFormed, type Ok, ok } from '@trustgw/protocol'
+import { parse, TomlDate, TomlError, type TomlTable, type TomlValue } from 'smol-toml'
 import { LIST_MAX_ITEMS, TEXT_MAX_CHARS } from './ast.ts'
 import { hasControl } from './characters.ts'
 import { FINDINGS_MAX, nearestName } from './findings.ts'
@@ -42,34 +42,23 @@ export class Problems {
 
 export interface SyntaxRefusal extends Position {
   readonly ok: false
-  readonly reason: 'toml_syntax'
   readonly detail: string
 }
 
-function toRaw(value: unknown, depth: number): Raw {
+function toRaw(value: TomlValue, depth: number): Raw {
   if (value instanceof TomlDate) return DATE
-  if (typeof value === 'object' && value !== null) {
-    // Dotted keys nest without the parser's limit.
-    if (depth >= TOML_MAX_DEPTH) return TOO_DEEP
-    if (Array.isArray(value)) return { items: value.map((item) => toRaw(item, depth + 1)) }
-    return tableOf(value, depth + 1)
-  }
-  if (
-    typeof value === 'string' ||
-    typeof value === 'bigint' ||
-    typeof value === 'number' ||
-    typeof value === 'boolean'
-  ) {
-    return value
-  }
-  return DATE
+  if (typeof value !== 'object') return value
+  // Dotted keys nest without the parser's limit.
+  if (depth >= TOML_MAX_DEPTH) return TOO_DEEP
+  if (Array.isArray(value)) return { items: value.map((item) => toRaw(item, depth + 1)) }
+  return tableOf(value, depth + 1)
 }
 
-function tableOf(value: object, depth: number): RawTable {
+function tableOf(value: TomlTable, depth: number): RawTable {
   return new Map(Object.entries(value).map(([name, member]) => [name, toRaw(member, depth)]))
 }
 
-export function parseToml(text: string): Result<RawTable> | SyntaxRefusal {
+export function parseToml(text: string): Ok<RawTable> | SyntaxRefusal {
   try {
     const table = parse(text, {
       integersAsBigInt: true,
@@ -79,8 +68,8 @@ export function parseToml(text: string): Result<RawTable> | SyntaxRefusal {
     return ok(tableOf(table, 0))
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
-    const detail = error.message.split('\n', 1)[0] ?? 'invalid TOML'
-    return { ok: false, reason: 'toml_syntax', detail, line: error.line, column: error.column }
+    const detail = error.message.split('\n', 1).join()
+    return { ok: false, detail, line: error.line, column: error.column }
   }
 }
 
@@ -129,18 +118,17 @@ export function readTable(raw: Raw, at: At): RawTable | null {
 
 export interface KnownKeys {
   readonly known: readonly string[]
-  /** Names of the language that this version cannot judge yet. */
+  /** Those of them that this version cannot judge yet. */
   readonly later?: readonly string[]
 }
 
 /** Names every key of a table that is not understood, telling a later one from a mistake. */
-export function checkKeys(table: RawTable, { known, later = [] }: KnownKeys, at: At): void {
+export function checkKeys(table: RawTable, { known, later }: KnownKeys, at: At): void {
   for (const name of table.keys()) {
-    if (known.includes(name)) continue
-    if (later.includes(name)) {
+    if (later?.includes(name) === true) {
       wrongKey(inside(at, name), `"${name}" is not supported yet`)
-    } else {
-      const nearest = nearestName(name, [...known, ...later])
+    } else if (!known.includes(name)) {
+      const nearest = nearestName(name, known)
       const shown = name.slice(0, NAME_SHOWN_CHARS)
       wrongKey(inside(at, name), `"${shown}" is not a key that means anything here`, nearest)
     }
@@ -187,6 +175,17 @@ export function readChoice<T extends string>(raw: Raw, at: At, choices: readonly
   )
 }
 
+type Complete<T> = T & { readonly [K in keyof T]: NonNullable<T[K]> }
+
+function isComplete<T extends object>(parts: T): parts is Complete<T> {
+  return !Object.values(parts).includes(null)
+}
+
+/** What was read of one thing; null when any part of it was wrong. */
+export function complete<T extends object>(parts: T): Complete<T> | null {
+  return isComplete(parts) ? parts : null
+}
+
 /** A list with something in it. Null when the list or any item is wrong. */
 export function readList<T>(
   raw: Raw,
@@ -196,9 +195,7 @@ export function readList<T>(
   if (typeof raw !== 'object' || !('items' in raw)) return expected(at, 'a list', raw)
   if (raw.items.length === 0) return wrong(at, 'an empty list: nothing could match')
   if (raw.items.length > LIST_MAX_ITEMS) return wrong(at, `more than ${LIST_MAX_ITEMS} items`)
-  const items = raw.items.map((item, index) => readItem(item, inside(at, index)))
-  const good = items.filter((item) => item !== null)
-  return good.length === items.length ? good : null
+  return complete(raw.items.map((item, index) => readItem(item, inside(at, index))))
 }
 
 const UNIT_MS: ReadonlyMap<string, number> = new Map([
@@ -208,16 +205,14 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
 ])
 
-/** `30s`, `15m`, `2h`, `7d`, in milliseconds. */
-export function readDuration(
-  raw: Raw,
-  at: At,
-  range: { readonly min: number; readonly max: number },
-): number | null {
+/** `30s`, `15m`, `2h`, `7d`, in milliseconds: at least a second, for there is no smaller unit. */
+export function readDuration(raw: Raw, at: At, maxMs: number): number | null {
   if (typeof raw !== 'string') return expected(at, 'a duration such as "30s" or "15m"', raw)
-  const [, count = '', unit = ''] = /^([1-9][0-9]{0,8})([smhd])$/.exec(raw) ?? []
-  const ms = Number(count) * (UNIT_MS.get(unit) ?? 0)
-  if (ms === 0) return wrong(at, 'expected a duration such as "30s", "15m", "2h" or "7d"')
-  if (ms >= range.min && ms <= range.max) return ms
-  return wrong(at, `expected ${range.min / 1_000}s to ${range.max / 1_000}s`)
+  const count = raw.slice(0, -1)
+  const unit = UNIT_MS.get(raw.slice(-1))
+  if (unit === undefined || !/^[1-9][0-9]{0,8}$/.test(count)) {
+    return wrong(at, 'expected a duration such as "30s", "15m", "2h" or "7d"')
+  }
+  const ms = Number(count) * unit
+  return ms <= maxMs ? ms : wrong(at, `expected 1s to ${maxMs / 1_000}s`)
 }

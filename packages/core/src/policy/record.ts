@@ -13,7 +13,15 @@ import {
 } from '@trustgw/protocol'
 import { DAYS } from './ast.ts'
 import { type CompiledLayers, decideLayers, type PolicyDecision } from './decide.ts'
-import type { Amount, Chain, Counter, LocalTime, PolicyFacts, ToolFacts } from './facts.ts'
+import type {
+  Amount,
+  Chain,
+  Counter,
+  LocalTime,
+  PolicyFacts,
+  RecordedArguments,
+  ToolFacts,
+} from './facts.ts'
 import { FactNotRecorded } from './slots.ts'
 
 /** What of a decision record this file needs; a whole DecisionRecord will do. */
@@ -83,9 +91,9 @@ function countOf(value: Json | undefined, name: string): number {
 
 function readChain(value: Json): Chain | null {
   if (value === null) return null
-  const members = asObject(value)
-  const cycle = members?.['cycle']
-  if (members === undefined || typeof cycle !== 'boolean') throw new Malformed('chain')
+  const members = asObject(value) ?? {}
+  const cycle = members['cycle']
+  if (typeof cycle !== 'boolean') throw new Malformed('chain')
   return {
     depth: countOf(members['depth'], 'chain'),
     repeats: countOf(members['repeats'], 'chain'),
@@ -94,9 +102,8 @@ function readChain(value: Json): Chain | null {
 }
 
 function readCounter(value: Json, name: string): Counter {
-  const members = asObject(value)
-  const amount = members?.['amount']
-  if (members === undefined) throw new Malformed(name)
+  const members = asObject(value) ?? {}
+  const amount = members['amount']
   const count = countOf(members['count'], name)
   if (amount === null) return { count, amount: null }
   const money = typeof amount === 'string' ? parseMoney(amount) : null
@@ -105,9 +112,9 @@ function readCounter(value: Json, name: string): Counter {
 }
 
 function readLocalTime(value: Json, name: string): LocalTime {
-  const members = asObject(value)
-  const day = DAYS.find((one) => one === members?.['day'])
-  if (members === undefined || day === undefined) throw new Malformed(name)
+  const members = asObject(value) ?? {}
+  const day = DAYS.find((one) => one === members['day'])
+  if (day === undefined) throw new Malformed(name)
   return { day, minute: countOf(members['minute'], name) }
 }
 
@@ -187,7 +194,9 @@ function recordedTool(record: Recorded, facts: ByName): ToolFacts {
  * record; under another one whatever the first did not look at is missing. Throws for a fact in no
  * form that a decision writes; {@link redecide} does not.
  */
-export function factsFromRecord(record: Recorded): PolicyFacts {
+export function factsFromRecord(
+  record: Recorded,
+): PolicyFacts & { readonly recorded: RecordedArguments } {
   const facts = byName(record.facts)
   const values = new Map<string, Json | undefined>()
   for (const [name, value] of facts) {

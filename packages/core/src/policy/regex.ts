@@ -2,18 +2,26 @@
 import { RE2JS, RE2JSException } from 're2js'
 
 /** Longer values are not judged. */
-export const REGEX_VALUE_MAX_CHARS = 8_192
+const REGEX_VALUE_MAX_CHARS = 8_192
+/**
+ * Linear time is characters times the instructions of the compiled pattern, and `(a?){500}a{500}` has
+ * thousands. This bounds the product, so the slowest search, to some tens of milliseconds.
+ */
+export const REGEX_STEPS_MAX = 2_000_000
 
 export interface Regex {
   /** Unanchored: whether the pattern is found somewhere. */
   readonly find: (text: string) => boolean
+  /** Longer texts, in UTF-16 units, are not judged. */
+  readonly maxChars: number
 }
 
 /** Null when the pattern is outside RE2: back-references, look-around, too many repetitions. */
 export function compileRegex(pattern: string): Regex | null {
   try {
     const compiled = RE2JS.compile(pattern)
-    return { find: (text) => compiled.test(text) }
+    const maxChars = Math.min(REGEX_VALUE_MAX_CHARS, REGEX_STEPS_MAX / compiled.programSize())
+    return { find: (text) => compiled.test(text), maxChars }
   } catch (error) {
     if (error instanceof RE2JSException) return null
     throw error

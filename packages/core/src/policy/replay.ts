@@ -1,6 +1,6 @@
 /** Recorded decisions made again under another policy (spec/policy.md "Commands", `replay`). */
 import type { Json } from '@trustgw/protocol'
-import { strength } from './ast.ts'
+import { compareVerdicts } from './ast.ts'
 import { type CompiledLayers, decideLayers, type PolicyDecision } from './decide.ts'
 import type { LocalTime, PolicyFacts, ToolFacts } from './facts.ts'
 import { factsFromRecord, guarded, type Recheck, type Recorded } from './record.ts'
@@ -47,18 +47,12 @@ export interface Replay {
 
 /** The inputs of a past decision. Throws for a fact in no form that a decision writes. */
 export function pastFacts({ record, proposal, local_times }: PastDecision): PolicyFacts {
-  const known = factsFromRecord(record)
+  const { recorded, ...known } = factsFromRecord(record)
   const facts = local_times === undefined ? known : { ...known, local_times }
-  if (proposal === null) return facts
+  if (proposal === null) return { ...facts, recorded }
   const { args, tool, identity } = proposal
   const whole = { ...facts, ...identity, args }
-  if (tool === null) {
-    return known.recorded === undefined
-      ? whole
-      : { ...whole, recorded: { ...known.recorded, values: null } }
-  }
-  const { recorded: _, ...asked } = whole
-  return { ...asked, tool }
+  return tool === null ? { ...whole, recorded: { ...recorded, values: null } } : { ...whole, tool }
 }
 
 const decideAgain = (layers: CompiledLayers, past: PastDecision): Recheck =>
@@ -71,30 +65,30 @@ const side = ({ effect, tier, rule_id }: PolicyDecision): Flip['before'] => ({
 })
 
 function flipOf(past: PastDecision, decision: PolicyDecision): Flip | null {
-  const [was, is] = [strength(past.record), strength(decision)]
-  if (was === is) return null
+  const change = compareVerdicts(decision, past.record)
+  const direction = change < 0 ? 'wider' : change > 0 ? 'narrower' : null
+  if (direction === null) return null
   return {
     action_id: past.action_id,
     before: side(past.record),
     after: { ...side(decision), unknown: decision.unknown },
-    direction: is < was ? 'wider' : 'narrower',
+    direction,
   }
 }
 
 const OF_IDENTITY = ['agent', 'user', 'source', 'auth_level']
 
-/** What is known where the proposal is: its arguments, what follows from them, and who made it. */
+/** What an action that lacks them cannot be decided again without. */
+const NEVER_MISSING = ['amount', 'category']
+
+/** Unknown because nobody recorded it, not because it was not there. */
 function unrecorded(
   { record, proposal }: PastDecision,
   { unknown }: PolicyDecision,
 ): readonly string[] {
-  const known = new Set(record.facts.map(({ name }) => name))
-  const isKnown = (name: string): boolean =>
-    known.has(name) ||
-    (proposal !== null && (name === 'amount' || name.startsWith('args:'))) ||
-    (proposal?.identity !== undefined && OF_IDENTITY.includes(name)) ||
-    (proposal !== null && proposal.tool !== null && name === 'category')
-  return unknown.filter((name) => !isKnown(name))
+  const known = new Set([...NEVER_MISSING, ...record.facts.map(({ name }) => name)])
+  if (proposal?.identity !== undefined) for (const name of OF_IDENTITY) known.add(name)
+  return unknown.filter((name) => !known.has(name) && !name.startsWith('args:'))
 }
 
 /** Every recorded decision that would be less or more restrictive under `layers`. */

@@ -2,11 +2,8 @@
 import { EFFECTS, type Effect, type Json, type Money, type Tier } from '@trustgw/protocol'
 import {
   APPROVAL_TTL_MAX_MS,
-  APPROVAL_TTL_MIN_MS,
-  type Condition,
   DEFAULT_RULE_ID,
   GRANT_TTL_MAX_MS,
-  GRANT_TTL_MIN_MS,
   LIMIT_COUNT_MAX,
   type Limit,
   type LimitKey,
@@ -18,13 +15,13 @@ import {
   type RuleApprovers,
   type Verdict,
   WINDOW_MAX_MS,
-  WINDOW_MIN_MS,
 } from './ast.ts'
 import { matchSyntax } from './match-syntax.ts'
 import { pointerProblem } from './pointer.ts'
 import {
   type At,
   checkKeys,
+  complete,
   inside,
   type Raw,
   type RawTable,
@@ -33,16 +30,7 @@ import {
   wrong,
   wrongKey,
 } from './raw.ts'
-import {
-  choice,
-  described,
-  integer,
-  list,
-  optional,
-  required,
-  type Syntax,
-  text,
-} from './syntax.ts'
+import { choice, described, integer, list, need, optional, type Syntax, text } from './syntax.ts'
 import { duration, money } from './value-syntax.ts'
 
 const RULE_ID_MAX_CHARS = 64
@@ -71,9 +59,9 @@ const channel: Syntax<string> = {
       : readChoice(raw, at, CHANNELS),
 }
 const channels: Syntax<readonly string[]> = list(channel)
-const grantTtl = duration({ min: GRANT_TTL_MIN_MS, max: GRANT_TTL_MAX_MS })
-const approvalTtl = duration({ min: APPROVAL_TTL_MIN_MS, max: APPROVAL_TTL_MAX_MS })
-const window = duration({ min: WINDOW_MIN_MS, max: WINDOW_MAX_MS })
+const grantTtl = duration(GRANT_TTL_MAX_MS)
+const approvalTtl = duration(APPROVAL_TTL_MAX_MS)
+const window = duration(WINDOW_MAX_MS)
 const maxCount = integer({ min: 0, max: LIMIT_COUNT_MAX })
 const onExceed = choice<'require_approval' | 'deny'>(['require_approval', 'deny'])
 
@@ -151,11 +139,6 @@ const keysOf = (members: readonly Member[]): { readonly known: readonly string[]
   known: members.map(({ name }) => name),
 })
 
-function need<T>(table: RawTable, name: string, syntax: Syntax<T>, at: At): T | null {
-  const written = required(table, name, at)
-  return written === null ? null : syntax.read(written, inside(at, name))
-}
-
 /** The tier that goes with an effect; said aloud where there is a choice. */
 function readTier(table: RawTable, stands: Effect, at: At): Tier | null {
   const written = table.get('tier')
@@ -188,30 +171,46 @@ interface Standing extends Verdict {
   readonly approvers: RuleApprovers | null
 }
 
-/** Effect, tier and who decides, where people do. */
-function readStanding(table: RawTable, stands: Effect, at: At): Standing | null {
-  const itsTier = readTier(table, stands, at)
+/** Whom an effect asks: nobody, unless people decide. */
+function readAsked(
+  table: RawTable,
+  stands: Effect,
+  at: At,
+): { readonly approvers: RuleApprovers | null } | null {
   const written = table.get('approvers')
   const here = inside(at, 'approvers')
-  const asks = stands === 'require_approval' || stands === 'require_proof'
-  if (!asks && written !== undefined) return wrong(here, `${stands} asks no approvers`)
-  const asked = written === undefined ? ANY_APPROVER : readApprovers(written, here)
-  if (itsTier === null || (asks && asked === null)) return null
-  return { effect: stands, tier: itsTier, approvers: asks ? asked : null }
+  if (stands !== 'require_approval' && stands !== 'require_proof') {
+    return written === undefined ? { approvers: null } : wrong(here, `${stands} asks no approvers`)
+  }
+  return complete({
+    approvers: written === undefined ? ANY_APPROVER : readApprovers(written, here),
+  })
+}
+
+/** Effect, tier and who decides, where people do. */
+function readStanding(table: RawTable, stands: Effect | null, at: At): Standing | null {
+  if (stands === null) return null
+  const parts = complete({
+    tier: readTier(table, stands, at),
+    asked: readAsked(table, stands, at),
+  })
+  return parts === null ? null : { effect: stands, tier: parts.tier, ...parts.asked }
 }
 
 function readRule(raw: Raw, at: At): Rule | null {
   const table = readTable(raw, at)
   if (table === null) return null
   checkKeys(table, keysOf(RULE_MEMBERS), at)
-  const itsId = need(table, 'id', id, at)
-  const place = need(table, 'priority', priority, at)
-  const stands = need(table, 'effect', effect, at)
-  const match = need(table, 'match', matchSyntax, at)
-  const why = optional(table, ['reason', reason], `Rule ${itsId ?? ''}`, at)
-  const standing = stands === null ? null : readStanding(table, stands, at)
-  if (itsId === null || place === null || match === null || standing === null) return null
-  return { id: itsId, priority: place, ...standing, reason: why, match }
+  const why = optional(table, ['reason', reason], null, at)
+  const parts = complete({
+    id: need(table, 'id', id, at),
+    priority: need(table, 'priority', priority, at),
+    standing: readStanding(table, need(table, 'effect', effect, at), at),
+    match: need(table, 'match', matchSyntax, at),
+  })
+  if (parts === null) return null
+  const { standing, ...rest } = parts
+  return { ...rest, ...standing, reason: why ?? `Rule ${rest.id}` }
 }
 
 /** What is written of a verdict beside the effect; defaults are not written. */
@@ -262,30 +261,18 @@ function readLimit(raw: Raw, at: At): Limit | null {
   const table = readTable(raw, at)
   if (table === null) return null
   checkKeys(table, keysOf(LIMIT_MEMBERS), at)
-  const itsId = need(table, 'id', id, at)
-  const match = need(table, 'match', matchSyntax, at)
-  const key = need(table, 'key', limitKeys, at)
-  const span = need(table, 'window', window, at)
-  const stands = need(table, 'on_exceed', onExceed, at)
-  const maxima = readMaxima(table, at)
-  const why = optional(table, ['reason', reason], `Limit ${itsId ?? ''} is reached`, at)
-  const standing = stands === null ? null : readStanding(table, stands, at)
-  if (standing === null || maxima === null) return null
-  return asLimit(itsId, match, key, span, { ...standing, ...maxima, reason: why })
-}
-
-type LimitRest = Omit<Limit, 'id' | 'match' | 'key' | 'window_ms'>
-
-// oxlint-disable-next-line max-params -- each may be missing on its own
-function asLimit(
-  itsId: string | null,
-  match: readonly Condition[] | null,
-  key: readonly LimitKey[] | null,
-  window_ms: number | null,
-  rest: LimitRest,
-): Limit | null {
-  if (itsId === null || match === null || key === null || window_ms === null) return null
-  return { id: itsId, match, key, window_ms, ...rest }
+  const why = optional(table, ['reason', reason], null, at)
+  const parts = complete({
+    id: need(table, 'id', id, at),
+    match: need(table, 'match', matchSyntax, at),
+    key: need(table, 'key', limitKeys, at),
+    window_ms: need(table, 'window', window, at),
+    standing: readStanding(table, need(table, 'on_exceed', onExceed, at), at),
+    maxima: readMaxima(table, at),
+  })
+  if (parts === null) return null
+  const { standing, maxima, ...rest } = parts
+  return { ...rest, ...standing, ...maxima, reason: why ?? `Limit ${rest.id} is reached` }
 }
 
 export const limitSyntax: Syntax<Limit> = {
@@ -336,10 +323,11 @@ export function readDefaults(
   const stands = isPlatform ? readDefaultEffect(written ?? 'deny', here, development) : 'none'
   const ttl = (name: string, syntax: Syntax<number>, value: string): number | null =>
     syntax.read(table.get(name) ?? value, inside(at, name))
-  const grant_ttl_ms = ttl('grant_ttl', grantTtl, fallback.grant)
-  const approval_ttl_ms = ttl('approval_ttl', approvalTtl, fallback.approval)
-  if (stands === null || grant_ttl_ms === null || approval_ttl_ms === null) return null
-  return { effect: stands, grant_ttl_ms, approval_ttl_ms }
+  return complete({
+    effect: stands,
+    grant_ttl_ms: ttl('grant_ttl', grantTtl, fallback.grant),
+    approval_ttl_ms: ttl('approval_ttl', approvalTtl, fallback.approval),
+  })
 }
 
 export function writeDefaults(defaults: PolicyDefaults): Json {

@@ -3,10 +3,18 @@
  * still matter. Two policies that leave the same rules open are the same from there on, so the walk
  * ends where they begin to agree.
  */
-import { type Asked, allAsked, askedBy } from './approvers.ts'
+import { type Asked, allAsked, askedBy, NOBODY_ASKED } from './approvers.ts'
 import type { Condition, Rule } from './ast.ts'
 import { restricts, strength } from './ast.ts'
-import { BLANK_FACTS, type Cell, conditionKey, type Variable, variablesOf } from './cells.ts'
+import {
+  BLANK_FACTS,
+  type Cell,
+  conditionKey,
+  type ExampleFacts,
+  type RealCell,
+  type Variable,
+  variablesOf,
+} from './cells.ts'
 import type { PolicyFacts } from './facts.ts'
 import type { Truth } from './truth.ts'
 
@@ -73,18 +81,16 @@ function mayOverlap(a: string, b: string): boolean {
     first === -1 ? a : a.slice(0, first),
     second === -1 ? b : b.slice(0, second),
   ]
-  return one.length < other.length ? other.startsWith(one) : one.startsWith(other)
+  return one.startsWith(other) || other.startsWith(one)
 }
 
 /** One cell for each way in which the values of a fact matter to these rules. */
 export function distinctCells(variable: Variable, rules: readonly KeyedRule[]): readonly Cell[] {
-  const own = variable.cells[0]?.truths
-  const keys = [...new Set(rules.flatMap((rule) => rule.keys))].filter(
-    (key) => own?.has(key) === true,
-  )
+  const asked = new Set(rules.flatMap(({ keys }) => keys))
   const cells = new Map<string, Cell>()
   for (const cell of variable.cells) {
-    const way = keys.map((key) => cell.truths.get(key)).join()
+    const lines = [...cell.truths].filter(([key]) => asked.has(key))
+    const way = lines.map(([, truth]) => truth).join()
     const known = cells.get(way)
     if (known === undefined || shownSize(cell) < shownSize(known)) cells.set(way, cell)
   }
@@ -113,8 +119,8 @@ export function openVariable(
   { truths }: Choice,
   { variableOf }: Space,
 ): Variable | null {
-  const key = keys.find((one) => !truths.has(one))
-  return key === undefined ? null : (variableOf.get(key) ?? null)
+  for (const key of keys) if (!truths.has(key)) return variableOf.get(key) ?? null
+  return null
 }
 
 /** One rule that a policy may still meet. */
@@ -129,7 +135,6 @@ export interface Left {
 export function remaining(rules: readonly KeyedRule[], choice: Choice): readonly Left[] {
   const left: Left[] = []
   let reached = Number.POSITIVE_INFINITY
-  let group = -1
   let last = -1
   for (const keyedRule of rules) {
     const { rule, keys } = keyedRule
@@ -139,11 +144,11 @@ export function remaining(rules: readonly KeyedRule[], choice: Choice): readonly
     const doubted = keys.some((key) => choice.truths.get(key) === 'unknown')
     if (doubted && !restricts(rule.effect)) continue
     if (status === 'true') reached = rule.priority
-    if (rule.priority !== last) group += 1
+    const isBeside = rule.priority === last
     last = rule.priority
     const open = keys.filter((key) => !choice.truths.has(key)).sort()
     const asks = JSON.stringify(rule.approvers)
-    const form = `${group} ${strength(rule)} ${asks} ${doubted ? '?' : ''} ${open.join(' & ')}`
+    const form = `${isBeside} ${doubted} ${strength(rule)} ${asks} ${open.join()}`
     left.push({ keyed: keyedRule, status, form })
   }
   return left
@@ -152,31 +157,25 @@ export function remaining(rules: readonly KeyedRule[], choice: Choice): readonly
 /** What stands once nothing is open. */
 export interface Stands {
   readonly strength: number
-  readonly asked: Asked | null
-  readonly rule_id: string
+  readonly asked: Asked
 }
 
 const DEFAULT_STRENGTH = { deny: 4, allow: 0, none: -1 }
 export type DefaultEffect = keyof typeof DEFAULT_STRENGTH
 
+const rulesThat = (left: readonly Left[], are: Status): readonly Rule[] =>
+  left.filter(({ status }) => status === are).map(({ keyed: { rule } }) => rule)
+
 export function standing(left: readonly Left[], fallback: DefaultEffect): Stands {
-  const known = left.filter(({ status }) => status === 'true')
-  const most = Math.max(...known.map(({ keyed: { rule } }) => strength(rule)))
-  const matched = known.filter(({ keyed: { rule } }) => strength(rule) === most)
-  const stands = [...matched, ...left.filter(({ status }) => status === 'unknown')]
-  let top: Stands =
-    known.length === 0
-      ? { strength: DEFAULT_STRENGTH[fallback], asked: null, rule_id: 'default' }
-      : { strength: -1, asked: null, rule_id: '' }
-  for (const {
-    keyed: { rule },
-  } of stands) {
-    const own = strength(rule)
-    if (own > top.strength) top = { strength: own, asked: null, rule_id: rule.id }
-  }
-  if (top.strength <= 0 || top.strength === 4) return top
-  const asked = allAsked(stands.map(({ keyed: { rule } }) => ({ asked: askedBy(rule.approvers) })))
-  return asked === null ? { ...top, strength: 4 } : { ...top, asked }
+  const known = rulesThat(left, 'true')
+  const most = Math.max(...known.map(strength))
+  const matched = known.filter((rule) => strength(rule) === most)
+  const rules = [...matched, ...rulesThat(left, 'unknown')]
+  const falls = known.length === 0 ? [DEFAULT_STRENGTH[fallback]] : []
+  const top = Math.max(...falls, ...rules.map(strength))
+  if (top <= 0 || top === 4) return { strength: top, asked: NOBODY_ASKED }
+  const asked = allAsked(rules.map(({ approvers }) => ({ asked: askedBy(approvers) })))
+  return asked === null ? { strength: 4, asked: NOBODY_ASKED } : { strength: top, asked }
 }
 
 export interface StrengthRange {
@@ -186,42 +185,36 @@ export interface StrengthRange {
 
 /** Bounds on the strength of whatever may come of the rules left. */
 export function strengthRange(left: readonly Left[], fallback: DefaultEffect): StrengthRange {
+  const falls = rulesThat(left, 'true').length === 0 ? [DEFAULT_STRENGTH[fallback]] : []
   const strengths = left.map(({ keyed: { rule } }) => strength(rule))
-  const falls = left.every(({ status }) => status !== 'true')
   const ends = left
     .filter(({ status }) => status !== 'unknown')
     .map(({ keyed: { rule } }) => strength(rule))
-  if (falls) {
-    strengths.push(DEFAULT_STRENGTH[fallback])
-    ends.push(DEFAULT_STRENGTH[fallback])
-  }
+  const most = Math.max(...falls, ...strengths)
   // Asking what nobody could approve denies, so asking may always end as strict as denying.
-  const asks = strengths.some((one) => one > 0 && one < 4)
-  return { least: Math.min(...ends), most: asks ? 4 : Math.max(...strengths) }
+  return { least: Math.min(...falls, ...ends), most: most > 0 ? 4 : most }
 }
 
 /** A cell of real values with all the truths chosen for the fact; null when none is known. */
-function witness(variable: Variable, choice: Choice): Cell | null {
-  if (variable.gap === null) return choice.cells.get(variable) ?? null
+function witness({ real }: Variable, { truths: chosen }: Choice): RealCell | null {
   const fits = ({ truths }: Cell): boolean =>
-    [...truths].every(([key, truth]) => {
-      const wanted = choice.truths.get(key)
-      return wanted === undefined || wanted === truth
-    })
-  return variable.real.find(fits) ?? null
+    [...truths].every(([key, truth]) => (chosen.get(key) ?? truth) === truth)
+  return real.find(fits) ?? null
 }
 
-/** A proposal in which every chosen fact has a value; null where one is not known to exist. */
-export function exampleOf(choice: Choice): {
+/** A proposal in which every chosen fact has a value; what was not chosen is as in `blank`. */
+export interface Example {
   readonly facts: PolicyFacts
   readonly shown: ReadonlyMap<string, Cell['shown']>
-} | null {
-  let facts = BLANK_FACTS
+}
+
+/** Null where a value is not known to exist. */
+export function exampleOf(choice: Choice, blank: ExampleFacts = BLANK_FACTS): Example | null {
+  let facts = blank
   const shown = new Map<string, Cell['shown']>()
   for (const variable of choice.cells.keys()) {
     const cell = witness(variable, choice)
-    if (cell === null || cell.set === null) return null
-    if (shown.has(variable.fact)) continue
+    if (cell === null) return null
     facts = cell.set(facts)
     shown.set(variable.fact, cell.shown)
   }

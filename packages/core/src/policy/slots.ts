@@ -262,6 +262,11 @@ export class Slots {
     return this.#chain !== undefined
   }
 
+  /** The pointers of the arguments that a decision may ask for. */
+  argumentPointers(): readonly string[] {
+    return [...this.#arguments.keys()]
+  }
+
   /** The pointers whose provenance a decision may ask for. */
   provenancePointers(): readonly string[] {
     return [...this.#origins.keys()]
@@ -302,11 +307,12 @@ function words(
   )
 }
 
-function once<T>(slots: Map<string, T>, key: string, make: () => T): T {
-  let slot = slots.get(key)
-  if (slot === undefined) {
-    slot = make()
-    slots.set(key, slot)
+/** What stands at a key, made when it is first asked for. */
+export function once<K, T>(known: Map<K, T>, key: K, make: () => T): T {
+  let one = known.get(key)
+  if (one === undefined) {
+    one = make()
+    known.set(key, one)
   }
-  return slot
+  return one
 }

@@ -170,6 +170,17 @@ export function required(table: RawTable, name: string, at: At): Raw | null {
   return table.get(name) ?? wrongKey(inside(at, name), `"${name}" is missing`)
 }
 
+/** What stands under a key that has to be there. */
+export function need<T>(
+  table: RawTable,
+  name: string,
+  syntax: Pick<Syntax<T>, 'read'>,
+  at: At,
+): T | null {
+  const written = required(table, name, at)
+  return written === null ? null : syntax.read(written, inside(at, name))
+}
+
 /** What stands under a key; `fallback` where nothing does, or what is wrong and was said to `at`. */
 export function optional<T, F>(
   table: RawTable,

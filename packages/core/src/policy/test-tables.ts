@@ -9,24 +9,24 @@ import {
   parseMoney,
   SOURCES,
 } from '@trustgw/protocol'
-import { DAYS, POLICY_MAX_CHARS } from './ast.ts'
+import { DAYS } from './ast.ts'
 import { type CompiledLayers, decideLayers, type PolicyDecision } from './decide.ts'
 import type { Chain, Counter, LocalTime, PolicyFacts } from './facts.ts'
 import { AUTH_METHODS } from './match-syntax.ts'
-import { type PolicyRefusal, refusal, whole } from './parse.ts'
+import { type PolicyRefusal, readToml, refusal } from './parse.ts'
 import {
   type At,
   checkKeys,
+  complete,
   inside,
   Problems,
-  parseToml,
   type Raw,
   type RawTable,
   readNumber,
   readTable,
   wrong,
 } from './raw.ts'
-import { boolean, choice, integer, list, oneOrMore, required, type Syntax, text } from './syntax.ts'
+import { boolean, choice, integer, list, need, oneOrMore, type Syntax, text } from './syntax.ts'
 import { timeOfDay } from './value-syntax.ts'
 
 const TESTS_MAX = 10_000
@@ -65,13 +65,9 @@ const words: Syntax<readonly string[]> = {
 function toJson(raw: Raw, at: At): Json {
   if (typeof raw === 'string' || typeof raw === 'boolean') return raw
   if (typeof raw === 'bigint' || typeof raw === 'number') return readNumber(raw, at)
-  if (raw instanceof Map) {
-    return Object.fromEntries(
-      [...raw].map(([name, item]) => [name, toJson(item, inside(at, name))]),
-    )
-  }
   if ('items' in raw) return raw.items.map((item, index) => toJson(item, inside(at, index)))
-  return wrong(at, 'JSON has no such value')
+  if ('odd' in raw) return wrong(at, 'JSON has no such value')
+  return Object.fromEntries([...raw].map(([name, item]) => [name, toJson(item, inside(at, name))]))
 }
 
 function maybe<T>(
@@ -90,19 +86,20 @@ function readMap<T>(
   return {
     read: (raw, at) => {
       const table = readTable(raw, at)
+      if (table === null) return null
       const found = new Map<string, T>()
-      for (const [name, written] of table ?? []) {
+      for (const [name, written] of table) {
         const value = read(written, inside(at, name))
         if (value !== null) found.set(name, value)
       }
-      return table === null ? null : found
+      return found
     },
   }
 }
 
 function readTableOf(raw: Raw, at: At, known: readonly string[]): RawTable | null {
   const table = readTable(raw, at)
-  if (table !== null) checkKeys(table, { known, later: [] }, at)
+  if (table !== null) checkKeys(table, { known }, at)
   return table
 }
 
@@ -220,8 +217,7 @@ export function readFacts(table: RawTable, at: At): PolicyFacts {
 function readExpected(raw: Raw, at: At): Expected | null {
   const table = readTableOf(raw, at, ['effect', 'tier', 'rule', 'unknown'])
   if (table === null) return null
-  const written = required(table, 'effect', at)
-  const effect = written === null ? null : choice(EFFECTS).read(written, inside(at, 'effect'))
+  const effect = need(table, 'effect', choice(EFFECTS), at)
   if (effect === null) return null
   return {
     effect,
@@ -234,12 +230,11 @@ function readExpected(raw: Raw, at: At): Expected | null {
 function readTest(raw: Raw, at: At): PolicyTest | null {
   const table = readTableOf(raw, at, ['name', 'expect', ...FACT_KEYS])
   if (table === null) return null
-  const name = required(table, 'name', at)
-  const written = required(table, 'expect', at)
-  const facts = readFacts(table, at)
-  const expect = written === null ? null : readExpected(written, inside(at, 'expect'))
-  const named = name === null ? null : word.read(name, inside(at, 'name'))
-  return named === null || expect === null ? null : { name: named, facts, expect }
+  return complete({
+    name: need(table, 'name', word, at),
+    facts: readFacts(table, at),
+    expect: need(table, 'expect', { read: readExpected }, at),
+  })
 }
 
 /** Reads a file of `[[tests]]`. What a test does not say of a proposal is not available to rules. */
@@ -247,17 +242,11 @@ export function parsePolicyTests(
   source: string,
   { file }: { readonly file: string },
 ): Ok<readonly PolicyTest[]> | PolicyRefusal {
-  if (source.length > POLICY_MAX_CHARS)
-    return whole(file, `more than ${POLICY_MAX_CHARS} characters`)
-  const table = parseToml(source)
-  if (!table.ok) {
-    if (!('line' in table)) return whole(file, 'not TOML')
-    const { line, column, detail } = table
-    return { ...whole(file, ''), findings: [{ file, line, column, key: '', message: detail }] }
-  }
+  const table = readToml(source, file)
+  if (!table.ok) return table
   const problems = new Problems()
   const at: At = { problems, path: [] }
-  checkKeys(table.value, { known: ['version', 'tests'], later: [] }, at)
+  checkKeys(table.value, { known: ['version', 'tests'] }, at)
   const raw = table.value.get('tests')
   const here = inside(at, 'tests')
   const tests: PolicyTest[] = []

@@ -3,17 +3,18 @@
  * decision follows the rules that could match and not the rules there are. What was found is
  * remembered within a bound, whatever names a caller invents.
  */
-import { OPERATIONS, SOURCES } from '@trustgw/protocol'
+import type { Operation, Source } from '@trustgw/protocol'
+import { ofKind } from './ast.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { NAME_SEPARATOR, type Test } from './conditions.ts'
 import { compileGlob, type Glob } from './glob.ts'
-import { type Entry, makeEntry, makePlan, type Plan, push } from './plan.ts'
-import type { Look } from './slots.ts'
+import { Memo } from './memo.ts'
+import { type Entry, type Filled, makeEntry, makePlan, type Plan, push } from './plan.ts'
+import { type Look, once } from './slots.ts'
 
 /** Tools remembered, and rules remembered in groups and plans, before all of them are forgotten. */
 const MEMO_MAX_TOOLS = 4_096
 const MEMO_MAX_RULES = 262_144
-const SOURCE_KINDS = SOURCES.length + 1
 const NO_RULES: readonly CompiledRule[] = []
 const NO_GLOBS: readonly Globbed[] = []
 
@@ -22,8 +23,8 @@ interface Globbed {
   readonly matches: Glob
 }
 
-/** By operation and source. */
-type Plans = (Plan | undefined)[]
+type Plans = Map<Operation, Map<Source | null, Plan>>
+const noPlans = (): Map<Source | null, Plan> => new Map()
 
 /**
  * The tools that meet the same rules, found by a walk from rule to rule: a name never seen before
@@ -33,9 +34,7 @@ class ToolGroup {
   readonly before: ToolGroup | null
   readonly rule: CompiledRule | null
   #next: Map<CompiledRule, ToolGroup> | undefined
-  /** For every tenant, unless a rule asks for it. */
-  readonly plans: Plans = []
-  #plansOfTenants: Map<string, Plans> | undefined
+  #plans: Map<string | null, Plans> | undefined
 
   constructor(before: ToolGroup | null, rule: CompiledRule | null) {
     this.before = before
@@ -45,46 +44,39 @@ class ToolGroup {
   /** With one more rule; `made` is called when there was no such group yet. */
   with(rule: CompiledRule, made: () => void): ToolGroup {
     this.#next ??= new Map()
-    let next = this.#next.get(rule)
-    if (next === undefined) {
-      next = new ToolGroup(this, rule)
-      this.#next.set(rule, next)
+    return once(this.#next, rule, () => {
       made()
-    }
-    return next
+      return new ToolGroup(this, rule)
+    })
   }
 
-  plansOf(tenant: string): Plans {
-    this.#plansOfTenants ??= new Map()
-    let plans = this.#plansOfTenants.get(tenant)
-    if (plans === undefined) {
-      plans = []
-      this.#plansOfTenants.set(tenant, plans)
-    }
-    return plans
+  /** Of one tenant; of every one (null) unless a rule asks for it. */
+  plansOf(tenant: string | null): Plans {
+    this.#plans ??= new Map()
+    return once(this.#plans, tenant, () => new Map())
   }
 }
 
 /** The rules of the walk and those that are always met, in the order of reading. */
 function rulesOf(group: ToolGroup, always: readonly CompiledRule[]): readonly CompiledRule[] {
-  if (group.rule === null) return always
-  const all = [...always]
+  const all = new Set(always)
   for (let at: ToolGroup | null = group; at !== null; at = at.before) {
-    if (at.rule !== null) all.push(at.rule)
+    if (at.rule !== null) all.add(at.rule)
   }
-  all.sort((a, b) => a.rank - b.rank)
-  return all.filter((rule, index) => rule !== all[index - 1])
+  return [...all].sort((a, b) => a.rank - b.rank)
 }
 
 const nothing = (): void => undefined
 
 export class ToolIndex {
-  readonly #exact = new Map<string, CompiledRule[]>()
-  readonly #firstPart = new Map<string, Globbed[]>()
+  readonly #exact = new Map<string, Filled<CompiledRule>>()
+  readonly #firstPart = new Map<string, Filled<Globbed>>()
   readonly #anywhere: Globbed[] = []
   readonly #always: CompiledRule[] = []
   #groups = new ToolGroup(null, null)
-  readonly #memo = new Map<string, ToolGroup>()
+  readonly #memo = new Memo(MEMO_MAX_TOOLS, (toolId) =>
+    this.#find(toolId, this.#groups, this.#countGroup),
+  )
   readonly #dependsOnTenant: boolean
   #remembered = 0
 
@@ -97,21 +89,18 @@ export class ToolIndex {
   }
 
   #add(rule: CompiledRule): void {
-    const globs = rule.rule.match.flatMap((line) => (line.kind === 'tool' ? line.globs : []))
+    const globs = ofKind(rule.rule.match, 'tool').flatMap((line) => line.globs)
     if (globs.length === 0 || globs.includes('**')) this.#always.push(rule)
     else for (const glob of globs) this.#addGlob(rule, glob)
   }
 
   #addGlob(rule: CompiledRule, text: string): void {
     const star = text.indexOf('*')
-    if (star === -1) {
-      push(this.#exact, text, rule)
-      return
-    }
+    const dot = text.slice(0, star).indexOf(NAME_SEPARATOR)
     const globbed = { rule, matches: compileGlob(text, NAME_SEPARATOR) }
-    const dot = text.indexOf(NAME_SEPARATOR)
-    if (dot !== -1 && dot < star) push(this.#firstPart, text.slice(0, dot), globbed)
-    else this.#anywhere.push(globbed)
+    if (star === -1) push(this.#exact, text, rule)
+    else if (dot === -1) this.#anywhere.push(globbed)
+    else push(this.#firstPart, text.slice(0, dot), globbed)
   }
 
   /** The rules whose `tool` line holds for an id, in the order of reading. */
@@ -122,8 +111,7 @@ export class ToolIndex {
   #find(toolId: string, none: ToolGroup, made: () => void): ToolGroup {
     let group = none
     for (const rule of this.#exact.get(toolId) ?? NO_RULES) group = group.with(rule, made)
-    const dot = toolId.indexOf(NAME_SEPARATOR)
-    const part = dot === -1 ? toolId : toolId.slice(0, dot)
+    const part = toolId.slice(0, toolId.indexOf(NAME_SEPARATOR))
     for (const { rule, matches } of this.#firstPart.get(part) ?? NO_GLOBS) {
       if (matches(toolId)) group = group.with(rule, made)
     }
@@ -137,16 +125,6 @@ export class ToolIndex {
     this.#remembered += 1
   }
 
-  #group(toolId: string): ToolGroup {
-    const known = this.#memo.get(toolId)
-    if (known !== undefined) return known
-    if (this.#memo.size >= MEMO_MAX_TOOLS) this.#memo.clear()
-    const group = this.#find(toolId, this.#groups, this.#countGroup)
-    this.#memo.set(toolId, group)
-    this.#forgetIfMany()
-    return group
-  }
-
   #forgetIfMany(): void {
     if (this.#remembered <= MEMO_MAX_RULES) return
     this.#memo.clear()
@@ -157,16 +135,14 @@ export class ToolIndex {
   /** What to read for a proposal. `look` is asked only about operation, source and tenant. */
   plan(look: Look): Plan {
     const { tool, tenant, source } = look.facts
-    const group = this.#group(tool.id)
-    const plans = this.#dependsOnTenant ? group.plansOf(tenant) : group.plans
-    const kind =
-      OPERATIONS.indexOf(tool.operation) * SOURCE_KINDS +
-      (source === null ? SOURCES.length : SOURCES.indexOf(source))
-    const known = plans[kind]
+    const group = this.#memo.get(tool.id)
+    const plans = group.plansOf(this.#dependsOnTenant ? tenant : null)
+    const bySource = once(plans, tool.operation, noPlans)
+    const known = bySource.get(source)
     if (known !== undefined) return known
     const rules = rulesOf(group, this.#always)
     const plan = makePlan(rules.flatMap((rule) => entryFor(rule, look) ?? []))
-    plans[kind] = plan
+    bySource.set(source, plan)
     this.#remembered += plan.entries.length + 1
     this.#forgetIfMany()
     return plan

@@ -9,7 +9,7 @@ import { type Address, isPrivate, parseIpv4, parseIpv6 } from './ip.ts'
 
 const URL_MAX_CHARS = 8_192
 /** Schemes whose authority is a host by the standard. */
-const HOST_SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'ws', 'wss', 'ftp'])
+export const HOST_SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'ws', 'wss', 'ftp'])
 
 export interface UrlHost {
   /** ASCII name, or an address in brackets or dots as it was written. */

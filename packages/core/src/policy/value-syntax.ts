@@ -28,17 +28,17 @@ export const money: Syntax<Money> = {
   schema: { type: 'string', pattern: '^[0-9]+(\\.[0-9]+)? [A-Z]{3}$' },
 }
 
+/** What is no whole number of these is one of seconds. */
 const UNITS = [
   [86_400_000, 'd'],
   [3_600_000, 'h'],
   [60_000, 'm'],
-  [1_000, 's'],
 ] as const
 
 /** `30s`, `15m`, `2h`, `7d`; kept in milliseconds. */
-export function duration(range: { readonly min: number; readonly max: number }): Syntax<number> {
+export function duration(maxMs: number): Syntax<number> {
   return {
-    read: (raw, at) => readDuration(raw, at, range),
+    read: (raw, at) => readDuration(raw, at, maxMs),
     write: (ms) => {
       const [size, unit] = UNITS.find(([length]) => ms % length === 0) ?? [1_000, 's']
       return `${ms / size}${unit}`
@@ -52,10 +52,10 @@ const TIME_OF_DAY = /^([01][0-9]|2[0-3]):([0-5][0-9])$/
 /** `08:30`, kept in minutes. */
 export const timeOfDay: Syntax<number> = {
   read: (raw, at) => {
-    const [, hour, minute] = TIME_OF_DAY.exec(typeof raw === 'string' ? raw : '') ?? []
-    return hour === undefined
+    const found = typeof raw === 'string' ? TIME_OF_DAY.exec(raw) : null
+    return found === null
       ? wrong(at, 'expected a time of day such as "08:30"')
-      : Number(hour) * 60 + Number(minute)
+      : Number(found[1]) * 60 + Number(found[2])
   },
   write: clock,
   schema: { type: 'string', pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$' },

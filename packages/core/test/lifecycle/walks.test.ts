@@ -67,6 +67,7 @@ const EVENTS: { readonly [K in ActionEvent['kind']]: fc.Arbitrary<ActionEvent & 
     jti,
     reason: fc.constant('input_hash'),
   }),
+  claim_cancelled: fc.constant({ kind: 'claim_cancelled' }),
   result_succeeded: fc.record({ kind: fc.constant('result_succeeded'), jti, result }),
   result_failed: fc.record({ kind: fc.constant('result_failed'), jti, result }),
   result_unknown: fc.record({
@@ -95,6 +96,8 @@ const likely: fc.Arbitrary<ActionEvent> = fc.oneof(
   EVENTS.approval_granted,
   EVENTS.grant_issued,
   EVENTS.executor_claimed,
+  EVENTS.result_unknown,
+  EVENTS.reconciled_unclear,
   EVENTS.tick,
 )
 const walk = fc.array(
@@ -134,7 +137,7 @@ const everywhere = (check: (taken: readonly Taken[]) => void): void => {
     fc.property(walk, (events) => {
       check(follow(events))
     }),
-    { numRuns: 5_000 },
+    { numRuns: 15_000 },
   )
 }
 
@@ -162,7 +165,7 @@ test('every state takes every event without a throw, also with times that are no
   const calls = [...states.values()].flatMap((state) =>
     events.flatMap((event) => moments.map((now) => ({ state, done: step(state, event, now) }))),
   )
-  assert.ok(calls.length >= 10 * 18 * 5 * 3)
+  assert.ok(calls.length >= 10 * 19 * 5 * 3)
   for (const { state, done } of calls) {
     if (done.state !== state) assert.equal(done.ignored, null)
     if (done.ignored !== null) assert.deepEqual([done.state, done.effects], [state, []])
@@ -267,7 +270,7 @@ test('at the time that a state asks to be woken, a tick changes it or asks for s
   })
 })
 
-test('recovery asks again for what is outstanding, and for nothing that would run after a cancel', () => {
+test('recovery asks again for what is outstanding, and after a cancel only for its claim', () => {
   const outstanding = (state: ActionState): readonly string[] =>
     step(state, { kind: 'recovered' }, START).effects.map(({ kind }) => kind)
   const live = { since: START, round: 1, issued: ['g1'], cancel: null }
@@ -296,7 +299,11 @@ test('recovery asks again for what is outstanding, and for nothing that would ru
   assert.deepEqual(outstanding({ ...cleared, kind: 'authorized' }), ['issue_grant'])
   assert.deepEqual(outstanding(dispatched), ['dispatch'])
   assert.deepEqual(outstanding({ ...dispatched, grant_exp: START }), [])
-  assert.deepEqual(outstanding({ ...dispatched, cancel: { by: 'bot', at: START } }), [])
+  const cancel = { by: 'bot', at: START }
+  assert.deepEqual(outstanding({ ...dispatched, cancel }), ['cancel_claim'])
+  assert.deepEqual(outstanding({ ...dispatched, cancel, grant_exp: START }), [])
+  const unseen = { ...live, cancel, kind: 'unknown_outcome' as const, jti: 'g1', reason: 'x' }
+  assert.deepEqual(outstanding(unseen), ['reconcile'], 'a cancel that came too late')
   assert.deepEqual(
     outstanding({ ...live, kind: 'executing', jti: 'g1', result_by: START + 9_000 }),
     [],

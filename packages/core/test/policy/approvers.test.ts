@@ -114,6 +114,8 @@ test('channels are intersected, and without a common one nobody could approve', 
   }
   assert.deepEqual(on(['telegram', 'portal'], ['portal']).obligations.channels, ['portal'])
   assert.deepEqual(on(['telegram', 'portal']).obligations.channels, ['portal', 'telegram'])
+  const three = on(['telegram', 'portal'], ['portal', 'telegram'], ['portal'])
+  assert.deepEqual(three.obligations.channels, ['portal'])
   const none = on(['telegram'], ['portal'])
   assert.deepEqual([none.effect, none.obligations.approvers], ['deny', []])
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decideLayers, type OpenedBundle, openBundle, type PolicySet } from '@trustgw/core'
+import { POLICY_BUNDLE_TEXT_MAX_BYTES, POLICY_TEXT_MAX_BYTES } from '@trustgw/protocol'
 import { sha256 } from '../hashing.ts'
 import { factsOf } from './world.ts'
 
@@ -17,7 +18,11 @@ const rule = (id: string, effect = 'deny'): string =>
   `version = 1\n[[rules]]\nid = "${id}"\npriority = 1\neffect = "${effect}"\nmatch.tool = ["**"]\n`
 
 /** Texts stand in a bundle deflated; here they are marked only. */
-function open(written: readonly Written[], development = false): OpenedBundle {
+function open(
+  written: readonly Written[],
+  development = false,
+  unpacked: string[] = [],
+): OpenedBundle {
   const policies = written.map(([layer, scope, text, file = `${layer}.toml`]) => ({
     layer,
     scope,
@@ -29,8 +34,12 @@ function open(written: readonly Written[], development = false): OpenedBundle {
   return openBundle(given, {
     sha256,
     development,
-    inflate: (deflated) =>
-      deflated.includes('broken') ? undefined : deflated.slice('deflated '.length),
+    inflate: (deflated, maxBytes) => {
+      const text = deflated.slice('deflated '.length)
+      const fits = !text.includes('broken') && text.length <= maxBytes
+      unpacked.push(fits ? text : text.slice(0, maxBytes))
+      return fits ? text : undefined
+    },
   })
 }
 
@@ -144,4 +153,30 @@ test('development mode is that of whoever opens the bundle', () => {
   assert.equal(open([open_all]).ok, false)
   const layers = opened([open_all], true).layersFor({ workspace: 'a', agent: 'b' })
   assert.equal(decideLayers(layers, factsOf({})).effect, 'allow')
+})
+
+test('no more than 16 MiB of a bundle are unpacked, in whatever policies they are', () => {
+  const comment = `#${'x'.repeat(POLICY_TEXT_MAX_BYTES - 1)}`
+  const all = ['a', 'b', 'c', 'd', 'e', 'f']
+  for (const [text, ok] of [
+    [comment, true],
+    [`${comment}x`, false],
+  ] as const) {
+    const unpacked: string[] = []
+    const written = all.map((agent): Written => ['agent', agent, text, agent])
+    const result = open([...written, PLATFORM], false, unpacked)
+    assert.ok(!result.ok)
+    const sum = unpacked.reduce((bytes, one) => bytes + one.length, 0)
+    assert.equal(sum, POLICY_BUNDLE_TEXT_MAX_BYTES)
+    const found = result.findings.filter(({ message }) => /unpacked/.test(message))
+    assert.deepEqual(
+      found.map(({ file, message }) => `${file}: ${message.split(',')[0]}`),
+      [
+        ...(ok ? [] : ['a', 'b', 'c', 'd'].map((file) => `${file}: cannot be unpacked`)),
+        'e: is too long together with the policies before it',
+        'f: is too long together with the policies before it',
+        'platform.toml: is too long together with the policies before it',
+      ],
+    )
+  }
 })

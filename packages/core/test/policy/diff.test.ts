@@ -213,15 +213,18 @@ match = { args = { "/a" = { regex = '${pattern}' } } }
 
 test('a changed regex may widen, and is never called the same', () => {
   assert.equal(diffPolicies(compile(regex('^a$')), compile(regex('^a$'))).verdict, 'same')
-  const unseen = diffPolicies(compile(regex('^zq$')), compile(regex('^zr$')))
+  const unseen = diffPolicies(compile(regex('^zq$')), compile(regex('^\\Qz.\\E$')))
   assert.equal(unseen.verdict, 'may_widen')
   assert.match(unseen.doubts[0]?.why ?? '', /regex/)
   assert.equal(
     diffPolicies(compile(regex('^zq$')), compile(regex('^zr$', 'deny'))).verdict,
     'narrower',
   )
-  const seen = diffPolicies(compile(regex('^zq$')), compile(regex('^a$')))
-  assert.equal(seen.verdict, 'widens')
+  const seen = diffPolicies(compile(regex('^zq$')), compile(regex('^[A-Z]{2}z\\d+$')))
+  assert.deepEqual(
+    seen.widens.map(({ example }) => example),
+    [{ 'args:/a': 'AAz0' }],
+  )
 })
 
 const limited = (max: number): string => `${base}[[limits]]

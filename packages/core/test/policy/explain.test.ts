@@ -9,6 +9,7 @@ import {
   safeExplain,
   safeHint,
 } from '@trustgw/core'
+import type { Json } from '@trustgw/protocol'
 import { sha256 } from '../hashing.ts'
 import { factsOf, type Given, mustParse } from './world.ts'
 
@@ -99,6 +100,32 @@ test('a change is proposed only of what the caller sent, and none where none hel
   assert.equal(safeExplain(files), 'Refused by policy.')
   const allowed = of({ customer: 'ann', amount: '8.00', currency: 'EUR' })
   assert.deepEqual([allowed.change, safeExplain(allowed)], [[], 'Allowed by policy.'])
+})
+
+test('what is too long is to be cut to the length that is allowed, not to be left out', () => {
+  const text = `version = 1
+[[rules]]
+id = "r"
+priority = 1
+effect = "allow"
+[rules.match]
+args."/note" = { type = "string", max_length = 5 }
+args."/tags" = { max_length = 2 }
+args."/code" = { max_length = 3 }
+`
+  const layers = layersOf(text)
+  const said = (args: Json): string => safeExplain(explain(layers, factsOf({ args })))
+  const fits = { note: 'short', tags: ['a'], code: '123' }
+  assert.match(
+    said({ ...fits, note: '\u{1f600}'.repeat(9) }),
+    /if \/note had at most 5 characters\.$/,
+  )
+  assert.match(said({ ...fits, tags: ['a', 'b', 'c'] }), /if \/tags had at most 2 items\.$/)
+  assert.match(said({ ...fits, code: '123456' }), /if \/code had at most 3 characters\.$/)
+  const { change } = explain(layers, factsOf({ args: { ...fits, note: 'too long' } }))
+  assert.deepEqual(change, [
+    { pointer: '/note', from: 'too long', to: 'too l', isBound: true, length: 5 },
+  ])
 })
 
 test('a change that helps is one that policy allows, inside lists and objects too', () => {

@@ -9,7 +9,7 @@ import {
   type Rule,
   safeHint,
 } from '@trustgw/core'
-import type { Cell, Variable } from '../../src/policy/cells.ts'
+import type { Cell, RealCell, Variable } from '../../src/policy/cells.ts'
 import {
   type Choice,
   choose,
@@ -36,6 +36,7 @@ const VERDICTS = {
   click: 'effect = "require_approval"\ntier = 1\napprovers = { roles = ["a", "b"] }',
   passkey: 'effect = "require_approval"\ntier = 2\napprovers = { roles = ["b", "c"], quorum = 2 }',
   stranger: 'effect = "require_approval"\ntier = 1\napprovers = { roles = ["z"] }',
+  crowd: 'effect = "require_approval"\ntier = 1\napprovers = { roles = ["p"], quorum = 16 }',
   proof: 'effect = "require_proof"',
   deny: 'effect = "deny"',
 } as const
@@ -65,6 +66,9 @@ test('rules may be over one tool unless their globs begin differently', () => {
     [['a.*'], ['a.b*'], true],
     [['*.x'], ['a.y'], true],
     [['a.b*'], ['a.c'], false],
+    [['a.b'], ['a.c*'], false],
+    [['a*'], ['ab'], true],
+    [['ab'], ['a*'], true],
     [['q', 'a.b'], ['z', 'a.b'], true],
     [['q', 'a.b'], ['z', 'a.c'], false],
     [null, ['a'], true],
@@ -168,35 +172,76 @@ const left = (...stands: readonly (readonly [Verdict, Left['status']])[]): reado
     return { keyed: rule ?? assert.fail(), status, form: '' }
   })
 
+test('rules beside each other and one behind the other have other forms', () => {
+  const formsOf = (...priorities: readonly number[]): readonly string[] =>
+    remaining(
+      keyed(priorities.flatMap((at) => rulesOf(ruleText('r', at, 'deny', flag('a'))))),
+      NOTHING_CHOSEN,
+    ).map(({ form }) => form)
+  assert.deepEqual(formsOf(1, 2), formsOf(3, 9))
+  assert.deepEqual(formsOf(2, 2), formsOf(1, 1))
+  assert.notDeepEqual(formsOf(1, 1), formsOf(1, 2))
+})
+
+test('lines have one form in any order, and what is in doubt another than what is left out', () => {
+  const formOf = (choice: Choice, ...names: readonly string[]): string | undefined =>
+    remaining(keyed(rulesOf(ruleText('r', 1, 'deny', flag(...names)))), choice)[0]?.form
+  assert.equal(formOf(NOTHING_CHOSEN, 'a', 'b'), formOf(NOTHING_CHOSEN, 'b', 'a'))
+  const doubt = chosen({ a: 'unknown' })
+  assert.notEqual(formOf(doubt, 'a', 'b'), formOf(doubt, 'b'))
+})
+
+test('a rule that permits is left out as soon as one of its lines is unknown', () => {
+  const permits = keyed(rulesOf(ruleText('r', 1, 'allow', flag('a', 'b'))))
+  assert.deepEqual(remaining(permits, chosen({ a: 'unknown' })), [])
+  assert.equal(remaining(permits, chosen({ a: 'true' })).length, 1)
+})
+
 test('what stands is the strictest of what matched and of what is in doubt', () => {
-  for (const [given, fallback, strength, rule_id] of [
-    [left(), 'deny', 4, 'default'],
-    [left(), 'allow', 0, 'default'],
-    [left(), 'none', -1, 'default'],
-    [left(['allow', 'true']), 'deny', 0, 'allow0'],
-    [left(['click', 'true'], ['allow', 'true']), 'deny', 1, 'click0'],
-    [left(['click', 'true'], ['passkey', 'true']), 'deny', 2, 'passkey1'],
-    [left(['click', 'unknown'], ['allow', 'true']), 'deny', 1, 'click0'],
-    [left(['click', 'unknown']), 'deny', 4, 'default'],
-    [left(['click', 'unknown']), 'allow', 1, 'click0'],
-    [left(['click', 'unknown']), 'none', 1, 'click0'],
-    [left(['proof', 'true'], ['deny', 'unknown']), 'allow', 4, 'deny1'],
-    [left(['proof', 'true']), 'allow', 3, 'proof0'],
-    [left(['click', 'true'], ['stranger', 'true']), 'allow', 1, 'click0'],
-    [left(['click', 'true'], ['stranger', 'unknown']), 'allow', 1, 'click0'],
-    [left(['passkey', 'true'], ['stranger', 'true']), 'allow', 2, 'passkey0'],
+  for (const [given, fallback, strength] of [
+    [left(), 'deny', 4],
+    [left(), 'allow', 0],
+    [left(), 'none', -1],
+    [left(['allow', 'true']), 'deny', 0],
+    [left(['click', 'true'], ['allow', 'true']), 'deny', 1],
+    [left(['click', 'true'], ['passkey', 'true']), 'deny', 2],
+    [left(['click', 'unknown'], ['allow', 'true']), 'deny', 1],
+    [left(['click', 'unknown']), 'deny', 4],
+    [left(['click', 'unknown']), 'allow', 1],
+    [left(['click', 'unknown']), 'none', 1],
+    [left(['proof', 'true'], ['deny', 'unknown']), 'allow', 4],
+    [left(['proof', 'true']), 'allow', 3],
+    [left(['click', 'true'], ['stranger', 'true']), 'allow', 1],
+    [left(['click', 'true'], ['stranger', 'unknown']), 'allow', 1],
+    [left(['passkey', 'true'], ['stranger', 'true']), 'allow', 2],
   ] as const) {
-    const found = standing(given, fallback)
-    assert.deepEqual([found.strength, found.rule_id], [strength, rule_id])
+    assert.equal(standing(given, fallback).strength, strength)
   }
+})
+
+test('whoever stands with the strictest is asked too, whoever matched below it is not', () => {
   const both = standing(left(['click', 'unknown'], ['passkey', 'true']), 'deny')
-  assert.deepEqual(both.asked?.channels, ['portal'])
-  assert.deepEqual(both.asked?.approvers, [
-    { roles: ['a', 'b'], quorum: 1 },
-    { roles: ['b', 'c'], quorum: 2 },
-  ])
-  assert.equal(standing(left(['deny', 'true'], ['click', 'unknown']), 'allow').asked, null)
-  assert.equal(standing(left(['allow', 'true']), 'deny').asked, null)
+  assert.deepEqual(both.asked, {
+    channels: ['portal'],
+    approvers: [
+      { roles: ['a', 'b'], quorum: 1 },
+      { roles: ['b', 'c'], quorum: 2 },
+    ],
+  })
+  const strictest = standing(left(['passkey', 'true'], ['click', 'true']), 'deny')
+  assert.deepEqual(strictest.asked.approvers, [{ roles: ['b', 'c'], quorum: 2 }])
+  const nobody = { approvers: [], channels: [] }
+  const denied = standing(left(['deny', 'true'], ['click', 'unknown']), 'allow')
+  assert.deepEqual(denied.asked, nobody)
+  assert.deepEqual(standing(left(['allow', 'true']), 'deny').asked, nobody)
+  assert.deepEqual(standing(left(), 'none').asked, nobody)
+})
+
+test('what nobody could approve is denied', () => {
+  const nobody = { strength: 4, asked: { approvers: [], channels: [] } }
+  assert.deepEqual(standing(left(['crowd', 'true'], ['click', 'true']), 'allow'), nobody)
+  assert.deepEqual(standing(left(['crowd', 'unknown'], ['passkey', 'true']), 'allow'), nobody)
+  assert.equal(standing(left(['crowd', 'true']), 'allow').strength, 1)
 })
 
 test('the bounds of what may stand hold whatever the open rules turn out to be', () => {
@@ -213,18 +258,21 @@ test('the bounds of what may stand hold whatever the open rules turn out to be',
     [left(['click', 'open'], ['allow', 'true']), 'deny', 0, 4],
     [left(['proof', 'true']), 'deny', 3, 4],
     [left(['deny', 'unknown']), 'deny', 4, 4],
+    [left(['click', 'unknown']), 'deny', 4, 4],
+    [left(['click', 'unknown'], ['deny', 'true']), 'allow', 4, 4],
+    [left(['deny', 'unknown'], ['click', 'true']), 'allow', 1, 4],
   ] as const) {
     assert.deepEqual(strengthRange(given, fallback), { least, most })
   }
 })
 
 test('of cells that say the same of the rules at hand the one with the smallest value is kept', () => {
-  const cell = (x: boolean, y: boolean, shown: string): Cell => ({
+  const cell = (x: boolean, y: boolean, shown: string): RealCell => ({
     truths: new Map([
       ['x', x],
       ['y', y],
     ]),
-    set: null,
+    set: (facts) => facts,
     shown,
   })
   const cells = [cell(true, true, 'long'), cell(true, false, 's'), cell(false, true, 'other')]
@@ -237,6 +285,8 @@ test('of cells that say the same of the rules at hand the one with the smallest 
   assert.deepEqual(kept(rule('y'), rule('q')), ['long', 's'])
   assert.deepEqual(kept(rule('x'), rule('y')), ['long', 's', 'other'])
   assert.deepEqual(kept(rule('q')), ['s'])
+  const alike = { ...variable, cells: [cell(true, true, 'first'), cell(true, false, 'other')] }
+  assert.deepEqual(distinctCells(alike, [rule('x')])[0]?.shown, 'first')
 })
 
 test('an example sets every chosen fact once', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type CompiledPolicy, compilePolicy, decide, decideNaively } from '@trustgw/core'
+import { OPERATIONS, SOURCES } from '@trustgw/protocol'
 import fc from 'fast-check'
 import { sha256 } from '../hashing.ts'
 import { factsOf, mustParse } from './world.ts'
@@ -44,20 +45,80 @@ test('tools that meet the same rules share one plan', () => {
   assert.deepEqual(planned(compiled, 'other'), [])
 })
 
-test('plans made for invented tenants are forgotten in time', () => {
-  const rules = Array.from({ length: 500 }, (_, at) =>
-    rule(`r${at}`, 'shop.*', ',tenant=["acme*"],agent=["bot"]'),
+test('plans are forgotten once more than a quarter of a million rules are remembered', () => {
+  // For each tenant a plan with each rule, 512 * (511 + 1) = 2^18; rules over all tools are in no group.
+  const compiled = compile(
+    Array.from({ length: 511 }, (_, at) => rule(`r${at}`, '**', ',tenant=["acme*"]')),
   )
-  const compiled = compile(rules)
-  const look = (tenant: string): ReturnType<CompiledPolicy['begin']> =>
-    compiled.begin(factsOf({ tool: 'shop.pay', tenant }))
-  const first = compiled.plan(look('acme'))
-  assert.equal(compiled.plan(look('acme')), first)
-  // More than a quarter of a million rules in plans: the bound is reached on the way.
-  for (let at = 0; at < 600; at++) compiled.plan(look(`acme${at}`))
-  const again = compiled.plan(look('acme'))
+  const planOf = (at: number): object =>
+    compiled.plan(compiled.begin(factsOf({ tool: 'shop.pay', tenant: `acme${at}` })))
+  const first = planOf(0)
+  for (let at = 1; at < 512; at++) planOf(at)
+  assert.equal(planOf(0), first)
+  planOf(512)
+  const again = planOf(0)
   assert.notEqual(again, first)
-  assert.deepEqual(again.entries.length, first.entries.length)
+  assert.deepEqual(again, first)
+})
+
+test('tools that no rule tells from others are forgotten with them, and found again', () => {
+  // For each first part 599 groups of its own, and a plan over 600 rules.
+  const parts = Array.from({ length: 240 }, (_, at) => `p${at}`)
+  const compiled = compile([
+    `[[rules]]\nid="own"\npriority=1\neffect="deny"\nmatch={tool=[${parts.map((part) => `"${part}.*"`).join()}]}\n`,
+    ...parts.map((part) => rule(part, `${part}.*`)),
+    ...Array.from({ length: 598 }, (_, at) => rule(`r${at}`, '*.pay')),
+  ])
+  const planOf = (tool: string): object => compiled.plan(compiled.begin(factsOf({ tool })))
+  const first = planOf('p0.pay')
+  for (const part of parts.slice(1, 200)) planOf(`${part}.pay`)
+  assert.equal(planOf('p0.pay'), first)
+  for (const part of parts.slice(200)) planOf(`${part}.pay`)
+  assert.notEqual(planOf('p0.pay'), first)
+  assert.deepEqual(planned(compiled, 'p0.pay').length, 600)
+})
+
+test('tenants have plans of their own only where a rule asks for the tenant', () => {
+  const planOf = (compiled: CompiledPolicy, tenant: string): object =>
+    compiled.plan(compiled.begin(factsOf({ tool: 'shop.pay', tenant })))
+  const any = compile([rule('a', 'shop.*', ',operation=["transfer"]')])
+  assert.equal(planOf(any, 'one'), planOf(any, 'two'))
+  const own = compile([rule('a', 'shop.*', ',tenant=["one"]')])
+  assert.notEqual(planOf(own, 'one'), planOf(own, 'two'))
+  assert.deepEqual(planned(own, 'shop.pay', 'one'), ['a'])
+  assert.deepEqual(planned(own, 'shop.pay', 'two'), [])
+})
+
+test('each operation and source has the plan of its own rules, whatever was planned before', () => {
+  const operations = OPERATIONS.map((name) => rule(name, '**', `,operation=["${name}"]`))
+  const sources = SOURCES.map((name) => rule(`s.${name}`, '**', `,source=["${name}"]`))
+  const compiled = compile([...operations, ...sources])
+  for (const operation of OPERATIONS) {
+    for (const source of [...SOURCES, null]) {
+      const look = compiled.begin(factsOf({ operation, source }))
+      const ids = compiled.plan(look).entries.map((entry) => entry.rule.rule.id)
+      const own = source === null ? SOURCES.map((name) => `s.${name}`) : [`s.${source}`]
+      assert.deepEqual(ids.toSorted(), [operation, ...own].toSorted(), `${operation} ${source}`)
+    }
+  }
+})
+
+test('a plan judges the lines that the index could not answer, before those of the rule', () => {
+  const compiled = compile([rule('a', '**', ',source=["mcp"],agent=["bot"]')])
+  const linesOf = (source: string | null) => {
+    const [entry] = compiled.plan(compiled.begin(factsOf({ source }))).entries
+    return entry ?? assert.fail()
+  }
+  const known = linesOf('mcp')
+  assert.equal(known.tests, known.rule.tests)
+  assert.deepEqual(
+    known.tests.map(({ slot }) => slot.name),
+    ['agent'],
+  )
+  assert.deepEqual(
+    linesOf(null).tests.map(({ slot }) => slot.name),
+    ['source', 'agent'],
+  )
 })
 
 test('the walk over exact names and globs finds what judging every rule finds', () => {

@@ -17,6 +17,8 @@ export interface Given {
   readonly source?: string | null
   readonly agent?: string | null
   readonly amount?: Json
+  /** What callers are told of the arguments. */
+  readonly input_schema?: Json
   readonly args?: Json
   readonly category?: string | null
   readonly tags?: readonly string[]
@@ -60,6 +62,7 @@ export function factsOf(given: Given): PolicyFacts {
         unit: 'decimal',
         currency: { kind: 'pointer', pointer: '/currency' },
       },
+      ...(given.input_schema === undefined ? {} : { input_schema: given.input_schema }),
     },
     args: given.args ?? {},
     tenant: given.tenant ?? 'acme',

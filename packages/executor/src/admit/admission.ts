@@ -7,13 +7,20 @@ import {
   checkApprovals,
   openClearedAction,
 } from './check-approvals.ts'
+import { type BeatDeps, checkBeat, checkStillBelieved } from './check-beat.ts'
 import { checkDecisionEvent, type DecisionEventDeps } from './check-decision-event.ts'
 import { checkPolicy, type PolicyDeps } from './check-policy.ts'
 import type { Admission, Refused } from './reasons.ts'
-import { type GrantCheckDeps, openVerifiedGrant, verifyGrant } from './verify-grant.ts'
+import {
+  type GrantCheckDeps,
+  openVerifiedGrant,
+  type VerifiedGrant,
+  verifyGrant,
+} from './verify-grant.ts'
 
 export interface AdmissionDeps
   extends GrantCheckDeps,
+    BeatDeps,
     BindDeps,
     PolicyDeps,
     DecisionEventDeps,
@@ -24,6 +31,7 @@ export interface AdmissionDeps
 export interface Cleared {
   readonly token: ClearedAction
   readonly action_id: ActionId
+  readonly tool: string
 }
 
 /** A refusal, with the grant's claims where the grant itself was genuine. */
@@ -37,7 +45,7 @@ export async function clearAction(
   bytes: Uint8Array,
   deps: AdmissionDeps,
 ): Promise<Admission<Cleared> | RefusedGrant> {
-  const verified = verifyGrant(bytes, deps, deps.clock.now())
+  const verified = await verifyOfNow(bytes, deps)
   if (!verified.ok) return verified
   const { claims } = openVerifiedGrant(verified.value)
   const bound = bindAction(verified.value, deps)
@@ -48,6 +56,21 @@ export async function clearAction(
   if (!recorded.ok) return { ...recorded, claims }
   const cleared = await checkApprovals(recorded.value, deps, deps.clock.now())
   if (!cleared.ok) return { ...cleared, claims }
-  const { action_id } = openClearedAction(cleared.value).claims
-  return { ok: true, value: { token: cleared.value, action_id } }
+  const { action_id, tool_name: tool } = openClearedAction(cleared.value).claims
+  return { ok: true, value: { token: cleared.value, action_id, tool } }
+}
+
+/** Step 1: a key that is not known may be one of a newer key set, which is looked for first. */
+async function verifyOfNow(
+  bytes: Uint8Array,
+  deps: AdmissionDeps,
+): Promise<Admission<VerifiedGrant> | RefusedGrant> {
+  const verified = verifyGrant(bytes, deps, deps.clock.now())
+  if (verified.ok) {
+    const { claims, kid } = openVerifiedGrant(verified.value)
+    const problem = await checkStillBelieved(kid, deps)
+    return problem === undefined ? verified : { ...problem, claims }
+  }
+  if (verified.reason !== 'grant_key_unknown') return verified
+  return (await checkBeat(deps)) ?? verifyGrant(bytes, deps, deps.clock.now())
 }

@@ -6,7 +6,9 @@ import {
   base64urlDecode,
   type JwsVerifier,
   parseJson,
+  parseSubject,
   readShape,
+  type TenantId,
 } from '@trustgw/protocol'
 import { BusFault, type StoredReader } from '@trustgw/runtime'
 import type { BoundActionValue } from './bind-action.ts'
@@ -48,10 +50,18 @@ export async function checkDecisionEvent(
   const parsed = parseJson(message.data, { maxBytes: AUDIT_EVENT_MAX_BYTES })
   const event = parsed.ok ? readShape(auditEventShape, parsed.value) : parsed
   if (!event.ok) return refused('decision_event_malformed', event.detail)
-  const expectedSubject = `audit.v1.${value.claims.tenant_id}.gateway.evaluated`
-  if (message.subject !== expectedSubject) return refused('decision_event_differs', 'subject')
+  if (!isDecisionSubject(message.subject, value.claims.tenant_id))
+    return refused('decision_event_differs', 'subject')
   const problem = checkEvent(event.value, event_id, { value, deps })
   return problem ?? { ok: true, value: stage.mint(value) }
+}
+
+/** Of whichever of the tenant's gateways. */
+function isDecisionSubject(text: string, tenant: TenantId): boolean {
+  const at = parseSubject('audit', text)
+  if (!at.ok) return false
+  const { component, event } = at.value
+  return at.value.tenant === tenant && component === 'gateway' && event === 'evaluated'
 }
 
 function checkEvent(

@@ -15,9 +15,11 @@ import {
   FileFault,
   type Random,
 } from '@trustgw/runtime'
+import { readNote, writeNote } from '../run/journal-note.ts'
 import type { ClaimEntry, Wal } from '../run/wal.ts'
 import type { BoundActionValue } from './bind-action.ts'
 import { type ClearedAction, openClearedAction } from './check-approvals.ts'
+import { type BeatDeps, checkStillBelieved } from './check-beat.ts'
 import { type Admission, type AdmissionReason, refused } from './reasons.ts'
 import { makeStage, type StageToken } from './stage.ts'
 
@@ -30,7 +32,7 @@ export interface AdmittedActionValue extends BoundActionValue {
   readonly arguments: JsonObject
 }
 
-export interface ClaimDeps {
+export interface ClaimDeps extends BeatDeps {
   /** `grant_nonces` of the profile. */
   readonly nonces: ClaimStore
   /** `journal`, shared by all executors of the profile. */
@@ -80,7 +82,7 @@ export class HeldClaims {
 /**
  * Step 6 of spec/protocol.md §4: nonce, journal, own synced entry, `started` stored. The own entry
  * is written before the claims and not after, so that a crash between the two leaves no claim
- * whose owner nobody knows. NOT checked yet: preconditions and freeze (step 5).
+ * whose owner nobody knows. Right before it the beat is checked once more. NOT checked yet: preconditions and freeze (step 5).
  */
 export async function claimAction(
   cleared: ClearedAction,
@@ -91,6 +93,8 @@ export async function claimAction(
   const { claims } = value
   const audit = deps.auditOf(claims.tenant_id)
   if (audit === undefined) return refused('audit_unreachable')
+  const silenced = await checkStillBelieved(value.kid, deps)
+  if (silenced !== undefined) return silenced
   const attempt =
     held.get(claims.action_id)?.attempt ?? base64urlEncode(deps.random.bytes(ATTEMPT_RANDOM_BYTES))
   const claim = entryOf(value, attempt, deps.clock.now())
@@ -146,14 +150,23 @@ async function takeClaims(
     const nonce = await deps.nonces.claim(nonceKey, { attempt, note: action_id })
     if (nonce === 'taken') return 'grant_used'
     const journalKey = `${tenant}.${storedKey(deps.sha256, action_id)}`
-    const journal = await deps.journal.claim(journalKey, { attempt, note: jti })
-    return journal === 'taken' ? 'action_claimed' : undefined
+    const journal = await deps.journal.claim(journalKey, { attempt, note: noteOf(claim) })
+    if (journal !== 'taken') return undefined
+    const other = readNote((await deps.journal.read(journalKey))?.note)
+    return other?.kind === 'cancelled' ? 'action_cancelled' : 'action_claimed'
   } catch (error) {
     if (error instanceof BusFault) return 'store_unreachable'
     if (error instanceof FileFault) return 'journal_unwritable'
     throw error
   }
 }
+
+function noteOf({ jti, grant_hash, input_hash, tool, at }: ClaimEntry): string {
+  return writeNote({ kind: 'run', jti, grant_hash, input_hash, tool, at })
+}
+
+/** Refusals after which the claim is certainly another's. */
+const NOT_OURS: readonly AdmissionReason[] = ['grant_used', 'action_claimed', 'action_cancelled']
 
 /** Not admitted after something was perhaps claimed: says so on disk, so that it can come again. */
 async function letGo(
@@ -164,7 +177,7 @@ async function letGo(
   const { deps, held } = context
   // A used nonce says nothing about an earlier attempt of ours at the same action.
   const earlier = reason === 'grant_used' && held.get(claim.action_id) !== undefined
-  const ours = earlier || (reason !== 'grant_used' && reason !== 'action_claimed')
+  const ours = earlier || !NOT_OURS.includes(reason)
   if (ours) held.put(claim)
   else held.drop(claim.action_id)
   try {

@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
+import { isSoundEd25519Key } from '@trustgw/runtime'
 import { type CborValue, readIntegerMap } from './cbor-map.ts'
 
 /** Algorithms of approval credentials, as COSE numbers them: ES256, EdDSA, RS256. */
@@ -18,8 +19,8 @@ export class CoseKey {
 
   /**
    * A COSE_Key (RFC 9052) of exactly the members that its kind has. Undefined for another kind,
-   * curve or algorithm, a further member, a point off the curve, RSA under 2048 or over 4096 bits
-   * or with an exponent other than 65537.
+   * curve or algorithm, a further member, a point off the curve or of small order, RSA under 2048 or
+   * over 4096 bits or with an exponent other than 65537.
    */
   static parse(bytes: Uint8Array): CoseKey | undefined {
     const map = readIntegerMap(bytes)
@@ -74,8 +75,10 @@ function okp(map: CoseMap): ReadKey | undefined {
   if (map.size !== 4 || map.get(KTY) !== 1 || map.get(ALG) !== -8 || map.get(-1) !== 6) {
     return undefined
   }
-  const x = bytesOf(map.get(-2), 32)
-  return x === undefined ? undefined : { algorithm: -8, jwk: { kty: 'OKP', crv: 'Ed25519', x } }
+  const point = map.get(-2)
+  if (!(point instanceof Uint8Array) || !isSoundEd25519Key(point)) return undefined
+  const x = Buffer.from(point).toString('base64url')
+  return { algorithm: -8, jwk: { kty: 'OKP', crv: 'Ed25519', x } }
 }
 
 const RSA_MIN_BYTES = 256

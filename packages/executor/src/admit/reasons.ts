@@ -16,6 +16,8 @@ const OWN_REASONS = [
   'grant_lifetime',
   'grant_not_yet_valid',
   'grant_expired',
+  'beat_missing',
+  'key_set_behind',
   // 2: tenant, tool, arguments, decision record
   'tenant_not_served',
   'tool_unknown',
@@ -66,12 +68,16 @@ const OWN_REASONS = [
   // 6: single use
   'grant_used',
   'action_claimed',
+  'action_cancelled',
   'store_unreachable',
   'journal_unwritable',
   'audit_unreachable',
   // before 1: this process cannot take more
   'executor_busy',
   'executor_stopping',
+  // between 4 and 6: the tool cannot take more now
+  'tool_busy',
+  'tool_unavailable',
 ] as const
 
 export type AdmissionReason = (typeof OWN_REASONS)[number] | AssertionReason
@@ -86,6 +92,8 @@ export const ADMISSION_REASONS: readonly AdmissionReason[] = [...OWN_REASONS, ..
 export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'grant_not_yet_valid',
   'grant_expired',
+  'beat_missing',
+  'key_set_behind',
   'policy_missing',
   'policy_epoch_ahead',
   'policy_superseded',
@@ -94,6 +102,8 @@ export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'audit_unreachable',
   'executor_busy',
   'executor_stopping',
+  'tool_busy',
+  'tool_unavailable',
 ]
 
 export interface Refused {

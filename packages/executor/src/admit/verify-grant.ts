@@ -23,13 +23,15 @@ export type VerifiedGrant = StageToken<'verified_grant'>
 
 export interface VerifiedGrantValue {
   readonly claims: GrantClaims
+  /** Of the key that signed it. */
+  readonly kid: string
   readonly grant_hash: Hash
   readonly action: GrantedAction
 }
 
 export interface GrantCheckDeps {
   readonly profile: Profile
-  /** Gateway keys of role `grant`, from this executor's own trust file. */
+  /** Gateway keys of role `grant`, of the newest key set that this executor verified. */
   readonly grantKeyFor: (kid: string) => JwsVerifier | undefined
   readonly sha256: Sha256
 }
@@ -40,7 +42,7 @@ export const openVerifiedGrant: (token: VerifiedGrant) => VerifiedGrantValue = s
 const MESSAGE_MAX_DEPTH = 80
 
 /**
- * Step 1 of spec/protocol.md §4. NOT checked yet: the heartbeat of key set and freeze.
+ * Step 1 of spec/protocol.md §4. NOT checked yet: the beat of host and log.
  * `nowMs` is milliseconds since the epoch.
  */
 export function verifyGrant(
@@ -53,14 +55,18 @@ export function verifyGrant(
   if (!parsed.ok) return refused('message_malformed', parsed.reason)
   const action = readShape(grantedActionShape, parsed.value)
   if (!action.ok) return refused('message_malformed', action.detail)
-  const grant = readGrant(action.value.grant, deps.grantKeyFor)
+  let kid = ''
+  const grant = readGrant(action.value.grant, (named) => {
+    kid = named
+    return deps.grantKeyFor(named)
+  })
   if (!grant.ok) return refused(grantReason(grant.reason, grant.detail), grant.detail)
   const claims = grant.value
   if (claims.aud !== deps.profile) return refused('grant_audience')
   const timing = timeProblem(claims, nowMs)
   if (timing !== undefined) return refused(timing)
   const grant_hash = grantHash(deps.sha256, action.value.grant)
-  return { ok: true, value: stage.mint({ claims, grant_hash, action: action.value }) }
+  return { ok: true, value: stage.mint({ claims, kid, grant_hash, action: action.value }) }
 }
 
 const REASON_OF: { readonly [R in GrantRefusal]: AdmissionReason } = {

@@ -42,13 +42,16 @@ export function mcpContract(
   declared: ToolDeclaration | undefined,
 ): ToolContract {
   const { manifest } = source
+  const operation = raiseOperation(declared?.operation, tool)
+  // What may be repeated as a read is none any more when the upstream says that it changes something.
+  const { idempotent: _, ...rest } = declared ?? {}
   return {
-    ...common(source, tool.name, declared ?? {}),
+    ...common(source, tool.name, operation === 'read' ? (declared ?? {}) : rest),
     title: (tool.title ?? tool.name).slice(0, 200),
     description: tool.description,
     input_schema: tool.input_schema,
     output_schema: tool.output_schema,
-    operation: raiseOperation(declared?.operation, tool),
+    operation,
     egress: manifest.kind === 'stdio' ? (manifest.egress ?? []) : [],
   }
 }
@@ -88,6 +91,7 @@ function common(source: ContractSource, name: string, tool: ToolDeclaration): Co
     profile: source.profile,
     credential_ref: manifest.credential,
     digest: source.digest,
+    ...(tool.idempotent === true ? { idempotent: true } : {}),
   }
 }
 

@@ -30,9 +30,17 @@ export interface HttpConnectorOptions {
 
 /** Longest body that is read from an upstream. */
 export const HTTP_ANSWER_MAX_BYTES: number = 4 * 1024 * 1024
-/** How long an upstream may take to record a key that it got before the connection broke. */
-export const RECONCILE_SETTLE_MS = 1_000
-const RECONCILE_TIMEOUT_MS = 5_000
+/** How often an upstream is asked by key what became of a call before that counts as unknown. */
+export const RECONCILE_TRIES = 4
+/**
+ * Before the second time it is asked, then twice as long each time. Also how long an upstream may take
+ * to record a key that it got before the connection broke.
+ */
+export const RECONCILE_PAUSE_MS = 1_000
+/** All of it is less than a bus gives an answer to be sent in. */
+const RECONCILE_TIMEOUT_MS = 4_000
+/** How often it has to have no record before that is believed. */
+const NO_RECORD_TIMES = 2
 const REFERENCE_MAX_CHARS = 200
 const BODY_METHODS: readonly string[] = ['POST', 'PUT', 'PATCH']
 
@@ -98,13 +106,17 @@ export class HttpConnector implements Connector {
       timeout_ms: RECONCILE_TIMEOUT_MS,
       max_bytes: HTTP_ANSWER_MAX_BYTES,
     }
-    const first = await this.#options.http.exchange(call)
-    const found = foundOutcome(tool, first)
-    if (found !== undefined || !isNotFound(first)) return found
-    if (rule.not_found !== 'final' || !settled) return undefined
-    await this.#options.clock.sleep(RECONCILE_SETTLE_MS)
-    const second = await this.#options.http.exchange(call)
-    return isNotFound(second) ? failed('not_executed') : foundOutcome(tool, second)
+    let withoutRecord = 0
+    for (let times = 0; times < RECONCILE_TRIES; times += 1) {
+      if (times > 0) await this.#options.clock.sleep(RECONCILE_PAUSE_MS * 2 ** (times - 1))
+      const answer = await this.#options.http.exchange(call)
+      const found = foundOutcome(tool, answer)
+      if (found !== undefined) return found
+      if (isNotFound(answer)) withoutRecord += 1
+      const proves = rule.not_found === 'final' && settled
+      if (proves && withoutRecord >= NO_RECORD_TIMES) return failed('not_executed')
+    }
+    return undefined
   }
 
   #tool(name: string): HttpTool | undefined {

@@ -32,10 +32,14 @@ export interface ToolDeclaration {
   readonly tags?: readonly string[]
   readonly skill_level?: string
   readonly amount?: AmountRule
+  /** A call may be made again under its key when its end was not seen. */
+  readonly idempotent?: true
 }
 
 export interface ConnectorLimits {
   readonly call_timeout_ms?: number
+  /** How many calls of each of its tools may run at once. */
+  readonly calls_at_once?: number
   readonly result_max_bytes?: number
 }
 
@@ -107,6 +111,8 @@ export interface HttpManifest extends ManifestHead {
 export type ConnectorManifest = StdioManifest | HttpManifest
 
 export const CALL_TIMEOUT_MAX_MS = 900_000
+/** Also how many calls of one tool may run at once where the manifest says nothing. */
+export const CALLS_AT_ONCE_MAX = 64
 /** Signed and encoded, a result must fit into one stored value. */
 export const RESULT_OUTPUT_LIMIT_BYTES = 163_840
 export const TOOLS_PER_CONNECTOR_MAX = 256
@@ -124,6 +130,7 @@ const toolMembers = {
   tags: optionalMember(arrayShape(nameField, { max: 32 })),
   skill_level: optionalMember(nameField),
   amount: optionalMember(amountRuleShape),
+  idempotent: optionalMember(oneOfShape(true)),
 } as const
 
 const headMembers = {
@@ -135,6 +142,7 @@ const headMembers = {
   limits: optionalMember(
     objectShape({
       call_timeout_ms: optionalMember(integerShape({ min: 100, max: CALL_TIMEOUT_MAX_MS })),
+      calls_at_once: optionalMember(integerShape({ min: 1, max: CALLS_AT_ONCE_MAX })),
       result_max_bytes: optionalMember(integerShape({ min: 256, max: RESULT_OUTPUT_LIMIT_BYTES })),
     }),
   ),
@@ -201,6 +209,13 @@ function stdioContradiction(manifest: StdioManifest): ReturnType<typeof findCont
   if ((manifest.credential === NO_CREDENTIAL) !== (manifest.credential_env === undefined)) {
     return { key: 'credential_env', problem: 'goes with a credential, and a credential with it' }
   }
+  const repeated = Object.entries(manifest.tools).find(
+    ([, tool]) => tool.idempotent === true && tool.operation !== 'read',
+  )
+  if (repeated !== undefined) {
+    // MCP hands on no idempotency key.
+    return { key: `tools.${repeated[0]}.idempotent`, problem: 'needs operation = "read"' }
+  }
   const badEnv = Object.keys(manifest.env ?? {}).find(
     (name) => !/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name) || name === 'NODE_OPTIONS',
   )
@@ -220,6 +235,10 @@ function httpContradiction(manifest: HttpManifest): ReturnType<typeof findContra
       if (!/^[^{}]*\{idempotency_key\}[^{}]*$/.test(tool.reconcile.path)) {
         return { key: `${key}.reconcile.path`, problem: 'needs {idempotency_key} and no other' }
       }
+    }
+    const reads = tool.method === 'GET' && tool.operation === 'read'
+    if (tool.idempotent === true && tool.idempotency_header === undefined && !reads) {
+      return { key: `${key}.idempotent`, problem: 'needs idempotency_header, or a GET that reads' }
     }
     if (/\/\.{1,2}(?:\/|$)/.test(tool.path)) return { key: `${key}.path`, problem: 'is relative' }
   }

@@ -9,6 +9,7 @@ import {
   inflateText,
   type Logger,
   nodeDisk,
+  Paced,
   PolicyBook,
   type PolicyBookDeps,
   type PolicyNews,
@@ -37,6 +38,12 @@ export interface PinnedPoliciesDeps extends BundleTrust {
   readonly logger: Logger
 }
 
+interface Refusal {
+  readonly tenant: TenantId
+  readonly reason: string
+  readonly details: string
+}
+
 /** Between two looks at the bucket that grants of a newer epoch bring about. */
 export const POLICY_REFRESH_EVERY_MS = 1_000
 /** Between two looks while a bundle waits for a pin, or for a delegation's time. */
@@ -58,12 +65,18 @@ export class PinnedPolicies implements PolicySource {
   readonly #book: PolicyBook<PolicySet>
   readonly #refreshed = new Map<TenantId, { readonly at: number; readonly done: Promise<void> }>()
   readonly #retries = new Map<TenantId, () => void>()
+  /** Whoever may write the bucket can change what lies there without end: that fills no record. */
+  readonly #refusals: Paced<Refusal>
   #stopped = false
   #recording = 0
 
   constructor(deps: PinnedPoliciesDeps) {
     const { tenants, records, dir, disk = nodeDisk, sha256, clock, logger } = deps
     this.#deps = deps
+    this.#refusals = new Paced({
+      clock,
+      tell: (refusal, count) => this.#tellRefusal(refusal, count),
+    })
     this.#book = new PolicyBook({
       tenants,
       records,
@@ -97,6 +110,7 @@ export class PinnedPolicies implements PolicySource {
     this.#stopped = true
     for (const cancel of this.#retries.values()) cancel()
     await this.#book.stop()
+    this.#refusals.stop()
   }
 
   current(tenant: TenantId): PolicySet | undefined {
@@ -136,16 +150,20 @@ export class PinnedPolicies implements PolicySource {
     if (news.kind === 'in_force') {
       const { epoch, by } = news
       const bundle_hash = this.pinned(tenant)?.bundle_hash ?? ''
+      this.#refusals.flush()
       logger.info('policy_pinned', { tenant, epoch, bundle_hash, by })
       this.#record(tenant, 'policy_pinned', { epoch, bundle_hash, by })
       onChanged()
       return
     }
     const { reason } = news
-    const details = shown(news.details)
-    logger.error('policy_refused', { tenant, reason, details })
-    this.#record(tenant, 'policy_refused', { reason, details })
+    this.#refusals.add(tenant, { tenant, reason, details: shown(news.details) })
     if (MAY_PASS_LATER.includes(reason)) this.#retryLater(tenant)
+  }
+
+  #tellRefusal({ tenant, reason, details }: Refusal, count: number): void {
+    this.#deps.logger.error('policy_refused', { tenant, reason, details, count })
+    this.#record(tenant, 'policy_refused', { reason, details, count })
   }
 
   #retryLater(tenant: TenantId): void {

@@ -32,10 +32,7 @@ export async function recoverRun(entry: ClaimEntry, deps: RecoverDeps): Promise<
     return { kind: 'later' }
   }
   if (owner !== entry.attempt) return { kind: 'not_ours' }
-  const dot = entry.tool.indexOf('.')
-  const connector = deps.connectors.get(entry.tool.slice(0, dot))
-  const run = { tool: entry.tool.slice(dot + 1), idempotency_key: entry.idempotency_key }
-  const outcome = await connector?.reconcile(run)
+  const outcome = await askUpstream(entry, deps)
   deps.logger.info('run_recovered', {
     action_id: entry.action_id,
     outcome: outcome?.kind ?? 'none',
@@ -44,4 +41,14 @@ export async function recoverRun(entry: ClaimEntry, deps: RecoverDeps): Promise<
     kind: 'found',
     outcome: outcome ?? { kind: 'unknown_outcome', reason: 'executor_stopped' },
   }
+}
+
+/** What the upstream says of a run by its idempotency key; undefined when it cannot be asked or say. */
+export async function askUpstream(
+  { tool, idempotency_key }: ClaimEntry,
+  { connectors }: Pick<RecoverDeps, 'connectors'>,
+): Promise<RunOutcome | undefined> {
+  const dot = tool.indexOf('.')
+  const connector = connectors.get(tool.slice(0, dot))
+  return await connector?.reconcile({ tool: tool.slice(dot + 1), idempotency_key })
 }

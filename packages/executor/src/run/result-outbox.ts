@@ -3,6 +3,7 @@ import {
   type ExecutionResult,
   executionResultJson,
   type JwsSigner,
+  type Outcome,
   RESULT_TYP,
   type Sha256,
   signJws,
@@ -35,6 +36,8 @@ export interface OutboxDeps {
 interface Letter {
   readonly tenant: TenantId
   readonly action_id: ActionId
+  /** Absent for one that an earlier process wrote. */
+  readonly outcome?: Outcome
   readonly bytes: Uint8Array
 }
 
@@ -65,7 +68,8 @@ export class ResultOutbox {
     const { kid, sign } = this.#deps
     const payload = executionResultJson(result)
     const bytes = utf8Encode(signJws({ typ: RESULT_TYP, kid, payload }, sign))
-    const letter = { tenant: result.tenant_id, action_id: result.action_id, bytes }
+    const { tenant_id: tenant, action_id, outcome } = result
+    const letter = { tenant, action_id, outcome, bytes }
     this.#remember(letter)
     const key = this.#keyOf(letter)
     const laid = this.#layDown(key, bytes)
@@ -81,6 +85,11 @@ export class ResultOutbox {
     if (letter === undefined) return false
     this.#track(this.#deliver(letter))
     return true
+  }
+
+  /** How an action ended that ran in this process lately. */
+  outcomeOf(action: ActionId): Outcome | undefined {
+    return this.#recent.get(action)?.outcome
   }
 
   /** Delivers what an earlier process left; answers the keys of its actions. */

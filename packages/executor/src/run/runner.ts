@@ -6,11 +6,12 @@ import {
   type Profile,
   type Sha256,
   type TenantId,
+  type ToolContract,
 } from '@trustgw/protocol'
-import type { AuditWriter, Clock, Logger } from '@trustgw/runtime'
+import { type AuditWriter, type Clock, FileFault, type Logger } from '@trustgw/runtime'
 import { type AdmittedAction, enterAdmitted } from '../admit/claim-action.ts'
 import type { Connector, RunOutcome } from '../connectors/connector.ts'
-import { type RecoverDeps, recoverRun } from './recover.ts'
+import { askUpstream, type RecoverDeps, recoverRun } from './recover.ts'
 import type { ResultOutbox } from './result-outbox.ts'
 import { makeSafe } from './safe-output.ts'
 import type { ClaimEntry, Wal } from './wal.ts'
@@ -29,6 +30,12 @@ export interface RunnerDeps extends RecoverDeps {
 }
 
 export const RECOVER_PAUSE_MS = 2_000
+/** How often a call that may be made again is made again, at most. */
+export const RERUNS_MAX = 2
+/** Before the first time, then twice as long. */
+export const RERUN_PAUSE_MS = 1_000
+/** After the claim; none is begun later. */
+export const RERUN_WITHIN_MS = 30_000
 
 /** Enters tools and sees to it that each run ends in one signed result. */
 export class Runner {
@@ -38,12 +45,13 @@ export class Runner {
     this.#deps = deps
   }
 
-  async run(token: AdmittedAction): Promise<void> {
+  /** How the tool came out, once its result is safe. */
+  async run(token: AdmittedAction): Promise<RunOutcome> {
     const { claim, tool, arguments: args, canonical_arguments } = enterAdmitted(token)
     const started_at = this.#deps.clock.now()
     const dot = tool.contract.id.indexOf('.')
     const connector = this.#deps.connectors.get(tool.contract.id.slice(0, dot))
-    const outcome: RunOutcome =
+    const enter = async (): Promise<RunOutcome> =>
       connector === undefined
         ? { kind: 'failed', reason: 'upstream_unreachable', output: null }
         : await connector.run({
@@ -52,7 +60,36 @@ export class Runner {
             arguments_text: canonical_arguments,
             idempotency_key: claim.idempotency_key,
           })
-    await this.#finish(claim, outcome, started_at)
+    const first = await enter()
+    const { outcome, entered } = await this.#again({ claim, contract: tool.contract, first, enter })
+    await this.#finish(claim, outcome, { started_at, entered })
+    return outcome
+  }
+
+  /**
+   * Makes an unseen call again where its contract says that this does the work once, or none at all
+   * (spec/protocol.md §5). Each time is on disk first.
+   */
+  async #again(call: {
+    readonly claim: ClaimEntry
+    readonly contract: ToolContract
+    readonly first: RunOutcome
+    readonly enter: () => Promise<RunOutcome>
+  }): Promise<{ readonly outcome: RunOutcome; readonly entered: number }> {
+    const { claim, contract, first, enter } = call
+    const { clock, wal, logger } = this.#deps
+    let entered = 1
+    if (first.kind !== 'unknown_outcome' || contract.idempotent !== true)
+      return { outcome: first, entered }
+    while (entered <= RERUNS_MAX && clock.now() < claim.at + RERUN_WITHIN_MS) {
+      await clock.sleep(RERUN_PAUSE_MS * 2 ** (entered - 1))
+      if (!(await isWritten(wal.again(claim.action_id, entered)))) break
+      logger.info('run_again', { action_id: claim.action_id, times: entered })
+      const outcome = await enter()
+      entered += 1
+      if (provesEnd(outcome, contract)) return { outcome, entered }
+    }
+    return { outcome: first, entered }
   }
 
   /** Ends a run that an earlier process may have entered. Resolves when that is done. */
@@ -64,15 +101,30 @@ export class Runner {
         return
       }
       if (recovered.kind === 'found') {
-        await this.#finish(entry, recovered.outcome, entry.at)
+        await this.#finish(entry, recovered.outcome, { started_at: entry.at })
         return
       }
       await this.#deps.clock.sleep(RECOVER_PAUSE_MS, signal).catch(() => undefined)
     }
   }
 
-  async #finish(claim: ClaimEntry, outcome: RunOutcome, started_at: number): Promise<void> {
-    const result = this.#resultOf(claim, outcome, started_at)
+  /**
+   * Asks the upstream about a run that is known from the journal only, whoever entered it; what it
+   * says is signed and stored like any result. False when it cannot say. Never runs the tool.
+   */
+  async settle(claim: ClaimEntry): Promise<boolean> {
+    const outcome = await askUpstream(claim, this.#deps)
+    if (outcome === undefined || outcome.kind === 'unknown_outcome') return false
+    await this.#finish(claim, outcome, { started_at: claim.at })
+    return true
+  }
+
+  async #finish(
+    claim: ClaimEntry,
+    outcome: RunOutcome,
+    run: { readonly started_at: number; readonly entered?: number },
+  ): Promise<void> {
+    const result = this.#resultOf(claim, outcome, run.started_at)
     await this.#deps.outbox.send(result)
     await this.#deps.wal.ended(claim.action_id)
     const payload: AuditPayload = {
@@ -82,6 +134,7 @@ export class Runner {
       reason: result.reason,
       result_hash: result.result_hash,
       raw_hash: result.raw_hash,
+      ...(run.entered === undefined ? {} : { entered: run.entered }),
     }
     try {
       await this.#deps.auditOf(claim.tenant)?.append('finished', {
@@ -118,4 +171,23 @@ export class Runner {
     const max_bytes = this.#deps.resultMaxBytesOf(claim.tool.slice(0, claim.tool.indexOf('.')))
     return { ...head, ...makeSafe(raw, { max_bytes, secrets }, sha256) }
   }
+}
+
+async function isWritten(writing: Promise<void>): Promise<boolean> {
+  try {
+    await writing
+    return true
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error
+    return false
+  }
+}
+
+/**
+ * What a call that was made again says of the first one. A failure of the later call does not show that
+ * the first one did nothing, unless the upstream says so or there was nothing to do but read.
+ */
+function provesEnd(outcome: RunOutcome, { operation }: ToolContract): boolean {
+  if (outcome.kind === 'unknown_outcome') return false
+  return outcome.kind === 'succeeded' || outcome.reason === 'not_executed' || operation === 'read'
 }

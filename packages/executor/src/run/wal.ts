@@ -2,19 +2,18 @@ import {
   type ActionId,
   actionIdField,
   canonicalize,
+  countField,
   type GrantId,
+  grantIdField,
   type Hash,
   hashField,
   msField,
   nameField,
   objectShape,
   oneOfShape,
-  parsedShape,
-  parseGrantId,
   parseJson,
   readShape,
   type Shape,
-  stringShape,
   type TenantId,
   taggedShape,
   tenantField,
@@ -47,14 +46,10 @@ type WalEntry =
   | ClaimEntry
   /** The claim may be ours; the tool was not entered, and the action may come again. */
   | { readonly kind: 'held'; readonly action_id: ActionId }
+  /** The tool is about to be entered once more, under the same key. */
+  | { readonly kind: 'again'; readonly action_id: ActionId; readonly times: number }
   /** Nothing is open any more: its result is stored, or the claim was another's. */
   | { readonly kind: 'ended'; readonly action_id: ActionId }
-
-const grantIdField: Shape<GrantId> = parsedShape(
-  stringShape({ max: 30, characters: 'token' }),
-  'grant-id',
-  parseGrantId,
-)
 
 const entryShape: Shape<WalEntry> = taggedShape('kind', {
   claiming: objectShape({
@@ -70,6 +65,7 @@ const entryShape: Shape<WalEntry> = taggedShape('kind', {
     at: msField,
   }),
   held: objectShape({ kind: oneOfShape('held'), action_id: actionIdField }),
+  again: objectShape({ kind: oneOfShape('again'), action_id: actionIdField, times: countField }),
   ended: objectShape({ kind: oneOfShape('ended'), action_id: actionIdField }),
 })
 
@@ -120,6 +116,10 @@ export class Wal {
     await this.#file.append(lineOf({ kind: 'held', action_id }))
   }
 
+  async again(action_id: ActionId, times: number): Promise<void> {
+    await this.#file.append(lineOf({ kind: 'again', action_id, times }))
+  }
+
   async ended(action_id: ActionId): Promise<void> {
     await this.#file.append(lineOf({ kind: 'ended', action_id }))
   }
@@ -157,7 +157,7 @@ function readRemains(lines: readonly string[], nowMs: number): WalRemains {
       open.set(entry.action_id, { entry, held: false })
     } else if (entry.kind === 'ended') {
       open.delete(entry.action_id)
-    } else {
+    } else if (entry.kind === 'held') {
       const known = open.get(entry.action_id)
       if (known !== undefined) open.set(entry.action_id, { ...known, held: true })
     }

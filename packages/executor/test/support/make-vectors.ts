@@ -46,7 +46,7 @@ export class VectorFile {
       tenant: TENANT,
       contract: contractJson(world.contract),
       keys: keys
-        .filter(({ component }) => component !== 'exec-connector')
+        .filter(({ component }) => component !== 'exec-connector' && component !== 'log')
         .map(({ kid, role, component, publicKey }) => ({
           kid,
           role,

@@ -5,6 +5,7 @@ import {
   type ApprovalStatement,
   actionId,
   approvalStatementJson,
+  type Beat,
   base64urlEncode,
   CLEARANCE_OF_TIER,
   canonicalize,
@@ -19,6 +20,7 @@ import {
   hashText,
   idempotencyKey,
   type JsonObject,
+  type KeyRole,
   noPreconditionHash,
   type Profile,
   parseJson,
@@ -26,6 +28,7 @@ import {
   parseTenantId,
   principalText,
   type SealedBundle,
+  signBeat,
   signGrant,
   signJws,
   statementHash,
@@ -43,7 +46,10 @@ import {
   ManualClock,
   MemoryBroker,
   nodeRandom,
+  type PublicKey,
   PublicKeys,
+  type Random,
+  type SigningKey,
   sha256,
   silentLogger,
   startAuditWriter,
@@ -51,6 +57,7 @@ import {
 import { type PolicyFile, sealBundleOf } from '@trustgw/testkit/seal-policy'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { AdmissionDeps } from '../../src/admit/admission.ts'
+import type { BeatDeps } from '../../src/admit/check-beat.ts'
 import { ToolIndex } from '../../src/admit/tool-index.ts'
 import { Credentials } from '../../src/connectors/credentials.ts'
 import type { Pin } from '../../src/pins/pin.ts'
@@ -122,47 +129,63 @@ export interface WorldLinks {
   readonly executor: BusLink
 }
 
+function trusted(role: KeyRole, component: string, { publicKey }: SigningKey): PublicKey {
+  return { kid: `${role}-1`, role, component, publicKey }
+}
+
+/** Where keys and ids come from. */
+export interface Secrets {
+  signingKey(): SigningKey
+  readonly random: Random
+}
+const FRESH: Secrets = { signingKey: generateSigningKey, random: nodeRandom }
+
 /** Gateway, host and one approver, as an executor sees them. */
 export class World {
   readonly clock = new ManualClock(NOW)
   readonly broker = new MemoryBroker({ logger: silentLogger })
-  readonly grantKey = generateSigningKey()
-  readonly auditKey = generateSigningKey()
-  readonly hostKey = generateSigningKey()
-  readonly resultKey = generateSigningKey()
-  readonly execAuditKey = generateSigningKey()
-  readonly operatorKey = generateSigningKey()
+  readonly grantKey: SigningKey
+  readonly auditKey: SigningKey
+  readonly hostKey: SigningKey
+  readonly logKey: SigningKey
+  readonly resultKey: SigningKey
+  readonly execAuditKey: SigningKey
+  readonly operatorKey: SigningKey
   readonly gateway: BusLink
   readonly executor: BusLink
   readonly approver = new SoftwareAuthenticator({ algorithm: 'ES256', rpId: RP_ID, origin: ORIGIN })
-  readonly trust = new PublicKeys([
-    {
-      kid: 'operator-1',
-      role: 'operator',
-      publicKey: this.operatorKey.publicKey,
-      component: 'operator',
-    },
-    { kid: 'grant-1', role: 'grant', publicKey: this.grantKey.publicKey, component: 'gateway' },
-    { kid: 'audit-1', role: 'audit', publicKey: this.auditKey.publicKey, component: 'gateway' },
-    { kid: 'host-1', role: 'host', publicKey: this.hostKey.publicKey, component: 'host' },
-    {
-      kid: 'exec-audit-1',
-      role: 'audit',
-      publicKey: this.execAuditKey.publicKey,
-      component: 'exec-connector',
-    },
-  ])
+  readonly trust: PublicKeys
   readonly contract: ToolContract
   readonly tools = new ToolIndex(sha256, new AjvSchemaCompiler())
   pins: readonly Pin[] = [this.pin()]
   floor: Tier = 0
-  bundle: SealedBundle = this.sealed([{ text: POLICY }])
+  bundle: SealedBundle
   /** By what the gateway decides. */
-  policies: PolicySet = openSealed(this.bundle)
+  policies: PolicySet
+  readonly #random: Random
   #audit: AuditWriter | undefined
+  #beats = 0
 
-  constructor(contract: ToolContract = REFUND, links?: WorldLinks) {
+  constructor(contract: ToolContract = REFUND, links?: WorldLinks, secrets: Secrets = FRESH) {
     this.contract = contract
+    this.#random = secrets.random
+    this.grantKey = secrets.signingKey()
+    this.auditKey = secrets.signingKey()
+    this.hostKey = secrets.signingKey()
+    this.logKey = secrets.signingKey()
+    this.resultKey = secrets.signingKey()
+    this.execAuditKey = secrets.signingKey()
+    this.operatorKey = secrets.signingKey()
+    this.trust = new PublicKeys([
+      trusted('operator', 'operator', this.operatorKey),
+      trusted('grant', 'gateway', this.grantKey),
+      trusted('audit', 'gateway', this.auditKey),
+      trusted('host', 'host', this.hostKey),
+      trusted('log', 'log', this.logKey),
+      { ...trusted('audit', 'exec-connector', this.execAuditKey), kid: 'exec-audit-1' },
+    ])
+    this.bundle = this.sealed([{ text: POLICY }])
+    this.policies = openSealed(this.bundle)
     this.gateway = links?.gateway ?? this.broker.link()
     this.executor = links?.executor ?? this.broker.link({ crossings: executorCrossings(PROFILE) })
     this.tools.replace([contract])
@@ -193,13 +216,34 @@ export class World {
     return sealBundleOf(files, { tenant, epoch, issuedAt: NOW, operatorKey })
   }
 
+  /** The host, or the log, says that it is there. */
+  beat(change: Partial<Beat> = {}): Uint8Array {
+    this.#beats += 1
+    const component = change.component ?? 'host'
+    const at = this.clock.now() + this.#beats
+    const said = { component, instance: '1', at, key_set_epoch: 1, freeze_count: {} }
+    const { sign } = component === 'host' ? this.hostKey : this.logKey
+    const key = { kid: `${component}-1`, sign }
+    const token = new TextEncoder().encode(signBeat({ v: 1, ...said, ...change }, key))
+    this.gateway.bus.publish(`beat.v1.${component}`, token)
+    return token
+  }
+
+  /** Host and log are heard, and say nothing newer than what is known here. */
+  beliefs(): BeatDeps {
+    return {
+      grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
+      liveness: { problem: () => undefined, catchUp: () => Promise.resolve() },
+    }
+  }
+
   admission(change: Partial<AdmissionDeps> = {}): AdmissionDeps {
     return {
       profile: PROFILE,
       tenants: [TENANT],
       tools: this.tools,
       credentials: must(Credentials.parse('credentials.toml', CREDENTIALS)),
-      grantKeyFor: this.trust.keyFor({ role: 'grant', component: 'gateway' }),
+      ...this.beliefs(),
       auditKeyFor: this.trust.keyFor({ role: 'audit', component: 'gateway' }),
       hostKeyFor: this.trust.keyFor({ role: 'host', component: 'host' }),
       audit: this.executor.reader({ home: 'data', stream: 'AUDIT' }),
@@ -224,7 +268,7 @@ export class World {
       sign: this.auditKey.sign,
       sha256,
       clock: this.clock,
-      random: nodeRandom,
+      random: this.#random,
       bus: this.gateway.bus,
       publisher: this.gateway.publisher({ stream: 'AUDIT' }),
       reader: this.gateway.reader({ home: 'data', stream: 'AUDIT' }),
@@ -241,7 +285,7 @@ export class World {
   ): DecisionRecord {
     const base = {
       typ: 'trustgw/decision/1',
-      action_id: actionId(nodeRandom.bytes(16)),
+      action_id: actionId(this.#random.bytes(16)),
       tenant: TENANT,
       workspace: 'main',
       principal: { tenant: TENANT, issuer: 'api-key', client: 'key-1', subject: 'agent-1' },
@@ -295,7 +339,7 @@ export class World {
       approver: 'ana',
       decide_by: decision.decided_at + decision.obligations.approval_ttl_ms,
       run_by: decision.decided_at + decision.obligations.approval_ttl_ms + 600_000,
-      nonce: base64urlEncode(nodeRandom.bytes(16)),
+      nonce: base64urlEncode(this.#random.bytes(16)),
       ...change,
     }
   }
@@ -355,7 +399,7 @@ export class World {
       iat,
       nbf: iat,
       exp: iat + 30,
-      jti: grantId(nodeRandom.bytes(16)),
+      jti: grantId(this.#random.bytes(16)),
       action_id: decision.action_id,
       tenant_id: TENANT,
       workspace_id: decision.workspace,

@@ -97,9 +97,13 @@ export interface ActionRecord {
   readonly evidence: readonly ApprovalEvidence[]
   /** The compact token of the last grant. */
   readonly grant: string | null
-  /** Every profile that was given a grant: nobody else's result counts. */
+  /** Every profile that was given a grant, the latest last: nobody else's result counts. */
   readonly granted_to: readonly Profile[]
+  /** How many grants were made for it, by whichever decision. */
+  readonly grants: number
   readonly result: ActionResult | null
+  /** When its tool was entered, or is known to have been claimed. */
+  readonly entered_at: number | null
   /** Null where no limit counts it and no value of it is to be remembered. */
   readonly counted: CountedIn | null
   /** What its proposer may be told of a decision that was not to allow it. */
@@ -141,8 +145,8 @@ const proposalShape: Shape<Proposal> = objectShape({
 const storedKeysShape: Shape<string> = stringShape({ min: 1, max: 256, characters: 'token' })
 
 /** Members that an earlier version did not write may be missing. */
-type Stored = Omit<ActionRecord, 'counted' | 'hint'> &
-  Partial<Pick<ActionRecord, 'counted' | 'hint'>>
+type Later = 'grants' | 'counted' | 'hint' | 'entered_at'
+type Stored = Omit<ActionRecord, Later> & Partial<Pick<ActionRecord, Later>>
 
 const actionRecordShape: Shape<Stored> = objectShape({
   v: oneOfShape(1),
@@ -159,6 +163,7 @@ const actionRecordShape: Shape<Stored> = objectShape({
   evidence: approvalEvidencesShape,
   grant: nullableShape(stringShape({ min: 1, max: 8_192, characters: 'token' })),
   granted_to: arrayShape(profileField, { max: PROFILES_MAX }),
+  grants: optionalMember(countField),
   result: nullableShape(
     objectShape({
       outcome: oneOfShape<Outcome>('succeeded', 'failed', 'refused', 'unknown_outcome'),
@@ -168,6 +173,7 @@ const actionRecordShape: Shape<Stored> = objectShape({
       provider_reference: nullableShape(stringShape({ max: 256 })),
     }),
   ),
+  entered_at: optionalMember(nullableShape(msField)),
   counted: optionalMember(
     nullableShape(
       objectShape({
@@ -200,7 +206,9 @@ function recordJson(record: ActionRecord): JsonObject {
     evidence: record.evidence.map(evidenceJson),
     grant: record.grant,
     granted_to: [...record.granted_to],
+    grants: record.grants,
     result: record.result === null ? null : { ...record.result },
+    entered_at: record.entered_at,
     counted: countedJson(record.counted),
     hint: record.hint,
   }
@@ -233,7 +241,9 @@ export function newRecord(
     evidence: [],
     grant: null,
     granted_to: [],
+    grants: 0,
     result: null,
+    entered_at: null,
   }
 }
 
@@ -250,8 +260,9 @@ export function readActionRecord(
   if (!json.ok) return json
   const read = readShape(actionRecordShape, json.value)
   if (!read.ok) return refuse(read.reason, read.detail)
-  const { counted = null, hint = null } = read.value
-  return ok({ ...read.value, counted, hint })
+  const { counted = null, hint = null, entered_at = null } = read.value
+  const { grants = read.value.granted_to.length } = read.value
+  return ok({ ...read.value, grants, counted, hint, entered_at })
 }
 
 export function actionIdOf(record: ActionRecord): ActionId {

@@ -93,12 +93,19 @@ export class AuditTrail {
 }
 
 function actorOf({ type, detail }: Entry): { kind: 'human' | 'agent' | 'system'; id: string } {
-  const person = detail['approver'] ?? (type === 'denied' ? detail['by'] : undefined)
+  const person = detail['approver'] ?? (isPersons(type, detail['by']) ? detail['by'] : undefined)
   if (typeof person === 'string') return { kind: 'human', id: person }
   const agent = type === 'cancelled' || type === 'cancel_requested' ? detail['by'] : undefined
   return typeof agent === 'string'
     ? { kind: 'agent', id: agent }
     : { kind: 'system', id: 'gateway' }
+}
+
+/** Who settled an action where it was no person. */
+const NOBODY: readonly unknown[] = ['connector', 'executor']
+
+function isPersons(type: Entry['type'], by: unknown): boolean {
+  return type === 'denied' || (type === 'reconciled' && !NOBODY.includes(by))
 }
 
 type Open = ActionState & {

@@ -24,19 +24,24 @@ export class Caretaker {
   /** Attempts that failed: their next one is due whatever becomes of the alarm. */
   readonly #retries = new Map<ActionId, () => void>()
   readonly #running = new Set<Promise<unknown>>()
-  #stopping = false
+  readonly #stopping = new AbortController()
 
   constructor(deps: CaretakerDeps) {
     this.#deps = deps
   }
 
   get stopping(): boolean {
-    return this.#stopping
+    return this.#stopping.signal.aborted
+  }
+
+  /** Ends pauses. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal
   }
 
   /** Lets what runs come to rest; nothing new is begun. */
   async stop(): Promise<void> {
-    this.#stopping = true
+    this.#stopping.abort()
     for (const timers of [this.#alarms, this.#retries]) {
       for (const stop of timers.values()) stop()
       timers.clear()
@@ -79,7 +84,7 @@ export class Caretaker {
   }
 
   #set(timers: Timers, { tenant, id, ms, ring }: Due): void {
-    if (this.#stopping) return
+    if (this.stopping) return
     const wait = Math.min(Math.max(ms, 0) + 1, TIMER_MAX_MS)
     timers.set(
       id,

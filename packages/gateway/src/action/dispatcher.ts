@@ -9,9 +9,14 @@ import type { InvokeOutcome } from './outbound.ts'
 const CLAIM_SETTLE_MS = 40
 /** Before an executor that could not be reached, or could not admit yet, is asked again. */
 const DISPATCH_RETRY_MS = 400
+/** Before one that can take no more of this tool just now is asked again. */
+const BUSY_RETRY_MS = 1_000
+const BUSY: readonly string[] = ['tool_busy', 'tool_unavailable', 'executor_busy']
 
 export interface DispatcherDeps {
   readonly invoke: (record: ActionRecord) => Promise<InvokeOutcome>
+  /** The action has to wait for its tool. */
+  readonly onBusy: (record: ActionRecord) => void
   readonly clock: Clock
   /** The state as this process last saw it. */
   readonly state: (id: ActionId) => ActionState | undefined
@@ -36,7 +41,9 @@ export class Dispatcher {
       if (answer.kind === 'claimed') return this.#claimed(record, state.jti, answer.result_by)
       if (answer.kind === 'refused')
         return { kind: 'executor_refused', jti: state.jti, reason: answer.reason }
-      await clock.sleep(DISPATCH_RETRY_MS)
+      const isBusy = answer.reason !== undefined && BUSY.includes(answer.reason)
+      if (isBusy) this.#deps.onBusy(record)
+      await clock.sleep(isBusy ? BUSY_RETRY_MS : DISPATCH_RETRY_MS)
     }
     return undefined
   }

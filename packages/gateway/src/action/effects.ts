@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import type { ActionId } from '@trustgw/protocol'
+import type { Unsettled } from '../approvals/unsettled.ts'
 import type { ToolDirectory } from '../registry/tool-directory.ts'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
@@ -8,6 +9,9 @@ import type { AuditTrail } from './audit-trail.ts'
 import type { Outbound } from './outbound.ts'
 import type { Planned } from './planned.ts'
 import type { Review } from './review.ts'
+
+/** Effects that an executor carries out. */
+export type ToExecutor = Extract<Effect['kind'], 'dispatch' | 'cancel_claim' | 'reconcile'>
 
 export interface EffectsDeps {
   readonly trail: AuditTrail
@@ -17,8 +21,9 @@ export interface EffectsDeps {
   /** The action as this process last saw it. */
   readonly known: (id: ActionId) => ActionRecord | undefined
   readonly stopping: () => boolean
-  /** Sends the grant of a stored action; nobody awaits it. */
-  readonly dispatch: (stored: StoredAction) => void
+  readonly unsettled: Unsettled
+  /** Asks an executor about a stored action; nobody awaits it. */
+  readonly toExecutor: (what: ToExecutor, stored: StoredAction) => void
 }
 
 /** Carries out what a step asks for, once the state that it led to is stored. */
@@ -42,7 +47,7 @@ export class Effects {
   }
 
   async #one(effect: Effect, stored: StoredAction): Promise<Planned | undefined> {
-    const { trail, review, dispatch } = this.#deps
+    const { trail, review, toExecutor, unsettled } = this.#deps
     const { record } = stored
     switch (effect.kind) {
       case 'audit':
@@ -56,14 +61,15 @@ export class Effects {
       case 'issue_grant':
         return review.release(record, effect.recheck)
       case 'dispatch':
-        dispatch(stored)
-        return undefined
+      case 'cancel_claim':
       case 'reconcile':
-        // Executors ask the provider before they report an unknown outcome; nobody else can.
-        return { event: { kind: 'reconciled_unclear', reason: 'the connector could not tell' } }
+        toExecutor(effect.kind, stored)
+        return undefined
+      case 'ask_human':
+        await unsettled.ask(record)
+        return undefined
       case 'read_precondition':
       case 'withdraw_approval':
-      case 'ask_human':
       case 'feed':
         return undefined
     }

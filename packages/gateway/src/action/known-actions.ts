@@ -1,11 +1,23 @@
-import { type ActionState, isFinal } from '@trustgw/core'
+import { type ActionState, isFinal, type StateKind } from '@trustgw/core'
 import { type ActionId, type Principal, type Proposal, principalText } from '@trustgw/protocol'
 import type { StoredAction } from './action-store.ts'
 
 /** Actions of one principal that may wait for people at once: against storms of prompts. */
 export const OPEN_PENDING_MAX = 64
+/** Actions that may wait at once in one gateway, for whatever: those that run are not counted. */
+export const OPEN_MAX = 16_384
+/** … and of one principal. */
+export const OPEN_OF_ONE_MAX = 1_024
+/** Released actions that may wait for one tool, because its executor can take no more of it. */
+export const TOOL_WAITING_MAX = 64
 /** Actions whose latest form is kept in memory; open ones are always kept. */
 const LATEST_MAX = 1_024
+
+/** What there is too much of. */
+export type Crowded = 'gateway' | 'principal' | 'tool'
+
+/** States in which an action has people's and policy's word and no executor yet. */
+const RELEASED: ReadonlySet<StateKind> = new Set<StateKind>(['authorized', 'dispatched'])
 
 /**
  * What this process last saw of the actions it handles, and how many of each principal's wait for
@@ -14,6 +26,10 @@ const LATEST_MAX = 1_024
 export class KnownActions {
   readonly #latest = new Map<ActionId, StoredAction>()
   readonly #pending = new Map<string, Set<ActionId>>()
+  readonly #open = new Map<string, Set<ActionId>>()
+  #openCount = 0
+  /** By tenant and tool: what was released and turned away by the executor. */
+  readonly #waiting = new Map<string, Set<ActionId>>()
 
   /** False when a later form was seen already. */
   note(stored: StoredAction): boolean {
@@ -24,8 +40,11 @@ export class KnownActions {
     this.#latest.delete(id)
     this.#latest.set(id, stored)
     if (this.#latest.size > LATEST_MAX) this.#forget()
+    // What runs is bounded by executors, and its end may be another gateway's to see.
+    this.#countOpen(proposal, isFinal(state) || state.kind === 'executing')
+    if (!RELEASED.has(state.kind)) drop(this.#waiting, toolOf(proposal), id)
     if (state.kind === 'pending_approval') this.#pendingOf(proposal.principal).add(id)
-    else this.#drop(proposal.principal, id)
+    else drop(this.#pending, principalText(proposal.principal), id)
     return true
   }
 
@@ -50,21 +69,47 @@ export class KnownActions {
 
   /** Gives the place back, unless the action waits there. */
   release({ principal, action_id }: Pick<Proposal, 'principal' | 'action_id'>): void {
-    if (this.state(action_id)?.kind !== 'pending_approval') this.#drop(principal, action_id)
+    if (this.state(action_id)?.kind !== 'pending_approval')
+      drop(this.#pending, principalText(principal), action_id)
+  }
+
+  /** The executor can take no more of this action's tool just now. */
+  waits(proposal: Proposal): void {
+    if (RELEASED.has(this.state(proposal.action_id)?.kind ?? 'denied'))
+      setOf(this.#waiting, toolOf(proposal)).add(proposal.action_id)
+  }
+
+  /** Why nothing more of this kind may be accepted now; undefined: it may. */
+  crowded(proposal: Proposal): Crowded | undefined {
+    if (this.#openCount >= OPEN_MAX) return 'gateway'
+    const own = this.#open.get(principalText(proposal.principal))
+    if ((own?.size ?? 0) >= OPEN_OF_ONE_MAX) return 'principal'
+    const waiting = this.#waiting.get(toolOf(proposal))
+    return (waiting?.size ?? 0) >= TOOL_WAITING_MAX ? 'tool' : undefined
+  }
+
+  /** What waits for people's approval. */
+  pending(): readonly StoredAction[] {
+    return [...this.#pending.values()].flatMap((ids) =>
+      [...ids].flatMap((id) => this.#latest.get(id) ?? []),
+    )
+  }
+
+  /** For the metrics. */
+  get counts(): { readonly open: number; readonly pending: number; readonly waiting: number } {
+    return { open: this.#openCount, pending: sum(this.#pending), waiting: sum(this.#waiting) }
+  }
+
+  #countOpen({ principal, action_id }: Proposal, isOver: boolean): void {
+    const who = principalText(principal)
+    const before = this.#open.get(who)?.size ?? 0
+    if (isOver) drop(this.#open, who, action_id)
+    else setOf(this.#open, who).add(action_id)
+    this.#openCount += (this.#open.get(who)?.size ?? 0) - before
   }
 
   #pendingOf(principal: Principal): Set<ActionId> {
-    const who = principalText(principal)
-    const pending = this.#pending.get(who) ?? new Set<ActionId>()
-    this.#pending.set(who, pending)
-    return pending
-  }
-
-  #drop(principal: Principal, id: ActionId): void {
-    const who = principalText(principal)
-    const pending = this.#pending.get(who)
-    pending?.delete(id)
-    if (pending?.size === 0) this.#pending.delete(who)
+    return setOf(this.#pending, principalText(principal))
   }
 
   #forget(): void {
@@ -73,4 +118,28 @@ export class KnownActions {
       if (this.#latest.size <= LATEST_MAX) break
     }
   }
+}
+
+type Sets = Map<string, Set<ActionId>>
+
+function toolOf({ tenant, tool_id }: Proposal): string {
+  return `${tenant} ${tool_id}`
+}
+
+function setOf(sets: Sets, key: string): Set<ActionId> {
+  const found = sets.get(key) ?? new Set<ActionId>()
+  sets.set(key, found)
+  return found
+}
+
+function drop(sets: Sets, key: string, id: ActionId): void {
+  const found = sets.get(key)
+  found?.delete(id)
+  if (found?.size === 0) sets.delete(key)
+}
+
+function sum(sets: Sets): number {
+  let count = 0
+  for (const found of sets.values()) count += found.size
+  return count
 }

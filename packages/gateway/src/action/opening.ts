@@ -4,16 +4,11 @@ import { BusFault, type Clock, type Logger } from '@trustgw/runtime'
 import type { Decided } from '../decide/decided.ts'
 import type { Decider } from '../decide/decider.ts'
 import { evaluationOf } from '../decide/evaluator.ts'
+import { STORE_WITHIN_MS } from '../limits/ledger.ts'
 import { type ActionRecord, newRecord } from './action-record.ts'
 import type { AuditTrail } from './audit-trail.ts'
 import type { Review } from './review.ts'
 import { takePlanned } from './take-step.ts'
-
-/**
- * From its decision on an action is stored within this, or not at all: the places that it took are
- * looked after by others once they are twice as old (spec/policy.md "Limits").
- */
-const STORE_WITHIN_MS = 30_000
 
 /**
  * A new action once its proposal and decision are on record. What the decision took is given back

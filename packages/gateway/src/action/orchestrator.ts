@@ -1,8 +1,6 @@
 import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
 import {
   type ActionId,
-  type ApprovalDecision,
-  type ApprovalDecisionAnswer,
   type ExecutionResult,
   type JwsExpectation,
   type Proposal,
@@ -11,13 +9,15 @@ import {
 } from '@trustgw/protocol'
 import {
   type AuditWriter,
+  type Bus,
   type Clock,
   type Logger,
   type Random,
   type RecordStore,
 } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
-import { type Heard, heardBefore, verdictPlan } from '../approvals/verdict.ts'
+import { Unsettled } from '../approvals/unsettled.ts'
+import { Verdicts } from '../approvals/verdicts.ts'
 import type { Decided } from '../decide/decided.ts'
 import { Decider } from '../decide/decider.ts'
 import type { PolicyInForce } from '../decide/evaluator.ts'
@@ -34,8 +34,8 @@ import {
 } from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
-import { Dispatcher } from './dispatcher.ts'
-import { Effects } from './effects.ts'
+import { Effects, type ToExecutor } from './effects.ts'
+import { ExecutorTalk } from './executor-talk.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
 import { MissingActions } from './missing-actions.ts'
@@ -43,7 +43,7 @@ import { News } from './news.ts'
 import { opening, recorded } from './opening.ts'
 import type { Outbound } from './outbound.ts'
 import { type Planned, type Progress, recoveredFrom, type Work } from './planned.ts'
-import { Review } from './review.ts'
+import { Review, voidPlan } from './review.ts'
 import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
 
@@ -60,6 +60,8 @@ export interface OrchestratorDeps {
   readonly policy: (tenant: TenantId) => PolicyInForce | undefined
   /** The bucket `limits`. */
   readonly limits: RecordStore
+  readonly unsettled: RecordStore
+  readonly bus: Bus
   readonly hostKeyFor: JwsExpectation['keyFor']
   readonly sha256: Sha256
   readonly clock: Clock
@@ -77,7 +79,8 @@ export class Orchestrator {
   readonly decider: Decider
   readonly #deps: OrchestratorDeps
   readonly #locks = new Locks()
-  readonly #known = new KnownActions()
+  /** What this process saw of actions. */
+  readonly known: KnownActions = new KnownActions()
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
   readonly #missing = new MissingActions()
@@ -85,9 +88,12 @@ export class Orchestrator {
   readonly #news: News
   readonly #trail: AuditTrail
   readonly #review: Review
-  readonly #dispatcher: Dispatcher
   readonly #care: Caretaker
+  readonly #talk: ExecutorTalk
+  readonly #unsettled: Unsettled
   readonly #effects: Effects
+  /** What people say of actions. */
+  readonly verdicts: Verdicts
 
   constructor(deps: OrchestratorDeps) {
     const { clock, log } = deps
@@ -105,22 +111,30 @@ export class Orchestrator {
       tick: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'tick' } }),
       takeUp: (tenant, id) => this.#takeUp(tenant, id),
     })
-    this.#dispatcher = new Dispatcher({
-      clock,
+    this.#talk = new ExecutorTalk({
+      ...deps,
       invoke: (record) => deps.outbound.invoke(record),
-      state: (id) => this.#known.state(id),
-      stopping: () => this.#care.stopping,
+      onBusy: ({ proposal }) => this.known.waits(proposal),
+      state: (id) => this.known.state(id),
+      stopping: this.#care.signal,
     })
+    this.#unsettled = new Unsettled(deps)
     this.#effects = new Effects({
       ...deps,
       trail: this.#trail,
       review: this.#review,
-      known: (id) => this.#known.get(id)?.record,
+      known: (id) => this.known.get(id)?.record,
       stopping: () => this.#care.stopping,
-      dispatch: (stored) => {
+      unsettled: this.#unsettled,
+      toExecutor: (what, stored) => {
         const { tenant, action_id: id } = stored.record.proposal
-        this.#care.background(this.#dispatch(stored), tenant, id)
+        this.#care.background(this.#toExecutor(what, stored), tenant, id)
       },
+    })
+    this.verdicts = new Verdicts({
+      ...deps,
+      load: (tenant, id) => deps.store.load(tenant, id),
+      drive: (tenant, id, planned) => this.#drive(tenant, id, planned),
     })
   }
 
@@ -161,7 +175,7 @@ export class Orchestrator {
 
   /** The later of a stored form and what this process saw since. */
   latest(stored: StoredAction): StoredAction {
-    const known = this.#known.get(stored.record.proposal.action_id)
+    const known = this.known.get(stored.record.proposal.action_id)
     return known !== undefined && known.revision > stored.revision ? known : stored
   }
 
@@ -172,16 +186,6 @@ export class Orchestrator {
     wait: { ms: number; signal?: AbortSignal },
   ): Promise<StoredAction | undefined> {
     return (await this.#waiters.next(id, wait.ms, wait.signal)) ?? this.#deps.store.load(tenant, id)
-  }
-
-  /** A place among its principal's actions that wait for people; false: none is free. */
-  reserve(proposal: Proposal): boolean {
-    return this.#known.reserve(proposal)
-  }
-
-  /** Gives the place back, unless the action came to wait there. */
-  release(proposal: Proposal): void {
-    this.#known.release(proposal)
   }
 
   /**
@@ -216,24 +220,17 @@ export class Orchestrator {
     })
   }
 
-  cancel(tenant: TenantId, id: ActionId, by: string): Promise<StoredAction | undefined> {
-    return this.#drive(tenant, id, { event: { kind: 'cancel_requested', by } })
+  /** Approvals that were asked for under a contract that is not the tool's any more are void. */
+  toolsChanged(tenant: TenantId): void {
+    for (const { record } of this.known.pending()) {
+      const planned = record.proposal.tenant === tenant ? voidPlan(record, this.#deps.tools) : null
+      const id = record.proposal.action_id
+      if (planned !== null) this.#care.background(this.#drive(tenant, id, planned), tenant, id)
+    }
   }
 
-  /** One person's verdict, from the host. Accepted means stored. */
-  async decided(decision: ApprovalDecision): Promise<ApprovalDecisionAnswer> {
-    const { sha256 } = this.#deps
-    const { tenant, action_id: id } = decision
-    const before = await this.#deps.store.load(tenant, id)
-    if (before === undefined) return { status: 'refused', code: 'unknown_action' }
-    if (heardBefore(before.record, decision, sha256))
-      return { status: 'accepted', state: before.record.state.kind }
-    const heard: Heard = { refusal: 'not_pending', counted: false }
-    const after = await this.#drive(tenant, id, verdictPlan(decision, heard, this.#deps))
-    if (after !== undefined && heardBefore(after.record, decision, sha256))
-      return { status: 'accepted', state: after.record.state.kind }
-    // Counted and not there any more: something had changed, and the approval is void.
-    return { status: 'refused', code: heard.counted ? 'decision_changed' : heard.refusal }
+  cancel(tenant: TenantId, id: ActionId, by: string): Promise<StoredAction | undefined> {
+    return this.#drive(tenant, id, { event: { kind: 'cancel_requested', by } })
   }
 
   /** A result whose signature and profile were checked. Stored when this resolves. */
@@ -258,7 +255,7 @@ export class Orchestrator {
 
   /** What this process last saw of an action; another one may have changed it since. */
   #recall(tenant: TenantId, id: ActionId): StoredAction | undefined {
-    const known = this.#known.get(id)
+    const known = this.known.get(id)
     return known?.record.proposal.tenant === tenant ? known : undefined
   }
 
@@ -316,9 +313,9 @@ export class Orchestrator {
     return { ...at, effects }
   }
 
-  async #dispatch(stored: StoredAction): Promise<void> {
+  async #toExecutor(what: ToExecutor, stored: StoredAction): Promise<void> {
     const { tenant, action_id: id } = stored.record.proposal
-    const event = await this.#dispatcher.run(stored)
+    const event = await this.#talk.ask(what, stored)
     if (event !== undefined) await this.#drive(tenant, id, { event })
   }
 
@@ -369,14 +366,14 @@ export class Orchestrator {
   /** Loads an action; what another process made of it is news here too. */
   async #lookAt(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
     const stored = await this.#deps.store.load(tenant, id)
-    if (stored !== undefined && this.#known.get(id)?.revision !== stored.revision)
+    if (stored !== undefined && this.known.get(id)?.revision !== stored.revision)
       this.#remember(stored)
     return stored
   }
 
   /** Tells portals and waiters, and sets the next alarm. */
   #remember(stored: StoredAction): void {
-    if (!this.#known.note(stored)) return
+    if (!this.known.note(stored)) return
     const { tenant, action_id: id } = stored.record.proposal
     this.#care.alarm(stored)
     this.#waiters.changed(id, stored)
@@ -389,7 +386,11 @@ export class Orchestrator {
    */
   #close(record: ActionRecord): void {
     const { tenant, action_id: id } = record.proposal
-    const ended = Promise.all([this.#news.told(id), this.decider.settle(record)])
+    const ended = Promise.all([
+      this.#news.told(id),
+      this.decider.settle(record),
+      ...(record.state.kind.startsWith('reconciled') ? [this.#unsettled.settled(record)] : []),
+    ])
     const closed = ended.then(() => this.#deps.store.close(tenant, id))
     this.#care.background(closed, tenant, id)
   }

@@ -23,19 +23,18 @@ import { type Bus, BusFault, type Clock, type Logger, type StoredPublisher } fro
 import type { ToolDirectory } from '../registry/tool-directory.ts'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
+import { RESULT_WITHIN_MS } from './executor-queries.ts'
 import { actionEvent } from './view.ts'
 
 const INVOKE_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 3_000
 const REQUEST_RETRY_MS = 1_000
-/** Longer than any tool may run: after it nobody waits for a result any more. */
-const RESULT_WITHIN_MS = 960_000
 
 /** What the executor said to a grant; `later`: nothing was claimed, the same grant may be sent again. */
 export type InvokeOutcome =
   | { readonly kind: 'claimed'; readonly result_by: number }
   | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'later' }
+  | { readonly kind: 'later'; readonly reason?: string }
 
 const TOO_LARGE: InvokeOutcome = { kind: 'refused', reason: 'granted_action_too_large' }
 
@@ -86,7 +85,8 @@ export class Outbound {
   #outcome(answer: InvokeAnswer | undefined, action: string): InvokeOutcome {
     if (answer?.status === 'claimed')
       return { kind: 'claimed', result_by: this.#deps.clock.now() + RESULT_WITHIN_MS }
-    if (answer === undefined || answer.retryable) return { kind: 'later' }
+    if (answer === undefined) return { kind: 'later' }
+    if (answer.retryable) return { kind: 'later', reason: answer.reason }
     this.#deps.log.warn('executor_refused', { action, reason: answer.reason })
     return { kind: 'refused', reason: answer.reason }
   }

@@ -1,12 +1,18 @@
 import { canonicalize, type DecisionRecord, decisionJson, type Proposal } from '@trustgw/protocol'
 import type { Clock } from '@trustgw/runtime'
 import type { AgentDirectory } from '../agents/agent-directory.ts'
-import type { Undecided } from '../decide/decided.ts'
+import type { Decided, Undecided } from '../decide/decided.ts'
 import type { Decider } from '../decide/decider.ts'
 import { evaluationOf } from '../decide/evaluator.ts'
 import { authorize, type GrantIssuer } from '../grant/grant-issuer.ts'
+import { STORE_WITHIN_MS } from '../limits/ledger.ts'
 import type { RegisteredTool, ToolDirectory } from '../registry/tool-directory.ts'
-import { type ActionRecord, argumentsOf } from './action-record.ts'
+import {
+  type ActionRecord,
+  argumentsOf,
+  type CountedIn,
+  type DecisionEvent,
+} from './action-record.ts'
 import type { AuditTrail } from './audit-trail.ts'
 import type { Planned } from './planned.ts'
 import { toolSummary } from './tool-summary.ts'
@@ -22,8 +28,8 @@ export interface ReviewDeps {
 
 /** An action that is there could not be decided now; it is taken up again. */
 export class UndecidedFault extends Error {
-  readonly code: Undecided | 'decision_stale'
-  constructor(reason: Undecided | 'decision_stale') {
+  readonly code: Undecided | 'decision_stale' | 'grant_not_signed'
+  constructor(reason: UndecidedFault['code']) {
     super(`no decision could be made: ${reason}`)
     this.name = 'UndecidedFault'
     this.code = reason
@@ -32,6 +38,7 @@ export class UndecidedFault extends Error {
 
 const UNDECIDABLE = {
   no_tool: 'the tool is not served any more',
+  tool_held: 'the tool changed, and nobody has looked at the change yet',
   no_agent: 'the agent is not active any more',
   no_policy: 'no policy is in force',
 }
@@ -49,7 +56,7 @@ export class Review {
    * `UndecidedFault` while none can be made; without any policy in force the action is denied.
    */
   async evaluateAgain(record: ActionRecord): Promise<Planned> {
-    const { decider, tools, trail } = this.#deps
+    const { decider, tools } = this.#deps
     const { proposal } = record
     const { round } = record.state.kind === 'proposed' ? record.state : { round: null }
     const fits = ({ state }: ActionRecord): boolean =>
@@ -59,18 +66,17 @@ export class Review {
       fits,
     })
     const tool = tools.find(proposal.tenant, proposal.tool_id)
-    if (tool === undefined) return deny('no_tool')
+    if (tool === undefined)
+      return deny(tools.isHeld(proposal.tenant, proposal.tool_id) ? 'tool_held' : 'no_tool')
     if (!this.#isActive(proposal)) return deny('no_agent')
     const decided = await decider.decide(proposal, tool, record)
     if (!decided.ok) {
       if (decided.reason === 'no_policy') return deny('no_policy')
       throw new UndecidedFault(decided.reason)
     }
-    const { decision, counted, hint } = decided.value
-    const decision_event = await trail.decided(proposal, decision).catch(async (error: unknown) => {
-      await decider.giveBack(counted)
-      throw error
-    })
+    const { decision, hint } = decided.value
+    const decision_event = await this.#recorded(proposal, decided.value)
+    const { counted, superfluous } = placesOf(record, decided.value)
     const summary = toolSummary(tool, decision, argumentsOf(proposal))
     return {
       event: { kind: 'evaluated', decision: evaluationOf(decision) },
@@ -86,7 +92,20 @@ export class Review {
         hint,
       }),
       // The places of the decision that does not stand: the earlier one's, or these.
-      done: (isStored) => decider.giveBack(isStored ? record.counted : counted),
+      done: (isStored) => decider.giveBack(isStored ? superfluous : decided.value.counted),
+    }
+  }
+
+  /** The decision's event, once it is stored; else the places that the decision took are given back. */
+  async #recorded(proposal: Proposal, { decision, counted }: Decided): Promise<DecisionEvent> {
+    const { decider, trail, clock } = this.#deps
+    try {
+      const event = await trail.decided(proposal, decision)
+      if (clock.now() - decision.decided_at <= STORE_WITHIN_MS) return event
+      throw new UndecidedFault('decision_stale')
+    } catch (error) {
+      await decider.giveBack(counted)
+      throw error
     }
   }
 
@@ -112,13 +131,13 @@ export class Review {
     if (!isSame(decision, record.decision)) return sentBack(record, 'decision_changed')
     const decision_event = await trail.decided(proposal, decision)
     const granting = this.grant({ ...record, decision, decision_event })
-    if (granting === undefined) throw new UndecidedFault('decision_stale')
+    if (granting === undefined) throw new UndecidedFault('grant_not_signed')
     return granting
   }
 
   /**
    * A signed grant for an action whose decision is of this moment; undefined where that has to be
-   * made anew.
+   * made anew, or no key is there to sign it.
    */
   grant(record: ActionRecord): Planned | undefined {
     const { tools, issuer, clock } = this.#deps
@@ -131,7 +150,9 @@ export class Review {
       const { reason } = authorization
       return reason === 'decision_stale' ? undefined : sentBack(record, reason)
     }
-    const { token, claims, expires_at } = issuer.issue(authorization.value)
+    const signed = issuer.issue(authorization.value)
+    if (signed === undefined) return undefined
+    const { token, claims, expires_at } = signed
     return {
       event: { kind: 'grant_issued', jti: claims.jti, exp: expires_at },
       fits: sameClearance(record),
@@ -140,7 +161,8 @@ export class Review {
         decision,
         decision_event,
         grant: token,
-        granted_to: [...new Set([...before.granted_to, claims.aud])],
+        granted_to: [...before.granted_to.filter((to) => to !== claims.aud), claims.aud],
+        grants: before.grants + 1,
         counted: before.counted === null ? null : { ...before.counted, granted_at: now },
       }),
     }
@@ -158,6 +180,19 @@ export class Review {
     if (tool.contract_hash !== decision.contract_hash) return 'contract_changed'
     return this.#isActive(proposal) ? undefined : 'agent_inactive'
   }
+}
+
+/**
+ * Where an action counts from its new decision on, and which places are not needed any more. One that
+ * is denied after a grant that lapsed keeps the places under which it may have run unseen.
+ */
+function placesOf(
+  { counted: before, grants }: ActionRecord,
+  { counted, decision }: Decided,
+): { readonly counted: CountedIn | null; readonly superfluous: CountedIn | null } {
+  const outcome = evaluationOf(decision).outcome
+  const keeps = grants > 0 && (outcome === 'deny' || outcome === 'proof')
+  return keeps ? { counted: before, superfluous: null } : { counted, superfluous: before }
 }
 
 /** A grant is for the very state it was made from, not for what another process made of it. */
@@ -187,3 +222,28 @@ function isSame(a: DecisionRecord, b: DecisionRecord): boolean {
 
 const obligations = (record: DecisionRecord): string =>
   canonicalize(decisionJson(record)['obligations'] ?? null)
+
+const TOOL_CHANGED = 'the tool changed while this waited for approval'
+
+/**
+ * What becomes of an action that waits for approval of a contract that is not its tool's any more; null
+ * where nothing changed. A tool that is not served just now may come back as it was.
+ */
+export function voidPlan(
+  { proposal, decision }: ActionRecord,
+  tools: ToolDirectory,
+): Planned | null {
+  const { tenant, tool_id } = proposal
+  const tool = tools.find(tenant, tool_id)
+  const isVoid =
+    tool === undefined
+      ? tools.isHeld(tenant, tool_id)
+      : tool.contract_hash !== decision.contract_hash
+  if (!isVoid) return null
+  return {
+    event: { kind: 'changed', reason: TOOL_CHANGED },
+    fits: (now) =>
+      now.state.kind === 'pending_approval' &&
+      now.decision.contract_hash === decision.contract_hash,
+  }
+}

@@ -48,5 +48,7 @@ export function takePlanned(
   if (planned.fits?.(record) === false) return { record, effects: [] }
   const { state, effects } = takeStep(record.state, planned.event, deps)
   if (state === record.state) return { record, effects }
-  return { record: { ...(planned.change?.(record, state) ?? record), state }, effects }
+  const changed = { ...(planned.change?.(record, state) ?? record), state }
+  if (state.kind !== 'executing' || changed.entered_at !== null) return { record: changed, effects }
+  return { record: { ...changed, entered_at: state.since }, effects }
 }

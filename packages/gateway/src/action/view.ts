@@ -1,5 +1,6 @@
 import { isFinal, type StateKind } from '@trustgw/core'
 import type { ActionEvent, ActionView, DecisionRecord } from '@trustgw/protocol'
+import { SETTLED_BY_PERSON } from '../approvals/verdicts.ts'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
 
@@ -25,6 +26,7 @@ export function actionView(record: ActionRecord, joined: boolean): ActionView {
 
 const UNSEEN =
   'The tool was started and nobody saw its end; a person has to find out. Do not repeat the call.'
+const BY_PERSON = 'A person found out whether it was done.'
 const VOID = 'Something it was allowed under has changed since; it may not run any more.'
 const REASONS: { readonly [S in StateKind]?: string } = {
   refused: 'The executor refused to run it.',
@@ -39,6 +41,7 @@ function safeReason({ state, decision, result }: ActionRecord): string | null {
     return forbids(decision) ? toldReason(decision) : VOID
   }
   if (state.kind === 'pending_approval') return toldReason(decision)
+  if (result?.reason === SETTLED_BY_PERSON) return BY_PERSON
   if (state.kind === 'failed' || state.kind === 'reconciled_failed')
     return result?.reason ?? 'The tool failed.'
   return REASONS[state.kind] ?? null

@@ -148,7 +148,7 @@ export class AgentDirectory {
   }
 
   #read(key: string, value: Uint8Array): AgentRecord | undefined {
-    const verified = verifyJws(new TextDecoder().decode(value), {
+    const verified = verifyJws(value, {
       typ: AGENT_RECORD_TYP,
       maxBytes: AGENT_RECORD_MAX_BYTES,
       keyFor: this.#deps.operatorKeyFor,

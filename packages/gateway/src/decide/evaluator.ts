@@ -45,6 +45,7 @@ export function policyFacts(question: Question, now: number, gathered: Gathered)
       tags: contract.tags,
       bundle: contract.bundle,
       amount: contract.amount,
+      input_schema: contract.input_schema,
     },
     args,
     tenant: proposal.tenant,

@@ -26,6 +26,7 @@ import {
   inflateText,
   type Logger,
   nodeDisk,
+  Paced,
   PolicyBook,
   type PolicyBookRefusal,
   type PolicyNews,
@@ -58,6 +59,11 @@ export interface PolicySourceDeps {
   readonly log: Logger
 }
 
+interface RefusalEvent {
+  readonly tenant: TenantId
+  readonly payload: AuditPayload
+}
+
 /** What executors of a tenant say that they verified. */
 export type PinnedBy = (tenant: TenantId) => readonly PinnedPolicy[]
 
@@ -83,13 +89,22 @@ export class PolicySource implements PolicyFeed {
   readonly #book: PolicyBook<PolicySet>
   readonly #refused = new Map<TenantId, RefusedPolicy>()
   #pinnedBy: PinnedBy = () => []
+  /** Whoever may write the bucket can change what lies there without end: that fills no record. */
+  readonly #refusalEvents: Paced<RefusalEvent>
   #refusals = 0
+  /** Whose status waits to be written: it says then what is so then. */
+  readonly #untold = new Set<TenantId>()
   #writing: Promise<void> = Promise.resolve()
   #stopped = false
 
   constructor(deps: PolicySourceDeps) {
     const { tenants, bundles, dir, disk = nodeDisk, sha256, clock, log } = deps
     this.#deps = deps
+    this.#refusalEvents = new Paced({
+      clock,
+      tell: ({ tenant, payload }, count) =>
+        this.#record(tenant, 'policy_refused', { ...payload, count }),
+    })
     this.#book = new PolicyBook({
       tenants,
       records: bundles,
@@ -114,6 +129,7 @@ export class PolicySource implements PolicyFeed {
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#book.stop()
+    this.#refusalEvents.stop()
     await this.#writing
   }
 
@@ -165,6 +181,7 @@ export class PolicySource implements PolicyFeed {
     const { bundle_hash } = this.inForce(tenant) ?? { bundle_hash: null }
     this.#refused.delete(tenant)
     this.#deps.log.info('policy_in_force', { tenant, epoch: news.epoch, by: news.by })
+    this.#refusalEvents.flush()
     this.#record(tenant, 'policy_loaded', { epoch: news.epoch, bundle_hash, by: news.by })
     this.#tell(tenant)
   }
@@ -177,7 +194,8 @@ export class PolicySource implements PolicyFeed {
     this.#refusals += 1
     this.#refused.set(tenant, { at: this.#deps.clock.now(), reason, details, source })
     this.#deps.log.warn('policy_refused', { tenant, reason, source })
-    this.#record(tenant, 'policy_refused', { reason, source, problems: refusal.details.length })
+    const payload = { reason, source, problems: refusal.details.length }
+    this.#refusalEvents.add(`${tenant} ${source}`, { tenant, payload })
     this.#tell(tenant)
   }
 
@@ -190,7 +208,12 @@ export class PolicySource implements PolicyFeed {
   }
 
   #tell(tenant: TenantId): void {
-    this.#writing = this.#writing.then(() => this.#write(tenant))
+    if (this.#untold.has(tenant)) return
+    this.#untold.add(tenant)
+    this.#writing = this.#writing.then(() => {
+      this.#untold.delete(tenant)
+      return this.#write(tenant)
+    })
   }
 
   async #write(tenant: TenantId): Promise<void> {

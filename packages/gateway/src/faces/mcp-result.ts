@@ -9,6 +9,7 @@ import {
   utf8Length,
 } from '@trustgw/protocol'
 import type { CallRefusal } from '../gateway-api.ts'
+import { retryAfter } from './problem.ts'
 
 /** The blocks that pass as they are; any other comes as text. */
 export type McpBlock =
@@ -99,18 +100,23 @@ export function refusalResult(reason: CallRefusal, detail?: string): McpToolResu
 
 const REFUSALS: { readonly [R in CallRefusal]: string } = {
   unknown_tool: 'There is no such tool in this context.',
+  tool_quarantined:
+    'This tool has changed, and a person has to look at the change before it may be called. Do not repeat the call.',
   arguments_invalid: "The arguments do not fit the tool's schema.",
   arguments_too_large: 'The arguments are too large.',
   key_conflict: 'The idempotency key was used for another call.',
   too_many_pending:
     'Too many of your calls wait for a person. Nothing was accepted: wait until some are decided, or cancel some.',
+  busy: 'Nothing was accepted: too much waits already. Try again in about 10 seconds, not at once.',
   unknown_action: 'There is no such action.',
   unavailable:
     'Nothing was accepted: a part that must decide or record is not reachable. Try again later.',
 }
 
 export function errorResult(code: string, text: string): McpToolResult {
-  return { isError: true, content: [{ type: 'text', text }], structuredContent: { code } }
+  const retry = retryAfter(code)
+  const structuredContent = { code, ...(retry === undefined ? {} : { retry_after_s: retry }) }
+  return { isError: true, content: [{ type: 'text', text }], structuredContent }
 }
 
 export function valueResult(value: JsonObject): McpToolResult {

@@ -17,6 +17,7 @@ import type { Bus, BusRequest, BusSubscription, Logger, Requester } from '@trust
 import type { Caller } from '../agents/caller.ts'
 import type { CallOutcome, CallRefusal, GatewayApi } from '../gateway-api.ts'
 import type { FaceMetrics } from './metrics.ts'
+import { retryAfter } from './problem.ts'
 import { toolsJson, viewJson } from './rest.ts'
 
 /** Largest request on the bus: arguments of 128 KiB and what is around them. */
@@ -170,10 +171,12 @@ function readEnvelope(data: Uint8Array): EnvelopeRead {
 
 const MESSAGES: { readonly [R in BusRefusal]: string } = {
   unknown_tool: 'There is no such tool',
+  tool_quarantined: 'The tool changed: a person has to look at it first',
   arguments_invalid: "The arguments do not fit the tool's schema",
   arguments_too_large: 'The arguments are too large',
   key_conflict: 'The key was used for another call',
   too_many_pending: 'Too many of your actions wait for approval',
+  busy: 'Too much waits already: try again later',
   unknown_action: 'There is no such action',
   unavailable: 'A part that must decide or record is not reachable: try again',
   not_authenticated: 'This identity may not ask this',
@@ -188,7 +191,9 @@ function answerBytes(request: string, handled: Handled): readonly [Uint8Array, s
   if (!handled.ok) {
     const { reason, detail } = handled
     const message = detail === undefined ? MESSAGES[reason] : `${MESSAGES[reason]} (${detail})`
-    return [encode({ v: 1, ok: false, request, code: reason, message }), reason]
+    const retry = retryAfter(reason)
+    const later = retry === undefined ? {} : { retry_after_s: retry }
+    return [encode({ v: 1, ok: false, request, code: reason, message, ...later }), reason]
   }
   const bytes = encode({ v: 1, ok: true, request, value: handled.value })
   return bytes.length <= BUS_ANSWER_MAX_BYTES

@@ -50,6 +50,8 @@ function paths(): JsonObject {
           ...[
             'key_conflict',
             'too_many_pending',
+            'busy',
+            'tool_quarantined',
             'arguments_too_large',
             'content_type_refused',
             'arguments_invalid',

@@ -12,6 +12,10 @@ export const PROBLEMS = {
   key_mismatch: { status: 400, title: 'Idempotency-Key and idempotency_key differ' },
   not_authenticated: { status: 401, title: 'A valid API key is needed' },
   origin_refused: { status: 403, title: 'The request comes from another origin' },
+  tool_quarantined: {
+    status: 403,
+    title: 'The tool changed: a person has to look at it first',
+  },
   not_found: { status: 404, title: 'There is nothing here' },
   unknown_tool: { status: 404, title: 'There is no such tool' },
   unknown_action: { status: 404, title: 'There is no such action' },
@@ -28,6 +32,7 @@ export const PROBLEMS = {
   too_many_pending: { status: 429, title: 'Too many of your actions wait for approval' },
   too_many_waiting: { status: 429, title: 'Too many requests at once with this key' },
   internal: { status: 500, title: 'The gateway failed' },
+  busy: { status: 503, title: 'Too much waits already: try again later' },
   overloaded: { status: 503, title: 'The gateway is busy: try again' },
   unavailable: { status: 503, title: 'A part that must decide or record is not reachable' },
 } as const
@@ -39,8 +44,18 @@ const RETRY_AFTER_S: { readonly [C in ProblemCode]?: number } = {
   too_many_requests: 1,
   too_many_pending: 60,
   too_many_waiting: 2,
+  busy: 10,
   overloaded: 2,
   unavailable: 5,
+}
+
+/** When it makes sense to try again after this refusal, in seconds; undefined: not by itself. */
+export function retryAfter(code: string): number | undefined {
+  return isProblem(code) ? RETRY_AFTER_S[code] : undefined
+}
+
+function isProblem(code: string): code is ProblemCode {
+  return Object.hasOwn(PROBLEMS, code)
 }
 
 /** An answer to an HTTP request; `body` is sent as JSON, `text` as it is. */
@@ -97,10 +112,12 @@ export function jsonReply(
 
 const CALL_PROBLEMS: { readonly [R in CallRefusal]: ProblemCode } = {
   unknown_tool: 'unknown_tool',
+  tool_quarantined: 'tool_quarantined',
   arguments_invalid: 'arguments_invalid',
   arguments_too_large: 'arguments_too_large',
   key_conflict: 'key_conflict',
   too_many_pending: 'too_many_pending',
+  busy: 'busy',
   unknown_action: 'unknown_action',
   unavailable: 'unavailable',
 }

@@ -11,7 +11,6 @@ import {
   grantId,
   ID_RANDOM_BYTES,
   idempotencyKey,
-  type JwsSigner,
   judgeApprovers,
   noPreconditionHash,
   principalText,
@@ -21,6 +20,7 @@ import {
 } from '@trustgw/protocol'
 import type { Clock, Random } from '@trustgw/runtime'
 import type { ActionRecord } from '../action/action-record.ts'
+import type { GrantSigner } from './grant-keys.ts'
 
 /** A grant that was signed here, and when it ends (Unix milliseconds). */
 export interface SignedGrant {
@@ -83,8 +83,8 @@ function isApproved({ decision, evidence }: ActionRecord, counted: readonly Appr
 }
 
 export interface GrantIssuerDeps {
-  readonly kid: string
-  readonly sign: JwsSigner
+  /** What signs now; undefined while no own key is believed. */
+  readonly key: () => GrantSigner | undefined
   readonly sha256: Sha256
   readonly clock: Clock
   readonly random: Random
@@ -98,9 +98,12 @@ export class GrantIssuer {
     this.#deps = deps
   }
 
-  issue(authorization: Authorization): SignedGrant {
+  /** Undefined while no key is there to sign it. */
+  issue(authorization: Authorization): SignedGrant | undefined {
     if (!minted.has(authorization)) throw new TypeError('an authorization that was not made here')
-    const { sha256, clock, random, kid, sign } = this.#deps
+    const { sha256, clock, random } = this.#deps
+    const signer = this.#deps.key()
+    if (signer === undefined) return undefined
     const { record, contract } = authorization
     const { proposal, decision } = record
     const iat = Math.floor(clock.now() / 1000)
@@ -130,6 +133,7 @@ export class GrantIssuer {
       approvals: record.evidence.map((evidence) => evidenceHash(sha256, evidence)),
       idempotency_key: idempotencyKey(sha256, proposal.tenant, proposal.action_id),
     }
-    return { token: signGrant(claims, kid, sign), claims, expires_at: exp * 1000 }
+    const token = signGrant(claims, signer.kid, signer.sign)
+    return { token, claims, expires_at: exp * 1000 }
   }
 }

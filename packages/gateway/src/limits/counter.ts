@@ -110,6 +110,8 @@ export interface Asking {
   readonly action: ActionId
   readonly now: number
   readonly window_ms: number
+  /** What the action would add, as it is decided now. */
+  readonly amount: Money | null
   /** What the limit's sum is in; null where it has none. */
   readonly currency: Money['currency'] | null
 }
@@ -119,17 +121,33 @@ export interface Asking {
  * behind it counted it when they were taken, so leaving them out lets nothing more through, and an
  * action that waits keeps its decision whatever comes after it.
  */
-export function aheadOf(entries: Entries, { action, now, window_ms, currency }: Asking): Counter {
-  const own = entries.findIndex((entry) => entry.kind === 'held' && entry.action === action)
+export function aheadOf(entries: Entries, asking: Asking): Counter {
+  const { action, now, window_ms, currency } = asking
+  const own = ownPlace(entries, asking)
   let count = 0
   let sum: Money | null = currency === null ? null : { minor: 0n, currency }
   for (const entry of own < 0 ? entries : entries.slice(0, own)) {
-    if (!isInWindow(entry, now, window_ms)) continue
+    const isOwn = entry.kind === 'held' && entry.action === action
+    if (isOwn || !isInWindow(entry, now, window_ms)) continue
     count += entry.kind === 'held' ? 1 : entry.count
     sum = plus(sum, entry.amount)
   }
   return { count: Math.min(count, COUNT_MAX), amount: sum }
 }
+
+/**
+ * Where an action stands in the row with the amount that it has now; negative where it does not.
+ * A place with another amount is none: what came behind it counted less, or more, than it would add.
+ */
+function ownPlace(entries: Entries, { action, amount }: Pick<Held, 'action' | 'amount'>): number {
+  return entries.findLastIndex(
+    (entry) =>
+      entry.kind === 'held' && entry.action === action && isSameAmount(entry.amount, amount),
+  )
+}
+
+const isSameAmount = (a: Money | null, b: Money | null): boolean =>
+  a?.minor === b?.minor && a?.currency === b?.currency
 
 const isInWindow = (entry: Entry, now: number, window_ms: number): boolean =>
   entry.kind === 'held' || now - entry.at < window_ms
@@ -144,8 +162,9 @@ function plus(a: Money | null, b: Money | null): Money | null {
 }
 
 /**
- * With one more place: behind an earlier one of the same action, else last. What left the window is
- * dropped. Null when as many as may are in flight.
+ * With one more place: behind an earlier one of the same action and amount, else last, so that all
+ * that it counted is ahead of it. What left the window is dropped. Null when as many as may are in
+ * flight.
  */
 export function withPlace(
   entries: Entries,
@@ -154,7 +173,7 @@ export function withPlace(
 ): Entries | null {
   const kept = joined(entries.filter((entry) => isInWindow(entry, now, window_ms)))
   if (kept.filter(({ kind }) => kind === 'held').length >= HELD_MAX) return null
-  const own = kept.findLastIndex((entry) => entry.kind === 'held' && entry.action === place.action)
+  const own = ownPlace(kept, place)
   return kept.toSpliced(own < 0 ? kept.length : own + 1, 0, place)
 }
 

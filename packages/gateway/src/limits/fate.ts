@@ -12,8 +12,8 @@ const RAN: ReadonlySet<ActionState['kind']> = new Set<ActionState['kind']>([
   'reconciled_succeeded',
   'reconciled_failed',
 ])
-/** States of an action that never ran and never will. */
-const NEVER_RAN: ReadonlySet<ActionState['kind']> = new Set<ActionState['kind']>([
+/** States of an action that ended without a result. */
+const NO_RESULT: ReadonlySet<ActionState['kind']> = new Set<ActionState['kind']>([
   'denied',
   'refused',
   'cancelled',
@@ -25,7 +25,7 @@ const NEVER_STORED_WITHIN_MS = 3_600_000
 
 /**
  * What is to become of the place that one decision took in one counter: given back when its action
- * never ran, or when another decision stands in its stead. What ended unseen is not given back.
+ * certainly never ran, or when another decision stands in its stead. What ended unseen is not given back.
  */
 export function fateOf(
   record: Recalled,
@@ -45,8 +45,15 @@ export function fateOf(
   return endOf(record)
 }
 
-/** What a stored action's state says of the places that its decision took. */
-export function endOf({ state, counted }: ActionRecord): Fate {
-  if (RAN.has(state.kind)) return { kind: 'ran', at: counted?.granted_at ?? state.since }
-  return NEVER_RAN.has(state.kind) ? { kind: 'never_ran' } : { kind: 'open' }
+/**
+ * What a stored action's state says of the places that its decision took. A grant that lapsed may have
+ * been claimed all the same, by an executor that nobody hears: without a result only what had no grant,
+ * or was refused under its only one, certainly never ran.
+ */
+export function endOf({ state, counted, grants }: ActionRecord): Fate {
+  const ran: Fate = { kind: 'ran', at: counted?.granted_at ?? state.since }
+  if (RAN.has(state.kind)) return ran
+  if (!NO_RESULT.has(state.kind)) return { kind: 'open' }
+  const isCertain = grants === 0 || (grants === 1 && state.kind === 'refused')
+  return isCertain ? { kind: 'never_ran' } : ran
 }

@@ -8,6 +8,8 @@ import { CounterStore, type StoredCounter } from './counter-store.ts'
 import { fateOf } from './fate.ts'
 import type { Pause } from './pause.ts'
 
+/** From its decision on an action is stored within this, or not at all. */
+export const STORE_WITHIN_MS = 30_000
 /** An action is stored well before its place is this old; then it is asked what became of it. */
 export const PLACE_UNSETTLED_MS = 60_000
 /** Actions that are asked after for one look at a counter. */
@@ -72,10 +74,10 @@ export class Ledger {
     const stored = await this.#counters.get(key, of.fresh)
     if (stored === undefined) return undefined
     const entries = await this.#swept(stored.entries, { ...of, key })
-    const { window_ms, max_amount } = counting
+    const { window_ms, max_amount, amount } = counting
     const now = this.#deps.clock.now()
     const currency = max_amount?.currency ?? null
-    const counter = aheadOf(entries, { action: of.action, now, window_ms, currency })
+    const counter = aheadOf(entries, { action: of.action, now, window_ms, amount, currency })
     return { ...stored, key, counting, counter, entries }
   }
 

@@ -33,6 +33,8 @@ export interface RegisteredTool {
 }
 
 interface TenantTools {
+  /** Served, and not to be called until a person has looked. */
+  readonly held: ReadonlySet<string>
   readonly tools: ReadonlyMap<string, RegisteredTool>
   readonly bundles: readonly Bundle[]
 }
@@ -42,6 +44,13 @@ export interface ToolDirectoryDeps {
   readonly tenants: readonly TenantId[]
   /** Verifier of a result key of this profile, by key id. */
   readonly executorKeyFor: (profile: Profile, kid: string) => JwsVerifier | undefined
+  /** Of these contracts, the ids of tools that may not be called. */
+  readonly judge: (
+    tenant: TenantId,
+    contracts: readonly ToolContract[],
+  ) => Promise<ReadonlySet<string>>
+  /** What may be called changed, or under which contract. */
+  readonly onTools: (tenant: TenantId) => void
   /** An executor of the tenant pinned another policy than before. */
   readonly onPinned: (tenant: TenantId) => void
   readonly schemas: SchemaCompiler
@@ -59,6 +68,7 @@ export class ToolDirectory {
   readonly #registries = new Map<string, ToolRegistry>()
   readonly #tenants = new Map<TenantId, TenantTools>()
   readonly #live: LiveCopy
+  #lane: Promise<void> = Promise.resolve()
   #compiled: ReadonlyMap<Hash, SchemaValidator> = new Map()
 
   constructor(deps: ToolDirectoryDeps) {
@@ -85,7 +95,19 @@ export class ToolDirectory {
     return this.#tenants.get(tenant)?.tools.get(toolId)
   }
 
-  /** Every tool of a tenant, by id. */
+  /** Whether a tool is served whose contract changed, or that a person stopped. */
+  isHeld(tenant: TenantId, toolId: string): boolean {
+    return this.#tenants.get(tenant)?.held.has(toolId) ?? false
+  }
+
+  /** How many tools are held, of all tenants. */
+  get held(): number {
+    let count = 0
+    for (const { held } of this.#tenants.values()) count += held.size
+    return count
+  }
+
+  /** Every tool of a tenant that may be called, by id. */
   list(tenant: TenantId): readonly RegisteredTool[] {
     return [...(this.#tenants.get(tenant)?.tools.values() ?? [])].toSorted((a, b) =>
       a.contract.id < b.contract.id ? -1 : 1,
@@ -112,7 +134,7 @@ export class ToolDirectory {
       for (const [key, registry] of this.#registries)
         if (registry.tenant === tenant && !keys.has(key)) this.#registries.delete(key)
       for (const { key, value } of stored) this.#take(key, value)
-      this.#rebuild(tenant)
+      await this.rebuild(tenant)
     }
   }
 
@@ -120,13 +142,14 @@ export class ToolDirectory {
     const stored = await this.#deps.tools.get(key)
     if (stored === undefined) this.#registries.delete(key)
     else this.#take(key, stored.value)
-    for (const tenant of this.#deps.tenants) if (key.startsWith(`${tenant}.`)) this.#rebuild(tenant)
+    for (const tenant of this.#deps.tenants)
+      if (key.startsWith(`${tenant}.`)) await this.rebuild(tenant)
   }
 
   #take(key: string, value: Uint8Array): void {
     const profile = parseProfile(key.slice(key.indexOf('.') + 1))
     if (!profile.ok) return
-    const verified = verifyJws(new TextDecoder().decode(value), {
+    const verified = verifyJws(value, {
       typ: TOOL_REGISTRY_TYP,
       maxBytes: TOOL_REGISTRY_MAX_BYTES,
       keyFor: (kid) => this.#deps.executorKeyFor(profile.value, kid),
@@ -146,19 +169,28 @@ export class ToolDirectory {
     })
   }
 
-  #rebuild(tenant: TenantId): void {
+  /** What may be called now, one after another: an older judgement never stands over a newer one. */
+  rebuild(tenant: TenantId): Promise<void> {
+    const work = this.#lane.then(() => this.#rebuild(tenant))
+    this.#lane = work.catch(() => undefined)
+    return work
+  }
+
+  async #rebuild(tenant: TenantId): Promise<void> {
     const registries = [...this.#registries.values()].filter(
       (registry) => registry.tenant === tenant,
     )
     const tools = new Map<string, RegisteredTool>()
     const shadowed = new Set<string>()
     const named = new Set<string>()
-    for (const contract of registries.flatMap((registry) => registry.tools)) {
+    const served = registries.flatMap((registry) => registry.tools)
+    const held = await this.#deps.judge(tenant, unambiguous(served))
+    for (const contract of served) {
       const tool = this.#compile(contract)
       // Also beside one that cannot be served itself.
       if (named.has(contract.id)) shadowed.add(contract.id)
       named.add(contract.id)
-      if (tool !== undefined) tools.set(contract.id, tool)
+      if (tool !== undefined && !held.has(contract.id)) tools.set(contract.id, tool)
     }
     for (const id of shadowed) {
       tools.delete(id)
@@ -167,8 +199,9 @@ export class ToolDirectory {
     const bundles = new Map(
       registries.flatMap((registry) => registry.bundles).map((b) => [b.id, b]),
     )
-    this.#tenants.set(tenant, { tools, bundles: [...bundles.values()] })
+    this.#tenants.set(tenant, { tools, bundles: [...bundles.values()], held })
     this.#keepCompiled()
+    this.#deps.onTools(tenant)
   }
 
   #compile(contract: ToolContract): RegisteredTool | undefined {
@@ -190,4 +223,11 @@ export class ToolDirectory {
       served.map(({ contract_hash, validator }) => [contract_hash, validator]),
     )
   }
+}
+
+/** Of two contracts under one id nobody can tell which the tool's is: neither is served. */
+function unambiguous(contracts: readonly ToolContract[]): readonly ToolContract[] {
+  const counts = new Map<string, number>()
+  for (const { id } of contracts) counts.set(id, (counts.get(id) ?? 0) + 1)
+  return contracts.filter(({ id }) => counts.get(id) === 1)
 }

@@ -30,7 +30,7 @@ export function readResult(
   | { readonly ok: false; readonly reason: ResultRefusal } {
   const at = parseSubject('exec_result', message.subject)
   if (!at.ok) return { ok: false, reason: 'subject' }
-  const verified = verifyJws(new TextDecoder().decode(message.data), {
+  const verified = verifyJws(message.data, {
     typ: RESULT_TYP,
     maxBytes: RESULT_MAX_BYTES,
     keyFor: (kid) => deps.executorKeyFor(at.value.profile, kid),

@@ -23,13 +23,14 @@ export function resultBelongs(
 
 /** A result as an event of its action, and what of it the proposer may read; `whole`: with its output. */
 export function resultPlan(result: ExecutionResult, whole: boolean): Planned {
-  const { outcome, reason, result_hash, provider_reference } = result
+  const { outcome, reason, result_hash, provider_reference, started_at } = result
   const output = whole ? result.output : LEFT_OUT
   return {
     event: resultEvent(result),
     change: (before) => ({
       ...before,
       result: { outcome, reason, output, result_hash, provider_reference },
+      entered_at: started_at,
     }),
   }
 }

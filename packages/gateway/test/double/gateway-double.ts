@@ -104,7 +104,7 @@ export class GatewayDouble implements GatewayApi {
   readonly proposals: { readonly caller: Caller; readonly call: ProposeCall }[] = []
   detached = 0
   ready = true
-  fail: 'unavailable' | 'throw' | undefined
+  fail: 'unavailable' | 'busy' | 'throw' | undefined
   contracts: readonly ToolContract[] = [
     contract('files.read'),
     contract('files.slow'),
@@ -121,7 +121,7 @@ export class GatewayDouble implements GatewayApi {
 
   async propose(caller: Caller, call: ProposeCall, hold: Hold): Promise<CallOutcome> {
     if (this.fail === 'throw') throw new Error('secret inside /var/lib/gateway.ts:12')
-    if (this.fail === 'unavailable') return { ok: false, reason: 'unavailable' }
+    if (this.fail !== undefined) return { ok: false, reason: this.fail }
     if (!this.contracts.some(({ id }) => id === call.tool)) {
       return { ok: false, reason: 'unknown_tool' }
     }

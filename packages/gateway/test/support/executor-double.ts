@@ -1,9 +1,11 @@
 import {
   type ActionId,
   actionId,
+  type CancelAnswer,
   canonicalize,
   type ExecutionResult,
   executionResultJson,
+  executorQueryShape,
   type GrantClaims,
   type GrantedAction,
   type GrantId,
@@ -15,6 +17,7 @@ import {
   type Profile,
   parseJson,
   RESULT_TYP,
+  type ReconcileAnswer,
   readGrant,
   readShape,
   signJws,
@@ -59,9 +62,16 @@ export class ExecutorDouble {
   readonly odd: string[] = []
   manner: Manner = 'run'
   output: Json = { done: true }
+  /** What it says of an action whose end nobody saw. */
+  reconciles: ReconcileAnswer | 'silent' = { status: 'unclear', reason: 'provider_cannot_tell' }
+  /** Says nothing about a cancel. */
+  deafToCancel = false
+  /** What it was asked about, oldest first. */
+  readonly queries: { readonly kind: 'cancel' | 'reconcile'; readonly id: ActionId }[] = []
+  readonly #cancelled = new Set<ActionId>()
   now: () => number = () => 0
   readonly #links: ExecutorLinks
-  #subscription: BusSubscription | undefined
+  #subscriptions: readonly BusSubscription[] = []
 
   constructor(links: ExecutorLinks) {
     this.#links = links
@@ -69,18 +79,23 @@ export class ExecutorDouble {
 
   start(): void {
     const { link, profile } = this.#links
-    this.#subscription = link.bus.respond(
-      subjectPattern('exec_invoke', { profile }),
-      { queue: profile },
-      async ({ data }) => {
-        const answer = await this.#take(data)
+    const respond = (
+      kind: 'exec_invoke' | 'exec_cancel' | 'exec_reconcile',
+      take: (data: Uint8Array) => Promise<object | undefined>,
+    ): BusSubscription =>
+      link.bus.respond(subjectPattern(kind, { profile }), { queue: profile }, async ({ data }) => {
+        const answer = await take(data)
         return answer === undefined ? undefined : utf8Encode(canonicalize({ ...answer }))
-      },
-    )
+      })
+    this.#subscriptions = [
+      respond('exec_invoke', (data) => this.#take(data)),
+      respond('exec_cancel', (data) => Promise.resolve(this.#cancel(asked(data)))),
+      respond('exec_reconcile', (data) => Promise.resolve(this.#reconcile(asked(data)))),
+    ]
   }
 
   async stop(): Promise<void> {
-    await this.#subscription?.stop()
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()))
   }
 
   get grants(): readonly GrantId[] {
@@ -122,10 +137,26 @@ export class ExecutorDouble {
     const { manner } = this
     if (manner === 'silent') return undefined
     if (typeof manner === 'object') return manner
+    if (this.#cancelled.has(claims.action_id))
+      return { status: 'refused', reason: 'action_cancelled', retryable: false }
     const first = !this.effects.has(claims.action_id)
     if (first) this.effects.set(claims.action_id, 1)
     if (first && manner === 'run') await this.report(invocation)
     return { status: 'claimed' }
+  }
+
+  /** Like the real one: start and cancel claim the same entry. */
+  #cancel(id: ActionId): CancelAnswer | undefined {
+    this.queries.push({ kind: 'cancel', id })
+    if (this.deafToCancel) return undefined
+    if (this.effects.has(id)) return { status: 'claimed' }
+    this.#cancelled.add(id)
+    return { status: 'cancelled' }
+  }
+
+  #reconcile(id: ActionId): ReconcileAnswer | undefined {
+    this.queries.push({ kind: 'reconcile', id })
+    return this.reconciles === 'silent' ? undefined : this.reconciles
   }
 
   /** Publishes a result of an invocation, as the boundary lets an executor publish it. */
@@ -163,4 +194,8 @@ export class ExecutorDouble {
       msgId: actionId(nodeRandom.bytes(16)),
     })
   }
+}
+
+function asked(data: Uint8Array): ActionId {
+  return must(readShape(executorQueryShape, must(parseJson(data)))).action_id
 }

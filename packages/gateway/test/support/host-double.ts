@@ -16,6 +16,10 @@ import {
   canonicalize,
   contractHash,
   hashText,
+  type JsonObject,
+  OUTCOME_DECISION_TYP,
+  type OutcomeDecision,
+  outcomeDecisionJson,
   parseJson,
   readShape,
   signJws,
@@ -39,6 +43,12 @@ export interface VerdictTwist {
   readonly kind?: 'host' | 'passkey'
   readonly statementKey?: KeyName
   readonly nonce?: string
+}
+
+export interface SendOptions {
+  readonly key?: KeyName
+  readonly tenant?: TenantId
+  readonly timeoutMs?: number
 }
 
 /** A double of the host: the real messages with real keys, and people who do what they are told. */
@@ -139,16 +149,30 @@ export class HostDouble {
 
   async send(
     decision: ApprovalDecision,
-    options: {
-      readonly key?: KeyName
-      readonly tenant?: TenantId
-      readonly timeoutMs?: number
-    } = {},
+    options: SendOptions = {},
+  ): Promise<ApprovalDecisionAnswer> {
+    const to = subject('approval_decision', { tenant: options.tenant ?? decision.tenant })
+    const content = { typ: APPROVAL_DECISION_TYP, payload: approvalDecisionJson(decision) }
+    return await this.#deliver(to, content, options)
+  }
+
+  /** What a person found out, as the host sends it. */
+  async settle(
+    decision: OutcomeDecision,
+    options: SendOptions & { readonly typ?: string } = {},
+  ): Promise<ApprovalDecisionAnswer> {
+    const to = subject('approval_outcome', { tenant: options.tenant ?? decision.tenant })
+    const typ = options.typ ?? OUTCOME_DECISION_TYP
+    return await this.#deliver(to, { typ, payload: outcomeDecisionJson(decision) }, options)
+  }
+
+  async #deliver(
+    to: string,
+    content: { readonly typ: string; readonly payload: JsonObject },
+    options: SendOptions,
   ): Promise<ApprovalDecisionAnswer> {
     const kid = options.key ?? 'host'
-    const payload = approvalDecisionJson(decision)
-    const token = signJws({ typ: APPROVAL_DECISION_TYP, kid, payload }, this.#keys.of[kid].sign)
-    const to = subject('approval_decision', { tenant: options.tenant ?? decision.tenant })
+    const token = signJws({ ...content, kid }, this.#keys.of[kid].sign)
     const answer = await this.#link.bus.request(to, utf8Encode(token), {
       timeoutMs: options.timeoutMs ?? 8_000,
     })

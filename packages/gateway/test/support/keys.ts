@@ -1,4 +1,5 @@
 import {
+  type KeyRole,
   type Profile,
   parseComponent,
   parseProfile,
@@ -6,7 +7,7 @@ import {
   type TenantId,
   type ToolContract,
 } from '@trustgw/protocol'
-import { type GeneratedKey, generateSigningKey, type KeyRole, PublicKeys } from '@trustgw/runtime'
+import { type GeneratedKey, generateSigningKey, PublicKeys } from '@trustgw/runtime'
 
 export function must<T>(
   outcome: { readonly ok: true; readonly value: T } | { readonly ok: false },
@@ -96,7 +97,11 @@ export const CONTRACTS: readonly ToolContract[] = [
     },
   }),
   contract('shop.refund', { operation: 'transfer', amount: AMOUNT }),
-  contract('shop.payout', { operation: 'transfer', amount: AMOUNT }),
+  contract('shop.payout', {
+    operation: 'transfer',
+    amount: AMOUNT,
+    input_schema: { type: 'object', properties: { amount: {}, to: {} } },
+  }),
   contract('shop.proof', { operation: 'update' }),
   contract('shop.wipe', { operation: 'delete' }),
 ]

@@ -6,7 +6,6 @@ import {
   contractHash,
   hashText,
   type Proposal,
-  parseJson,
 } from '@trustgw/protocol'
 import {
   BusFault,
@@ -17,7 +16,7 @@ import {
   sha256,
   silentLogger,
 } from '@trustgw/runtime'
-import { type ActionRecord, newRecord } from '../../src/action/action-record.ts'
+import { type ActionRecord, argumentsOf, newRecord } from '../../src/action/action-record.ts'
 import type { Decided } from '../../src/decide/decided.ts'
 import { Decider } from '../../src/decide/decider.ts'
 import type { PolicyInForce } from '../../src/decide/evaluator.ts'
@@ -27,22 +26,29 @@ import { ACME, contract, NOW } from './keys.ts'
 /** Runs a task when the schedule says so; the tests' own order of what happens. */
 export type Schedule = <T>(task: () => Promise<T>) => Promise<T>
 
-const CONTRACT = contract('shop.pay', {
-  operation: 'transfer',
-  amount: {
-    kind: 'pointer',
-    pointer: '/amount',
-    unit: 'decimal',
-    currency: { kind: 'fixed', code: 'EUR' },
-  },
-})
-const TOOL: RegisteredTool = {
-  contract: CONTRACT,
-  contract_hash: contractHash(sha256, CONTRACT),
-  validator: { check: () => undefined },
-}
+/** The tool as its contract has it at first, and once the amount is read elsewhere. */
+const [TOOL, LATER_TOOL] = ['/amount', '/later'].map((pointer): RegisteredTool => {
+  const read = contract('shop.pay', {
+    operation: 'transfer',
+    amount: {
+      kind: 'pointer',
+      pointer,
+      unit: 'decimal',
+      currency: { kind: 'fixed', code: 'EUR' },
+    },
+  })
+  const contract_hash = contractHash(sha256, read)
+  return { contract: read, contract_hash, validator: { check: () => undefined } }
+}) as [RegisteredTool, RegisteredTool]
 const NOBODY = { roles: null, scopes: null, skill_level: null }
 const STORE_WITHIN_MS = 30_000
+
+/** What a call pays: by the contract that it is first decided under, and by the one that follows. */
+export interface Euros {
+  readonly first: number
+  /** Null where the contract does not change. */
+  readonly later: number | null
+}
 
 export type End = 'succeeded' | 'failed' | 'needs_human' | 'denied' | 'expired' | 'refused'
 const RAN: ReadonlySet<End> = new Set(['succeeded', 'failed', 'needs_human'])
@@ -77,6 +83,7 @@ export class LedgerWorld {
   decider(name: string, policy: PolicyInForce, line: { left: number }): Decider {
     const clock: Clock = {
       now: () => this.now,
+      uptime: () => this.now,
       sleep: () => this.#schedule(async () => undefined),
       setTimer: () => () => undefined,
     }
@@ -92,11 +99,11 @@ export class LedgerWorld {
     })
   }
 
-  proposal(euros: number): Proposal {
+  proposal({ first, later }: Euros): Proposal {
     this.#made += 1
     const bytes = new Uint8Array(16)
     new DataView(bytes.buffer).setUint32(12, this.#made)
-    const text = canonicalize({ amount: `${euros}.00`, n: this.#made })
+    const text = canonicalize({ amount: `${first}.00`, later: `${later ?? 0}.00`, n: this.#made })
     return {
       action_id: actionId(bytes),
       trace: 't',
@@ -106,7 +113,7 @@ export class LedgerWorld {
       principal: { tenant: ACME, issuer: 'api-key', client: 'k', subject: 'bot' },
       auth_level: 1,
       on_behalf_of: null,
-      tool_id: CONTRACT.id,
+      tool_id: TOOL.contract.id,
       arguments: text,
       input_hash: hashText(sha256, text),
       client_key: null,
@@ -115,7 +122,7 @@ export class LedgerWorld {
   }
 
   /** Proposes and stores; undefined where nothing came of it, as when its gateway dies before. */
-  async propose(decider: Decider, euros: number, dies = false): Promise<ActionRecord | undefined> {
+  async propose(decider: Decider, euros: Euros, dies = false): Promise<ActionRecord | undefined> {
     const proposal = this.proposal(euros)
     const outcome = await decider.decide(proposal, TOOL)
     if (!outcome.ok) return undefined
@@ -125,15 +132,34 @@ export class LedgerWorld {
       await decider.giveBack(outcome.value.counted)
       return undefined
     }
-    const record = this.#store(proposal, outcome.value)
-    return decision.effect === 'allow' ? this.#grant(record, euros) : record
+    const record = this.#store(proposal, outcome.value, TOOL)
+    return decision.effect === 'allow' && euros.later === null ? this.#grant(record) : record
+  }
+
+  /**
+   * Decides anew what was not granted, since the contract changed; granted where that is allowed and
+   * the action is not sent back once more.
+   */
+  async redecide(decider: Decider, before: ActionRecord, grants: boolean): Promise<ActionRecord> {
+    const { proposal } = before
+    const outcome = await decider.decide(proposal, LATER_TOOL, before)
+    if (!outcome.ok) return before
+    const { decision, counted } = outcome.value
+    if (this.now - decision.decided_at > STORE_WITHIN_MS) {
+      await decider.giveBack(counted)
+      return before
+    }
+    const record = this.#store(proposal, outcome.value, LATER_TOOL)
+    await decider.giveBack(before.counted)
+    if (decision.effect === 'deny') await this.end(decider, record, 'denied', true)
+    return decision.effect === 'allow' && grants ? this.#grant(record) : record
   }
 
   /** Releases what people approved, if it comes out the same; else nothing becomes of it. */
   async release(decider: Decider, record: ActionRecord): Promise<ActionRecord> {
-    const again = await decider.again(record, TOOL)
+    const again = await decider.again(record, toolOf(record))
     const same = again.ok && again.value.rule_id === record.decision.rule_id
-    return same ? this.#grant(record, eurosOf(record)) : record
+    return same ? this.#grant(record) : record
   }
 
   /** Ends an action as far as it got; `settles` is false where the gateway dies before it settles. */
@@ -143,15 +169,17 @@ export class LedgerWorld {
     const ended = { ...record, state: endState(kind, this.now) }
     this.#actions.set(record.proposal.action_id, ended)
     const granted = this.#grants.get(record.proposal.action_id)
-    if (granted !== undefined && !RAN.has(kind)) granted.ran = false
+    // One that ended otherwise without a result may have run unseen.
+    if (granted !== undefined && kind === 'refused') granted.ran = false
     if (settles) await decider.settle(ended)
   }
 
-  #store(proposal: Proposal, decided: Decided): ActionRecord {
+  #store(proposal: Proposal, decided: Decided, tool: RegisteredTool): ActionRecord {
+    const { operation, credential_ref } = tool.contract
     const summary = {
-      contract_hash: TOOL.contract_hash,
-      operation: CONTRACT.operation,
-      credential_ref: CONTRACT.credential_ref,
+      contract_hash: tool.contract_hash,
+      operation,
+      credential_ref,
       amount: null,
     }
     const record = { ...newRecord(proposal, decided, summary), state: initialState(this.now) }
@@ -159,13 +187,14 @@ export class LedgerWorld {
     return record
   }
 
-  #grant(record: ActionRecord, euros: number): ActionRecord {
+  #grant(record: ActionRecord): ActionRecord {
     const { counted, proposal } = record
-    const granted: Granted = { at: this.now, euros, ran: true }
+    const granted: Granted = { at: this.now, euros: eurosOf(record), ran: true }
     this.granted.push(granted)
     this.#grants.set(proposal.action_id, granted)
     const next: ActionRecord = {
       ...record,
+      grants: 1,
       counted: counted === null ? null : { ...counted, granted_at: this.now },
       state: {
         ...initialState(this.now),
@@ -200,10 +229,12 @@ export class LedgerWorld {
   }
 }
 
-function eurosOf({ proposal }: ActionRecord): number {
-  const args = parseJson(proposal.arguments)
-  const amount = args.ok ? (args.value as { amount: string }).amount : '0'
-  return Number(amount)
+const toolOf = ({ tool }: ActionRecord): RegisteredTool =>
+  tool.contract_hash === TOOL.contract_hash ? TOOL : LATER_TOOL
+
+function eurosOf(record: ActionRecord): number {
+  const args = argumentsOf(record.proposal) as { amount: string; later: string }
+  return Number(toolOf(record) === TOOL ? args.amount : args.later)
 }
 
 function endState(kind: End, now: number): ActionRecord['state'] {

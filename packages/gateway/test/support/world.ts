@@ -60,7 +60,8 @@ import {
 import { type Life, watchedLink } from './watched-link.ts'
 
 /** What the record does with events of one type: stores them, unless told otherwise. */
-export type AuditManner = 'fail' | 'hang'
+export type AuditManner = 'fail' | 'hang' | 'late'
+const LATE_MS = 31_000
 
 const SECRET = 'A'.repeat(43)
 
@@ -112,6 +113,7 @@ export class World {
   readonly journal: string[] = []
   readonly audit = new Map<string, AuditManner>()
   policy: PolicyInForce | undefined = policyOf(POLICY)
+  acceptsToolChanges = false
   /** Called before a state is stored; a throw is the store's fault. */
   onStore: (record: ActionRecord) => void | Promise<void> = () => undefined
   /** Called after a state was stored; a throw is an answer that was lost. */
@@ -142,9 +144,10 @@ export class World {
       tenants,
       agentAccounts: new Map([[ACME, 'ACME_ACCOUNT']]),
       keys: this.keys.public,
-      grantKey: { kid: 'grant', sign: this.keys.of.grant.sign },
+      grantKey: () => ({ kid: 'grant', sign: this.keys.of.grant.sign }),
       audit: () => audit,
       policy: fixedPolicy(policy),
+      acceptsToolChanges: this.acceptsToolChanges,
       clock: this.clock,
       random: nodeRandom,
       log: silentLogger,
@@ -336,6 +339,7 @@ export class World {
         const manner = this.audit.get(type) ?? this.audit.get('*')
         if (manner === 'fail') throw new AuditFault('audit_not_stored', type)
         if (manner === 'hang') return new Promise(() => undefined)
+        if (manner === 'late') this.clock.advance(LATE_MS)
         const stored = await writer.append(type, fields)
         this.journal.push(`audit ${type}`)
         return stored

@@ -6,7 +6,9 @@ import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
+import type { OutcomeDesk } from '../outcomes/outcome-desk.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
+import type { ToolDesk } from '../tools/tool-desk.ts'
 import type { ApiEnv } from './api-env.ts'
 import {
   approveBody,
@@ -19,6 +21,7 @@ import {
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { outcomeRoutes } from './outcome-routes.ts'
 import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse, type Reply } from './reply.ts'
@@ -28,6 +31,7 @@ import {
   sessionCookie,
   sessionReply,
 } from './session-cookies.ts'
+import { toolRoutes } from './tool-routes.ts'
 
 /** Actions listed at once. */
 export const ACTIONS_LISTED_MAX_COUNT = 200
@@ -39,6 +43,8 @@ export interface ApiDeps {
   readonly enrolments: EnrolmentDesk
   readonly logins: LoginDesk
   readonly approvals: ApprovalDesk
+  readonly outcomes: OutcomeDesk
+  readonly tools: ToolDesk
   readonly actions: ActionFeed
   readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
@@ -58,6 +64,8 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   sessionRoutes(api, deps)
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
+  outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
+  toolRoutes(api, deps.tools, (handle) => signedIn(deps, handle))
   policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
     signedIn(deps, handle),
   )

@@ -8,18 +8,17 @@ import {
   type Shape,
   stringShape,
 } from '@trustgw/protocol'
-import type { Context, Hono } from 'hono'
+import type { Hono } from 'hono'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
 import { type AssertionResponse, assertionResponseShape } from '../ceremony/passkey-response.ts'
 import { tokenField } from '../people/person.ts'
 import type { PolicyDesk } from '../policy/policy-desk.ts'
 import { type PolicyText, type PolicyView, toolFacts, toolsOf } from '../policy/policy-view.ts'
 import { RECORDED_MAX_COUNT, type RecordedActions } from '../policy/recorded-actions.ts'
-import type { Session } from '../session/session-desk.ts'
 import type { ApiEnv } from './api-env.ts'
 import { readBody } from './body.ts'
-import { type Refused, refused } from './problem.ts'
-import type { Reply } from './reply.ts'
+import type { SignedIn } from './outcome-routes.ts'
+import { refused } from './problem.ts'
 
 /** A draft of several layers as JSON text; what fits a bundle once deflated is less than this. */
 export const POLICY_DRAFT_MAX_BYTES: number = 8 * 1024 * 1024
@@ -32,10 +31,6 @@ export interface PolicyRoutesDeps {
   readonly recorded: RecordedActions
   readonly approvals: ApprovalDesk
 }
-
-type SignedIn = (
-  handle: (c: Context<ApiEnv>, session: Session) => Promise<Reply | Refused>,
-) => (c: Context<ApiEnv>) => Promise<Response>
 
 interface ApplyBody {
   readonly nonce: string

@@ -26,7 +26,7 @@ import {
   utf8Decode,
   verifyJws,
 } from '@trustgw/protocol'
-import { inflateText, type StoredRecord, sha256, verifierOf } from '@trustgw/runtime'
+import { inflatePolicies, type StoredRecord, sha256, verifierOf } from '@trustgw/runtime'
 import { challengeOf, checkAssertion, type RelyingParty } from '../ceremony/passkeys.ts'
 import type { HostDeps } from '../deps.ts'
 import type { PeopleStore } from '../people/people-store.ts'
@@ -67,6 +67,7 @@ export interface PolicyViewDeps {
   readonly policyStatus: HostDeps['policyStatus']
   readonly tools: HostDeps['tools']
   readonly trust: HostDeps['trust']
+  readonly clock: HostDeps['clock']
   readonly log: HostDeps['log']
 }
 
@@ -157,11 +158,22 @@ export class PolicyView {
   async #sealOf(unverified: UnverifiedBundle): Promise<Seal> {
     const { proof } = unverified
     if (proof.kind === 'passkey') return await this.#passkeySeal(unverified, proof)
-    // Delegates' time was judged by who took the bundle up; the host only tells whose word it is.
-    const now = unverified.bundle.issued_at
-    const { operatorKeyFor } = this.#deps.trust
-    const checked = checkSeal(unverified, { operatorKeyFor, verifierOf, now })
+    const { trust, clock } = this.#deps
+    const { operatorKeyFor } = trust
+    const at = (now: number): ReturnType<typeof checkSeal> =>
+      checkSeal(unverified, { operatorKeyFor, verifierOf, now })
+    const now = at(clock.now())
+    // The host keeps no first sight of its own: it goes by an executor that saw it in the delegate's time.
+    const isHistory = !now.ok && (await this.#isPinned(unverified))
+    const checked = isHistory ? at(unverified.bundle.issued_at) : now
     return checked.ok ? { ok: true, by: checked.value } : { ok: false, why: checked.reason }
+  }
+
+  async #isPinned({ bundle, bundle_hash }: UnverifiedBundle): Promise<boolean> {
+    const registries = await this.registries()
+    return registries.some(
+      ({ policy }) => policy?.epoch === bundle.epoch && policy.bundle_hash === bundle_hash,
+    )
   }
 
   async #passkeySeal(
@@ -233,15 +245,9 @@ function summaryOf({ bundle, bundle_hash, sealedBy }: NewestBundle): JsonObject 
 
 /** Undefined: a policy cannot be unpacked, or all of them are too long to be shown. */
 function textsOf({ policies }: PolicyBundle): readonly PolicyText[] | undefined {
-  const texts: PolicyText[] = []
-  let chars = 0
-  for (const { layer, scope, file, deflated } of policies) {
-    const text = inflateText(deflated)
-    chars += text?.length ?? 0
-    if (text === undefined || chars > POLICY_SHOWN_MAX_CHARS) return undefined
-    texts.push({ layer, scope, file, text })
-  }
-  return texts
+  const texts = inflatePolicies(policies)
+  const chars = texts?.reduce((sum, { text }) => sum + text.length, 0) ?? 0
+  return chars > POLICY_SHOWN_MAX_CHARS ? undefined : texts
 }
 
 /** Of two tools with one id neither is served (the gateway's rule), so neither is told. */

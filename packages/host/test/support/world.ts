@@ -72,6 +72,9 @@ export class ShiftedClock implements Clock {
   now(): number {
     return systemClock.now() + this.#ahead
   }
+  uptime(): number {
+    return systemClock.uptime()
+  }
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return systemClock.sleep(ms, signal)
   }
@@ -214,6 +217,9 @@ export async function startWorld(): Promise<World> {
     acl: link.records({ home: 'data', bucket: 'acl' }),
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
+    unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
+    toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
+    toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
     ...policyDeps(link, signers),
     clock,

@@ -118,15 +118,22 @@ export function readMessage(message: StoredMessage, name: LogName): LogEntry {
     kind: 'rejected',
     stream_seq,
     problem: event.reason,
-    subject: subject.slice(0, SUBJECT_MAX_CHARS),
+    subject: writable(subject),
     body,
   }
+}
+
+/** A subject may hold what I-JSON does not let pass: written as it is, the log could not be read again. */
+function writable(subject: string): string {
+  return subject
+    .slice(0, SUBJECT_MAX_CHARS)
+    .replaceAll(/[\p{Surrogate}\p{Noncharacter_Code_Point}]/gu, '\u{fffd}')
 }
 
 function readEvent(message: StoredMessage, name: LogName): Result<AuditEvent, Rejection> {
   const tokens = parseSubject('audit', message.subject)
   if (!tokens.ok) return refuse('subject_format')
-  const { tenant, component, event: type } = tokens.value
+  const { tenant, component, instance, event: type } = tokens.value
   if (tenant !== name) return refuse('tenant_unknown')
   if (message.data.length > AUDIT_EVENT_MAX_BYTES) return refuse('event_too_large')
   const text = utf8Decode(message.data)
@@ -139,7 +146,7 @@ function readEvent(message: StoredMessage, name: LogName): Result<AuditEvent, Re
   const agrees =
     event.value.tenant === tenant &&
     event.value.type === type &&
-    componentOf(event.value.writer) === component
+    event.value.writer === `${component}/${instance}`
   return agrees ? ok(event.value) : refuse('subject_disagrees')
 }
 

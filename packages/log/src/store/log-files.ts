@@ -40,10 +40,10 @@ export function logOrigin(name: LogName): string {
   return `trustgw/${name}`
 }
 
-/** Every key of role `log` that may sign this log's checkpoints. */
+/** Every key of role `log` that ever might sign this log's checkpoints and was not revoked. */
 export function logVerifiers(keys: PublicKeys, name: LogName): readonly NoteVerifier[] {
   const tenant = name === UNATTRIBUTED ? {} : { tenant: name }
-  const find = keys.keyFor({ role: 'log', component: 'log', ...tenant })
+  const find = keys.keyFor({ role: 'log', component: 'log', at: 'ever', ...tenant })
   return keys.keys.flatMap(({ kid, publicKey }) => {
     const verify = find(kid)
     return verify === undefined ? [] : [{ name: logOrigin(name), public_key: publicKey, verify }]

@@ -17,6 +17,8 @@ interface Story {
   evaluated: boolean
   tier: number
   personApproved: boolean
+  /** The host recorded who found out how it ended. */
+  personSettled: boolean
   approved: boolean
   started: boolean
   ended: boolean
@@ -42,6 +44,8 @@ const ENTITLED: Partial<Record<AuditEventType, (component: string) => boolean>> 
   failed: isGateway,
   approval_given: isHost,
   denial_given: isHost,
+  outcome_given: isHost,
+  reconciled: isGateway,
   started: isExecutor,
   finished: isExecutor,
 }
@@ -118,14 +122,22 @@ export class CrossCheck {
       if (!story.evaluated) this.#findings.find('grant_without_evaluation', place)
       if (story.tier > 0 && !story.approved) this.#findings.find('grant_without_approval', place)
     }
-    if (type === 'approved' && story.tier > 0 && !story.personApproved) {
-      this.#findings.find('approval_without_person', place)
-    }
+    this.#judgePeople(story, event, place)
     if (type === 'started' && !isIssued(story, event)) {
       this.#findings.find('start_without_grant', place)
     }
     if (isEnd(event) && !story.started) {
       this.#findings.find('end_without_start', { ...place, detail: type })
+    }
+  }
+
+  /** What the gateway says that a person said. */
+  #judgePeople(story: Story, { type, actor }: AuditEvent, place: FindingPlace): void {
+    if (type === 'approved' && story.tier > 0 && !story.personApproved) {
+      this.#findings.find('approval_without_person', place)
+    }
+    if (type === 'reconciled' && actor.kind === 'human' && !story.personSettled) {
+      this.#findings.find('outcome_without_person', place)
     }
   }
 
@@ -152,6 +164,7 @@ function newStory(): Story {
     evaluated: false,
     tier: 0,
     personApproved: false,
+    personSettled: false,
     approved: false,
     started: false,
     ended: false,
@@ -167,6 +180,9 @@ const LEARN: Partial<Record<AuditEventType, (story: Story, event: AuditEvent) =>
   },
   approval_given: (story) => {
     story.personApproved = true
+  },
+  outcome_given: (story) => {
+    story.personSettled = true
   },
   approved: (story) => {
     story.approved = true

@@ -30,6 +30,7 @@ export type FindingCode =
   | 'grant_without_evaluation'
   | 'grant_without_approval'
   | 'approval_without_person'
+  | 'outcome_without_person'
   | 'start_without_grant'
   | 'end_without_start'
 

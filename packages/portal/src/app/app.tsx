@@ -4,7 +4,9 @@ import { ActivityPage } from '../pages/activity.tsx'
 import { ApprovalsPage } from '../pages/approvals.tsx'
 import { EnrolPage } from '../pages/enrol.tsx'
 import { InstallationPage } from '../pages/installation.tsx'
+import { OutcomesPage } from '../pages/outcomes.tsx'
 import { SignInPage } from '../pages/sign-in.tsx'
+import { ToolsPage } from '../pages/tools.tsx'
 import type { Phase } from '../state/portal-state.ts'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { usePortalState } from './context.ts'
@@ -44,6 +46,8 @@ function Page({ route }: { readonly route: Route }): ReactElement {
     <Shell route={route}>
       {route.page === 'approvals' ? <ApprovalsPage id={route.id} /> : null}
       {route.page === 'activity' ? <ActivityPage /> : null}
+      {route.page === 'outcomes' ? <OutcomesPage /> : null}
+      {route.page === 'tools' ? <ToolsPage /> : null}
       {route.page === 'policy' ? <PolicyChunk /> : null}
       {route.page === 'installation' ? <InstallationPage /> : null}
       {route.page === 'missing' ? (
@@ -62,6 +66,8 @@ function Page({ route }: { readonly route: Route }): ReactElement {
 const TITLES: Readonly<Record<Route['page'], string>> = {
   approvals: 'Approvals',
   activity: 'Activity',
+  outcomes: 'Ended unseen',
+  tools: 'Tools',
   policy: 'Policy',
   installation: 'Installation',
   enrol: 'Set up your passkeys',

@@ -3,6 +3,8 @@ import { useSyncExternalStore } from 'react'
 export type Route =
   | { readonly page: 'approvals'; readonly id: string | undefined }
   | { readonly page: 'activity' }
+  | { readonly page: 'outcomes' }
+  | { readonly page: 'tools' }
   | { readonly page: 'policy' }
   | { readonly page: 'installation' }
   | { readonly page: 'enrol' }
@@ -14,6 +16,8 @@ export function routeOf(path: string): Route {
   const id = /^\/approvals\/([a-z0-9_]{1,64})$/.exec(path)?.[1]
   if (id !== undefined) return { page: 'approvals', id }
   if (path === '/activity') return { page: 'activity' }
+  if (path === '/outcomes') return { page: 'outcomes' }
+  if (path === '/tools') return { page: 'tools' }
   if (path === '/policy') return { page: 'policy' }
   if (path === '/installation') return { page: 'installation' }
   return path === '/enrol' ? { page: 'enrol' } : { page: 'missing' }

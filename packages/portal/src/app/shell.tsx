@@ -4,10 +4,12 @@ import { Icon, type IconName, Mark } from '../ui/icons.tsx'
 import { LinkBanner, LinkIndicator } from './connection.tsx'
 import { usePortal, usePortalState } from './context.ts'
 import { NavLink } from './nav-link.tsx'
+import { OutcomeBanner } from './outcome-banner.tsx'
 import { PolicyBanner } from './policy-banner.tsx'
 import type { Route } from './router.ts'
 import { ShortcutHelp } from './shortcut-help.tsx'
 import { chooseTheme, storedTheme, type Theme } from './theme.ts'
+import { ToolsBanner } from './tools-banner.tsx'
 
 const PAGES = [
   { page: 'approvals', path: '/', label: 'Approvals', icon: 'approvals' },
@@ -38,6 +40,8 @@ export function Shell(props: {
         <Rail current={props.route.page} />
         <main id="content" tabIndex={-1} className="min-w-0 flex-1 pb-24 lg:pb-0">
           <LinkBanner />
+          <OutcomeBanner onOutcomesPage={props.route.page === 'outcomes'} />
+          <ToolsBanner onToolsPage={props.route.page === 'tools'} />
           <PolicyBanner onPolicyPage={props.route.page === 'policy'} />
           {props.children}
         </main>

@@ -13,6 +13,7 @@ import {
   readShape,
   refuse,
   type Sha256,
+  utf8Length,
 } from '@trustgw/protocol'
 import { challengeOf } from './challenge.ts'
 import type { PolicyText } from './policy-draft.ts'
@@ -46,7 +47,8 @@ export interface SealExpectation {
   readonly texts: readonly PolicyText[]
   /** The newest epoch that the page knows; 0 for none. */
   readonly after: number
-  readonly inflate: (deflated: string) => Promise<string | undefined>
+  /** Undefined also for a text of more than `maxBytes` in UTF-8. */
+  readonly inflate: (deflated: string, maxBytes: number) => Promise<string | undefined>
   readonly sha256: Sha256
 }
 
@@ -80,7 +82,8 @@ async function holdsTexts(
     policies.map(async ({ layer, scope, file, deflated }, index) => {
       const wanted = texts[index]
       if (wanted?.layer !== layer || wanted.scope !== scope || wanted.file !== file) return false
-      return (await inflate(deflated)) === wanted.text
+      // No more than what is expected is unpacked, whatever the host packed.
+      return (await inflate(deflated, utf8Length(wanted.text))) === wanted.text
     }),
   )
   return same.every(Boolean)

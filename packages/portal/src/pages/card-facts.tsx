@@ -74,6 +74,9 @@ export function Reason({ request }: { readonly request: ApprovalRequest }): Reac
   )
 }
 
+const REPEATED =
+  'If its end is not seen, it is sent again under the same key, which its provider takes as one. '
+
 export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactElement {
   const { request, amount } = reviewed
   const sum = amount.kind === 'money' ? `, for ${formatMoney(amount.money)}` : ''
@@ -89,7 +92,8 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
         </h3>
         <p className="mt-0.5 text-soft">
           <span className="data">{request.contract.id}</span> runs once, with exactly these
-          arguments{sum}. {proofSentence(request.decision.tier)}
+          arguments{sum}. {request.contract.idempotent === true ? REPEATED : ''}
+          {proofSentence(request.decision.tier)}
         </p>
       </div>
       <div>

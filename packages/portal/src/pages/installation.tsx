@@ -1,5 +1,6 @@
 import { type ReactElement, type ReactNode, useEffect } from 'react'
 import { useNow, usePortal, usePortalState } from '../app/context.ts'
+import { NavLink } from '../app/nav-link.tsx'
 import { ago } from '../logic/time-left.ts'
 import type { Installation } from '../ports/shapes.ts'
 import { Icon } from '../ui/icons.tsx'
@@ -37,6 +38,11 @@ function Parts({ installation }: { readonly installation: Installation }): React
   return (
     <div className="mt-5 flex flex-col gap-9">
       <Overview installation={installation} />
+      <p>
+        <NavLink className="link" to="/tools">
+          Tools and their contracts
+        </NavLink>
+      </p>
       <Part title="Processes">
         <Processes installation={installation} />
       </Part>

@@ -1,4 +1,12 @@
-import { type ActionEvent, type ApprovalRequest, parseJson, type Shape } from '@trustgw/protocol'
+import {
+  type ActionEvent,
+  type ApprovalRequest,
+  type OutcomeDecision,
+  parseJson,
+  type Shape,
+  type ToolOrder,
+  type UnsettledAction,
+} from '@trustgw/protocol'
 import type { PolicyText } from '../logic/policy-draft.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
@@ -17,8 +25,11 @@ import {
   enrolLoginShape,
   type Installation,
   installationShape,
+  type ListedContract,
   type LoginBegin,
   loginBeginShape,
+  orderedShape,
+  outcomesShape,
   type PolicyAnswer,
   type PolicyChallenge,
   policyChallengeShape,
@@ -31,6 +42,7 @@ import {
   type ShownApproval,
   sessionShape,
   stateShape,
+  toolsShape,
 } from './shapes.ts'
 
 const ANSWER_MAX_BYTES = 64 * 1024 * 1024
@@ -60,6 +72,15 @@ export interface Api {
     proof: { readonly nonce: string; readonly assertion: PasskeyResponse | null },
   ) => Promise<Answer<{ readonly state: string }>>
   readonly deny: (id: string, reason: string) => Promise<Answer<{ readonly state: string }>>
+  readonly outcomes: () => Promise<Answer<{ readonly actions: readonly UnsettledAction[] }>>
+  readonly settle: (
+    id: string,
+    finding: Pick<OutcomeDecision, 'jti' | 'outcome' | 'reason'>,
+  ) => Promise<Answer<{ readonly state: string }>>
+  readonly tools: () => Promise<Answer<{ readonly tools: readonly ListedContract[] }>>
+  readonly orderTool: (
+    order: Pick<ToolOrder, 'tool_id' | 'contract_hash' | 'order' | 'reason'>,
+  ) => Promise<Answer<{ readonly order: string }>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -108,6 +129,10 @@ export function httpApi(): Api {
     beginApproval: (id) => post(`${approvalPath(id)}/begin`, {}, ceremonyShape),
     approve: (id, proof) => post(`${approvalPath(id)}/approve`, proof, stateShape),
     deny: (id, reason) => post(`${approvalPath(id)}/deny`, { reason }, stateShape),
+    outcomes: () => get('/api/outcomes', outcomesShape),
+    settle: (id, finding) => post(`/api/outcomes/${encodeURIComponent(id)}`, finding, stateShape),
+    tools: () => get('/api/tools', toolsShape),
+    orderTool: (order) => post('/api/tools/order', order, orderedShape),
     installation: () => get('/api/installation', installationShape),
     policy: () => get('/api/policy', policyShape),
     policyStatus: () => get('/api/policy/status', policyStatusShape),

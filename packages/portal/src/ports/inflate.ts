@@ -1,21 +1,22 @@
 import { base64urlDecode } from '@trustgw/protocol'
 
-/** Longest text that is unpacked, in bytes; a policy file may have 2 MiB of characters. */
-const INFLATED_MAX_BYTES = 8 * 1024 * 1024
-
-/** Raw DEFLATE in base64url as text; undefined for what is none, is too long or not UTF-8. */
-export async function inflateText(deflated: string): Promise<string | undefined> {
+/** Raw DEFLATE in base64url as text; undefined for what is none, is longer than `maxBytes` or not UTF-8. */
+export async function inflateText(deflated: string, maxBytes: number): Promise<string | undefined> {
   const bytes = base64urlDecode(deflated)
   if (bytes === undefined) return undefined
   try {
     const packed = new Blob([new Uint8Array(bytes)])
-    return await readText(packed.stream().pipeThrough(new DecompressionStream('deflate-raw')))
+    const stream = packed.stream().pipeThrough(new DecompressionStream('deflate-raw'))
+    return await readText(stream, maxBytes)
   } catch {
     return undefined
   }
 }
 
-async function readText(stream: ReadableStream<Uint8Array>): Promise<string | undefined> {
+async function readText(
+  stream: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<string | undefined> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   const reader = stream.getReader()
   let text = ''
@@ -24,7 +25,7 @@ async function readText(stream: ReadableStream<Uint8Array>): Promise<string | un
     const { done, value } = await reader.read()
     if (done) return text + decoder.decode()
     total += value.length
-    if (total > INFLATED_MAX_BYTES) {
+    if (total > maxBytes) {
       await reader.cancel()
       return undefined
     }

@@ -26,6 +26,9 @@ import {
   type ShapeOf,
   sourceShape,
   stringShape,
+  toolContractShape,
+  type UnsettledAction,
+  unsettledActionShape,
 } from '@trustgw/protocol'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { RecordedProposal } from '../logic/recorded.ts'
@@ -93,6 +96,25 @@ export const ceremonyShape = pickedShape({
   credential_ids: arrayShape(text, { max: 64 }),
 })
 export type ApprovalCeremony = ShapeOf<typeof ceremonyShape>
+
+export const outcomesShape: Shape<{ readonly actions: readonly UnsettledAction[] }> = pickedShape({
+  actions: arrayShape(unsettledActionShape, { max: LIST_MAX }),
+})
+
+const listedContractShape = pickedShape({
+  tool_id: nameField,
+  accepted: toolContractShape,
+  found: nullableShape(toolContractShape),
+  contract_hash: hashField,
+  quarantine: nullableShape(oneOfShape('contract_changed', 'ordered')),
+})
+/** A tool with the contract under which it is called, and the one that came after it. */
+export type ListedContract = ShapeOf<typeof listedContractShape>
+
+export const toolsShape: Shape<{ readonly tools: readonly ListedContract[] }> = pickedShape({
+  tools: arrayShape(listedContractShape, { max: TOOLS_LISTED_MAX }),
+})
+export const orderedShape = pickedShape({ order: text })
 
 export const stateShape = pickedShape({ state: text })
 

@@ -1,7 +1,7 @@
-import type { Approver } from '@trustgw/protocol'
+import type { Approver, UnsettledAction } from '@trustgw/protocol'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
-import type { Installation, Session } from '../ports/shapes.ts'
+import type { Installation, ListedContract, Session } from '../ports/shapes.ts'
 
 /** How the live feed stands. */
 export type Link =
@@ -36,6 +36,10 @@ export interface PortalState {
   readonly verdicts: ReadonlyMap<string, VerdictStatus>
   /** Who approved so far, by action: the host's word. */
   readonly given: ReadonlyMap<string, readonly Approver[]>
+  /** What ended unseen and waits for a person; undefined until it was fetched. */
+  readonly unsettled: readonly UnsettledAction[] | undefined
+  /** Tools by their contracts; undefined until they were fetched. */
+  readonly tools: readonly ListedContract[] | undefined
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
   readonly policyStatus: PolicyStatusView | undefined
@@ -53,6 +57,8 @@ export const INITIAL_STATE: PortalState = {
   snapshotProblem: undefined,
   verdicts: new Map(),
   given: new Map(),
+  unsettled: undefined,
+  tools: undefined,
   installation: undefined,
   installationProblem: undefined,
   policyStatus: undefined,

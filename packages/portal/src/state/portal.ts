@@ -1,4 +1,4 @@
-import type { ActionEvent, Result } from '@trustgw/protocol'
+import type { ActionEvent, OutcomeDecision, Result, UnsettledAction } from '@trustgw/protocol'
 import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
@@ -9,7 +9,7 @@ import {
 } from '../logic/review.ts'
 import { stateView } from '../logic/states.ts'
 import { problemSentence } from '../logic/words.ts'
-import type { Answer, PasskeyResponse } from '../ports/api.ts'
+import type { Answer, Api, PasskeyResponse } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EnrolFinish, Session } from '../ports/shapes.ts'
@@ -41,6 +41,8 @@ export class Portal {
       onSignedOut: () => this.#onSignedOut(),
       onCatchUp: () => {
         void this.catchUp()
+        void this.loadOutcomes()
+        void this.loadTools()
         void this.loadPolicyStatus()
       },
     })
@@ -118,6 +120,41 @@ export class Portal {
       snapshotProblem: undefined,
     })
     this.#fetchMissing()
+  }
+
+  /** What ended unseen; what was known stays when it cannot be fetched. */
+  async loadOutcomes(): Promise<void> {
+    const answer = await this.ports.api.outcomes()
+    if (answer.ok) this.store.update({ unsettled: answer.value.actions })
+    else if (answer.code === 'no_session') this.#onSignedOut()
+  }
+
+  async loadTools(): Promise<void> {
+    const answer = await this.ports.api.tools()
+    if (answer.ok) this.store.update({ tools: answer.value.tools })
+    else if (answer.code === 'no_session') this.#onSignedOut()
+  }
+
+  /** Stops or releases a tool. Undefined when it is stored; else a sentence. */
+  async orderTool(order: Parameters<Api['orderTool']>[0]): Promise<string | undefined> {
+    const answer = await this.ports.api.orderTool(order)
+    if (!answer.ok) return sentenceOf(answer)
+    this.store.announce(order.order === 'release' ? 'Released' : 'Stopped')
+    await this.loadTools()
+    return undefined
+  }
+
+  /** Says what became of a call that ended unseen. Undefined when it is stored; else a sentence. */
+  async settle(
+    { action_id, jti }: UnsettledAction,
+    outcome: OutcomeDecision['outcome'],
+    reason: string,
+  ): Promise<string | undefined> {
+    const answer = await this.ports.api.settle(action_id, { jti, outcome, reason })
+    if (!answer.ok) return sentenceOf(answer)
+    this.store.announce('Recorded')
+    await this.loadOutcomes()
+    return undefined
   }
 
   async loadInstallation(): Promise<void> {
@@ -235,6 +272,8 @@ export class Portal {
     this.#onSession(session)
     this.#link.start(session)
     void this.loadInstallation()
+    void this.loadOutcomes()
+    void this.loadTools()
     void this.loadPolicyStatus()
     clearInterval(this.#statusTimer)
     this.#statusTimer = setInterval(this.#lookAtPolicy, POLICY_STATUS_MS)
@@ -249,7 +288,10 @@ export class Portal {
     })
   }
 
-  readonly #lookAtPolicy = (): void => void this.loadPolicyStatus()
+  readonly #lookAtPolicy = (): void => {
+    void this.loadPolicyStatus()
+    void this.loadTools()
+  }
 
   #onSignedOut(): void {
     this.#link.stop()
@@ -269,6 +311,9 @@ export class Portal {
     const merged = mergeEvents(feed, [event])
     if (merged === feed) return
     this.store.update({ feed: merged })
+    if (event.state === 'needs_human' || this.#waitsForPerson(event.action_id)) {
+      void this.loadOutcomes()
+    }
     const view = stateView(event.state)
     if (merged.requests.has(event.action_id)) {
       this.store.announce(`${event.tool_id}: ${view.label}`)
@@ -276,6 +321,10 @@ export class Portal {
       if (event.state === 'pending_approval') void this.loadGiven(event.action_id)
     }
     this.#fetchMissing()
+  }
+
+  #waitsForPerson(id: string): boolean {
+    return this.store.get().unsettled?.some(({ action_id }) => action_id === id) ?? false
   }
 
   #fetchMissing(): void {

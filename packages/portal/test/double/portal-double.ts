@@ -3,7 +3,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import type { ActionEvent, ApprovalRequest, Approver } from '@trustgw/protocol'
+import type { ActionEvent, ApprovalRequest, Approver, UnsettledAction } from '@trustgw/protocol'
 import type { PortalLogin } from '@trustgw/testkit/bus-world'
 import { TENANT } from './fixtures.ts'
 import { PolicyDouble } from './policy-double.ts'
@@ -37,6 +37,9 @@ export class PortalDouble {
   approvals: ApprovalRequest[] = []
   /** Who approved so far, whatever is asked. */
   given: Approver[] = []
+  unsettled: UnsettledAction[] = []
+  tools: object[] = []
+  settleRefusal: string | undefined
   installation: object = {}
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
@@ -131,12 +134,26 @@ export class PortalDouble {
     if (!this.signedIn) return problem(401, 'no_session')
     if (area === 'session') return [200, this.#session()]
     if (area === 'actions') return [200, { actions: this.actions }]
+    if (area === 'tools') return first === '' ? [200, { tools: this.tools }] : this.#ordered()
+    if (area === 'outcomes') return this.#outcomes(first)
     if (area === 'installation') return [200, this.installation]
     if (area === 'policy') return this.#policy(first)
     if (area === 'approvals' && first === '') return [200, { approvals: this.approvals }]
     const approval = this.approvals.find((known) => known.action_id === first)
     if (approval === undefined) return problem(404, 'unknown_action')
     return this.#approval(approval, second)
+  }
+
+  #ordered(): readonly [number, object] {
+    this.tools = this.tools.map((tool) => ({ ...tool, quarantine: null, found: null }))
+    return [200, { order: 'release' }]
+  }
+
+  #outcomes(id: string): readonly [number, object] {
+    if (id === '') return [200, { actions: this.unsettled }]
+    if (this.settleRefusal !== undefined) return problem(409, this.settleRefusal)
+    this.unsettled = this.unsettled.filter((action) => action.action_id !== id)
+    return [200, { state: 'reconciled_succeeded' }]
   }
 
   #policy(step: string): readonly [number, object] {

@@ -11,8 +11,10 @@ import {
   canonicalize,
   type Hash,
   ID_RANDOM_BYTES,
+  type Instance,
   type JwsSigner,
   parseEventType,
+  parseInstance,
   type Sha256,
   subject,
   type TenantId,
@@ -56,6 +58,13 @@ export const AUDIT_RESYNC_BUDGET_MS = 3_000
 
 export function auditWriterName(component: Component, instance: string): string {
   return `${component}/${instance}`
+}
+
+/** `TypeError` for a name that cannot stand in a subject. */
+export function instanceOf({ instance }: Pick<ChainWriterOptions, 'instance'>): Instance {
+  const parsed = parseInstance(instance)
+  if (!parsed.ok) throw new TypeError('not a name of an instance')
+  return parsed.value
 }
 
 /**
@@ -164,7 +173,8 @@ export class ChainWriter implements AuditWriter {
     const event = parseEventType(type)
     if (!event.ok) throw new TypeError('not an event type')
     const { tenant, component, local } = this.#options
-    if (local === true) return subject('audit_local', { tenant, event: event.value })
-    return subject('audit', { tenant, component, event: event.value })
+    const instance = instanceOf(this.#options)
+    if (local === true) return subject('audit_local', { tenant, instance, event: event.value })
+    return subject('audit', { tenant, component, instance, event: event.value })
   }
 }

@@ -9,6 +9,7 @@ import {
   type JwsVerifier,
   parseJson,
   readShape,
+  subjectPattern,
 } from '@trustgw/protocol'
 import type { StoredMessage, StoredReader } from '../store/stored-reader.ts'
 import { AuditFault, type AuditWriter } from './audit-writer.ts'
@@ -17,21 +18,19 @@ import {
   type ChainPlace,
   ChainWriter,
   type ChainWriterOptions,
+  instanceOf,
 } from './chain-writer.ts'
 
 export interface StartAuditWriterOptions extends ChainWriterOptions {
   readonly reader: StoredReader
-  /** Keys with which this writer has signed, the present one among them. */
-  readonly keyFor: (kid: string) => JwsVerifier | undefined
+  /** Keys with which this writer signed at a time (Unix milliseconds), the present one among them. */
+  readonly keyFor: (kid: string, at: number) => JwsVerifier | undefined
 }
-
-/** How far back the last event of this writer is looked for among those of its component. */
-export const AUDIT_TAIL_SEARCH_MAX = 4_096
 
 /**
  * Continues a writer's chain from what the stream holds, or begins it. Throws `AuditFault`
- * `audit_tail` when the last event of this writer is unreadable or not signed by a key of its own,
- * or is not found within `AUDIT_TAIL_SEARCH_MAX` events; `BusFault` when the stream is out of reach.
+ * `audit_tail` when the last event of this writer is unreadable or not signed by a key of its own;
+ * `BusFault` when the stream is out of reach.
  * NOT checked: the chain before the last event (that is the verifier's work), and that no other
  * process writes under the same name (the supervisor starts each once).
  */
@@ -39,26 +38,22 @@ export async function startAuditWriter(options: StartAuditWriterOptions): Promis
   return new ChainWriter(options, await findPlace(options))
 }
 
+/** Each writer has subjects of its own, so its last event is found however busy the others are. */
 async function findPlace(options: StartAuditWriterOptions): Promise<ChainPlace> {
   const { reader, sha256, tenant, component } = options
-  const prefix = `audit.v1.${tenant}.${component}.`
-  let message = await reader.getLast(`${prefix}>`)
-  for (let steps = 0; message !== undefined; steps += 1) {
-    const event = message.subject.startsWith(prefix) ? readEvent(message) : undefined
-    if (event !== undefined && isOwn(event, options)) {
-      return { seq: event.seq + 1, prevHash: auditEventHash(sha256, event) }
-    }
-    if (message.seq === 1) break
-    if (steps >= AUDIT_TAIL_SEARCH_MAX) throw new AuditFault('audit_tail', 'not found in reach')
-    message = await reader.getBySeq(message.seq - 1)
-  }
-  return { seq: 1, prevHash: chainStart(sha256) }
+  const instance = instanceOf(options)
+  const message = await reader.getLast(subjectPattern('audit', { tenant, component, instance }))
+  if (message === undefined) return { seq: 1, prevHash: chainStart(sha256) }
+  const event = readEvent(message)
+  checkOwn(event, options)
+  return { seq: event.seq + 1, prevHash: auditEventHash(sha256, event) }
 }
 
-function isOwn(event: AuditEvent, options: StartAuditWriterOptions): boolean {
+function checkOwn(event: AuditEvent, options: StartAuditWriterOptions): void {
+  const writer = auditWriterName(options.component, options.instance)
   if (event.tenant !== options.tenant) throw new AuditFault('audit_tail', 'another tenant')
-  if (event.writer !== auditWriterName(options.component, options.instance)) return false
-  const verify = options.keyFor(event.kid)
+  if (event.writer !== writer) throw new AuditFault('audit_tail', 'another writer')
+  const verify = options.keyFor(event.kid, event.time)
   const signature = base64urlDecode(event.sig)
   if (verify === undefined || signature === undefined) {
     throw new AuditFault('audit_tail', `event ${event.seq}: unknown key`)
@@ -66,7 +61,6 @@ function isOwn(event: AuditEvent, options: StartAuditWriterOptions): boolean {
   if (!verify(auditSigningInput(event), signature)) {
     throw new AuditFault('audit_tail', `event ${event.seq}: signature`)
   }
-  return true
 }
 
 function readEvent(message: StoredMessage): AuditEvent {

@@ -30,7 +30,7 @@ export interface MemoryLinkOptions {
 export function executorCrossings(profile: string): readonly Crossing[] {
   return [
     { from: 'execout.v1.*.*.result', to: `exec.v1.$1.${profile}.$2.result` },
-    { from: 'auditout.v1.*.*', to: `audit.v1.$1.exec-${profile}.$2` },
+    { from: 'auditout.v1.*.*.*', to: `audit.v1.$1.exec-${profile}.$2.$3` },
     { from: 'toolsout.v1.*', to: `$KV.tools.$1.${profile}` },
   ]
 }

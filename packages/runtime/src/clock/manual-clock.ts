@@ -18,6 +18,10 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
+  uptime(): number {
+    return this.#now
+  }
+
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     await new Promise<void>((resolve, reject) => {

@@ -12,6 +12,8 @@ export type FileFaultCode =
   | 'file_owner'
   | 'file_too_large'
   | 'file_malformed'
+  /** A key file that is encrypted, under another passphrase or with none given. */
+  | 'file_sealed'
   | 'file_unwritable'
 
 /** The message names the file, never its content. */

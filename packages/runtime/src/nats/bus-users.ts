@@ -3,7 +3,13 @@ import { base32Encode } from './base32.ts'
 import type { BusKeys } from './bus-keys.ts'
 import { type BusCreds, busCreds, credsText } from './creds.ts'
 import { DATA_ACCOUNT } from './crossings.ts'
-import { type SubjectRules, scopedUserJwt, type UserPermissions, userJwt } from './jwt.ts'
+import {
+  hasRights,
+  type SubjectRules,
+  scopedUserJwt,
+  type UserPermissions,
+  userJwt,
+} from './jwt.ts'
 import { NatsError } from './nats-error.ts'
 import { createNKey, type NKey } from './nkeys.ts'
 import {
@@ -102,6 +108,16 @@ function service(
   return userJwt({ name, ...issued }, key.publicKey, keys.account(account), { permissions, limits })
 }
 
+/** Whether an identity has the rights that its role has today; if not, it is to be issued anew. */
+export function isCurrentUser(
+  keys: BusKeys,
+  role: Exclude<BusRole, { kind: 'agent' }>,
+  { jwt, inboxPrefix }: BusCreds,
+): boolean {
+  const spec = busTopology(keys).find((item) => item.name === accountOf(role))
+  return spec !== undefined && hasRights(jwt, permissionsOf(role, spec, inboxPrefix))
+}
+
 const ACCOUNT_OF = {
   gateway: GATEWAY_ACCOUNT,
   host: HOST_ACCOUNT,
@@ -120,7 +136,16 @@ const PROVISIONING: Readonly<Record<string, SubjectRules>> = {
   provision_system: {
     allow: ['$SYS.REQ.CLAIMS.UPDATE', '$SYS.REQ.CLAIMS.DELETE', '$SYS.REQ.CLAIMS.LIST'],
   },
-  provision_data: { allow: ['$JS.API.>', '$KV.agents.>', '$KV.policies.>'] },
+  provision_data: {
+    allow: [
+      '$JS.API.>',
+      '$KV.agents.>',
+      '$KV.policies.>',
+      '$KV.tool_orders.>',
+      '$KV.keys.>',
+      '$KV.key_revocations.>',
+    ],
+  },
   provision_executor: { allow: ['$JS.API.>'] },
 }
 

@@ -200,6 +200,15 @@ export function readUserJwt(token: string): UserToken {
   }
 }
 
+/** Whether a user token gives exactly these rights. */
+export function hasRights(token: string, permissions: UserPermissions): boolean {
+  const nats = record(verified(token)['nats'])
+  const wanted: Readonly<Record<string, unknown>> = permissionClaim(permissions)
+  return ['pub', 'sub', 'resp'].every(
+    (name) => JSON.stringify(nats[name]) === JSON.stringify(wanted[name]),
+  )
+}
+
 function encode(
   head: TokenHead,
   subject: string,

@@ -68,6 +68,13 @@ const BUCKET_LIMITS: {
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
   policies: { max_bytes: 256 * MIB, max_age: 0 },
   policy_status: { max_bytes: 16 * MIB, max_age: 0 },
+  tool_trust: { max_bytes: 128 * MIB, max_age: 0 },
+  tool_orders: { max_bytes: 16 * MIB, max_age: 0 },
+  // As long as the action itself: without it nothing can be settled.
+  unsettled: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
+  keys: { max_bytes: 16 * MIB, max_age: 0 },
+  key_offers: { max_bytes: 1 * MIB, max_age: 0 },
+  key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
@@ -81,9 +88,23 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'tools',
   'policies',
   'policy_status',
+  'unsettled',
+  'tool_trust',
+  'tool_orders',
+  'keys',
+  'key_offers',
+  'key_revocations',
 ]
 /** What readers hear of as it changes. */
-const LIVE_BUCKETS: readonly string[] = ['agents', 'tools', 'policies']
+const LIVE_BUCKETS: readonly string[] = [
+  'agents',
+  'tools',
+  'policies',
+  'tool_orders',
+  'keys',
+  'key_offers',
+  'key_revocations',
+]
 /** One message a subject, for ever: a claim made here cannot be undone or made again. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 

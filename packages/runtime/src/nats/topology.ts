@@ -1,4 +1,17 @@
-import { SUBJECTS } from '@trustgw/protocol'
+import { type BeatComponent, SUBJECTS } from '@trustgw/protocol'
+import {
+  DECISION_SUBJECTS,
+  EXECUTOR_BUCKETS,
+  EXECUTOR_READS,
+  EXECUTOR_SUBJECTS,
+  GATEWAY_READS,
+  GATEWAY_WRITES,
+  HOST_READS,
+  HOST_WRITES,
+  KEYS_LIVE,
+  LOG_READS,
+  PROPOSAL_SUBJECTS,
+} from './access.ts'
 import {
   bucketReads,
   consumer,
@@ -76,37 +89,6 @@ const TENANT_USER_SUBSCRIPTIONS_MAX = 20
 const TENANT_PAYLOAD_MAX_BYTES = 256 * 1024
 const ANSWER = { max: 1, ttlMs: 30_000 } as const
 
-/** Which buckets a plane reads and writes in DATA. */
-const GATEWAY_READS = [
-  'actions',
-  'open_actions',
-  'limits',
-  'tools',
-  'agents',
-  'policies',
-  'policy_status',
-] as const
-const GATEWAY_WRITES = ['actions', 'open_actions', 'limits', 'policy_status'] as const
-const HOST_READS = [
-  'approvals',
-  'acl',
-  'sessions',
-  'actions',
-  'policies',
-  'policy_status',
-  'tools',
-] as const
-/** Bundles that an admin's passkey sealed come through the host; who reads one checks the seal. */
-const HOST_WRITES = ['approvals', 'acl', 'sessions', 'policies'] as const
-const EXECUTOR_READS = ['policies'] as const
-const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
-const PROPOSAL_SUBJECTS = [
-  SUBJECTS.action_propose,
-  SUBJECTS.action_get,
-  SUBJECTS.action_cancel,
-  SUBJECTS.tools_list,
-] as const
-
 /** Every account of an installation, its exports and its imports. */
 export function busTopology({ tenants, profiles }: TopologyOptions): readonly AccountSpec[] {
   return [
@@ -130,8 +112,9 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
-      ...GATEWAY_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
-      ...HOST_WRITES.map((bucket) => service(`$KV.${bucket}.>`)),
+      ...[...new Set<string>([...GATEWAY_WRITES, ...HOST_WRITES])].map((bucket) =>
+        service(`$KV.${bucket}.>`),
+      ),
       ...profiles.flatMap((profile) => [
         service(subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` })),
         service(subjectPattern(SUBJECTS.exec_result, { profile })),
@@ -145,6 +128,10 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.agents.>')),
       stream(liveSubject('$KV.tools.>')),
       stream(liveSubject('$KV.policies.>')),
+      stream(liveSubject('$KV.tool_orders.>')),
+      stream(liveSubject('$KV.keys.>')),
+      stream(liveSubject('$KV.key_offers.>')),
+      stream(liveSubject('$KV.key_revocations.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
     ],
     imports: [],
@@ -158,7 +145,7 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
     queue: 'gateway',
     exports: [
       ...PROPOSAL_SUBJECTS.map((subject) => service(subjectPattern(subject))),
-      service(subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => service(subjectPattern(subject))),
     ],
     imports: [
       data(service(subjectPattern(SUBJECTS.audit, { component: 'gateway' }))),
@@ -170,9 +157,13 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.agents.>'),
       live('$KV.tools.>'),
       live('$KV.policies.>'),
+      live('$KV.tool_orders.>'),
+      ...KEYS_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
-      ...profiles.map((profile) =>
-        serviceOf(executorAccount(profile), subjectPattern(SUBJECTS.exec_invoke, { profile })),
+      ...profiles.flatMap((profile) =>
+        EXECUTOR_SUBJECTS.map((subject) =>
+          serviceOf(executorAccount(profile), subjectPattern(subject, { profile })),
+        ),
       ),
     ],
   }
@@ -183,15 +174,20 @@ function hostAccount(): AccountSpec {
   return {
     name: HOST_ACCOUNT,
     queue: 'host',
-    exports: [service(subjectPattern(SUBJECTS.approval_request))],
+    exports: [
+      service(subjectPattern(SUBJECTS.approval_request)),
+      stream(subjectPattern(SUBJECTS.beat, { component: 'host' })),
+    ],
     imports: [
-      serviceOf(GATEWAY_ACCOUNT, subjectPattern(SUBJECTS.approval_decision)),
+      ...DECISION_SUBJECTS.map((subject) => serviceOf(GATEWAY_ACCOUNT, subjectPattern(subject))),
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
       ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       ...streamReads('UI').map(data),
       live(subjectPattern(SUBJECTS.ui_events)),
+      live('$KV.key_offers.>'),
+      ...KEYS_LIVE,
     ],
   }
 }
@@ -200,8 +196,12 @@ function logAccount(): AccountSpec {
   const data = importer(DATA_ACCOUNT, '$JS.data.API')
   return {
     name: LOG_ACCOUNT,
-    exports: [],
-    imports: [...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
+    exports: [stream(subjectPattern(SUBJECTS.beat, { component: 'log' }))],
+    imports: [
+      ...[...consumer('AUDIT', 'log'), ...streamReads('AUDIT')].map(data),
+      ...LOG_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
+      ...KEYS_LIVE,
+    ],
   }
 }
 
@@ -220,12 +220,15 @@ function executorSpec(profile: string): AccountSpec {
   return {
     name: executorAccount(profile),
     queue: profile,
-    exports: [service(subjectPattern(SUBJECTS.exec_invoke, { profile }))],
+    exports: EXECUTOR_SUBJECTS.map((subject) => service(subjectPattern(subject, { profile }))),
     imports: [
       ...executorCrossings().map(own),
       ...EXECUTOR_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
       live('$KV.policies.>'),
+      ...KEYS_LIVE,
+      beatOf(HOST_ACCOUNT, 'host'),
+      beatOf(LOG_ACCOUNT, 'log'),
       // The boundary stamps the profile: no executor can write in another's name.
       stamp(
         subjectPattern(SUBJECTS.exec_result, { profile }),
@@ -233,11 +236,16 @@ function executorSpec(profile: string): AccountSpec {
       ),
       stamp(
         subjectPattern(SUBJECTS.audit, { component: `exec-${profile}` }),
-        subjectPattern(SUBJECTS.audit_local, { tenant: '$1', event: '$2' }),
+        subjectPattern(SUBJECTS.audit_local, { tenant: '$1', instance: '$2', event: '$3' }),
       ),
       stamp(`$KV.tools.*.${profile}`, subjectPattern(SUBJECTS.tools_local, { tenant: '$1' })),
     ],
   }
+}
+
+/** The sign of life of a plane, which no other can send. */
+function beatOf(from: string, component: BeatComponent): ImportSpec {
+  return { ...stream(subjectPattern(SUBJECTS.beat, { component })), from }
 }
 
 /** A service of DATA under a name of the importer's own. */
@@ -314,22 +322,25 @@ function executorCrossings(): readonly ExportSpec[] {
 }
 
 /**
- * The rights of a service's user: it may publish exactly what its account imports as a service,
- * and hear exactly what the account exports (in its queue) or imports as a stream.
+ * The rights of a service's user: it may publish exactly what its account imports as a service or
+ * exports as a stream, and hear exactly what the account exports as a service (in its queue) or
+ * imports as a stream.
  */
 export function servicePermissions(spec: AccountSpec, inboxPrefix: string): UserPermissions {
   const publish = spec.imports
     .filter((item) => item.kind === 'service')
     .map((item) => openTokens(item.local ?? item.subject))
-  const answers = spec.exports.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
+  const answered = spec.exports.filter((item) => item.kind === 'service')
+  const answers = answered.map((item) => `${item.subject} ${spec.queue ?? ''}`.trim())
+  const told = spec.exports.filter((item) => item.kind === 'stream').map((item) => item.subject)
   const streams = spec.imports
     .filter((item) => item.kind === 'stream')
     .map((item) => openTokens(item.local ?? item.subject))
-  const [first, ...rest] = publish
+  const [first, ...rest] = [...publish, ...told]
   return {
     pub: first === undefined ? NOTHING : { allow: [first, ...rest] },
     sub: { allow: [`${inboxPrefix}.>`, ...answers, ...streams] },
-    ...(spec.exports.length > 0 && { resp: ANSWER }),
+    ...(answered.length > 0 && { resp: ANSWER }),
   }
 }
 

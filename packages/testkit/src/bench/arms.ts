@@ -111,7 +111,7 @@ function restCall(
   }
 }
 
-function floorCall(http: HttpCaller, expect: string): Call {
+export function floorCall(http: HttpCaller, expect: string): Call {
   const body = JSON.stringify({ tool: 'floor', arguments: {} })
   return async () => {
     const answer = await http.post('/', body, {})

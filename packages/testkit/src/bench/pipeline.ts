@@ -92,7 +92,7 @@ function documentOf(bytes: number): string {
 }
 
 /** Gives something of its work, so that none is optimised away. */
-type Work = () => unknown
+export type Work = () => unknown
 
 function cpuUs(work: Work): number {
   const before = process.cpuUsage()
@@ -108,7 +108,7 @@ function cpuUs(work: Work): number {
   return (user + system) / count
 }
 
-interface Pair {
+export interface Pair {
   readonly what: string
   readonly beside: string
   readonly bytes: number
@@ -117,7 +117,7 @@ interface Pair {
 }
 
 /** In turn, so that what else the machine does falls on both; the first round only warms. */
-function compare({ what, beside, bytes, ours, theirs }: Pair): PipelineRow {
+export function compare({ what, beside, bytes, ours, theirs }: Pair): PipelineRow {
   const rounds = Array.from({ length: ROUNDS + 1 }, () => [cpuUs(ours), cpuUs(theirs)] as const)
   const counted = rounds.slice(1)
   return {

@@ -116,7 +116,7 @@ function bareServer(system: RunningSystem): readonly string[] {
 type Named = readonly (readonly [name: string, pid: number])[]
 
 /** Every process that may serve a call, with the servers below them. */
-function findProcesses(system: RunningSystem, others: Named): Named {
+export function findProcesses(system: RunningSystem, others: Named): Named {
   const services = readServices(system)
   const bus = descendantsOf(system.supervisorPid).find(({ command }) =>
     /(^|\/)nats-server\s/.test(command),

@@ -1,7 +1,7 @@
 import type { BusLink, Disk, Random } from '@trustgw/runtime'
 import type { Life } from './life.ts'
 
-export type Kind = 'gateway' | 'executor' | 'host'
+export type Kind = 'gateway' | 'executor' | 'host' | 'log'
 
 /** What one run of a process has: its connection, disk, clock and source of random bytes. */
 export interface Body {

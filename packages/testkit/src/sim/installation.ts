@@ -4,6 +4,7 @@ import {
   type AgentRecord,
   agentRecordJson,
   type Component,
+  type KeyRole,
   type Profile,
   parseComponent,
   parseProfile,
@@ -14,7 +15,7 @@ import {
   type ToolContract,
   utf8Encode,
 } from '@trustgw/protocol'
-import { type KeyRole, PublicKeys, type SigningKey, signingKeyFromPem } from '@trustgw/runtime'
+import { PublicKeys, type SigningKey, signingKeyFromPem } from '@trustgw/runtime'
 import { SoftwareAuthenticator } from '../software-authenticator.ts'
 
 function must<T>(outcome: Result<T>): T {
@@ -30,6 +31,8 @@ export const ORIGIN = 'http://localhost:8080'
 export const RP_ID = 'localhost'
 /** The account of the agents, as the server names it. */
 export const AGENTS_ACCOUNT: string = `A${'A'.repeat(55)}`
+/** Keys do not change in these worlds. */
+export const KEY_SET_EPOCH = 1
 /** The moment at which every world begins, Unix milliseconds. */
 export const EPOCH = 1_790_000_000_000
 
@@ -40,6 +43,7 @@ export type KeyName =
   | 'host'
   | 'session'
   | 'audit-host'
+  | 'log'
   | 'result'
   | 'audit-executor'
 
@@ -50,6 +54,7 @@ const ROLES: { readonly [kid in KeyName]: readonly [KeyRole, string] } = {
   host: ['host', 'host'],
   session: ['session', 'host'],
   'audit-host': ['audit', 'host'],
+  log: ['log', 'log'],
   result: ['result', 'exec-connector'],
   'audit-executor': ['audit', 'exec-connector'],
 }

@@ -72,6 +72,7 @@ function clockOf(life: Life, { loop, epoch, skew }: LifeDeps): Clock {
   const setTimer: Clock['setTimer'] = (ms, ring) => life.wake(ms, 'timer', ring)
   return {
     now: () => Math.floor(epoch + loop.now + skew.offset),
+    uptime: () => loop.now,
     setTimer,
     sleep: async (ms, signal) => {
       signal?.throwIfAborted()

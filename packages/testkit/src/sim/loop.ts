@@ -72,7 +72,7 @@ export class Loop {
   /** Lets every promise that can go on without an event do so. */
   async rest(): Promise<void> {
     do await turn()
-    while (this.#outside.busy)
+    while (this.#outside.busy || process.getActiveResourcesInfo().includes('Immediate'))
   }
 
   /** Hash of everything that happened; ends the trace. */

@@ -10,6 +10,7 @@ import {
   sha256,
   silentLogger,
   startAuditWriter,
+  startBeats,
   verifierOf,
 } from '@trustgw/runtime'
 import type { Body, Party } from './body.ts'
@@ -17,6 +18,7 @@ import {
   AGENTS_ACCOUNT,
   GATEWAY_COMPONENT,
   HOST_COMPONENT,
+  KEY_SET_EPOCH,
   type KeyName,
   ORIGIN,
   PEOPLE,
@@ -84,7 +86,7 @@ export async function startGatewayParty(body: Body, sabotage: Sabotage): Promise
     tenants: [TENANT],
     agentAccounts: new Map([[TENANT, AGENTS_ACCOUNT]]),
     keys: PUBLIC_KEYS,
-    grantKey: signer('grant'),
+    grantKey: () => signer('grant'),
     audit: () => audit,
     policy: sabotage.policy?.(policy) ?? policy,
     clock,
@@ -154,6 +156,11 @@ export async function startExecutorParty(
     {
       link,
       trust: PUBLIC_KEYS,
+      keySet: {
+        epoch: KEY_SET_EPOCH,
+        refresh: () => Promise.resolve(),
+        onNews: () => () => undefined,
+      },
       resultKey: signer('result'),
       auditKey: signer('audit-executor'),
       clock: life.clock,
@@ -203,6 +210,9 @@ export async function startHostParty(body: Body): Promise<HostParty> {
       approvals: records('approvals'),
       sessions: records('sessions'),
       uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+      unsettled: records('unsettled'),
+      toolTrust: records('tool_trust'),
+      toolOrders: records('tool_orders'),
       policies: records('policies'),
       policyStatus: records('policy_status'),
       tools: records('tools'),
@@ -227,13 +237,38 @@ export async function startHostParty(body: Body): Promise<HostParty> {
       onEnrolled: () => undefined,
     },
   )
+  const stopBeats = beat(body, 'host')
   return {
     approvals: core.approvals,
     stop: async () => {
+      stopBeats()
       await core.stop()
       await link.bus.drain()
     },
   }
+}
+
+/** Of the log its beats: what it keeps is the stream that the checks read themselves. */
+export async function startLogParty(body: Body): Promise<Party> {
+  const stopBeats = beat(body, 'log')
+  return await Promise.resolve({
+    stop: async () => {
+      stopBeats()
+      await body.link.bus.drain()
+    },
+  })
+}
+
+function beat({ life, link }: Body, component: 'host' | 'log'): () => void {
+  return startBeats({
+    component,
+    instance: life.name,
+    key: signer(component),
+    bus: link.bus,
+    clock: life.clock,
+    keySetEpoch: () => KEY_SET_EPOCH,
+    freezeCount: () => ({}),
+  })
 }
 
 function hostKey(kid: 'host' | 'session'): HostKey {

@@ -10,7 +10,13 @@ import type { Finding } from './findings.ts'
 import { AGENTS, agentBytes, EPOCH, policyText, signer, TENANT } from './installation.ts'
 import { Loop } from './loop.ts'
 import { watchWebCrypto } from './outside.ts'
-import { type HostParty, startExecutorParty, startGatewayParty, startHostParty } from './parties.ts'
+import {
+  type HostParty,
+  startExecutorParty,
+  startGatewayParty,
+  startHostParty,
+  startLogParty,
+} from './parties.ts'
 import { People } from './people.ts'
 import { openRoom, Process, type Room } from './processes.ts'
 import type { Sabotage } from './sabotage.ts'
@@ -113,12 +119,13 @@ function makeWorld(room: Room, choices: Chance): World {
     return sabotage.executor?.(body, shop, honest) ?? honest(body)
   })
   const hosts = of<HostParty>('host', 1, startHostParty)
+  const logs = of('log', 1, startLogParty)
   return {
     room,
     shop,
     agents: new Agents(room, choices),
     people: new People(room, choices, hosts),
-    processes: [...gateways, ...executors, ...hosts],
+    processes: [...gateways, ...executors, ...hosts, ...logs],
     published: [],
     clocksAgree: room.faults.plan.steps === 0 || room.faults.plan.stepMs <= CLOCK_STEP_MAX_MS,
   }

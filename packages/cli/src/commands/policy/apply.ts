@@ -11,6 +11,7 @@ import {
   flagText,
 } from '../../command.ts'
 import { assertHere, tenantOf } from '../../install/install.ts'
+import { passphraseOf } from '../../keys/passphrase.ts'
 import { filesOf, holdsFiles, type KnownBundle, PolicyAdmin } from '../../policy/policy-admin.ts'
 import {
   isLenient,
@@ -84,9 +85,11 @@ async function applyFiles(
   return EXIT_DONE
 }
 
-function sealerOf(settings: Settings, context: Context): Promise<BundleSealer> {
+async function sealerOf(settings: Settings, context: Context): Promise<BundleSealer> {
   const key = flagText(context, 'key')
-  return key === undefined ? operatorSealer(settings) : delegateSealer(key)
+  return key === undefined
+    ? operatorSealer(settings)
+    : delegateSealer(key, await passphraseOf(settings))
 }
 
 /** The file that was given becomes the installation's own, or the next start would undo it. */

@@ -9,6 +9,7 @@ import {
   UsageFault,
 } from '../../command.ts'
 import { assertHere, tenantOf } from '../../install/install.ts'
+import { passphraseOf } from '../../keys/passphrase.ts'
 import { delegationFile, operatorSealer } from '../../policy/sealer.ts'
 
 const DAYS_DEFAULT = 90
@@ -39,7 +40,7 @@ async function delegate(context: Context): Promise<number> {
   const settings = await context.settings()
   await assertHere(settings)
   const operator = await operatorSealer(settings)
-  const key = await createSigningKeyFile(out)
+  const key = await createSigningKeyFile(out, await passphraseOf(settings))
   const now = Date.now()
   const not_after = now + days * DAY_MS
   const kid = keyIdOf('policy', key.publicKey)

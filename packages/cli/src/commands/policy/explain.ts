@@ -125,7 +125,12 @@ const limitJson = ({ lines, ...limit }: ExplainedLimit): JsonObject => ({
   lines: lines.map(lineJson),
 })
 
-const changeJson = ({ pointer, from, to }: ArgumentChange): JsonObject => ({ pointer, from, to })
+/** Without `from` where the argument is to be added. */
+const changeJson = ({ pointer, from, to }: ArgumentChange): JsonObject => ({
+  pointer,
+  ...(from === undefined ? {} : { from }),
+  to,
+})
 
 function explanationJson(explanation: Explanation, safe: string): JsonObject {
   const { decision, rules, limits, change } = explanation
@@ -237,11 +242,12 @@ function clockText(fact: string, value: Json): string | null {
 
 function changeText({ decision, change }: Explanation, style: Style): string {
   if (decision.effect === 'allow') return style.good('Nothing has to change: it is allowed.')
-  if (change === null || change.length === 0) {
-    return 'No change that was tried of one or two of its arguments would be allowed.'
+  if (change === null) {
+    return 'No change that was tried of one or two arguments would be allowed.'
   }
   const parts = change.map(
-    ({ pointer, from, to }) => `${visible(pointer)} were ${valueText(to)} (is ${valueText(from)})`,
+    ({ pointer, from, to }) =>
+      `${visible(pointer)} were ${valueText(to)} (${from === undefined ? 'is not there' : `is ${valueText(from)}`})`,
   )
   return `It would be allowed if ${parts.join(' and ')}.`
 }

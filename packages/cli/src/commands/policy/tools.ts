@@ -72,4 +72,5 @@ export const factsOfTool = (contract: ToolContract): ToolFacts => ({
   tags: contract.tags,
   bundle: contract.bundle,
   amount: contract.amount,
+  input_schema: contract.input_schema,
 })
