@@ -133,10 +133,10 @@ export class Executor {
     // It comes again in a moment, perhaps many times: no event for each.
     if (TURNED_AWAY.includes(problem.reason)) return answerOf(problem)
     const answer = this.#refuse(tenant, problem, action_id)
-    if (await this.#isClaimed(problem, tenant, action_id)) return { status: 'claimed' }
-    return (await this.#isUnderWay(problem, cleared.value.token))
-      ? { ...answer, retryable: true }
-      : answer
+    const claimed = await this.#claimedFor(problem, tenant, action_id)
+    if (claimed === 'run') return { status: 'claimed' }
+    if (problem.reason !== 'grant_used' || claimed === 'cancel') return answer
+    return (await this.#isUnderWay(cleared.value.token)) ? { ...answer, retryable: true } : answer
   }
 
   #known(action: ActionId): Known {
@@ -147,23 +147,27 @@ export class Executor {
     return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
   }
 
-  /** Whether the action is another claim's, whose result will come: then it is not refused. */
-  async #isClaimed(problem: Refused, tenant: TenantId, action: ActionId): Promise<boolean> {
-    if (problem.reason === 'action_claimed') return true
-    if (problem.reason !== 'grant_used') return false
+  /** What another claim on the action is for; one that runs it has a result coming. */
+  async #claimedFor(
+    problem: Refused,
+    tenant: TenantId,
+    action: ActionId,
+  ): Promise<'run' | 'cancel' | 'nothing'> {
+    if (problem.reason === 'action_claimed') return 'run'
+    if (problem.reason !== 'grant_used') return 'nothing'
     const { journal, sha256 } = this.#deps.claiming
     try {
       const entry = await journal.read(`${tenant}.${storedKey(sha256, action)}`)
-      return entry !== undefined && readNote(entry.note)?.kind !== 'cancelled'
+      if (entry === undefined) return 'nothing'
+      return readNote(entry.note)?.kind === 'cancelled' ? 'cancel' : 'run'
     } catch (error) {
-      if (error instanceof BusFault) return true
+      if (error instanceof BusFault) return 'run'
       throw error
     }
   }
 
   /** Whether the nonce was used for this very action, which somebody may be about to claim. */
-  async #isUnderWay(problem: Refused, token: ClearedAction): Promise<boolean> {
-    if (problem.reason !== 'grant_used') return false
+  async #isUnderWay(token: ClearedAction): Promise<boolean> {
     const { nonces, sha256 } = this.#deps.claiming
     const { tenant_id, jti, action_id } = openClearedAction(token).claims
     try {
