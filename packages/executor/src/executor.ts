@@ -21,7 +21,7 @@ import {
   clearAction,
   type RefusedGrant,
 } from './admit/admission.ts'
-import type { ClearedAction } from './admit/check-approvals.ts'
+import { type ClearedAction, openClearedAction } from './admit/check-approvals.ts'
 import { checkPrecondition, type PreconditionDeps } from './admit/check-precondition.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
@@ -141,7 +141,10 @@ export class Executor {
     // It comes again in a moment, perhaps many times: no event for each.
     if (TURNED_AWAY.includes(problem.reason)) return answerOf(problem)
     const answer = this.#refuse(tenant, problem, action_id)
-    return (await this.#isClaimed(problem, tenant, action_id)) ? { status: 'claimed' } : answer
+    const claimed = await this.#claimedFor(problem, tenant, action_id)
+    if (claimed === 'run') return { status: 'claimed' }
+    if (problem.reason !== 'grant_used' || claimed === 'never') return answer
+    return (await this.#isUnderWay(cleared.value.token)) ? { ...answer, retryable: true } : answer
   }
 
   #known(action: ActionId): Known {
@@ -152,14 +155,32 @@ export class Executor {
     return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
   }
 
-  /** Whether the action is another claim's, whose result will come: then it is not refused. */
-  async #isClaimed(problem: Refused, tenant: TenantId, action: ActionId): Promise<boolean> {
-    if (problem.reason === 'action_claimed') return true
-    if (problem.reason !== 'grant_used') return false
+  /** What another claim on the action is for; one that runs it has a result coming. */
+  async #claimedFor(
+    problem: Refused,
+    tenant: TenantId,
+    action: ActionId,
+  ): Promise<'run' | 'never' | 'nothing'> {
+    if (problem.reason === 'action_claimed') return 'run'
+    if (problem.reason !== 'grant_used') return 'nothing'
     const { journal, sha256 } = this.#deps.claiming
     try {
       const entry = await journal.read(`${tenant}.${storedKey(sha256, action)}`)
-      return entry !== undefined && !isNeverRun(readNote(entry.note))
+      if (entry === undefined) return 'nothing'
+      return isNeverRun(readNote(entry.note)) ? 'never' : 'run'
+    } catch (error) {
+      if (error instanceof BusFault) return 'run'
+      throw error
+    }
+  }
+
+  /** Whether the nonce was used for this very action, which somebody may be about to claim. */
+  async #isUnderWay(token: ClearedAction): Promise<boolean> {
+    const { nonces, sha256 } = this.#deps.claiming
+    const { tenant_id, jti, action_id } = openClearedAction(token).claims
+    try {
+      const entry = await nonces.read(`${tenant_id}.${storedKey(sha256, jti)}`)
+      return entry?.note === action_id
     } catch (error) {
       if (error instanceof BusFault) return true
       throw error
@@ -212,7 +233,7 @@ export class Executor {
     this.#running.set(action, tracked)
   }
 
-  #refuse(tenant: TenantId, refusal: RefusedGrant, action?: ActionId): InvokeAnswer {
+  #refuse(tenant: TenantId, refusal: RefusedGrant, action?: ActionId): RefusedAnswer {
     this.#record(tenant, refusal, action ?? refusal.claims?.action_id)
     return answerOf(refusal)
   }
@@ -238,7 +259,9 @@ export class Executor {
   }
 }
 
-function answerOf(refusal: Refused): InvokeAnswer {
+type RefusedAnswer = InvokeAnswer & { readonly status: 'refused' }
+
+function answerOf(refusal: Refused): RefusedAnswer {
   const retryable = isRetryable(refusal.reason)
   return { status: 'refused', reason: refusal.reason, retryable }
 }

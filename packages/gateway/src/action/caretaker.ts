@@ -20,7 +20,9 @@ export interface CaretakerDeps {
 /** Sees that no open action is forgotten: its next deadline, and another try after a failure. */
 export class Caretaker {
   readonly #deps: CaretakerDeps
-  readonly #timers = new Map<ActionId, () => void>()
+  readonly #alarms = new Map<ActionId, () => void>()
+  /** Attempts that failed: their next one is due whatever becomes of the alarm. */
+  readonly #retries = new Map<ActionId, () => void>()
   readonly #running = new Set<Promise<unknown>>()
   readonly #stopping = new AbortController()
 
@@ -40,17 +42,26 @@ export class Caretaker {
   /** Lets what runs come to rest; nothing new is begun. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    for (const cancel of this.#timers.values()) cancel()
-    this.#timers.clear()
+    for (const timers of [this.#alarms, this.#retries]) {
+      for (const stop of timers.values()) stop()
+      timers.clear()
+    }
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
-  /** Wakes the action when time alone may change its state; the earlier alarm is off. */
+  /**
+   * Wakes the action when time alone may change its state; the earlier alarm is off. Where the clock
+   * was set back meanwhile it is not time yet, and the alarm is set anew.
+   */
   alarm(stored: StoredAction): void {
     const { tenant, action_id: id } = stored.record.proposal
     const at = wakeAt(stored.record.state)
-    if (at === null) this.#cancel(id)
-    else this.#set(id, at - this.#deps.clock.now(), () => this.#deps.tick(tenant, id), tenant)
+    cancel(this.#alarms, id)
+    if (at === null) return
+    const { clock, tick } = this.#deps
+    const ring = async (): Promise<unknown> =>
+      clock.now() < at ? this.alarm(stored) : await tick(tenant, id)
+    this.#set(this.#alarms, { tenant, id, ms: at - clock.now(), ring })
   }
 
   /** Takes up what is open. Resolves when each of it was looked at, or could not be. */
@@ -72,7 +83,9 @@ export class Caretaker {
 
   /** Takes the action up again in a while: an attempt on it failed. */
   later(tenant: TenantId, id: ActionId): void {
-    this.#set(id, RECOVER_RETRY_MS, () => this.#deps.takeUp(tenant, id), tenant)
+    cancel(this.#retries, id)
+    const ms = RECOVER_RETRY_MS
+    this.#set(this.#retries, { tenant, id, ms, ring: () => this.#deps.takeUp(tenant, id) })
   }
 
   /** Work that nobody awaits: a fault leaves the stored state, which is taken up again. */
@@ -87,21 +100,29 @@ export class Caretaker {
     this.#running.add(guarded)
   }
 
-  #cancel(id: ActionId): void {
-    this.#timers.get(id)?.()
-    this.#timers.delete(id)
-  }
-
-  #set(id: ActionId, ms: number, ring: () => Promise<unknown>, tenant: TenantId): void {
-    this.#cancel(id)
+  #set(timers: Timers, { tenant, id, ms, ring }: Due): void {
     if (this.stopping) return
     const wait = Math.min(Math.max(ms, 0) + 1, TIMER_MAX_MS)
-    this.#timers.set(
+    timers.set(
       id,
       this.#deps.clock.setTimer(wait, () => {
-        this.#timers.delete(id)
+        timers.delete(id)
         this.background(ring(), tenant, id)
       }),
     )
   }
+}
+
+type Timers = Map<ActionId, () => void>
+
+interface Due {
+  readonly tenant: TenantId
+  readonly id: ActionId
+  readonly ms: number
+  readonly ring: () => Promise<unknown>
+}
+
+function cancel(timers: Timers, id: ActionId): void {
+  timers.get(id)?.()
+  timers.delete(id)
 }

@@ -14,15 +14,15 @@ import type { ActionRecord } from './action-record.ts'
 import { type Recalled, recalled, type StoredAction } from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
-import { Dispatcher } from './dispatcher.ts'
 import { Effects, type ToExecutor } from './effects.ts'
-import { ExecutorQueries } from './executor-queries.ts'
+import { ExecutorTalk } from './executor-talk.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
+import { MissingActions } from './missing-actions.ts'
 import { News } from './news.ts'
 import { opening, recorded } from './opening.ts'
 import type { OrchestratorDeps } from './orchestrator-deps.ts'
-import type { Planned, Progress, Work } from './planned.ts'
+import { type Planned, type Progress, recoveredFrom, type Work } from './planned.ts'
 import { Preparation } from './preparation.ts'
 import { Review, voidPlan } from './review.ts'
 import { makeSuccessor } from './succession.ts'
@@ -46,13 +46,13 @@ export class Orchestrator {
   readonly known: KnownActions = new KnownActions()
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
+  readonly #missing = new MissingActions()
   readonly #waiters: Waiters
   readonly #news: News
   readonly #trail: AuditTrail
   readonly #review: Review
-  readonly #dispatcher: Dispatcher
   readonly #care: Caretaker
-  readonly #queries: ExecutorQueries
+  readonly #talk: ExecutorTalk
   readonly #unsettled: Unsettled
   readonly #effects: Effects
   readonly #preparation: Preparation
@@ -75,15 +75,10 @@ export class Orchestrator {
       tick: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'tick' } }),
       takeUp: (tenant, id) => this.#takeUp(tenant, id),
     })
-    this.#dispatcher = new Dispatcher({
-      clock,
+    this.#talk = new ExecutorTalk({
+      ...deps,
       invoke: (record) => deps.outbound.invoke(record),
       onBusy: ({ proposal }) => this.known.waits(proposal),
-      state: (id) => this.known.state(id),
-      stopping: () => this.#care.stopping,
-    })
-    this.#queries = new ExecutorQueries({
-      ...deps,
       state: (id) => this.known.state(id),
       stopping: this.#care.signal,
     })
@@ -176,6 +171,7 @@ export class Orchestrator {
       const created = await this.#create(opened.record)
       if (created === undefined) {
         await this.decider.giveBack(decided.counted)
+        this.#care.later(tenant, id) // Its entry may be ours, and it may have ended.
         return undefined
       }
       this.#remember(created)
@@ -281,12 +277,7 @@ export class Orchestrator {
   }
 
   async #toExecutor(what: ToExecutor, stored: StoredAction): Promise<Planned | undefined> {
-    const ask = {
-      dispatch: () => this.#dispatcher.run(stored),
-      reconcile: () => this.#queries.reconcile(stored),
-      cancel_claim: () => this.#queries.cancel(stored),
-    }
-    const event = await ask[what]()
+    const event = await this.#talk.ask(what, stored)
     return event === undefined ? undefined : { event }
   }
 
@@ -305,16 +296,26 @@ export class Orchestrator {
 
   async #takeUp(tenant: TenantId, id: ActionId): Promise<void> {
     const stored = await this.#lookAt(tenant, id)
-    if (stored === undefined) {
-      // The entry was made and the action was not: the proposer never had an answer.
-      await this.#deps.store.close(tenant, id)
-      return
-    }
+    if (stored === undefined) return await this.#missed(tenant, id)
+    this.#missing.found(id)
     await this.#trail.again(stored.record)
     if (isFinal(stored.record.state)) this.#close(stored.record)
     else if (this.#unwanted.has(id)) await this.cancel(tenant, id, 'gateway')
-    else await this.#drive(tenant, id, { event: { kind: 'recovered' } })
+    else if (!(await this.#carryOn(stored))) this.#care.later(tenant, id)
     this.#unwanted.delete(id)
+  }
+
+  async #missed(tenant: TenantId, id: ActionId): Promise<void> {
+    if (this.#missing.isGivenUp(id)) await this.#deps.store.close(tenant, id)
+    else this.#care.later(tenant, id)
+  }
+
+  /** False when it is in another state by now, which may not be on record yet. */
+  async #carryOn({ record }: StoredAction): Promise<boolean> {
+    const { tenant, action_id: id } = record.proposal
+    const { planned, isMet } = recoveredFrom(record)
+    await this.#drive(tenant, id, planned)
+    return isMet()
   }
 
   async #reload(stored: StoredAction): Promise<StoredAction> {
@@ -342,11 +343,12 @@ export class Orchestrator {
   }
 
   async #succeed(stale: ActionRecord): Promise<void> {
+    const { superseded_by: id, proposal } = stale
+    if (id === null) return
     const created = await makeSuccessor(stale, { ...this.#deps, trail: this.#trail })
-    if (created === undefined) return
-    const { tenant, action_id: id } = created.record.proposal
+    if (created === undefined) return this.#care.later(proposal.tenant, id) // As in `accept`.
     this.#remember(created)
-    this.#care.background(this.#takeUp(tenant, id), tenant, id)
+    this.#care.background(this.#takeUp(proposal.tenant, id), proposal.tenant, id)
   }
 
   /**
