@@ -140,11 +140,20 @@ export class Executor {
     if (problem === undefined) return { status: 'claimed' }
     // It comes again in a moment, perhaps many times: no event for each.
     if (TURNED_AWAY.includes(problem.reason)) return answerOf(problem)
+    return await this.#notEntered(tenant, cleared.value, problem)
+  }
+
+  /** What a grant is told that entered nothing: another claim on its action may run it. */
+  async #notEntered(
+    tenant: TenantId,
+    { action_id, token }: Cleared,
+    problem: Refused,
+  ): Promise<InvokeAnswer> {
     const answer = this.#refuse(tenant, problem, action_id)
     const claimed = await this.#claimedFor(problem, tenant, action_id)
     if (claimed === 'run') return { status: 'claimed' }
     if (problem.reason !== 'grant_used' || claimed === 'never') return answer
-    return (await this.#isUnderWay(cleared.value.token)) ? { ...answer, retryable: true } : answer
+    return (await this.#isUnderWay(token)) ? { ...answer, retryable: true } : answer
   }
 
   #known(action: ActionId): Known {

@@ -24,6 +24,8 @@ interface Removed {
   readonly guard: string
   readonly sabotage: Sabotage
   readonly seen: Invariant
+  /** A world that showed it, to begin with. */
+  readonly from?: number
 }
 
 const REMOVED: readonly Removed[] = [
@@ -46,6 +48,7 @@ const REMOVED: readonly Removed[] = [
     guard: 'executors look at freezes',
     sabotage: { ...gatewaysThatHearNoFreeze, ...executorsThatCheckNothing },
     seen: 'nothing frozen starts',
+    from: 61,
   },
   {
     guard: 'executors check approvals',
@@ -56,6 +59,7 @@ const REMOVED: readonly Removed[] = [
     guard: 'executors claim',
     sabotage: executorsThatCheckNothing,
     seen: 'one effect at most',
+    from: 19,
   },
   {
     guard: 'an action is stored before its grant is sent',
@@ -90,11 +94,11 @@ const REMOVED: readonly Removed[] = [
 ]
 
 describe('a world with a guard removed', () => {
-  for (const { guard, sabotage, seen } of REMOVED) {
+  for (const { guard, sabotage, seen, from = 0 } of REMOVED) {
     it(`without "${guard}" breaks "${seen}"`, async () => {
       const found = new Set<string>()
       for (let index = 0; index < WORLDS_MAX && !found.has(seen); index += 1) {
-        const { findings } = await runWorld(`guard ${index}`, { sabotage })
+        const { findings } = await runWorld(`guard ${from + index}`, { sabotage })
         for (const { invariant } of findings) found.add(invariant)
       }
       assert.ok(found.has(seen), `only: ${[...found].join(', ')}`)
