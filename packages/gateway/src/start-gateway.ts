@@ -1,12 +1,15 @@
 import {
+  type ActionId,
   APPROVAL_DECISION_MAX_BYTES,
   APPROVAL_DECISION_TYP,
   type ApprovalDecisionAnswer,
+  actionEventShape,
   approvalDecisionShape,
   canonicalize,
   type JwsVerifier,
   type Profile,
   parseActionId,
+  parseJson,
   parseSubject,
   readShape,
   subjectPattern,
@@ -18,6 +21,7 @@ import {
   AjvSchemaCompiler,
   type AuditWriter,
   type BusLink,
+  type BusMessage,
   type BusRequest,
   type Clock,
   type Delivery,
@@ -34,6 +38,7 @@ import {
 import { ActionStore } from './action/action-store.ts'
 import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
+import { Peers } from './action/peers.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
 import type { PolicyFeed } from './decide/policy-source.ts'
 import { Gateway } from './gateway.ts'
@@ -57,6 +62,8 @@ export interface StartGatewayDeps {
   readonly policy: PolicyFeed
   readonly clock: Clock
   readonly random: Random
+  /** Which of several gateways this is, from 1. Default: it is the only one. */
+  readonly peers?: { readonly instance: number; readonly count: number }
   /** Compiles the tools' schemas. Default Ajv. */
   readonly schemas?: SchemaCompiler
   readonly log: Logger
@@ -100,10 +107,13 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   await Promise.all([tools.start(), agents.start()])
   // Before anything is taken up: without a policy it would be denied.
   await deps.policy.start((tenant) => tools.pinned(tenant))
-  const recovered = await orchestrator.recover(tenants, (text) => {
-    const id = parseActionId(text)
-    return id.ok ? id.value : undefined
+  const takeUp = (): Promise<number> => orchestrator.recover(tenants, readId)
+  const news = link.bus.listen(subjectPattern('ui_events'), (message) => {
+    hear(message, orchestrator)
   })
+  const recovered = await takeUp()
+  const peers = makePeers(deps, takeUp)
+  peers?.start()
   const decisions = link.bus.respond(
     subjectPattern('approval_decision'),
     { queue: 'gateway' },
@@ -120,10 +130,31 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     stop: async () => {
       await decisions.stop()
       await results.stop()
+      await news.stop()
       await orchestrator.stop()
+      await peers?.stop()
       await Promise.all([tools.stop(), agents.stop(), deps.policy.stop()])
     },
   }
+}
+
+function readId(text: string): ActionId | undefined {
+  const id = parseActionId(text)
+  return id.ok ? id.value : undefined
+}
+
+function makePeers(deps: StartGatewayDeps, takeUp: () => Promise<number>): Peers | undefined {
+  const { link, peers, clock, random, log } = deps
+  if (peers === undefined || peers.count < 2) return undefined
+  return new Peers({ ...peers, leases: recordsOf(link, 'leases'), takeUp, clock, random, log })
+}
+
+/** What another gateway made of an action, as portals hear it. It is a hint: what counts is stored. */
+function hear({ subject, data }: BusMessage, orchestrator: Orchestrator): void {
+  const at = parseSubject('ui_events', subject)
+  const json = parseJson(data)
+  const read = json.ok ? readShape(actionEventShape, json.value) : json
+  if (at.ok && read.ok) orchestrator.heard(at.value.tenant, read.value.action_id, read.value)
 }
 
 function makeDirectories(deps: StartGatewayDeps): Directories {

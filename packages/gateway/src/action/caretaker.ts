@@ -49,8 +49,8 @@ export class Caretaker {
   }
 
   /** Takes the action up again in a while: an attempt on it failed. */
-  later(tenant: TenantId, id: ActionId): void {
-    this.#set(id, RECOVER_RETRY_MS, () => this.#deps.takeUp(tenant, id), tenant)
+  later(tenant: TenantId, id: ActionId, ms: number = RECOVER_RETRY_MS): void {
+    this.#set(id, ms, () => this.#deps.takeUp(tenant, id), tenant)
   }
 
   /** Work that nobody awaits: a fault leaves the stored state, which is taken up again. */

@@ -48,6 +48,8 @@ import { Waiters } from './waiters.ts'
 
 /** Steps that one event may lead to before it is taken as a defect. */
 const TURNS_MAX = 64
+/** Longer than a write is tried: an action whose entry was made before it is there by then. */
+const ENTRY_ALONE_MS = 30_000
 
 export interface OrchestratorDeps {
   readonly store: ActionStore
@@ -79,6 +81,8 @@ export class Orchestrator {
   readonly #known = new KnownActions()
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
+  /** Open entries that were seen without their action. */
+  readonly #alone = new Set<ActionId>()
   readonly #waiters: Waiters
   readonly #news: News
   readonly #trail: AuditTrail
@@ -122,7 +126,10 @@ export class Orchestrator {
     })
   }
 
-  /** Takes up every action that is open. Resolves when all of them are known here. */
+  /**
+   * Takes up every action that is open and not carried on by this process already. Resolves when all of
+   * them are known here.
+   */
   async recover(
     tenants: readonly TenantId[],
     read: (id: string) => ActionId | undefined,
@@ -134,15 +141,22 @@ export class Orchestrator {
         if (id === undefined) continue
         count += 1
         const seen = this.#lookAt(tenant, id)
-        this.#care.background(
-          seen.then(() => this.#takeUp(tenant, id)),
-          tenant,
-          id,
+        const takenUp = seen.then((stored) =>
+          stored !== undefined && this.#known.isOwn(stored) ? undefined : this.#takeUp(tenant, id),
         )
+        this.#care.background(takenUp, tenant, id)
         await seen.catch(() => undefined)
       }
     }
     return count
+  }
+
+  /** Another gateway may have changed it; what waits for people is known at each. */
+  heard(tenant: TenantId, id: ActionId, news: { revision: number; state: string }): void {
+    const known = this.#known.get(id)
+    const isOld = known !== undefined && known.revision >= news.revision
+    if (isOld || (known === undefined && news.state !== 'pending_approval')) return
+    this.#care.background(this.#lookAt(tenant, id, false), tenant, id)
   }
 
   /** Lets what runs come to rest; nothing new is begun. */
@@ -202,6 +216,7 @@ export class Orchestrator {
         await this.decider.giveBack(decided.counted)
         return undefined
       }
+      this.#known.noteOwn(created)
       this.#remember(created)
       try {
         return await this.#settle(created, { effects: opened.effects, fresh: true })
@@ -301,6 +316,7 @@ export class Orchestrator {
     const changed = record !== at.stored.record
     const replaced = changed ? await this.#deps.store.replace(at.stored, record) : undefined
     if (replaced !== undefined) {
+      this.#known.noteOwn(replaced)
       this.#remember(replaced)
       await planned.done?.(true)
       return { stored: replaced, fresh: true, own: true, effects }
@@ -335,9 +351,10 @@ export class Orchestrator {
   async #takeUp(tenant: TenantId, id: ActionId): Promise<void> {
     const stored = await this.#lookAt(tenant, id)
     if (stored === undefined) {
-      // The entry was made and the action was not: the proposer never had an answer.
-      await this.#deps.store.close(tenant, id)
-      return
+      // Another gateway may be about to store it; else the proposer never had an answer.
+      if (this.#alone.delete(id)) return await this.#deps.store.close(tenant, id)
+      this.#alone.add(id)
+      return this.#care.later(tenant, id, ENTRY_ALONE_MS)
     }
     await this.#trail.again(stored.record)
     if (isFinal(stored.record.state)) this.#close(stored.record)
@@ -354,20 +371,20 @@ export class Orchestrator {
   }
 
   /** Loads an action; what another process made of it is news here too. */
-  async #lookAt(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
+  async #lookAt(tenant: TenantId, id: ActionId, isNews = true): Promise<StoredAction | undefined> {
     const stored = await this.#deps.store.load(tenant, id)
     if (stored !== undefined && this.#known.get(id)?.revision !== stored.revision)
-      this.#remember(stored)
+      this.#remember(stored, isNews)
     return stored
   }
 
   /** Tells portals and waiters, and sets the next alarm. */
-  #remember(stored: StoredAction): void {
+  #remember(stored: StoredAction, isNews = true): void {
     if (!this.#known.note(stored)) return
     const { tenant, action_id: id } = stored.record.proposal
     this.#care.alarm(stored)
     this.#waiters.changed(id, stored)
-    this.#care.background(this.#news.tell(stored), tenant, id)
+    if (isNews) this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
   /**

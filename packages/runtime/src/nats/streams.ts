@@ -71,6 +71,7 @@ const BUCKET_LIMITS: {
   keys: { max_bytes: 16 * MIB, max_age: 0 },
   key_offers: { max_bytes: 1 * MIB, max_age: 0 },
   key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
+  leases: { max_bytes: 1 * MIB, max_age: DAY_S * NS_PER_S },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
@@ -87,6 +88,7 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'keys',
   'key_offers',
   'key_revocations',
+  'leases',
 ]
 /** What readers hear of as it changes. */
 const LIVE_BUCKETS: readonly string[] = [
@@ -117,8 +119,15 @@ const BASE = {
   allow_msg_ttl: false,
 } as const
 
-/** Every stream of an installation with these executor profiles. */
-export function busStreams(profiles: readonly string[]): readonly StreamSpec[] {
+/** Every stream of an installation with these executor profiles, on so many servers. */
+export function busStreams(profiles: readonly string[], replicas = 1): readonly StreamSpec[] {
+  return streamsOf(profiles).map((spec) => ({
+    ...spec,
+    config: { ...spec.config, num_replicas: replicas },
+  }))
+}
+
+function streamsOf(profiles: readonly string[]): readonly StreamSpec[] {
   return [
     {
       account: DATA_ACCOUNT,
@@ -233,7 +242,9 @@ export function insertOnlyProblems(
 ): readonly string[] {
   const spec = executorStreams('').find((item) => item.config.name === `KV_${bucket}`)
   if (spec === undefined || !INSERT_ONLY_BUCKETS.includes(bucket)) return ['not a bucket of ours']
-  return settingsProblems(actual, { ...spec.config })
+  // On how many servers it lies makes no entry claimable again.
+  const { num_replicas: _, ...wanted } = spec.config
+  return settingsProblems(actual, wanted)
 }
 
 function zeroOf(want: unknown): unknown {

@@ -88,6 +88,7 @@ const GATEWAY_READS = [
   'keys',
   'key_offers',
   'key_revocations',
+  'leases',
 ] as const
 const GATEWAY_WRITES = [
   'actions',
@@ -96,6 +97,7 @@ const GATEWAY_WRITES = [
   'policy_status',
   'key_offers',
   'key_revocations',
+  'leases',
 ] as const
 const HOST_READS = [
   'approvals',
@@ -190,6 +192,8 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.agents.>'),
       live('$KV.tools.>'),
       live('$KV.policies.>'),
+      // What another gateway made of an action.
+      live(subjectPattern(SUBJECTS.ui_events)),
       ...KEYS_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.map((profile) =>
