@@ -16,7 +16,7 @@ import {
   type Logger,
 } from '@trustgw/runtime'
 import { type AdmissionDeps, clearAction, type RefusedGrant } from './admit/admission.ts'
-import type { ClearedAction } from './admit/check-approvals.ts'
+import { type ClearedAction, openClearedAction } from './admit/check-approvals.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
 import type { ResultOutbox } from './run/result-outbox.ts'
@@ -112,7 +112,24 @@ export class Executor {
     const problem = await claim
     if (problem === undefined) return { status: 'claimed' }
     const answer = this.#refuse(tenant, problem, action_id)
-    return (await this.#isClaimed(problem, tenant, action_id)) ? { status: 'claimed' } : answer
+    if (await this.#isClaimed(problem, tenant, action_id)) return { status: 'claimed' }
+    const isHalf = problem.reason === 'grant_used' && (await this.#isHalfClaimed(tenant, token))
+    return isHalf ? { status: 'refused', reason: problem.reason, retryable: true } : answer
+  }
+
+  /**
+   * The nonce is used for this very action, and nothing is in the journal: somebody died between the two
+   * claims, or another executor is there now. The next grant finds it out; this one lapses.
+   */
+  async #isHalfClaimed(tenant: TenantId, token: ClearedAction): Promise<boolean> {
+    const { nonces, sha256 } = this.#deps.claiming
+    const { jti, action_id } = openClearedAction(token).claims
+    try {
+      return (await nonces.read(`${tenant}.${storedKey(sha256, jti)}`))?.note === action_id
+    } catch (error) {
+      if (error instanceof BusFault) return true
+      throw error
+    }
   }
 
   /** Whether the action is another claim's, whose result will come: then it is not refused. */
