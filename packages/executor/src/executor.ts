@@ -40,6 +40,9 @@ export interface ExecutorDeps {
 
 /** Admissions that run at once on one subject; further ones wait. */
 export const ADMIT_CONCURRENCY = 32
+/** Before a claim that may be ours is tried again. */
+const CARRY_PAUSE_MS = 300
+const MS_PER_S = 1_000
 /** Refusals that wait to be recorded; beyond, they are only logged. */
 export const REFUSALS_RECORDED_MAX = 256
 
@@ -153,9 +156,29 @@ export class Executor {
 
   async #claim(action: ActionId, token: ClearedAction): Promise<Refused | undefined> {
     const admitted = await claimAction(token, this.#deps.claiming, this.#held)
-    if (!admitted.ok) return admitted
+    if (!admitted.ok) {
+      const { exp } = openClearedAction(token).claims
+      if (this.#held.get(action) !== undefined) void this.#carryThrough(action, token, exp)
+      return admitted
+    }
     this.#track(action, this.#deps.runner.run(admitted.value))
     return undefined
+  }
+
+  /**
+   * What is claimed here no other executor can take up, and the grant may come to another one next time:
+   * so the claim is tried again here while the grant lasts. `exp` is in Unix seconds.
+   */
+  async #carryThrough(action: ActionId, token: ClearedAction, exp: number): Promise<void> {
+    const { clock } = this.#deps.claiming
+    const { signal } = this.#stopping
+    await clock.sleep(CARRY_PAUSE_MS, signal).catch(() => undefined)
+    const isUnderWay = this.#claiming.has(action) || this.#held.get(action) === undefined
+    if (signal.aborted || isUnderWay || clock.now() >= exp * MS_PER_S) return
+    await this.#claimAndRun(action, token).catch((error: unknown) => {
+      const name = error instanceof Error ? error.name : 'unknown'
+      this.#deps.logger.error('claim_failed', { action_id: action, error: name })
+    })
   }
 
   #track(action: ActionId, work: Promise<void>): void {

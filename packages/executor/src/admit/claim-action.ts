@@ -56,10 +56,6 @@ export function enterAdmitted(token: AdmittedAction): AdmittedActionValue {
 }
 
 const ATTEMPT_RANDOM_BYTES = 16
-/** Before a store that could not be reached is tried again. */
-const CLAIM_PAUSE_MS = 250
-const MS_PER_S = 1_000
-const OUT_OF_REACH: readonly AdmissionReason[] = ['store_unreachable', 'audit_unreachable']
 
 /** Claims that may be ours without the tool having been entered; a redelivery continues them. */
 export class HeldClaims {
@@ -101,33 +97,15 @@ export async function claimAction(
   const attempt =
     held.get(claims.action_id)?.attempt ?? base64urlEncode(deps.random.bytes(ATTEMPT_RANDOM_BYTES))
   const claim = entryOf(value, attempt, deps.clock.now())
-  for (;;) {
-    const problem = (await takeClaims(claim, deps)) ?? (await recordStart(value, audit))
-    if (problem === undefined) break
-    const isOver = deps.clock.now() + CLAIM_PAUSE_MS >= claims.exp * MS_PER_S
-    if (isOver || !OUT_OF_REACH.includes(problem))
-      return await letGo(problem, claim, { deps, held })
-    // What is claimed already no other executor can take up, so this one goes on while the grant lasts.
-    await deps.clock.sleep(CLAIM_PAUSE_MS)
-    const doubt = await checkStillBelieved(value.kid, deps)
-    if (doubt !== undefined) return await letGo(doubt.reason, claim, { deps, held })
-  }
-  held.drop(claims.action_id)
-  const canonical_arguments = value.action.arguments
-  return { ok: true, value: stage.mint({ ...value, claim, canonical_arguments }) }
-}
-
-async function recordStart(
-  { claims, action, grant_hash }: BoundActionValue,
-  audit: AuditWriter,
-): Promise<AdmissionReason | undefined> {
+  const problem = await takeClaims(claim, deps)
+  if (problem !== undefined) return await letGo(problem, claim, { deps, held })
   try {
     await audit.append('started', {
-      actor: { kind: 'agent', id: action.decision.principal.subject },
+      actor: { kind: 'agent', id: value.action.decision.principal.subject },
       action_id: claims.action_id,
       payload: {
         jti: claims.jti,
-        grant_hash,
+        grant_hash: value.grant_hash,
         tool_id: claims.tool_name,
         contract_hash: claims.contract_hash,
         input_hash: claims.input_hash,
@@ -135,11 +113,13 @@ async function recordStart(
         clearance: claims.clearance,
       },
     })
-    return undefined
   } catch (error) {
     if (!(error instanceof AuditFault) && !(error instanceof BusFault)) throw error
-    return 'audit_unreachable'
+    return await letGo('audit_unreachable', claim, { deps, held })
   }
+  held.drop(claims.action_id)
+  const canonical_arguments = value.action.arguments
+  return { ok: true, value: stage.mint({ ...value, claim, canonical_arguments }) }
 }
 
 function entryOf(value: BoundActionValue, attempt: string, at: number): ClaimEntry {
