@@ -14,6 +14,8 @@ export interface ChaosOptions {
   /** How long processes are killed, at least until each kind was once. */
   readonly seconds: number
   readonly seed: number
+  /** `stop`: nothing is killed; half-way the whole system is stopped as Ctrl-C does, and started again. */
+  readonly by?: 'kill' | 'stop'
   readonly progress: (text: string) => void
 }
 
@@ -83,10 +85,20 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const state = join(dir, '.trustgw')
   await mkdir(state, { mode: 0o700 })
   await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
-  options.progress('starting two gateways, two executors and three nats-servers')
-  const system = await startSystem({ stateDir: dir, gateways: 2, executors: 2, nodes: 3 })
+  options.progress('starting the installation')
+  const isKill = options.by !== 'stop'
+  const several = { gateways: 2, executors: 2, nodes: 3 } as const
+  const system = await startSystem({ stateDir: dir, ...(isKill && several) })
+  let running = system
+  const stopped = async (): Promise<void> => {
+    await sleep((options.seconds * 1000) / 2)
+    const code = await running.stop()
+    if (code !== 0) throw new Error(`the stopped system ended with ${code}`)
+    running = await running.restart()
+  }
   try {
-    const { accepted, approved, killed } = await underFire(system, options)
+    const fire = await underFire(system, options, isKill ? undefined : stopped)
+    const { accepted, approved, killed } = fire
     options.progress('settling')
     const actions = await ends(system, accepted)
     const events = await settledEvents(system, actions)
@@ -107,7 +119,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       log_entries: verdict.entries,
     }
   } finally {
-    await system.remove()
+    await running.remove()
     await rm(dir, { recursive: true, force: true })
   }
 }
@@ -115,6 +127,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 async function underFire(
   system: RunningSystem,
   { refunds, seconds, seed, progress }: ChaosOptions,
+  stopped: (() => Promise<void>) | undefined,
 ): Promise<{ accepted: readonly string[]; approved: number; killed: ReadonlyMap<string, number> }> {
   const approver = await Approver.enrol(system)
   const killer = new Killer(system, seed)
@@ -137,9 +150,9 @@ async function underFire(
       await sleep(APPROVE_EACH_MS)
     }
   }
-  progress(`${refunds} refunds while processes are killed (seed ${seed})`)
+  progress(`${refunds} refunds meanwhile (seed ${seed})`)
   const approving = approve()
-  const killing = killer.run(() => performance.now() < until)
+  const killing = stopped?.() ?? killer.run(() => performance.now() < until)
   await Promise.all([killing, ...Array.from({ length: AT_ONCE }, propose)])
   // Those that are still waiting get their approval in peace.
   const deadline = performance.now() + SETTLE_MS
