@@ -198,6 +198,7 @@ function makeOrchestrator(
     audit: deps.audit,
     policy: (tenant) => deps.policy.inForce(tenant),
     limits: recordsOf(link, 'limits'),
+    shared: (deps.peers?.count ?? 1) > 1,
     hostKeyFor: keys.keyFor({ role: 'host' }),
     sha256,
     clock,

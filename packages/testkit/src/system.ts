@@ -83,9 +83,14 @@ export async function startSystem(options: SystemOptions = {}): Promise<RunningS
 
 async function startOnce(options: SystemOptions): Promise<RunningSystem> {
   const { gateways = 1, executors = 1, nodes = 1 } = options
-  const [nats = 0, websocket = 0, cluster = 0, gateway = 0, host = 0, shop = 0] = await portsInRows(
-    [nodes, nodes, nodes, gateways, 1, 1],
-  )
+  const [nats, websocket, cluster, gateway, host, shop] = await portsInRows([
+    nodes,
+    nodes,
+    nodes,
+    gateways,
+    1,
+    1,
+  ])
   const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'trustgw-')))
   const stateDir = join(dir, '.trustgw')
   const env: Record<string, string> = {
@@ -105,7 +110,11 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
     ...options.env,
   }
   try {
-    return await run({ dir, env, ports: { nats, websocket, shop } })
+    return await run({
+      dir,
+      env,
+      ports: { nats: Number(nats), websocket: Number(websocket), shop: Number(shop) },
+    })
   } catch (error) {
     if (options.stateDir === undefined) await rm(dir, { recursive: true, force: true })
     throw error

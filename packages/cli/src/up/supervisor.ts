@@ -16,13 +16,15 @@ interface ServiceSpec {
   readonly args: readonly string[]
 }
 
+function several(name: string, count: number): readonly ServiceSpec[] {
+  return instancesUpTo(count).map((instance) => ({
+    name: instanceName(name, instance),
+    args: instance === 1 ? [name] : [name, '--instance', String(instance)],
+  }))
+}
+
 /** In the order in which they start; they stop the other way round. */
 function services({ gateway, executor }: Settings): readonly ServiceSpec[] {
-  const several = (name: string, count: number): readonly ServiceSpec[] =>
-    instancesUpTo(count).map((instance) => ({
-      name: instanceName(name, instance),
-      args: instance === 1 ? [name] : [name, '--instance', String(instance)],
-    }))
   return [
     ...several('log', 1),
     ...several('gateway', gateway.instances),

@@ -62,6 +62,8 @@ export interface OrchestratorDeps {
   /** The bucket `limits`. */
   readonly limits: RecordStore
   readonly hostKeyFor: JwsExpectation['keyFor']
+  /** Other gateways store actions, too. */
+  readonly shared: boolean
   readonly sha256: Sha256
   readonly clock: Clock
   readonly random: Random
@@ -352,7 +354,8 @@ export class Orchestrator {
     const stored = await this.#lookAt(tenant, id)
     if (stored === undefined) {
       // Another gateway may be about to store it; else the proposer never had an answer.
-      if (this.#alone.delete(id)) return await this.#deps.store.close(tenant, id)
+      if (!this.#deps.shared || this.#alone.delete(id))
+        return await this.#deps.store.close(tenant, id)
       this.#alone.add(id)
       return this.#care.later(tenant, id, ENTRY_ALONE_MS)
     }

@@ -25,8 +25,11 @@ const report = await runChaos({
 process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : table(report))
 process.exit(report.problems.length === 0 ? 0 : 1)
 
+function row(name: string, value: unknown): string {
+  return `  ${name.padEnd(22)} ${String(value)}`
+}
+
 function table(found: ChaosReport): string {
-  const row = (name: string, value: unknown): string => `  ${name.padEnd(22)} ${String(value)}`
   const lines = [
     row('seed', found.seed),
     row('refunds proposed', found.refunds),
