@@ -69,14 +69,7 @@ export async function runGatewayProcess(settings: Settings, instance: number): P
   nats.start()
   const faces = await startHttpFaces({
     api: running.api,
-    settings: {
-      listen: gatewayListen(settings, instance),
-      publicUrl: settings.gateway.public_url,
-      allowedHosts: allowedHosts(settings, instance),
-      allowedOrigins: settings.gateway.allowed_origins,
-      hostOrigin: settings.host.origin,
-      holdMs: settings.gateway.hold,
-    },
+    settings: faceSettings(settings, instance),
     grantKeys: () => believedGrantKeys(keys),
     version: VERSION,
     metrics,
@@ -98,6 +91,20 @@ export async function runGatewayProcess(settings: Settings, instance: number): P
       await book.stop()
       await link.bus.drain()
     },
+  }
+}
+
+function faceSettings(
+  settings: Settings,
+  instance: number,
+): Parameters<typeof startHttpFaces>[0]['settings'] {
+  return {
+    listen: gatewayListen(settings, instance),
+    publicUrl: settings.gateway.public_url,
+    allowedHosts: allowedHosts(settings, instance),
+    allowedOrigins: settings.gateway.allowed_origins,
+    hostOrigin: settings.host.origin,
+    holdMs: settings.gateway.hold,
   }
 }
 
