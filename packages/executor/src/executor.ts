@@ -55,6 +55,9 @@ export interface ExecutorDeps {
 
 /** Admissions that run at once on one subject; further ones wait. */
 export const ADMIT_CONCURRENCY = 32
+/** Before a claim that may be ours is tried again. */
+const CARRY_PAUSE_MS = 300
+const MS_PER_S = 1_000
 /** Refusals that wait to be recorded; beyond, they are only logged. */
 export const REFUSALS_RECORDED_MAX = 256
 
@@ -197,21 +200,20 @@ export class Executor {
   }
 
   /** Before anything is claimed: whoever is turned away may come again. */
-  async #enter({ action_id: action, token, tool }: Cleared): Promise<Refused | undefined> {
+  async #enter(cleared: Cleared): Promise<Refused | undefined> {
+    const { action_id: action, tool } = cleared
     const entrance = this.#deps.gate.enter(tool)
-    if (!entrance.ok) return refused(entrance.reason)
-    const work = this.#claim(action, token, entrance.leave).finally(() =>
-      this.#claiming.delete(action),
-    )
+    if (!entrance.ok) {
+      if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared)
+      return refused(entrance.reason)
+    }
+    const work = this.#claim(cleared, entrance.leave).finally(() => this.#claiming.delete(action))
     this.#claiming.set(action, work)
     return await work
   }
 
-  async #claim(
-    action: ActionId,
-    token: ClearedAction,
-    leave: (passage: Passage) => void,
-  ): Promise<Refused | undefined> {
+  async #claim(cleared: Cleared, leave: (passage: Passage) => void): Promise<Refused | undefined> {
+    const { action_id: action, token } = cleared
     const leaveUnentered = (error: unknown): never => {
       leave('not_entered')
       throw error
@@ -226,10 +228,29 @@ export class Executor {
       .catch(leaveUnentered)
     if (!admitted.ok) {
       leave('not_entered')
+      if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared)
       return admitted
     }
     this.#track(action, this.#deps.runner.run(admitted.value).then(leave, leaveUnentered))
     return undefined
+  }
+
+  /**
+   * What is claimed here no other executor can take up, and the grant may come to another one next time:
+   * so the claim is tried again here while the grant lasts.
+   */
+  async #carryThrough(cleared: Cleared): Promise<void> {
+    const { clock } = this.#deps.claiming
+    const { action_id: action, token } = cleared
+    const { signal } = this.#stopping
+    await clock.sleep(CARRY_PAUSE_MS, signal).catch(() => undefined)
+    const isUnderWay = this.#claiming.has(action) || this.#held.get(action) === undefined
+    const lapsed = clock.now() >= openClearedAction(token).claims.exp * MS_PER_S
+    if (signal.aborted || isUnderWay || lapsed) return
+    await this.#enter(cleared).catch((error: unknown) => {
+      const name = error instanceof Error ? error.name : 'unknown'
+      this.#deps.logger.error('claim_failed', { action_id: action, error: name })
+    })
   }
 
   #track(action: ActionId, work: Promise<void>): void {

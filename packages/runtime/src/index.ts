@@ -127,12 +127,14 @@ export {
   readRoots,
   writeKeySet,
 } from './keys/trust-files.ts'
+export { LEASE_MS, Lease, type LeaseDeps, type LeaseEntry } from './lease/lease.ts'
 export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
 export { PACED_EVERY_MS, Paced } from './log/paced.ts'
 export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
 export {
   BUS_COOKIE,
+  type BusCluster,
   type BusConfigOptions,
   buildBusConfig,
   busAccountJwt,

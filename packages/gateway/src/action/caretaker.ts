@@ -64,19 +64,21 @@ export class Caretaker {
     this.#set(this.#alarms, { tenant, id, ms: at - clock.now(), ring })
   }
 
-  /** Takes up what is open. Resolves when each of it was looked at, or could not be. */
+  /**
+   * Takes up what is open, but for what `lookAt` tells to be in hand. Resolves when each of it was
+   * looked at, or could not be.
+   */
   async takeUpAll(
     tenant: TenantId,
     ids: readonly ActionId[],
-    lookAt: (id: ActionId) => Promise<unknown>,
+    lookAt: (id: ActionId) => Promise<'in_hand' | 'open'>,
   ): Promise<void> {
     for (const id of ids) {
       const seen = lookAt(id)
-      this.background(
-        seen.then(() => this.#deps.takeUp(tenant, id)),
-        tenant,
-        id,
+      const takenUp = seen.then((found) =>
+        found === 'open' ? this.#deps.takeUp(tenant, id) : undefined,
       )
+      this.background(takenUp, tenant, id)
       await seen.catch(() => undefined)
     }
   }

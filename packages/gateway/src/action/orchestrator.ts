@@ -112,7 +112,10 @@ export class Orchestrator {
     })
   }
 
-  /** Takes up every action that is open. Resolves when all of them are known here. */
+  /**
+   * Takes up every action that is open and not carried on by this process already. Resolves when all of
+   * them are known here.
+   */
   async recover(
     tenants: readonly TenantId[],
     read: (id: string) => ActionId | undefined,
@@ -120,10 +123,21 @@ export class Orchestrator {
     let count = 0
     for (const tenant of tenants) {
       const ids = (await this.#deps.store.listOpen(tenant)).flatMap((text) => read(text) ?? [])
-      await this.#care.takeUpAll(tenant, ids, (id) => this.#lookAt(tenant, id))
+      await this.#care.takeUpAll(tenant, ids, async (id) => {
+        const stored = await this.#lookAt(tenant, id)
+        return stored !== undefined && this.known.isOwn(stored) ? 'in_hand' : 'open'
+      })
       count += ids.length
     }
     return count
+  }
+
+  /** Another gateway may have changed it; what waits for people is known at each. */
+  heard(tenant: TenantId, id: ActionId, news: { revision: number; state: string }): void {
+    const known = this.known.get(id)
+    const isOld = known !== undefined && known.revision >= news.revision
+    if (isOld || (known === undefined && news.state !== 'pending_approval')) return
+    this.#care.background(this.#lookAt(tenant, id, false), tenant, id)
   }
 
   /** Lets what runs come to rest; nothing new is begun. */
@@ -174,6 +188,7 @@ export class Orchestrator {
         this.#care.later(tenant, id) // Its entry may be ours, and it may have ended.
         return undefined
       }
+      this.known.noteOwn(created)
       this.#remember(created)
       try {
         return await this.#settle(created, { effects: opened.effects, fresh: true })
@@ -255,6 +270,7 @@ export class Orchestrator {
     const changed = record !== at.stored.record
     const replaced = changed ? await this.#deps.store.replace(at.stored, record) : undefined
     if (replaced !== undefined) {
+      this.known.noteOwn(replaced)
       this.#remember(replaced)
       await planned.done?.(true)
       return { stored: replaced, fresh: true, own: true, effects }
@@ -326,20 +342,20 @@ export class Orchestrator {
   }
 
   /** Loads an action; what another process made of it is news here too. */
-  async #lookAt(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
+  async #lookAt(tenant: TenantId, id: ActionId, isNews = true): Promise<StoredAction | undefined> {
     const stored = await this.#deps.store.load(tenant, id)
     if (stored !== undefined && this.known.get(id)?.revision !== stored.revision)
-      this.#remember(stored)
+      this.#remember(stored, isNews)
     return stored
   }
 
   /** Tells portals and waiters, and sets the next alarm. */
-  #remember(stored: StoredAction): void {
+  #remember(stored: StoredAction, isNews = true): void {
     if (!this.known.note(stored)) return
     const { tenant, action_id: id } = stored.record.proposal
     this.#care.alarm(stored)
     this.#waiters.changed(id, stored)
-    this.#care.background(this.#news.tell(stored), tenant, id)
+    if (isNews) this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
   async #succeed(stale: ActionRecord): Promise<void> {
@@ -347,6 +363,7 @@ export class Orchestrator {
     if (id === null) return
     const created = await makeSuccessor(stale, { ...this.#deps, trail: this.#trail })
     if (created === undefined) return this.#care.later(proposal.tenant, id) // As in `accept`.
+    this.known.noteOwn(created)
     this.#remember(created)
     this.#care.background(this.#takeUp(proposal.tenant, id), proposal.tenant, id)
   }
