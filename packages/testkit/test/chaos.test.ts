@@ -16,6 +16,7 @@ test('each kind of process is killed while refunds are under way: each is paid o
   })
   assert.deepEqual(report.problems, [], `seed ${seed}`)
   assert.equal(report.accepted, 40)
+  assert.ok(report.paid > 0)
   for (const { kind, names } of KINDS)
     assert.ok(
       names.some((name) => (report.killed[name] ?? 0) > 0),

@@ -47,11 +47,7 @@ export async function runHostProcess(
   if (account === undefined)
     throw new TypeError(`${layout.accounts} names no account for people of ${tenant}`)
   const { port, host } = settings.host.listen
-  const audit = await openAudit(service, {
-    component: 'host',
-    keyFile: layout.host.auditKey,
-    instance: '1',
-  })
+  const audit = await openAudit(service, { component: 'host', keyFile: layout.host.auditKey })
   const actor = { kind: 'system', id: 'host' } as const
   recordKeyNews({ book, audits: [audit], actor, log: service.log })
   const freezes = await followFreezes(service, layout.host.freezes, { writer: audit, id: 'host' })

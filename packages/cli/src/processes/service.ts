@@ -175,14 +175,14 @@ export async function namedKey(
 /** The signed chain of this service in the tenant's log. */
 export async function openAudit(
   service: Service,
-  options: { readonly component: string; readonly keyFile: string; readonly instance: string },
+  options: { readonly component: string; readonly keyFile: string; readonly instance?: string },
 ): Promise<AuditWriter> {
   const component = componentOf(options.component)
   const key = await namedKey(service, 'audit', options.keyFile)
   return startAuditWriter({
     tenant: service.tenant,
     component,
-    instance: options.instance,
+    instance: options.instance ?? '1',
     kid: key.kid,
     sign: key.sign,
     sha256,

@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { tailEvents, verify } from '../demo/audit-check.ts'
 import { paidRefunds } from '../shop-view.ts'
-import { type RunningSystem, startSystem } from '../system.ts'
+import { freePorts, type RunningSystem, startSystem } from '../system.ts'
 import { Approver } from './approver.ts'
 import { type Accepted, type Judgement, judge } from './judge.ts'
 import { Killer } from './killer.ts'
@@ -42,6 +42,8 @@ const FINAL: ReadonlySet<string> = new Set([
   ...['succeeded', 'failed', 'refused', 'denied', 'expired', 'cancelled'],
   ...['reconciled_succeeded', 'reconciled_failed', 'needs_human', 'unknown_outcome'],
 ])
+
+const SHOP_MANIFEST: URL = new URL('../../../../../examples/connectors/shop.toml', import.meta.url)
 
 const POLICY = `version = 1
 
@@ -88,7 +90,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   options.progress('starting the installation')
   const isKill = options.by !== 'stop'
   const several = { gateways: 2, executors: 2, nodes: 3 } as const
-  const system = await startSystem({ stateDir: dir, ...(isKill && several) })
+  const env = await unboundRefunds(state)
+  const system = await startSystem({ stateDir: dir, env, ...(isKill && several) })
   let running = system
   const stopped = async (): Promise<void> => {
     await sleep((options.seconds * 1000) / 2)
@@ -122,6 +125,22 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await running.remove()
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+/**
+ * A shop whose refunds are bound to nothing: all are of one order, and each changes what remains of it, so
+ * that most would rightly be asked anew.
+ */
+async function unboundRefunds(state: string): Promise<Readonly<Record<string, string>>> {
+  const [port] = await freePorts(1)
+  const connectors = join(state, 'connectors')
+  await mkdir(connectors, { mode: 0o700 })
+  const manifest = await readFile(SHOP_MANIFEST, 'utf8')
+  const text = manifest
+    .replace(/^precondition .*$/m, '')
+    .replace(/^(base_url.*:)\d+"/m, `$1${String(port)}"`)
+  await writeFile(join(connectors, 'shop.toml'), text, { mode: 0o600 })
+  return { TRUSTGW_EXAMPLE_SHOP_PORT: String(port) }
 }
 
 async function underFire(
