@@ -14,6 +14,7 @@ import {
   BusFault,
   type BusSubscription,
   type Logger,
+  stopController,
 } from '@trustgw/runtime'
 import {
   type AdmissionDeps,
@@ -73,8 +74,10 @@ export class Executor {
   readonly #deps: ExecutorDeps
   readonly #held: HeldClaims
   readonly #claiming = new Map<ActionId, Promise<Refused | undefined>>()
+  /** Whose claims are about to be tried again. */
+  readonly #carried = new Set<ActionId>()
   readonly #running = new Map<ActionId, Promise<void>>()
-  readonly #stopping = new AbortController()
+  readonly #stopping: AbortController = stopController()
   readonly #desk: ClaimDesk
   #subscriptions: readonly BusSubscription[] = []
   #refusalsPending = 0
@@ -243,7 +246,10 @@ export class Executor {
     const { clock } = this.#deps.claiming
     const { action_id: action, token } = cleared
     const { signal } = this.#stopping
+    if (this.#carried.has(action)) return
+    this.#carried.add(action)
     await clock.sleep(CARRY_PAUSE_MS, signal).catch(() => undefined)
+    this.#carried.delete(action)
     const isUnderWay = this.#claiming.has(action) || this.#held.get(action) === undefined
     const lapsed = clock.now() >= openClearedAction(token).claims.exp * MS_PER_S
     if (signal.aborted || isUnderWay || lapsed) return

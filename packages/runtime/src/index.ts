@@ -42,6 +42,7 @@ export {
 export type { Clock } from './clock/clock.ts'
 export { localTimesOf, type WallTime } from './clock/local-time.ts'
 export { ManualClock } from './clock/manual-clock.ts'
+export { stopController } from './clock/stop-controller.ts'
 export { systemClock } from './clock/system-clock.ts'
 export {
   type GeneratedKey,

@@ -1,4 +1,5 @@
 import { compilePolicy, joinLayers, parsePolicy } from '@trustgw/core'
+import type { RunOutcome } from '@trustgw/executor'
 import {
   asObject,
   canonicalize,
@@ -253,6 +254,24 @@ export const connectorThatLies: Sabotage = {
       return { kind: 'failed', reason: 'tool_error', output: null }
     },
   }),
+}
+
+/** A connector that reads the stock once, and from then on remembers what it read. */
+export const connectorThatReadsOnce: Sabotage = {
+  connector: (honest) => {
+    const known = new Map<string, RunOutcome>()
+    return {
+      ...honest,
+      run: async (run) => {
+        const before = known.get(run.arguments_text)
+        if (run.tool === 'stock' && before !== undefined) return before
+        const outcome = await honest.run(run)
+        if (run.tool === 'stock' && outcome.kind === 'succeeded')
+          known.set(run.arguments_text, outcome)
+        return outcome
+      },
+    }
+  },
 }
 
 /** Executors that do not know the secret which they should take out of answers. */

@@ -8,6 +8,7 @@ import {
   auditWithout,
   claimsThatAlwaysSucceed,
   connectorThatLies,
+  connectorThatReadsOnce,
   executorsThatCheckNothing,
   executorsThatDoMore,
   executorsWithAnotherSecret,
@@ -48,7 +49,13 @@ const REMOVED: readonly Removed[] = [
     guard: 'executors look at freezes',
     sabotage: { ...gatewaysThatHearNoFreeze, ...executorsThatCheckNothing },
     seen: 'nothing frozen starts',
-    from: 61,
+    from: 14,
+  },
+  {
+    guard: 'executors read a precondition again',
+    sabotage: connectorThatReadsOnce,
+    seen: 'nothing runs on what changed',
+    from: 9,
   },
   {
     guard: 'executors check approvals',
@@ -59,7 +66,7 @@ const REMOVED: readonly Removed[] = [
     guard: 'executors claim',
     sabotage: executorsThatCheckNothing,
     seen: 'one effect at most',
-    from: 19,
+    from: 7,
   },
   {
     guard: 'an action is stored before its grant is sent',

@@ -1,6 +1,6 @@
 import { wakeAt } from '@trustgw/core'
 import type { ActionId, TenantId } from '@trustgw/protocol'
-import type { Clock, Logger } from '@trustgw/runtime'
+import { type Clock, type Logger, stopController } from '@trustgw/runtime'
 import { type StoredAction, StoredActionFault } from './action-store.ts'
 
 /** After a failed attempt to carry a stored state on. */
@@ -24,7 +24,7 @@ export class Caretaker {
   /** Attempts that failed: their next one is due whatever becomes of the alarm. */
   readonly #retries = new Map<ActionId, () => void>()
   readonly #running = new Set<Promise<unknown>>()
-  readonly #stopping = new AbortController()
+  readonly #stopping: AbortController = stopController()
 
   constructor(deps: CaretakerDeps) {
     this.#deps = deps

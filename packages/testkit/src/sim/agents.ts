@@ -12,7 +12,7 @@ import { BusFault } from '@trustgw/runtime'
 import type { Chance } from './chance.ts'
 import { textOf } from './evidence.ts'
 import type { Line } from './hub.ts'
-import { AGENTS, TENANT } from './installation.ts'
+import { AGENTS, ORDERS, TENANT } from './installation.ts'
 import { agentLine, type Room } from './processes.ts'
 
 /** A proposal that a gateway accepted, as its agent knows it. */
@@ -46,6 +46,8 @@ const TOOLS = [
   'refund',
   'payout',
   'ship',
+  'release',
+  'release',
   'wipe',
 ]
 
@@ -84,7 +86,7 @@ export class Agents {
   #intent(index: number): Intent {
     const chance = this.#chance
     const tool = chance.pick(TOOLS)
-    const order = `ord_${chance.below(3)}`
+    const order = `ord_${chance.below(ORDERS)}`
     const pays = tool === 'refund' || tool === 'payout'
     const amount = chance.pick(['20.00', '99.99', '100.01', '250.00'])
     return {

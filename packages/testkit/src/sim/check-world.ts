@@ -1,6 +1,7 @@
 import { CLAIM_GRACE_MS } from '@trustgw/core'
 import { checkGrounds, checkOnce, type Invocation, invocationsOf } from './check-effects.ts'
 import { checkFreezes } from './check-freezes.ts'
+import { checkPreconditions } from './check-preconditions.ts'
 import { checkChains, checkEvents, type Recorded, readRecord } from './check-record.ts'
 import { hashOf, numberOf, textOf } from './evidence.ts'
 import type { Finding } from './findings.ts'
@@ -29,6 +30,7 @@ export async function checkWorld(world: World): Promise<Checked> {
     ...checkOnce(ledger),
     ...checkGrounds({ ledger, invocations, verdicts: people.verdicts, pinned }),
     ...checkRest(world, states),
+    ...checkPreconditions(shop, invocations),
     ...checkFreezes(record, { ledger, stops: world.operator.stops }),
     ...truth.findings,
     ...checkChains(record),
@@ -96,7 +98,9 @@ function checkTruth(
   for (const { proposal, state } of records) {
     const { action_id: id, tool_id: tool } = proposal
     const did = happened.has(hashOf(`${TENANT}\n${id}`))
-    if (state.kind === 'needs_human' || did === DONE.has(state.kind)) continue
+    // A read leaves nothing behind by which it could be told.
+    if (tool === 'shop.stock' || state.kind === 'needs_human') continue
+    if (did === DONE.has(state.kind)) continue
     const isUnheard = CUT_SHORT.has(state.kind) && state.since >= lapseOf(id, invocations)
     if (did && (isUnheard || !clocksAgree)) {
       late += 1

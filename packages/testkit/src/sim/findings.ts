@@ -5,6 +5,7 @@ export const INVARIANTS = [
   'no effect without its people',
   'no effect outside policy',
   'nothing frozen starts',
+  'nothing runs on what changed',
   'everything accepted comes to rest',
   'what is stored is what happened',
   'everything is on record',

@@ -5,6 +5,7 @@ import {
   agentRecordJson,
   type Component,
   type KeyRole,
+  type PreconditionRule,
   type Profile,
   parseComponent,
   parseProfile,
@@ -183,6 +184,14 @@ function contract(name: string, more: Partial<ToolContract>): ToolContract {
   }
 }
 
+/** What a release is bound to. */
+export const IN_STOCK: PreconditionRule = {
+  tool: 'shop.stock',
+  arguments: { order: { pointer: '/order' } },
+  select: ['/left'],
+  title: 'What is left in stock',
+}
+
 export const CONTRACTS: readonly ToolContract[] = [
   contract('look', { operation: 'read' }),
   contract('note', { operation: 'create' }),
@@ -191,8 +200,12 @@ export const CONTRACTS: readonly ToolContract[] = [
   contract('payout', { operation: 'transfer', amount: EUROS }),
   contract('ship', { operation: 'update' }),
   contract('wipe', { operation: 'delete' }),
+  contract('stock', { operation: 'read' }),
+  contract('release', { operation: 'update', precondition: IN_STOCK }),
 ]
 
+/** `ord_0`, `ord_1`, … */
+export const ORDERS = 3
 /** Coupons that one agent may give out in an hour. */
 export const COUPONS_MAX = 3
 
@@ -206,7 +219,7 @@ id = "looks"
 priority = 10
 effect = "allow"
 reason = "Looking changes nothing"
-match = { tool = ["shop.look"] }
+match = { tool = ["shop.look", "shop.stock"] }
 [[rules]]
 id = "coupons"
 priority = 10
@@ -244,7 +257,7 @@ effect = "require_approval"
 tier = 1
 reason = "Somebody looks at what is shipped"
 approvers = { quorum = 1, roles = ["support"], channels = ["portal"] }
-match = { tool = ["shop.ship"] }
+match = { tool = ["shop.ship", "shop.release"] }
 [[limits]]
 id = "coupon-storm"
 match = { tool = ["shop.coupon"] }
@@ -305,6 +318,7 @@ export function askedBy(epoch: number, tool: string, amount: number): Asked | un
     case 'shop.payout':
       return { tier: 2, quorum: 2, roles: ['finance'] }
     case 'shop.ship':
+    case 'shop.release':
       return { tier: 1, quorum: 1, roles: ['support'] }
     default:
       return undefined

@@ -1,5 +1,6 @@
 import type { Connector, RunOutcome, ToolRun } from '@trustgw/executor'
 import type { Hash, ToolContract } from '@trustgw/protocol'
+import { readJson, textOf } from './evidence.ts'
 import type { Faults } from './faults.ts'
 import { CONTRACTS, SHOP_SECRET } from './installation.ts'
 import type { Life } from './life.ts'
@@ -14,6 +15,15 @@ export interface SideEffect {
   readonly idempotency_key: Hash
 }
 
+/** What the shop told of its stock. */
+export interface StockRead {
+  readonly at: number
+  readonly by: string
+  readonly order: string
+  readonly left: number
+}
+
+const STOCK_AT_FIRST = 9
 /** Tools whose end the shop tells when it is asked for the key. */
 const KNOWS_KEYS: ReadonlySet<string> = new Set(['note', 'refund', 'payout'])
 /** How many calls the shop refuses, and after how many it drops the connection. */
@@ -27,12 +37,19 @@ const ASK_WAIT_MS = 4_000
  */
 export class Shop {
   readonly ledger: SideEffect[] = []
+  readonly reads: StockRead[] = []
+  readonly #taken = new Map<string, number>()
   readonly #loop: Loop
   readonly #faults: Faults
 
   constructor(loop: Loop, faults: Faults) {
     this.#loop = loop
     this.#faults = faults
+  }
+
+  /** Somebody else takes one of the stock. */
+  take(order: string): void {
+    this.#taken.set(order, (this.#taken.get(order) ?? 0) + 1)
   }
 
   /** The connector of one run of an executor. */
@@ -63,6 +80,10 @@ export class Shop {
           tell({ kind: 'failed', reason: 'tool_error', output: { error: 'not today' } })
           return
         }
+        if (run.tool === 'stock') {
+          tell(this.#told(life, run))
+          return
+        }
         const dropped = chance.happens(DROPPED_SHARE)
         if (dropped && chance.happens(0.3)) {
           tell(lost)
@@ -81,9 +102,18 @@ export class Shop {
     return (await this.#reconcile(life, run)) ?? outcome
   }
 
+  /** What it reads, which changes nothing. */
+  #told(life: Life, { arguments: { order } }: ToolRun): RunOutcome {
+    if (typeof order !== 'string') throw new TypeError('stock of no order')
+    const left = STOCK_AT_FIRST - (this.#taken.get(order) ?? 0)
+    this.reads.push({ at: this.#loop.now, by: life.name, order, left })
+    return { kind: 'succeeded', output: { left }, provider_reference: null }
+  }
+
   #act(life: Life, { tool, arguments_text, idempotency_key }: ToolRun): void {
     const effect = { at: this.#loop.now, by: life.name, tool, arguments_text, idempotency_key }
     this.ledger.push(effect)
+    if (tool === 'release') this.take(textOf(readJson(Buffer.from(arguments_text)), 'order'))
   }
 
   #done(run: Pick<ToolRun, 'tool' | 'idempotency_key'>): RunOutcome {

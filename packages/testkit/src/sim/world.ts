@@ -8,7 +8,7 @@ import { checkWorld } from './check-world.ts'
 import { drawFaults, Faults } from './faults.ts'
 import type { Finding } from './findings.ts'
 import { Operator } from './freezing.ts'
-import { AGENTS, agentBytes, EPOCH, policyText, signer, TENANT } from './installation.ts'
+import { AGENTS, agentBytes, EPOCH, ORDERS, policyText, signer, TENANT } from './installation.ts'
 import { Loop } from './loop.ts'
 import { watchWebCrypto } from './outside.ts'
 import {
@@ -36,6 +36,8 @@ const LOOK_MS = 2_000
 /** Two clocks that step by at most this are within the skew of 2 s that executors allow. */
 const CLOCK_STEP_MAX_MS = 1_000
 const CALLS_MIN = 3
+/** How often the stock changes by others, at most. */
+const SALES_MAX = 12
 const CALLS_MAX = 9
 
 export interface WorldOptions {
@@ -134,7 +136,7 @@ function makeWorld(room: Room, choices: Chance): World {
 }
 
 async function begin(world: World, choices: Chance): Promise<void> {
-  const { room, agents, people, operator, processes } = world
+  const { room, shop, agents, people, operator, processes } = world
   const { loop, faults, direct } = room
   const records = direct.records({ home: 'data', bucket: 'agents' })
   for (const agent of AGENTS) {
@@ -146,6 +148,13 @@ async function begin(world: World, choices: Chance): Promise<void> {
   }
   agents.begin(CALLS_MIN + choices.below(CALLS_MAX - CALLS_MIN + 1), BUSY_MS - 5_000)
   people.begin(BUSY_MS + 120_000)
+  const sales = choices.below(SALES_MAX + 1)
+  for (let index = 0; index < sales; index += 1) {
+    const order = `ord_${choices.below(ORDERS)}`
+    loop.after(choices.between(0, 2 * BUSY_MS), `somebody takes one of ${order}`, () => {
+      shop.take(order)
+    })
+  }
   if (choices.happens(0.25)) operator.plan(choices, BUSY_MS)
   const epochs = choices.happens(0.3) ? 1 + choices.below(2) : 0
   for (let epoch = 2; epoch < 2 + epochs; epoch += 1) {
