@@ -210,20 +210,19 @@ interface Assembled {
 
 async function assemble(parts: Parts): Promise<Assembled> {
   const { settings, files, claims, audits, disk } = parts
-  const { link, clock, logger, random, resultKey } = parts.deps
+  const { link, clock, logger, random, resultKey, trust } = parts.deps
   const { wal, remains } = await Wal.open(join(ownDir(settings), 'wal.ndjson'), clock.now(), disk)
   const outbox = new ResultOutbox({
     results: link.publisher({ stream: 'RESULTS' }),
     executions: link.records({ home: 'exd', bucket: 'executions' }),
     ...resultKey,
+    keyFor: trust.keyFor({ role: 'result', component: executorComponent(settings.profile) }),
     sha256,
     clock,
     logger,
   })
-  const finished = await outbox.recover(settings.tenants)
-  const entered = remains.entered.filter(
-    (entry) => !finished.has(outbox.keyOfAction(entry.tenant, entry.action_id)),
-  )
+  const own = new Set(remains.entered.map(({ action_id }) => action_id))
+  await outbox.recover(settings.tenants, own)
   const auditOf = (tenant: TenantId): AuditWriter | undefined => audits.get(tenant)
   const safety = {
     secrets: files.credentials.secrets(),
@@ -252,7 +251,7 @@ async function assemble(parts: Parts): Promise<Assembled> {
     runner,
     outbox,
     auditOf,
-    remains: { entered, held: remains.held },
+    remains,
     max_running: settings.max_running,
     longestRunMs: timeoutsOf(files.manifests, settings),
     gate: new ToolGate({ atOnce: callsAtOnce(files.manifests), clock, logger }),

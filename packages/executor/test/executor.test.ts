@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,14 +10,7 @@ import {
   executorCrossings,
   sha256,
 } from '@trustgw/runtime'
-import {
-  type Bench,
-  type Handler,
-  publish,
-  publishedRegistry,
-  typesOf,
-  withBench,
-} from './support/bench.ts'
+import { type Handler, publish, publishedRegistry, typesOf, withBench } from './support/bench.ts'
 import { until } from './support/connectors.ts'
 import { POLICY } from './support/policy.ts'
 import { PROFILE, TENANT } from './support/world.ts'
@@ -292,86 +284,6 @@ test('an output over the limit is withheld whole, and its hash kept', async () =
     assert.equal(result?.outcome, 'succeeded')
     assert.deepEqual(result?.output, { withheld: 'result_too_large', bytes: 2_011 })
     assert.notEqual(result?.raw_hash, result?.result_hash)
-  })
-})
-
-async function crashDuringCall(bench: Bench): Promise<string> {
-  const wal = join(bench.dir, 'executor', 'wal.ndjson')
-  const copy = await readFile(wal, 'utf8')
-  await bench.running().stop()
-  // What a killed process leaves: the entry of the claim and no end.
-  await writeFile(wal, copy, { mode: 0o600 })
-  return wal
-}
-
-test('after a crash in a call the upstream is asked by key, and the tool not entered again', async () => {
-  let hang = true
-  const handler: Handler = (request, response) => {
-    if (request.method === 'GET') response.writeHead(200).end('{"id":"p7"}')
-    else if (!hang) response.writeHead(200).end('{}')
-  }
-  await withBench({ handler }, async (bench) => {
-    await bench.invoke(await bench.granted())
-    await until(() => bench.paid() === 1)
-    await crashDuringCall(bench)
-    hang = false
-    bench.world.clock.advance(1_000)
-    const before = bench.results().length
-    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
-    await until(() => bench.results().length === before + 1)
-    assert.equal(bench.results().at(-1)?.outcome, 'succeeded')
-    assert.deepEqual(bench.results().at(-1)?.output, { id: 'p7' })
-    assert.equal(bench.paid(), 1)
-  })
-})
-
-test('after a crash in a call that nobody can tell about the outcome is unknown [INV-17]', async () => {
-  const handler: Handler = (request, response) => {
-    if (request.method === 'GET') response.writeHead(404).end()
-  }
-  await withBench({ handler }, async (bench) => {
-    const action = await bench.granted()
-    await bench.invoke(action)
-    await until(() => bench.paid() === 1)
-    await crashDuringCall(bench)
-    const before = bench.results().length
-    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
-    await until(() => bench.results().length === before + 1)
-    assert.equal(bench.results().at(-1)?.outcome, 'unknown_outcome')
-    assert.equal(bench.results().at(-1)?.reason, 'executor_stopped')
-    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
-    assert.equal(bench.paid(), 1)
-  })
-})
-
-test('a result that could not be stored is delivered by the next process', async () => {
-  let down = false
-  const wrap = (link: BusLink): BusLink => ({
-    ...link,
-    publisher: (options) => {
-      const publisher = link.publisher(options)
-      return {
-        publishStored: async (target, data, how) => {
-          if (down && options.stream === 'RESULTS') throw new BusFault('store_unreachable', 'down')
-          return await publisher.publishStored(target, data, how)
-        },
-      }
-    },
-  })
-  await withBench({ wrap }, async (bench) => {
-    down = true
-    await bench.invoke(await bench.granted())
-    await until(() => bench.paid() === 1)
-    const executions = bench.world.gateway.records({ home: 'exd', bucket: 'executions' })
-    while ((await executions.list(TENANT)).length === 0)
-      await new Promise((go) => setTimeout(go, 10))
-    await bench.running().stop()
-    assert.equal(bench.results().length, 0)
-    down = false
-    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
-    await until(() => bench.results().length === 1)
-    assert.equal(bench.results()[0]?.outcome, 'succeeded')
-    assert.equal(bench.paid(), 1)
   })
 })
 

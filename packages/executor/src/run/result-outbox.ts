@@ -2,15 +2,20 @@ import {
   type ActionId,
   type ExecutionResult,
   executionResultJson,
+  executionResultShape,
   type JwsSigner,
+  type JwsVerifier,
   type Outcome,
+  RESULT_MAX_BYTES,
   RESULT_TYP,
+  readShape,
   type Sha256,
   signJws,
   storedKey,
   subject,
   type TenantId,
   utf8Encode,
+  verifyJws,
 } from '@trustgw/protocol'
 import {
   BusFault,
@@ -29,6 +34,8 @@ export interface OutboxDeps {
   readonly executions: RecordStore
   readonly kid: string
   readonly sign: JwsSigner
+  /** The result keys of this profile's executors. */
+  readonly keyFor: (kid: string) => JwsVerifier | undefined
   readonly sha256: Sha256
   readonly clock: Clock
   readonly logger: Logger
@@ -52,11 +59,16 @@ export const RECENT_RESULTS_MAX = 1_000
 
 /**
  * Signs results and delivers each until the stream has it: first laid down in `executions`, then
- * published, then taken out again. What a crash leaves there is delivered at the next start.
+ * published, then taken out again, once its end is on record too. What a crash leaves there is delivered
+ * at the next start, and recorded.
  */
 export class ResultOutbox {
   readonly #deps: OutboxDeps
   readonly #recent = new Map<ActionId, Letter>()
+  /** Results that an earlier process laid down, and perhaps did not record. */
+  readonly #left = new Map<ActionId, ExecutionResult>()
+  /** Told whether the end of an action is on record. */
+  readonly #unrecorded = new Map<ActionId, (isRecorded: boolean) => void>()
   readonly #open = new Set<Promise<unknown>>()
   readonly #stopping: AbortController = stopController()
 
@@ -64,7 +76,7 @@ export class ResultOutbox {
     this.#deps = deps
   }
 
-  /** Resolves when the result is safe: in `executions` or in the stream. */
+  /** Resolves when the result is safe: in `executions` or in the stream. `recorded` has to follow. */
   async send(result: ExecutionResult): Promise<void> {
     const { kid, sign } = this.#deps
     const payload = executionResultJson(result)
@@ -75,7 +87,7 @@ export class ResultOutbox {
     const key = this.#keyOf(letter)
     const laid = this.#layDown(key, bytes)
     const delivered = this.#deliver(letter)
-    this.#track(this.#clearUp(key, laid, delivered))
+    this.#track(this.#clearUp(key, laid, [delivered, this.#untilRecorded(action_id)]))
     const safe = laid.then((place) => place !== 'nowhere')
     if (!(await Promise.race([safe, delivered]))) await delivered
   }
@@ -93,24 +105,30 @@ export class ResultOutbox {
     return this.#recent.get(action)?.outcome
   }
 
-  /** Delivers what an earlier process left; answers the keys of its actions. */
-  async recover(tenants: readonly TenantId[]): Promise<ReadonlySet<string>> {
-    const keys = new Set<string>()
-    for (const tenant of tenants) {
-      for (const record of await this.#deps.executions.list(tenant)) {
-        keys.add(record.key)
-        const action = actionOf(record.key)
-        if (action === undefined) continue
-        const letter = { tenant, action_id: action, bytes: record.value }
-        const laid = Promise.resolve(record.revision)
-        this.#track(this.#clearUp(record.key, laid, this.#deliver(letter)))
-      }
-    }
-    return keys
+  /** The end of an action is on record; where it is not, its result stays for the next start. */
+  recorded(action: ActionId, isRecorded: boolean): void {
+    this.#unrecorded.get(action)?.(isRecorded)
+    this.#unrecorded.delete(action)
   }
 
-  keyOfAction(tenant: TenantId, action: ActionId): string {
-    return this.#keyOf({ tenant, action_id: action })
+  /** Delivers what an earlier process left. Results of `own` actions wait for their record. */
+  async recover(tenants: readonly TenantId[], own: ReadonlySet<ActionId>): Promise<void> {
+    for (const tenant of tenants) {
+      for (const record of await this.#deps.executions.list(tenant)) {
+        const action = actionOf(record.key)
+        if (action === undefined) continue
+        const result = own.has(action) ? this.#readOwn(record.value, action) : undefined
+        if (result !== undefined) this.#left.set(action, result)
+        const delivered = this.#deliver({ tenant, action_id: action, bytes: record.value })
+        const steps = result === undefined ? [delivered] : [delivered, this.#untilRecorded(action)]
+        this.#track(this.#clearUp(record.key, Promise.resolve(record.revision), steps))
+      }
+    }
+  }
+
+  /** What an earlier process laid down as this action's result. */
+  leftOf(action: ActionId): ExecutionResult | undefined {
+    return this.#left.get(action)
   }
 
   /** Waits for deliveries under way, at most so long; the rest is in `executions`. */
@@ -128,10 +146,30 @@ export class ResultOutbox {
     this.#open.add(tracked)
   }
 
-  /** Takes a result out of `executions` when it is delivered. */
-  async #clearUp(key: string, laid: Promise<Laid>, delivered: Promise<boolean>): Promise<void> {
-    const [place, done] = await Promise.all([laid, delivered])
-    if (done) await this.#takeOut(key, place)
+  /** Takes a result out of `executions` when each of `steps` was done. */
+  async #clearUp(
+    key: string,
+    laid: Promise<Laid>,
+    steps: readonly Promise<boolean>[],
+  ): Promise<void> {
+    const [place, done] = await Promise.all([laid, Promise.all(steps)])
+    if (!done.includes(false)) await this.#takeOut(key, place)
+  }
+
+  /** Of two results of an action, as after two questions about it, the later one is waited for. */
+  #untilRecorded(action: ActionId): Promise<boolean> {
+    this.recorded(action, false)
+    return new Promise((resolve) => {
+      this.#unrecorded.set(action, resolve)
+    })
+  }
+
+  /** One that an executor of this profile signed; another one is as if there were none. */
+  #readOwn(bytes: Uint8Array, action: ActionId): ExecutionResult | undefined {
+    const { keyFor } = this.#deps
+    const verified = verifyJws(bytes, { typ: RESULT_TYP, maxBytes: RESULT_MAX_BYTES, keyFor })
+    const read = verified.ok ? readShape(executionResultShape, verified.value.payload) : verified
+    return read.ok && read.value.action_id === action ? read.value : undefined
   }
 
   #keyOf(letter: Pick<Letter, 'tenant' | 'action_id'>): string {

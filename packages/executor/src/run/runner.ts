@@ -94,6 +94,8 @@ export class Runner {
 
   /** Ends a run that an earlier process may have entered. Resolves when that is done. */
   async recover(entry: ClaimEntry, signal: AbortSignal): Promise<void> {
+    const left = this.#deps.outbox.leftOf(entry.action_id)
+    if (left !== undefined) return await this.#recordEnd(entry, left)
     while (!signal.aborted) {
       const recovered = await recoverRun(entry, this.#deps)
       if (recovered.kind === 'not_ours') {
@@ -126,6 +128,12 @@ export class Runner {
   ): Promise<void> {
     const result = this.#resultOf(claim, outcome, run.started_at)
     await this.#deps.outbox.send(result)
+    await this.#recordEnd(claim, result, run.entered)
+  }
+
+  /** Last of all that of the action is open here, so that a crash before it records the end once more. */
+  async #recordEnd(claim: ClaimEntry, result: ExecutionResult, entered?: number): Promise<void> {
+    const { action_id } = claim
     const payload: AuditPayload = {
       jti: claim.jti,
       grant_hash: claim.grant_hash,
@@ -133,20 +141,20 @@ export class Runner {
       reason: result.reason,
       result_hash: result.result_hash,
       raw_hash: result.raw_hash,
-      ...(run.entered === undefined ? {} : { entered: run.entered }),
+      ...(entered === undefined ? {} : { entered }),
     }
+    const actor = { kind: 'system', id: `exec-${this.#deps.profile}` } as const
+    let isRecorded = false
     try {
-      await this.#deps.auditOf(claim.tenant)?.append('finished', {
-        actor: { kind: 'system', id: `exec-${this.#deps.profile}` },
-        action_id: claim.action_id,
-        payload,
-      })
-    } catch {
-      // The result is stored and the gateway records it; the chain mends at the next event.
-      this.#deps.logger.warn('finished_not_recorded', { action_id: claim.action_id })
+      await this.#deps.auditOf(claim.tenant)?.append('finished', { actor, action_id, payload })
+      await this.#deps.wal.ended(action_id)
+      isRecorded = true
+    } catch (error) {
+      // The result is stored, and the next start of this executor records it.
+      const code = error instanceof FileFault ? 'journal_unwritable' : 'audit_unreachable'
+      this.#deps.logger.warn('finished_not_recorded', { action_id, code })
     }
-    // Last, so that a crash before it records the end once more instead of never.
-    await this.#deps.wal.ended(claim.action_id)
+    this.#deps.outbox.recorded(action_id, isRecorded)
   }
 
   #resultOf(claim: ClaimEntry, outcome: RunOutcome, started_at: number): ExecutionResult {

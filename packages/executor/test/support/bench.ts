@@ -30,6 +30,7 @@ import {
   type Clock,
   executorCrossings,
   nodeRandom,
+  PublicKeys,
   silentLogger,
   verifierOf,
 } from '@trustgw/runtime'
@@ -125,6 +126,9 @@ export async function withBench(
   if (options.withoutPolicy !== true) await publish(first, first.bundle)
   const base = first.broker.link({ crossings: executorCrossings(PROFILE) })
   const link = options.wrap?.(base) ?? base
+  const result = { kid: 'result-1', role: 'result', component: `exec-${PROFILE}` } as const
+  const { publicKey } = first.resultKey
+  const trust = new PublicKeys([...first.trust.keys, { ...result, publicKey }])
   const all: RunningExecutor[] = []
   const start = async (on: BusLink, instance = 'one'): Promise<RunningExecutor> => {
     const started = await runExecutor(
@@ -143,7 +147,7 @@ export async function withBench(
       },
       {
         link: on,
-        trust: first.trust,
+        trust,
         keySet: { epoch: 1, refresh: () => Promise.resolve(), onNews: () => () => undefined },
         resultKey: { kid: 'result-1', sign: first.resultKey.sign },
         auditKey: { kid: 'exec-audit-1', sign: first.execAuditKey.sign },

@@ -43,7 +43,8 @@ const NS_PER_S = 1_000_000_000
 const NONCE_MAX_AGE_S = 3_600
 const RESULT_MAX_AGE_S = 30 * 24 * 3_600
 const DUPLICATE_WINDOW_S = 120
-const ACK_WAIT_S = 30
+/** A reader that died, or hangs, keeps what it was given from the others for so long. */
+const ACK_WAIT_S = 5
 const UI_EVENTS_MAX = 2_000
 const NO_LIMIT = -1
 const DAY_S = 24 * 3_600

@@ -29,7 +29,8 @@ type Handler = (delivery: Delivery) => Promise<DeliveryOutcome>
 
 /** Messages asked for in one pull, so at most these wait in this process. */
 export const PULL_MESSAGES = 32
-const PULL_EXPIRES_MS = 10_000
+/** In a cluster a pull outlives its reader, and what it is given meanwhile is given again only later. */
+const PULL_EXPIRES_MS = 5_000
 const HEARTBEAT_MS = 1_000
 /** A pull without message or heartbeat for this long is dead (the server restarted). */
 const SILENCE_MAX_MS = 2_500

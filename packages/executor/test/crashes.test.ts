@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { AuditEvent } from '@trustgw/protocol'
+import { BusFault, type BusLink, executorCrossings } from '@trustgw/runtime'
+import { type Bench, type Handler, typesOf, withBench } from './support/bench.ts'
+import { until } from './support/connectors.ts'
+import { PROFILE, TENANT } from './support/world.ts'
+
+async function crashDuringCall(bench: Bench): Promise<string> {
+  const wal = join(bench.dir, 'executor', 'wal.ndjson')
+  const copy = await readFile(wal, 'utf8')
+  await bench.running().stop()
+  // What a killed process leaves: the entry of the claim and no end.
+  await writeFile(wal, copy, { mode: 0o600 })
+  return wal
+}
+
+test('after a crash in a call the upstream is asked by key, and the tool not entered again', async () => {
+  let hang = true
+  const handler: Handler = (request, response) => {
+    if (request.method === 'GET') response.writeHead(200).end('{"id":"p7"}')
+    else if (!hang) response.writeHead(200).end('{}')
+  }
+  await withBench({ handler }, async (bench) => {
+    await bench.invoke(await bench.granted())
+    await until(() => bench.paid() === 1)
+    await crashDuringCall(bench)
+    hang = false
+    bench.world.clock.advance(1_000)
+    const before = bench.results().length
+    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
+    await until(() => bench.results().length === before + 1)
+    assert.equal(bench.results().at(-1)?.outcome, 'succeeded')
+    assert.deepEqual(bench.results().at(-1)?.output, { id: 'p7' })
+    assert.equal(bench.paid(), 1)
+  })
+})
+
+test('after a crash in a call that nobody can tell about the outcome is unknown [INV-17]', async () => {
+  const handler: Handler = (request, response) => {
+    if (request.method === 'GET') response.writeHead(404).end()
+  }
+  await withBench({ handler }, async (bench) => {
+    const action = await bench.granted()
+    await bench.invoke(action)
+    await until(() => bench.paid() === 1)
+    await crashDuringCall(bench)
+    const before = bench.results().length
+    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
+    await until(() => bench.results().length === before + 1)
+    assert.equal(bench.results().at(-1)?.outcome, 'unknown_outcome')
+    assert.equal(bench.results().at(-1)?.reason, 'executor_stopped')
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
+    assert.equal(bench.paid(), 1)
+  })
+})
+
+test('a result that could not be stored is delivered by the next process', async () => {
+  let down = false
+  const wrap = (link: BusLink): BusLink => ({
+    ...link,
+    publisher: (options) => {
+      const publisher = link.publisher(options)
+      return {
+        publishStored: async (target, data, how) => {
+          if (down && options.stream === 'RESULTS') throw new BusFault('store_unreachable', 'down')
+          return await publisher.publishStored(target, data, how)
+        },
+      }
+    },
+  })
+  await withBench({ wrap }, async (bench) => {
+    down = true
+    await bench.invoke(await bench.granted())
+    await until(() => bench.paid() === 1)
+    const executions = bench.world.gateway.records({ home: 'exd', bucket: 'executions' })
+    while ((await executions.list(TENANT)).length === 0)
+      await new Promise((go) => setTimeout(go, 10))
+    await bench.running().stop()
+    assert.equal(bench.results().length, 0)
+    down = false
+    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
+    await until(() => bench.results().length === 1)
+    assert.equal(bench.results()[0]?.outcome, 'succeeded')
+    assert.equal(bench.paid(), 1)
+  })
+})
+
+test('an end that is not on record when the process goes is recorded at the next start, as its result says', async () => {
+  let down = false
+  const wrap = (link: BusLink): BusLink => ({
+    ...link,
+    publisher: (options) => {
+      const publisher = link.publisher(options)
+      return {
+        publishStored: async (target, data, how) => {
+          if (down && target.endsWith('.finished')) throw new BusFault('store_unreachable', 'down')
+          return await publisher.publishStored(target, data, how)
+        },
+      }
+    },
+  })
+  let asked = 0
+  const handler: Handler = (request, response) => {
+    if (request.method === 'GET') asked += 1
+    response.writeHead(200).end('{"id":"p1"}')
+  }
+  await withBench({ wrap, handler }, async (bench) => {
+    down = true
+    await bench.invoke(await bench.granted())
+    await until(() => bench.results().length === 1)
+    await bench.running().stop()
+    assert.equal((await typesOf(bench)).includes('finished'), false)
+    down = false
+    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
+    const finished = async (): Promise<readonly AuditEvent[]> =>
+      (await bench.events()).filter(({ type }) => type === 'finished')
+    await until(async () => (await finished()).length === 1)
+    const [event] = await finished()
+    assert.equal(event?.payload['outcome'], 'succeeded')
+    assert.equal(event.payload['result_hash'], bench.results()[0]?.result_hash)
+    const executions = bench.world.gateway.records({ home: 'exd', bucket: 'executions' })
+    await until(async () => (await executions.list(TENANT)).length === 0)
+    assert.equal(asked, 0)
+    assert.equal(bench.paid(), 1)
+  })
+})
