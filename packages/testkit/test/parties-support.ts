@@ -1,0 +1,166 @@
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { JsonObject, ToolContract } from '@trustgw/protocol'
+import { contracts, toolOf } from '../src/attack-world.ts'
+import { until } from '../src/process-table.ts'
+import { type RunningSystem, startSystem } from '../src/system.ts'
+import { callJson, type HttpAnswer } from './e2e-support.ts'
+
+/** Something to read, to approve at tier 1 and 2, to deny, and something that leans on an asserted fact. */
+const POLICY = `version = 1
+[defaults]
+effect       = "deny"
+grant_ttl    = "30s"
+approval_ttl = "15m"
+
+[[rules]]
+id       = "reads"
+priority = 10
+effect   = "allow"
+match    = { operation = ["read"] }
+
+[[rules]]
+id        = "refund-small"
+priority  = 20
+effect    = "require_approval"
+tier      = 1
+approvers = { quorum = 1 }
+match     = { tool = ["shop.refund"], amount = { lte = "100.00 EUR" } }
+
+[[rules]]
+id        = "refund-large"
+priority  = 20
+effect    = "require_approval"
+tier      = 2
+approvers = { quorum = 1 }
+match     = { tool = ["shop.refund"], amount = { gt = "100.00 EUR" } }
+
+[[rules]]
+id       = "nightly-notes"
+priority = 30
+effect   = "allow"
+match    = { tool = ["memory.create_entities"], source = ["cron"] }
+
+[[rules]]
+id        = "relations"
+priority  = 40
+effect    = "require_approval"
+tier      = 1
+approvers = { quorum = 1 }
+match     = { tool = ["memory.create_relations"] }
+`
+/** What policy puts at tier 1 and the executor's owner at tier 2. */
+const FLOORS = `version = 1
+[floors]
+"memory.create_relations" = 2
+`
+
+export const ORDER = 'ord_1001'
+
+/** A system with a policy and a floor that tell the parties' reaches apart. */
+export async function partiesSystem(): Promise<RunningSystem> {
+  const dir = await mkdtemp(join(tmpdir(), 'trustgw-parties-'))
+  const state = join(dir, '.trustgw')
+  await mkdir(join(state, 'executor'), { recursive: true, mode: 0o700 })
+  await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
+  await writeFile(join(state, 'executor', 'executor.toml'), FLOORS, { mode: 0o600 })
+  return await startSystem({ stateDir: dir })
+}
+
+export function refundOf(amount: string): JsonObject {
+  return { order_id: ORDER, amount, currency: 'EUR', reason: 'Lamp arrived broken' }
+}
+
+/** The first agent's call over REST. */
+export function propose(
+  system: RunningSystem,
+  tool: string,
+  args: JsonObject,
+  wait_ms = 0,
+): Promise<HttpAnswer> {
+  return callJson(`${system.gateway}/v1/actions/propose`, {
+    key: system.apiKey,
+    body: { tool, arguments: args, wait_ms },
+  })
+}
+
+/** How an action of the first agent ended. */
+export async function endOf(
+  system: RunningSystem,
+  id: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const open = ['pending_approval', 'authorized', 'dispatched', 'executing', 'preparing']
+  let body: Readonly<Record<string, unknown>> = {}
+  await until('the action ends', async () => {
+    const url = `${system.gateway}/v1/actions/${id}?wait=2s`
+    body = (await callJson(url, { key: system.apiKey })).body
+    return !open.includes(String(body['status']))
+  })
+  return body
+}
+
+export async function pendingId(
+  system: RunningSystem,
+  args: JsonObject,
+  tool = 'shop.refund',
+): Promise<string> {
+  const { body, text } = await propose(system, tool, args, 5_000)
+  if (body['status'] !== 'pending_approval') throw new Error(text)
+  return String(body['action_id'])
+}
+
+/** The genuine contracts, by the names of their tools. */
+export async function toolsOf(
+  system: RunningSystem,
+): Promise<(id: string) => ToolContract> {
+  const served = await contracts(system)
+  return (id) => toolOf(served, id)
+}
+
+/** What \`trustgw audit verify\` finds, besides notices; asked until the log has caught up. */
+export async function findingsOf(system: RunningSystem, action: string): Promise<readonly string[]> {
+  const done = await system.command(['audit', 'verify', '--json'])
+  const found: string[] = []
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    if ('severity' in value && 'code' in value && 'action_id' in value) {
+      if (value.severity !== 'notice' && value.action_id === action) found.push(String(value.code))
+    }
+    for (const member of Object.values(value)) walk(member)
+  }
+  walk(JSON.parse(done.out))
+  return found
+}
+
+/** Until the log has recorded the last word about an action. */
+export async function recorded(
+  system: RunningSystem,
+  action: string,
+  type: string,
+): Promise<void> {
+  await until(`${type} of ${action} is in the log`, async () => {
+    const tail = await system.command([
+      'audit',
+      'tail',
+      '--last',
+      '1000',
+      '--no-follow',
+      '--json',
+    ])
+    return tail.out
+      .split('\n')
+      .some((line) => line.includes(action) && line.includes(`"type":"${type}"`))
+  })
+}
+
+/** Closes after a test whatever it opened. */
+export async function opened<T extends { close(): Promise<void> }>(
+  t: TestContext,
+  what: Promise<T>,
+): Promise<T> {
+  const made = await what
+  t.after(() => made.close())
+  return made
+}
