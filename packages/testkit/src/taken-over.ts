@@ -105,11 +105,7 @@ export class TakenOver {
   }
 
   /** Records an event of an action in this party's name. */
-  async say(
-    type: AuditEventType,
-    action_id: ActionId,
-    payload: AuditPayload,
-  ): Promise<void> {
+  async say(type: AuditEventType, action_id: ActionId, payload: AuditPayload): Promise<void> {
     const writer = await this.audit()
     await writer.append(type, {
       actor: { kind: 'system', id: this.#plane },

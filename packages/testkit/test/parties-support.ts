@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -112,15 +112,16 @@ export async function pendingId(
 }
 
 /** The genuine contracts, by the names of their tools. */
-export async function toolsOf(
-  system: RunningSystem,
-): Promise<(id: string) => ToolContract> {
+export async function toolsOf(system: RunningSystem): Promise<(id: string) => ToolContract> {
   const served = await contracts(system)
   return (id) => toolOf(served, id)
 }
 
 /** What \`trustgw audit verify\` finds, besides notices; asked until the log has caught up. */
-export async function findingsOf(system: RunningSystem, action: string): Promise<readonly string[]> {
+export async function findingsOf(
+  system: RunningSystem,
+  action: string,
+): Promise<readonly string[]> {
   const done = await system.command(['audit', 'verify', '--json'])
   const found: string[] = []
   const walk = (value: unknown): void => {
@@ -135,20 +136,9 @@ export async function findingsOf(system: RunningSystem, action: string): Promise
 }
 
 /** Until the log has recorded the last word about an action. */
-export async function recorded(
-  system: RunningSystem,
-  action: string,
-  type: string,
-): Promise<void> {
+export async function recorded(system: RunningSystem, action: string, type: string): Promise<void> {
   await until(`${type} of ${action} is in the log`, async () => {
-    const tail = await system.command([
-      'audit',
-      'tail',
-      '--last',
-      '1000',
-      '--no-follow',
-      '--json',
-    ])
+    const tail = await system.command(['audit', 'tail', '--last', '1000', '--no-follow', '--json'])
     return tail.out
       .split('\n')
       .some((line) => line.includes(action) && line.includes(`"type":"${type}"`))
@@ -163,4 +153,24 @@ export async function opened<T extends { close(): Promise<void> }>(
   const made = await what
   t.after(() => made.close())
   return made
+}
+
+/** Pays with the shop's key alone, as whoever holds an executor's credentials. */
+export async function payAtShop(
+  system: RunningSystem,
+  refund: JsonObject,
+  idempotencyKey: string,
+): Promise<void> {
+  const file = join(system.stateDir, 'executor', 'credentials.toml')
+  const secret = /secret = "([^"]+)"/.exec(await readFile(file, 'utf8'))?.[1] ?? ''
+  const response = await fetch(`${system.shop}/v1/refunds`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${secret}`,
+      'content-type': 'application/json',
+      'idempotency-key': idempotencyKey,
+    },
+    body: JSON.stringify(refund),
+  })
+  if (!response.ok) throw new Error(`the shop refused: ${response.status} ${await response.text()}`)
 }
