@@ -308,7 +308,8 @@ export function hostApproval(
   return { kind: 'host', ...headOf(statement), statement: token }
 }
 
-function headOf({
+/** What evidence repeats of its statement. */
+export function headOf({
   approver,
   nonce,
   decide_by,

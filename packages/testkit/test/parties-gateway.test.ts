@@ -78,7 +78,11 @@ describe('a gateway that is taken over', () => {
   test('alone it makes no approval, of tier 1 nor of tier 2', async () => {
     const refund = tool('shop.refund')
     const { kid } = await stolenKey(system, 'host', 'host')
-    const grantKey = { kid, publicKey: new Uint8Array(), sign: (text: string) => world.gateway.signText(text) }
+    const grantKey = {
+      kid,
+      publicKey: new Uint8Array(),
+      sign: (text: string) => world.gateway.signText(text),
+    }
     const small = await decide(refund, refundOf('20.00'))
     assert.equal(small.decision.tier, 1)
     const signing = { ...small, contract: refund, verdict: 'approve' } as const
