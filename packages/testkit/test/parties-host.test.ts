@@ -56,17 +56,17 @@ describe('a host that is taken over', () => {
     return [id, request]
   }
   const readNow = async (): Promise<unknown> =>
-    (await propose(system, 'shop.get_order', { order_id: ORDER }, 8_000)).body['status']
+    (await propose(system, 'shop.get_order', { order_id: ORDER }, 1_500)).body['status']
 
   test('with an agent it approves at tier 1 in any name, and denies anything', async () => {
     const [small, request] = await asked('20.00')
     assert.equal(request.decision.tier, 1)
     assert.equal(await host.approve(request, host.word(request, 'nobody')), 'accepted')
-    assert.equal((await endOf(system, small))['status'], 'succeeded')
+    assert.equal(await endOf(system, small), 'succeeded')
     assert.deepEqual(await paidAmounts(), [2_000])
     const [large, other] = await asked('150.00')
     assert.equal(await host.deny(other, 'nobody'), 'accepted')
-    assert.equal((await endOf(system, large))['status'], 'denied')
+    assert.equal(await endOf(system, large), 'denied')
   })
 
   test('with an agent it approves nothing at tier 2, and nothing that policy denies', async () => {
@@ -84,7 +84,7 @@ describe('a host that is taken over', () => {
     const own = new SoftwareAuthenticator({ algorithm: 'ES256', rpId, origin })
     const unpinned = gesture({ ...approver, authenticator: own }, request)
     assert.equal(await host.approve(request, unpinned), 'accepted')
-    assert.notEqual((await endOf(system, id))['status'], 'succeeded')
+    assert.equal(await endOf(system, id), 'refused')
     const tool = 'memory.delete_entities'
     const denied = await propose(system, tool, { entityNames: ['a'] }, 5_000)
     assert.equal(denied.body['status'], 'denied')
@@ -98,7 +98,7 @@ describe('a host that is taken over', () => {
     // A passkey shows no text: the gesture is over whatever hash the page asks for.
     const [id, request] = await asked('149.00')
     assert.equal(await host.approve(request, gesture(approver, request)), 'accepted')
-    assert.equal((await endOf(system, id))['status'], 'succeeded')
+    assert.equal(await endOf(system, id), 'succeeded')
     assert.deepEqual(await paidAmounts(), [2_000, 14_900])
   })
 

@@ -66,7 +66,13 @@ export async function partiesSystem(): Promise<RunningSystem> {
   await mkdir(join(state, 'executor'), { recursive: true, mode: 0o700 })
   await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
   await writeFile(join(state, 'executor', 'executor.toml'), FLOORS, { mode: 0o600 })
-  return await startSystem({ stateDir: dir })
+  const system = await startSystem({ stateDir: dir })
+  const wanted = ['shop.refund', 'memory.create_entities']
+  await until('the tools are served', async () => {
+    const served = (await contracts(system)).map(({ id }) => id)
+    return wanted.every((id) => served.includes(id))
+  })
+  return system
 }
 
 export function refundOf(amount: string): JsonObject {
@@ -86,29 +92,37 @@ export function propose(
   })
 }
 
-/** How an action of the first agent ended. */
-export async function endOf(
+const UNDERWAY: readonly unknown[] = ['authorized', 'dispatched', 'executing', 'preparing']
+
+async function settled(
   system: RunningSystem,
   id: string,
+  isOpen: (status: unknown) => boolean,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const open = ['pending_approval', 'authorized', 'dispatched', 'executing', 'preparing']
   let body: Readonly<Record<string, unknown>> = {}
-  await until('the action ends', async () => {
-    const url = `${system.gateway}/v1/actions/${id}?wait=2s`
+  await until('the action gets on', async () => {
+    const url = `${system.gateway}/v1/actions/${id}`
     body = (await callJson(url, { key: system.apiKey })).body
-    return !open.includes(String(body['status']))
+    return !isOpen(body['status'])
   })
   return body
 }
 
-export async function pendingId(
-  system: RunningSystem,
-  args: JsonObject,
-  tool = 'shop.refund',
-): Promise<string> {
-  const { body, text } = await propose(system, tool, args, 5_000)
-  if (body['status'] !== 'pending_approval') throw new Error(text)
-  return String(body['action_id'])
+/** How an action of the first agent ended. */
+export async function endOf(system: RunningSystem, id: string): Promise<unknown> {
+  const isOpen = (status: unknown): boolean =>
+    status === 'pending_approval' || UNDERWAY.includes(status)
+  return (await settled(system, id, isOpen))['status']
+}
+
+/** A refund that waits for people. */
+export async function pendingId(system: RunningSystem, args: JsonObject): Promise<string> {
+  const { body, text } = await propose(system, 'shop.refund', args)
+  const id = body['action_id']
+  if (typeof id !== 'string') throw new Error(text)
+  const now = await settled(system, id, (status) => UNDERWAY.includes(status))
+  if (now['status'] !== 'pending_approval') throw new Error(JSON.stringify(now))
+  return id
 }
 
 /** The genuine contracts, by the names of their tools. */
