@@ -154,4 +154,3 @@ function readInvoked(data: Uint8Array, keyFor: Parameters<typeof readGrant>[1]):
   assert.ok(grant.ok)
   return { action: read.value, jti: grant.value.jti }
 }
-}
