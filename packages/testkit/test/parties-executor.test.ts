@@ -10,6 +10,7 @@ import {
   grantedActionShape,
   hashJson,
   hashText,
+  NEWEST_BUNDLE_KEY,
   parseJson,
   RESULT_TYP,
   readGrant,
@@ -90,6 +91,14 @@ describe('an executor that is taken over', () => {
     await recorded(system, String(done.body['action_id']), 'finished')
     const verified = await system.command(['audit', 'verify'])
     assert.equal(verified.code, 0, verified.out)
+  })
+
+  test('it reads the record and the policies of every tenant', async () => {
+    const record = executor.link.reader({ home: 'data', stream: 'AUDIT' })
+    const proposed = await record.getLast('audit.v1.main.gateway.*.proposed')
+    assert.match(new TextDecoder().decode(proposed?.data), /"writer":"gateway/)
+    const policies = executor.link.records({ home: 'data', bucket: 'policies' })
+    assert.ok((await policies.get(`main.${NEWEST_BUNDLE_KEY}`)) !== undefined)
   })
 
   test('with an agent it gives out what it reads and holds, credentials too, as a result', async (t) => {

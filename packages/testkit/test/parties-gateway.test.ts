@@ -214,7 +214,7 @@ describe('a gateway that is taken over', () => {
     assert.ok((await paidAmounts()).includes(1_300))
   })
 
-  test('it stops everything: pins, admissions and grant keys go; it brings none of them back', async () => {
+  test('it takes away pins, admissions and grant keys; its thaw ends no freeze', async () => {
     const { gateway } = world
     const key = await gateway.party.key('audit')
     const voice: Voice = { link: gateway.party.link, home: 'data', tenant: gateway.tenant, key }

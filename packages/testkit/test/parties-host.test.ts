@@ -4,9 +4,12 @@ import {
   type ApprovalRequest,
   canonicalize,
   NEWEST_BUNDLE_KEY,
+  NEWEST_KEY_SET_KEY,
   signBeat,
+  storedKey,
   utf8Encode,
 } from '@trustgw/protocol'
+import { sha256 } from '@trustgw/runtime'
 import { pinApprover } from '../src/attack-world.ts'
 import { type Approver, TakenOverGateway } from '../src/attacks-gateway.ts'
 import { reasonOf } from '../src/attacks-grant.ts'
@@ -102,12 +105,30 @@ describe('a host that is taken over', () => {
     assert.deepEqual(await paidAmounts(), [2_000, 14_900])
   })
 
-  test('other bytes in the place of the newest policy leave the pinned one in force', async () => {
-    const key = `${host.party.tenant}.${NEWEST_BUNDLE_KEY}`
-    const genuine = await host.party.put('policies', key, utf8Encode(canonicalize({ v: 1 })))
+  test('it reads every action, also those that nobody was asked about', async () => {
+    const { body } = await propose(system, 'shop.get_order', { order_id: ORDER }, 5_000)
+    assert.equal(body['status'], 'succeeded')
+    const actions = host.party.link.records({ home: 'data', bucket: 'actions' })
+    const key = storedKey(sha256, 'a', String(body['action_id']))
+    const stored = await actions.get(`${host.party.tenant}.${key}`)
+    const text = new TextDecoder().decode(stored?.value)
+    assert.match(text, /ord_1001/)
+    assert.match(text, /"status\\?":\\?"delivered/)
+  })
+
+  test('other bytes in the place of the newest policy and key set leave the pinned ones in force', async () => {
+    const { party } = host
+    const junk = utf8Encode(canonicalize({ v: 1 }))
+    const places = [
+      ['policies', `${party.tenant}.${NEWEST_BUNDLE_KEY}`],
+      ['keys', NEWEST_KEY_SET_KEY],
+    ] as const
+    const genuine = new Map<string, Uint8Array>()
+    for (const [bucket, key] of places) {
+      genuine.set(bucket, (await party.put(bucket, key, junk)) ?? junk)
+    }
     assert.equal(await readNow(), 'succeeded')
-    assert.ok(genuine !== undefined)
-    await host.party.put('policies', key, genuine)
+    for (const [bucket, key] of places) await party.put(bucket, key, genuine.get(bucket) ?? junk)
   })
 
   test('it freezes; its thaw is believed by the gateway, and by no executor', async (t) => {
@@ -133,7 +154,7 @@ describe('a host that is taken over', () => {
     await until('the operator ends it', async () => (await readNow()) === 'succeeded')
   })
 
-  test('what host or log beats stops admission, and permits nothing', async (t) => {
+  test('what host or log beats stops admission', async (t) => {
     const gateway = await opened(t, TakenOverGateway.open(system))
     const log = await opened(t, TakenOver.open(system, 'log'))
     const { body } = await propose(system, 'shop.get_order', { order_id: ORDER }, 8_000)
