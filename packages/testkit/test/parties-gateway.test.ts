@@ -1,12 +1,25 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { join } from 'node:path'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { type JsonObject, storedKey, type ToolContract, utf8Encode } from '@trustgw/protocol'
-import { sha256 } from '@trustgw/runtime'
+import {
+  connectNats,
+  issueUser,
+  loadBusKeys,
+  nodeRandom,
+  sha256,
+  silentLogger,
+} from '@trustgw/runtime'
 import { type AttackWorld, openAttackWorld } from '../src/attack-world.ts'
 import { AgentOnBus } from '../src/attacks-agent.ts'
-import { type Deciding, hostApproval, signApproval } from '../src/attacks-gateway.ts'
+import {
+  type Deciding,
+  type ForgedAction,
+  hostApproval,
+  signApproval,
+} from '../src/attacks-gateway.ts'
 import { reasonOf } from '../src/attacks-grant.ts'
-import { until } from '../src/process-table.ts'
+import { crash, until } from '../src/process-table.ts'
 import { paidRefunds } from '../src/shop-view.ts'
 import { SoftwareAuthenticator } from '../src/software-authenticator.ts'
 import { sayFreeze, sayKeyRevoked, sayPinRevoked, sayThaw, type Voice } from '../src/stop-words.ts'
@@ -214,6 +227,48 @@ describe('a gateway that is taken over', () => {
     assert.ok((await paidAmounts()).includes(1_300))
   })
 
+  test('with provisioning it has what people approved entered again, unless its precondition changed', async (t) => {
+    const { gateway, control, approver } = world
+    const observe = tool('memory.add_observations')
+    const args = { observations: [{ entityName: 'a', contents: ['seen'] }] }
+    const first = await decide(observe, args)
+    assert.equal(first.decision.tier, 2)
+    const signed = signApproval(approver, { ...first, contract: observe, verdict: 'approve' })
+    const noted = gateway.granted(first, observe, [signed])
+    assert.equal(reasonOf(await gateway.send(noted)), 'admitted')
+    await recorded(system, first.decision.action_id, 'finished')
+    /** A new grant for what was granted once, under the same approvals. */
+    const again = async (contract: ToolContract, of: ForgedAction): Promise<string> => {
+      const change = { action: of.claims.action_id }
+      const fresh = await decide(contract, of.arguments, change)
+      const { precondition_hash, approvals } = of
+      const granted = gateway.granted({ ...fresh, precondition_hash }, contract, approvals)
+      return reasonOf(await gateway.send(granted))
+    }
+    // A repeat is answered as claimed either way; what came of it the executor records.
+    const told = async (type: string) => {
+      const event = await gateway.lastOfExecutor(type)
+      return event?.action_id === first.decision.action_id ? event : undefined
+    }
+    const entered = await told('started')
+    assert.ok(entered !== undefined)
+    await (await crash(system, 'executor'))()
+    await again(observe, noted)
+    await until('the claims refuse it', async () => {
+      return (await told('admission_refused'))?.payload['reason'] === 'action_claimed'
+    })
+    assert.equal((await told('started'))?.event_id, entered.event_id)
+    await forgetClaims(system, t)
+    await again(observe, noted)
+    await until('it is entered again', async () => {
+      const now = await told('started')
+      return now !== undefined && now.event_id !== entered.event_id
+    })
+    const paid = await paidAmounts()
+    assert.equal(await again(tool('shop.refund'), control), 'precondition_changed')
+    assert.deepEqual(await paidAmounts(), paid)
+  })
+
   test('it takes away pins, admissions and grant keys; its thaw ends no freeze', async () => {
     const { gateway } = world
     const key = await gateway.party.key('audit')
@@ -257,4 +312,27 @@ describe('a gateway that is taken over', () => {
 function ownPasskey(system: RunningSystem): SoftwareAuthenticator {
   const origin = system.portal
   return new SoftwareAuthenticator({ algorithm: 'ES256', rpId: new URL(origin).hostname, origin })
+}
+
+/** Makes the streams of claims anew, empty, with the rights that the account keys give. */
+async function forgetClaims(system: RunningSystem, t: TestContext): Promise<void> {
+  const keys = loadBusKeys(join(system.stateDir, 'operator', 'bus'))
+  const role = { kind: 'provision_executor', profile: 'connector' } as const
+  const { creds } = issueUser(keys, role, { issuedAt: Math.floor(Date.now() / 1000) })
+  const servers = [system.nats]
+  const link = await connectNats({ servers, creds, logger: silentLogger, random: nodeRandom })
+  t.after(() => link.bus.drain())
+  const api = async (verb: string, name: string, data: unknown = {}): Promise<unknown> => {
+    const bytes = utf8Encode(JSON.stringify(data))
+    const answer = await link.bus.request(`$JS.API.STREAM.${verb}.${name}`, bytes, {
+      timeoutMs: 5_000,
+    })
+    const said = JSON.parse(new TextDecoder().decode(answer)) as { readonly config?: unknown }
+    return said.config
+  }
+  for (const name of ['KV_journal', 'KV_grant_nonces']) {
+    const config = await api('INFO', name)
+    await api('DELETE', name)
+    assert.deepEqual(await api('CREATE', name, config), config)
+  }
 }

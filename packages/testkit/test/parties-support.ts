@@ -44,6 +44,14 @@ effect   = "allow"
 match    = { tool = ["memory.create_entities"], source = ["cron"] }
 
 [[rules]]
+id        = "observations"
+priority  = 40
+effect    = "require_approval"
+tier      = 2
+approvers = { quorum = 1 }
+match     = { tool = ["memory.add_observations"] }
+
+[[rules]]
 id        = "relations"
 priority  = 40
 effect    = "require_approval"
