@@ -6,13 +6,13 @@ import {
   type ApprovalEvidence,
   type ApprovalRequest,
   type ApprovalStatement,
+  approvalDecisionAnswerShape,
   approvalDecisionJson,
   approvalRequestShape,
   approvalStatement,
   approvalStatementJson,
   contractHash,
   hashText,
-  type JsonObject,
   preconditionHash,
   readShape,
   signJws,
@@ -85,8 +85,9 @@ export class TakenOverHost {
     const content = { typ: APPROVAL_DECISION_TYP, kid: this.key.kid, payload }
     const to = subject('approval_decision', { tenant: decision.tenant })
     const token = utf8Encode(signJws(content, this.key.sign))
-    const { status, code }: JsonObject = await this.party.ask(to, token)
-    return String(status === 'refused' ? code : status)
+    const read = readShape(approvalDecisionAnswerShape, await this.party.ask(to, token))
+    if (!read.ok) throw new Error('no answer of the gateway')
+    return read.value.status === 'refused' ? read.value.code : read.value.status
   }
 }
 

@@ -157,7 +157,7 @@ describe('provisioning that is taken over', () => {
     await publishKeys(stranger)
     assert.equal(await atTierOne(tool('shop.refund'), refundOf('20.00')), 'grant_key_unknown')
     const bucket = { home: 'own', bucket: 'policies' } as const
-    const before = await link.records(bucket).get(`main.${NEWEST_BUNDLE_KEY}`)
+    const genuine = await link.records(bucket).get(`main.${NEWEST_BUNDLE_KEY}`)
     await publishPolicy(stranger)
     const voice: Voice = { link, home: 'own', tenant: tenantNamed('main'), key: stranger }
     await sayFreeze(voice, { kind: 'tenant' })
@@ -171,8 +171,8 @@ describe('provisioning that is taken over', () => {
     assert.equal(read.body['status'], 'succeeded', read.text)
     const removal = await propose(system, 'memory.delete_entities', { entityNames: ['a'] }, 5_000)
     assert.equal(removal.body['status'], 'denied')
-    assert.ok(before !== undefined)
-    await putRecord(link, bucket, { key: `main.${NEWEST_BUNDLE_KEY}`, value: before.value })
+    assert.ok(genuine !== undefined)
+    await putRecord(link, bucket, { key: `main.${NEWEST_BUNDLE_KEY}`, value: genuine.value })
     assert.deepEqual(await paid(), [])
   })
 

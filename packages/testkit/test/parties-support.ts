@@ -139,7 +139,7 @@ export async function toolsOf(system: RunningSystem): Promise<(id: string) => To
   return (id) => toolOf(served, id)
 }
 
-/** What \`trustgw audit verify\` finds, besides notices; asked until the log has caught up. */
+/** What `trustgw audit verify` finds about an action, besides notices. */
 export async function findingsOf(
   system: RunningSystem,
   action: string,
@@ -157,13 +157,12 @@ export async function findingsOf(
   return found
 }
 
-/** Until the log has recorded the last word about an action. */
+/** Until the log's own file has the last word about an action. */
 export async function recorded(system: RunningSystem, action: string, type: string): Promise<void> {
+  const file = join(system.stateDir, 'log', 'main', 'entries.ndjson')
   await until(`${type} of ${action} is in the log`, async () => {
-    const tail = await system.command(['audit', 'tail', '--last', '1000', '--no-follow', '--json'])
-    return tail.out
-      .split('\n')
-      .some((line) => line.includes(action) && line.includes(`"type":"${type}"`))
+    const lines = (await readFile(file, 'utf8')).split('\n')
+    return lines.some((line) => line.includes(action) && line.includes(`"type":"${type}"`))
   })
 }
 
