@@ -189,8 +189,9 @@ export class TakenOverGateway {
   /** What the tool's precondition reads now, as the gateway would have it read. */
   async #boundNow({ precondition: rule }: ToolContract, args: JsonObject): Promise<Hash> {
     if (rule === null) return preconditionHash(sha256, null)
-    const { order_id } = args
-    const order = await orderNow(this.#system, typeof order_id === 'string' ? order_id : '')
+    const id = args['order_id']
+    if (typeof id !== 'string') throw new TypeError('a refund names its order')
+    const order = await orderNow(this.#system, id)
     const found = preconditionValue(rule, args, order)
     if (!found.ok) throw new Error(`the shop's order has no ${found.detail ?? found.reason}`)
     return preconditionHash(sha256, found.value)

@@ -11,7 +11,6 @@ import {
   signKeyRevocation,
   signPinRevocation,
   statementHash,
-  storedKey,
   type TenantId,
   type ThawStatement,
   utf8Encode,
@@ -78,7 +77,8 @@ export async function sayPinRevoked(voice: Voice, credential_id: string): Promis
 /** Takes a grant key away in the voice's name. */
 export async function sayKeyRevoked(voice: Voice, kid: string): Promise<void> {
   const text = signKeyRevocation({ kid, at: Date.now(), reason: REASON }, voice.key)
-  await create(voice, 'key_revocations', { key: `_all.${storedKey(sha256, kid)}`, text })
+  const key = `_all.${hashText(sha256, text).slice('sha256:'.length)}`
+  await create(voice, 'key_revocations', { key, text })
 }
 
 async function create(
