@@ -106,6 +106,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   })
   changed.tell = (tenant) => orchestrator.toolsChanged(tenant)
   for (const tenant of tenants) orchestrator.toolsChanged(tenant)
+  const stopFreezes = deps.freezes.onChange(() => orchestrator.freezesChanged())
   const { bus } = link
   const decisions = answerHost({ bus, verdicts: orchestrator.verdicts, keys, log })
   const results = consumeResults(
@@ -120,6 +121,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     stop: async () => {
       await Promise.all(decisions.map((one) => one.stop()))
       await results.stop()
+      stopFreezes()
       await orchestrator.stop()
       await Promise.all([tools.stop(), quarantine.stop(), agents.stop(), deps.policy.stop()])
     },

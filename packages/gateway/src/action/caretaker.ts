@@ -13,6 +13,8 @@ export interface CaretakerDeps {
   readonly log: Logger
   /** Time passed for this action. */
   readonly tick: (tenant: TenantId, id: ActionId) => Promise<unknown>
+  /** What this action rests in asks again for what it waits for. */
+  readonly resume: (tenant: TenantId, id: ActionId) => Promise<unknown>
   /** Carries the stored state on, whatever it is. */
   readonly takeUp: (tenant: TenantId, id: ActionId) => Promise<void>
 }
@@ -21,6 +23,8 @@ export interface CaretakerDeps {
 export class Caretaker {
   readonly #deps: CaretakerDeps
   readonly #timers = new Map<ActionId, () => void>()
+  /** What a freeze keeps from starting; each has its deadline for an alarm. */
+  readonly #held = new Map<ActionId, TenantId>()
   readonly #running = new Set<Promise<unknown>>()
   readonly #stopping = new AbortController()
 
@@ -42,6 +46,7 @@ export class Caretaker {
     this.#stopping.abort()
     for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()
+    this.#held.clear()
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
@@ -51,6 +56,23 @@ export class Caretaker {
     const at = wakeAt(stored.record.state)
     if (at === null) this.#cancel(id)
     else this.#set(id, at - this.#deps.clock.now(), () => this.#deps.tick(tenant, id), tenant)
+  }
+
+  /** Leaves an action alone until `thaw`, or until `deadline`, when time alone ends it. */
+  hold({ record }: StoredAction, deadline: number): void {
+    const { tenant, action_id: id } = record.proposal
+    this.#deps.log.info('action_held', { action: id })
+    const wait = deadline - this.#deps.clock.now()
+    this.#set(id, wait, () => this.#deps.tick(tenant, id), tenant)
+    this.#held.set(id, tenant)
+  }
+
+  /** Looks at what is held again: it may not have to be any more. */
+  thaw(): void {
+    for (const [id, tenant] of [...this.#held]) {
+      this.#cancel(id)
+      this.background(this.#deps.resume(tenant, id), tenant, id)
+    }
   }
 
   /** Takes up what is open. Resolves when each of it was looked at, or could not be. */
@@ -90,6 +112,7 @@ export class Caretaker {
   #cancel(id: ActionId): void {
     this.#timers.get(id)?.()
     this.#timers.delete(id)
+    this.#held.delete(id)
   }
 
   #set(id: ActionId, ms: number, ring: () => Promise<unknown>, tenant: TenantId): void {
@@ -99,7 +122,7 @@ export class Caretaker {
     this.#timers.set(
       id,
       this.#deps.clock.setTimer(wait, () => {
-        this.#timers.delete(id)
+        this.#cancel(id)
         this.background(ring(), tenant, id)
       }),
     )
