@@ -1,5 +1,6 @@
 import {
   type EnrolledMessage,
+  type HostDeps,
   type HostKey,
   type HostTrust,
   KeyRotation,
@@ -7,6 +8,7 @@ import {
 } from '@trustgw/host'
 import { executorComponent } from '@trustgw/protocol'
 import {
+  type BusLink,
   KeyPublisher,
   nkeyFromSeed,
   nodeRandom,
@@ -31,6 +33,21 @@ import {
   type Running,
   type Service,
 } from './service.ts'
+
+type Stores = Omit<
+  HostDeps,
+  | 'bus'
+  | 'freezes'
+  | 'trust'
+  | 'clock'
+  | 'random'
+  | 'log'
+  | 'audit'
+  | 'hostKey'
+  | 'sessionKey'
+  | 'tickets'
+  | 'onEnrolled'
+>
 
 /** The human plane: passkeys, sessions, approvals and the portal. */
 export async function runHostProcess(
@@ -65,17 +82,8 @@ export async function runHostProcess(
     },
     {
       bus: link.bus,
-      acl: link.records({ home: 'data', bucket: 'acl' }),
-      approvals: link.records({ home: 'data', bucket: 'approvals' }),
-      sessions: link.records({ home: 'data', bucket: 'sessions' }),
-      unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
-      toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
-      toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
-      uiEvents: link.reader({ home: 'data', stream: 'UI' }),
-      policies: link.records({ home: 'data', bucket: 'policies' }),
-      policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),
-      tools: link.records({ home: 'data', bucket: 'tools' }),
-      actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+      ...storesOf(link),
+      freezes,
       trust: trustOf(service),
       clock: systemClock,
       random: nodeRandom,
@@ -100,6 +108,26 @@ export async function runHostProcess(
       await book.stop()
       await link.bus.drain()
     },
+  }
+}
+
+function storesOf(link: BusLink): Stores {
+  const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
+  return {
+    acl: records('acl'),
+    approvals: records('approvals'),
+    sessions: records('sessions'),
+    unsettled: records('unsettled'),
+    toolTrust: records('tool_trust'),
+    toolOrders: records('tool_orders'),
+    freezeRecords: records('freezes'),
+    pins: records('pins'),
+    policies: records('policies'),
+    policyStatus: records('policy_status'),
+    tools: records('tools'),
+    actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+    uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+    ui: link.publisher({ stream: 'UI' }),
   }
 }
 
