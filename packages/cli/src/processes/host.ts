@@ -1,6 +1,5 @@
 import {
   type EnrolledMessage,
-  type HostDeps,
   type HostKey,
   type HostTrust,
   KeyRotation,
@@ -33,21 +32,6 @@ import {
   type Running,
   type Service,
 } from './service.ts'
-
-type Stores = Omit<
-  HostDeps,
-  | 'bus'
-  | 'freezes'
-  | 'trust'
-  | 'clock'
-  | 'random'
-  | 'log'
-  | 'audit'
-  | 'hostKey'
-  | 'sessionKey'
-  | 'tickets'
-  | 'onEnrolled'
->
 
 /** The human plane: passkeys, sessions, approvals and the portal. */
 export async function runHostProcess(
@@ -111,7 +95,7 @@ export async function runHostProcess(
   }
 }
 
-function storesOf(link: BusLink): Stores {
+function storesOf(link: BusLink) {
   const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
   return {
     acl: records('acl'),
