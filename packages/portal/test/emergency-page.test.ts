@@ -58,7 +58,7 @@ describe('freezing and thawing', () => {
     await page.keyboard.press('f')
     const dialog = page.getByRole('dialog', { name: 'Freeze' })
     await dialog.getByText('What runs already: a freeze ends nothing').waitFor()
-    await dialog.getByRole('radio', { name: 'One tool' }).press('Space')
+    await dialog.getByRole('radio', { name: 'A tool' }).press('Space')
     const submit = dialog.getByRole('button', { name: 'Freeze with passkey' })
     assert.equal(await submit.isDisabled(), true)
     await dialog.getByLabel('Which tool?').fill('shop.refund')

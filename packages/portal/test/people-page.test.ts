@@ -2,26 +2,15 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { passkeyFingerprint } from '@trustgw/protocol'
 import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
-import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { BrowserContext, Page } from 'playwright-core'
-import type { ListedPerson } from '../src/logic/pinning.ts'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
 import { sha256 } from './double/fixtures.ts'
+import { listedPerson } from './double/people-double.ts'
 import { PortalDouble } from './double/portal-double.ts'
 import { storyInstallation } from './double/story.ts'
 
-function personOf(id: string, roles: readonly string[], pin: ListedPerson['passkeys'][0]['pin']) {
-  const place = { rpId: 'localhost', origin: 'http://localhost' }
-  const key = new SoftwareAuthenticator({ algorithm: 'ES256', ...place })
-  const passkey = {
-    credential_id: key.credentialId,
-    public_key: key.publicKey,
-    rp_id: 'localhost',
-    created_at: Date.now(),
-    pin,
-  }
-  return { id, name: `Name of ${id}`, roles, passkeys: [passkey] }
-}
+const created_at = Date.now()
+const who = (id: string, role: string) => ({ id, name: `Name of ${id}`, roles: [role] })
 
 describe('the page of people', () => {
   let browser: TestBrowser
@@ -43,9 +32,9 @@ describe('the page of people', () => {
     double = new PortalDouble(built.root)
     double.installation = storyInstallation(Date.now())
     double.crowd.people = [
-      personOf('grace', ['approver'], null),
-      personOf('alan', ['admin'], { kind: 'pinned', by: 'ada', at: Date.now() }),
-      personOf('kurt', ['approver'], { kind: 'revoked', at: Date.now() }),
+      listedPerson(who('grace', 'approver'), { created_at, pin: null }),
+      listedPerson(who('alan', 'admin'), { created_at, pin: { kind: 'pinned', by: 'ada', at: 1 } }),
+      listedPerson(who('kurt', 'approver'), { created_at, pin: { kind: 'revoked', at: 1 } }),
     ]
     origin = await double.listen()
     context = await browser.browser.newContext({ viewport: { width: 1280, height: 860 } })

@@ -9,6 +9,7 @@ export function FreezeButton({ compact = false }: { readonly compact?: boolean }
     <button
       type="button"
       aria-haspopup="dialog"
+      title="Stop new calls"
       className={`button button-deny whitespace-nowrap ${compact ? 'button-quiet' : ''}`}
       onClick={() => portal.freezes.ask({ kind: 'tenant' })}
     >

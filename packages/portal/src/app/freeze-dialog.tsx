@@ -69,7 +69,6 @@ function FreezeForm({ first }: { readonly first: FreezeScope }): ReactElement {
         Freeze
       </h2>
       <Scope kind={kind} setKind={setKind} name={name} setName={setName} />
-      <Effects scope={scope} />
       <label className="flex flex-col gap-1.5 font-semibold">
         Why?
         <textarea
@@ -82,14 +81,15 @@ function FreezeForm({ first }: { readonly first: FreezeScope }): ReactElement {
           onChange={(event) => setReason(event.target.value)}
         />
       </label>
+      <Effects scope={scope} />
       {status.kind === 'failed' ? <Notice tone="bad" title={status.sentence} alert /> : null}
-      <div className="flex flex-wrap items-center justify-end gap-2 sm:gap-3">
+      <div className="sticky -bottom-5 -mx-5 -mb-5 flex items-center justify-end gap-2 border-t border-line bg-raised px-5 py-4 sm:-bottom-7 sm:-mx-7 sm:-mb-7 sm:gap-3 sm:px-7">
         <button type="button" className="button" onClick={() => portal.freezes.close()}>
           Cancel
         </button>
         <button
           type="submit"
-          className="button button-stop whitespace-nowrap max-sm:flex-1"
+          className="button button-stop whitespace-nowrap max-sm:flex-1 max-sm:px-2"
           disabled={isBusy || line === '' || scope === undefined}
         >
           <Icon name="freeze" />
@@ -102,8 +102,8 @@ function FreezeForm({ first }: { readonly first: FreezeScope }): ReactElement {
 
 const KINDS = [
   { kind: 'tenant', label: 'Everything' },
-  { kind: 'tool', label: 'One tool' },
-  { kind: 'agent', label: 'One agent' },
+  { kind: 'tool', label: 'A tool' },
+  { kind: 'agent', label: 'An agent' },
 ] as const
 
 function Scope(props: {
@@ -122,7 +122,7 @@ function Scope(props: {
           {KINDS.map((one) => (
             <label
               key={one.kind}
-              className="flex min-h-11 items-center justify-center gap-2 rounded-lg border border-edge px-2 text-center font-semibold has-checked:border-red has-checked:bg-red-wash has-checked:text-red has-focus-visible:outline-3 has-focus-visible:outline-focus"
+              className="flex min-h-11 items-center justify-center gap-1.5 rounded-lg border border-edge px-1 text-center font-semibold max-sm:text-sm has-checked:border-red has-checked:bg-red-wash has-checked:text-red has-focus-visible:outline-3 has-focus-visible:outline-focus"
             >
               <input
                 type="radio"
@@ -134,7 +134,7 @@ function Scope(props: {
                   setName('')
                 }}
               />
-              {kind === one.kind ? <Icon name="check" size={15} /> : null}
+              {kind === one.kind ? <Icon name="check" size={15} className="max-sm:hidden" /> : null}
               {one.label}
             </label>
           ))}

@@ -82,7 +82,7 @@ function Freeze({ freeze }: { readonly freeze: FreezeView }): ReactElement {
           “<Hardened text={reason} />”
         </p>
       )}
-      <dl className="grid gap-x-6 gap-y-2 sm:grid-cols-[6rem_minmax(0,1fr)]">
+      <dl className="grid items-baseline gap-x-6 gap-y-2 sm:grid-cols-[6rem_minmax(0,1fr)]">
         <dt className="label">Who</dt>
         <dd>
           <Hardened text={who} />

@@ -38,7 +38,11 @@ export function PasskeyForm(props: {
         <button type="button" className="button" onClick={onBack}>
           Back
         </button>
-        <button type="submit" className="button button-primary" disabled={!isReady || isBusy}>
+        <button
+          type="submit"
+          className="button button-primary whitespace-nowrap max-sm:flex-1 max-sm:px-2"
+          disabled={!isReady || isBusy}
+        >
           <Icon name="key" />
           {isBusy ? 'Waiting for your passkey…' : confirm}
         </button>

@@ -6,6 +6,7 @@ import {
   type PinStatement,
   statementHash,
 } from '@trustgw/protocol'
+import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { ListedFreeze } from '../../src/logic/freezes.ts'
 import type { ListedPerson } from '../../src/logic/pinning.ts'
 import { sha256, TENANT } from './fixtures.ts'
@@ -105,4 +106,15 @@ export class PeopleDouble {
     }))
     return { person: pin?.person ?? '', fingerprint: '' }
   }
+}
+
+/** A passkey of nobody, for a person who is shown. */
+export function listedPerson(
+  person: Pick<ListedPerson, 'id' | 'name' | 'roles'>,
+  passkey: { readonly created_at: number; readonly pin: ListedPerson['passkeys'][number]['pin'] },
+): ListedPerson {
+  const place = { rpId: 'localhost', origin: 'http://localhost' }
+  const key = new SoftwareAuthenticator({ algorithm: 'ES256', ...place })
+  const { credentialId: credential_id, publicKey: public_key } = key
+  return { ...person, passkeys: [{ credential_id, public_key, rp_id: 'localhost', ...passkey }] }
 }
