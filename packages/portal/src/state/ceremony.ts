@@ -1,4 +1,4 @@
-import { type Result, type TenantId } from '@trustgw/protocol'
+import type { Result } from '@trustgw/protocol'
 import { problemSentence } from '../logic/words.ts'
 import type { Answer, PasskeyResponse } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
@@ -10,12 +10,6 @@ export interface DeskDeps {
   readonly store: Store
   readonly sessionLost: () => void
   readonly serverNow: () => number
-}
-
-/** Who signs, and where. */
-export interface Signer {
-  readonly tenant: TenantId
-  readonly person: string
 }
 
 interface Begun {
