@@ -14,6 +14,7 @@ import {
   BusFault,
   type BusSubscription,
   type Logger,
+  stopController,
 } from '@trustgw/runtime'
 import {
   type AdmissionDeps,
@@ -21,7 +22,7 @@ import {
   clearAction,
   type RefusedGrant,
 } from './admit/admission.ts'
-import type { ClearedAction } from './admit/check-approvals.ts'
+import { type ClearedAction, openClearedAction } from './admit/check-approvals.ts'
 import { checkPrecondition, type PreconditionDeps } from './admit/check-precondition.ts'
 import { type ClaimDeps, claimAction, HeldClaims } from './admit/claim-action.ts'
 import { type AdmissionReason, RETRYABLE_REASONS, type Refused, refused } from './admit/reasons.ts'
@@ -55,6 +56,9 @@ export interface ExecutorDeps {
 
 /** Admissions that run at once on one subject; further ones wait. */
 export const ADMIT_CONCURRENCY = 32
+/** Before a claim that may be ours is tried again. */
+const CARRY_PAUSE_MS = 300
+const MS_PER_S = 1_000
 /** Refusals that wait to be recorded; beyond, they are only logged. */
 export const REFUSALS_RECORDED_MAX = 256
 
@@ -70,8 +74,10 @@ export class Executor {
   readonly #deps: ExecutorDeps
   readonly #held: HeldClaims
   readonly #claiming = new Map<ActionId, Promise<Refused | undefined>>()
+  /** Whose claims are about to be tried again. */
+  readonly #carried = new Set<ActionId>()
   readonly #running = new Map<ActionId, Promise<void>>()
-  readonly #stopping = new AbortController()
+  readonly #stopping: AbortController = stopController()
   readonly #desk: ClaimDesk
   #subscriptions: readonly BusSubscription[] = []
   #refusalsPending = 0
@@ -140,8 +146,20 @@ export class Executor {
     if (problem === undefined) return { status: 'claimed' }
     // It comes again in a moment, perhaps many times: no event for each.
     if (TURNED_AWAY.includes(problem.reason)) return answerOf(problem)
+    return await this.#notEntered(tenant, cleared.value, problem)
+  }
+
+  /** What a grant is told that entered nothing: another claim on its action may run it. */
+  async #notEntered(
+    tenant: TenantId,
+    { action_id, token }: Cleared,
+    problem: Refused,
+  ): Promise<InvokeAnswer> {
     const answer = this.#refuse(tenant, problem, action_id)
-    return (await this.#isClaimed(problem, tenant, action_id)) ? { status: 'claimed' } : answer
+    const claimed = await this.#claimedFor(problem, tenant, action_id)
+    if (claimed === 'run') return { status: 'claimed' }
+    if (problem.reason !== 'grant_used' || claimed === 'never') return answer
+    return (await this.#isUnderWay(token)) ? { ...answer, retryable: true } : answer
   }
 
   #known(action: ActionId): Known {
@@ -152,14 +170,32 @@ export class Executor {
     return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
   }
 
-  /** Whether the action is another claim's, whose result will come: then it is not refused. */
-  async #isClaimed(problem: Refused, tenant: TenantId, action: ActionId): Promise<boolean> {
-    if (problem.reason === 'action_claimed') return true
-    if (problem.reason !== 'grant_used') return false
+  /** What another claim on the action is for; one that runs it has a result coming. */
+  async #claimedFor(
+    problem: Refused,
+    tenant: TenantId,
+    action: ActionId,
+  ): Promise<'run' | 'never' | 'nothing'> {
+    if (problem.reason === 'action_claimed') return 'run'
+    if (problem.reason !== 'grant_used') return 'nothing'
     const { journal, sha256 } = this.#deps.claiming
     try {
       const entry = await journal.read(`${tenant}.${storedKey(sha256, action)}`)
-      return entry !== undefined && !isNeverRun(readNote(entry.note))
+      if (entry === undefined) return 'nothing'
+      return isNeverRun(readNote(entry.note)) ? 'never' : 'run'
+    } catch (error) {
+      if (error instanceof BusFault) return 'run'
+      throw error
+    }
+  }
+
+  /** Whether the nonce was used for this very action, which somebody may be about to claim. */
+  async #isUnderWay(token: ClearedAction): Promise<boolean> {
+    const { nonces, sha256 } = this.#deps.claiming
+    const { tenant_id, jti, action_id } = openClearedAction(token).claims
+    try {
+      const entry = await nonces.read(`${tenant_id}.${storedKey(sha256, jti)}`)
+      return entry?.note === action_id
     } catch (error) {
       if (error instanceof BusFault) return true
       throw error
@@ -167,21 +203,20 @@ export class Executor {
   }
 
   /** Before anything is claimed: whoever is turned away may come again. */
-  async #enter({ action_id: action, token, tool }: Cleared): Promise<Refused | undefined> {
+  async #enter(cleared: Cleared): Promise<Refused | undefined> {
+    const { action_id: action, tool } = cleared
     const entrance = this.#deps.gate.enter(tool)
-    if (!entrance.ok) return refused(entrance.reason)
-    const work = this.#claim(action, token, entrance.leave).finally(() =>
-      this.#claiming.delete(action),
-    )
+    if (!entrance.ok) {
+      if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared)
+      return refused(entrance.reason)
+    }
+    const work = this.#claim(cleared, entrance.leave).finally(() => this.#claiming.delete(action))
     this.#claiming.set(action, work)
     return await work
   }
 
-  async #claim(
-    action: ActionId,
-    token: ClearedAction,
-    leave: (passage: Passage) => void,
-  ): Promise<Refused | undefined> {
+  async #claim(cleared: Cleared, leave: (passage: Passage) => void): Promise<Refused | undefined> {
+    const { action_id: action, token } = cleared
     const leaveUnentered = (error: unknown): never => {
       leave('not_entered')
       throw error
@@ -196,10 +231,32 @@ export class Executor {
       .catch(leaveUnentered)
     if (!admitted.ok) {
       leave('not_entered')
+      if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared)
       return admitted
     }
     this.#track(action, this.#deps.runner.run(admitted.value).then(leave, leaveUnentered))
     return undefined
+  }
+
+  /**
+   * What is claimed here no other executor can take up, and the grant may come to another one next time:
+   * so the claim is tried again here while the grant lasts.
+   */
+  async #carryThrough(cleared: Cleared): Promise<void> {
+    const { clock } = this.#deps.claiming
+    const { action_id: action, token } = cleared
+    const { signal } = this.#stopping
+    if (this.#carried.has(action)) return
+    this.#carried.add(action)
+    await clock.sleep(CARRY_PAUSE_MS, signal).catch(() => undefined)
+    this.#carried.delete(action)
+    const isUnderWay = this.#claiming.has(action) || this.#held.get(action) === undefined
+    const lapsed = clock.now() >= openClearedAction(token).claims.exp * MS_PER_S
+    if (signal.aborted || isUnderWay || lapsed) return
+    await this.#enter(cleared).catch((error: unknown) => {
+      const name = error instanceof Error ? error.name : 'unknown'
+      this.#deps.logger.error('claim_failed', { action_id: action, error: name })
+    })
   }
 
   #track(action: ActionId, work: Promise<void>): void {
@@ -212,7 +269,7 @@ export class Executor {
     this.#running.set(action, tracked)
   }
 
-  #refuse(tenant: TenantId, refusal: RefusedGrant, action?: ActionId): InvokeAnswer {
+  #refuse(tenant: TenantId, refusal: RefusedGrant, action?: ActionId): RefusedAnswer {
     this.#record(tenant, refusal, action ?? refusal.claims?.action_id)
     return answerOf(refusal)
   }
@@ -238,7 +295,9 @@ export class Executor {
   }
 }
 
-function answerOf(refusal: Refused): InvokeAnswer {
+type RefusedAnswer = InvokeAnswer & { readonly status: 'refused' }
+
+function answerOf(refusal: Refused): RefusedAnswer {
   const retryable = isRetryable(refusal.reason)
   return { status: 'refused', reason: refusal.reason, retryable }
 }

@@ -50,8 +50,10 @@ export interface ExecutorSettings {
   readonly tenants: readonly TenantId[]
   /** Absolute; `{state_dir}` of the manifests. */
   readonly state_dir: string
-  /** Folder of `pins.json`, `credentials.toml`, `wal.ndjson`, `policies/`. */
+  /** Folder of `pins.json`, `credentials.toml`, `executor.toml`: the same for all executors of a profile on one machine. */
   readonly executor_dir: string
+  /** Folder of `wal.ndjson`, `policies/` and `freezes/`, which no other process has. Default `executor_dir`. */
+  readonly own_dir?: string
   readonly connectors_dir: string
   /** Where the search for npm packages of connectors starts. */
   readonly modules_dir: string
@@ -117,7 +119,7 @@ export async function runExecutor(
   settings: ExecutorSettings,
   deps: ExecutorRunDeps,
 ): Promise<RunningExecutor> {
-  await mkdir(settings.executor_dir, { recursive: true, mode: 0o700 })
+  await mkdir(ownDir(settings), { recursive: true, mode: 0o700 })
   const files = await readOwnFiles(settings.connectors_dir, settings.executor_dir)
   const schemas = new AjvSchemaCompiler()
   const context = { settings, deps, credentials: files.credentials, schemas }
@@ -144,7 +146,14 @@ export async function startExecutor(
   const policies = pinnedPolicies({ settings, deps, audits, own, catalogue })
   await policies.start()
   const auditOf = (tenant: TenantId): AuditWriter | undefined => audits.get(tenant)
-  const freezes = await startFreezes({ ...settings, ...deps, ...own, auditOf, sha256 })
+  const freezes = await startFreezes({
+    ...settings,
+    ...deps,
+    ...own,
+    dir: join(ownDir(settings), 'freezes'),
+    auditOf,
+    sha256,
+  })
   const follower = await followPins(own, { ...settings, ...deps, pins: own.pins, auditOf, sha256 })
   const live = { policies, heartbeat, freezes }
   const parts: Parts = { ...own, ...live, settings, deps, claims, audits, tools }
@@ -202,11 +211,7 @@ interface Assembled {
 async function assemble(parts: Parts): Promise<Assembled> {
   const { settings, files, claims, audits, disk } = parts
   const { link, clock, logger, random, resultKey } = parts.deps
-  const { wal, remains } = await Wal.open(
-    join(settings.executor_dir, 'wal.ndjson'),
-    clock.now(),
-    disk,
-  )
+  const { wal, remains } = await Wal.open(join(ownDir(settings), 'wal.ndjson'), clock.now(), disk)
   const outbox = new ResultOutbox({
     results: link.publisher({ stream: 'RESULTS' }),
     executions: link.records({ home: 'exd', bucket: 'executions' }),
@@ -254,6 +259,10 @@ async function assemble(parts: Parts): Promise<Assembled> {
     logger,
   })
   return { executor, outbox, wal }
+}
+
+function ownDir({ own_dir, executor_dir }: ExecutorSettings): string {
+  return own_dir ?? executor_dir
 }
 
 /** What is asked twice of each grant: whether it may still be believed, and nothing stands still. */
@@ -354,7 +363,7 @@ function pinnedPolicies({ settings, deps, audits, own, catalogue }: PolicyParts)
   return new PinnedPolicies({
     tenants: settings.tenants,
     records: deps.link.records({ home: 'data', bucket: 'policies' }),
-    dir: join(settings.executor_dir, 'policies'),
+    dir: join(ownDir(settings), 'policies'),
     disk: own.disk,
     development: settings.development_policy,
     component: executorComponent(settings.profile),

@@ -6,13 +6,17 @@ import { startShop } from '@trustgw/example-shop'
 import {
   type ActionId,
   asObject,
+  type Hash,
   parseJson,
+  preconditionHash,
+  preconditionValue,
   RESULT_MAX_BYTES,
   RESULT_TYP,
   readShape,
   subject,
   TOOL_REGISTRY_MAX_BYTES,
   TOOL_REGISTRY_TYP,
+  type ToolContract,
   toolRegistryShape,
   verifyJws,
 } from '@trustgw/protocol'
@@ -21,6 +25,7 @@ import {
   type BusLink,
   connectNats,
   nodeRandom,
+  sha256,
   silentLogger,
   startBeats,
   systemClock,
@@ -34,6 +39,19 @@ import { POLICY } from './support/policy.ts'
 import { bytesOf, NOW, PROFILE, REFUND, TENANT, World } from './support/world.ts'
 
 const ARGUMENTS = '{"amount":"250.00","currency":"EUR","order_id":"ord_1001","reason":"broken"}'
+
+/** What a person would have been shown of the order, as the contract of the refund binds it. */
+async function readNow({ precondition: rule }: ToolContract, url: string): Promise<Hash> {
+  const args = parseJson(ARGUMENTS)
+  const response = await fetch(`${url}/v1/orders/ord_1001`, {
+    headers: { authorization: `Bearer ${SHOP_KEY}` },
+  })
+  const order = parseJson(await response.text())
+  assert.ok(args.ok && order.ok && rule !== null)
+  const found = preconditionValue(rule, args.value, order.value)
+  assert.ok(found.ok)
+  return preconditionHash(sha256, found.value)
+}
 
 function link(world: BusWorld, creds: BusWorld['creds']['gateway']): Promise<BusLink> {
   return connectNats({ servers: [world.url], creds, logger: silentLogger, random: nodeRandom })
@@ -118,7 +136,7 @@ test('on a real bus, an approved refund runs at the shop once; a new policy is p
       ? registry.value.tools.find(({ id }) => id === 'shop.refund')
       : undefined
     assert.ok(contract !== undefined)
-    Object.assign(draft, { contract })
+    Object.assign(draft, { contract, precondition: await readNow(contract, shop.url) })
 
     const action = await draft.granted({
       tier: 2,

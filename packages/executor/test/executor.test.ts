@@ -3,7 +3,14 @@ import { readFile, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { BusFault, type BusLink, type ClaimStore, executorCrossings } from '@trustgw/runtime'
+import { type GrantedAction, storedKey } from '@trustgw/protocol'
+import {
+  BusFault,
+  type BusLink,
+  type ClaimStore,
+  executorCrossings,
+  sha256,
+} from '@trustgw/runtime'
 import {
   type Bench,
   type Handler,
@@ -156,6 +163,34 @@ test('grant_used: a grant for another action under a used nonce is refused for g
     assert.equal(bench.paid(), 1)
   })
 })
+
+test('grant_used: while another executor has used the nonce for this action and not claimed it yet, it may come again', async () => {
+  await withBench({}, async (bench) => {
+    const action = await bench.granted()
+    const { jti, action_id } = readGrantClaims(action)
+    const { nonces, journal } = claimsOf(bench.link)
+    const attempt = 'another-executors-attempt'
+    const key = `${TENANT}.${storedKey(sha256, jti)}`
+    await nonces.claim(key, { attempt, note: action_id })
+    const early = await bench.invoke(action)
+    assert.deepEqual(early, { status: 'refused', reason: 'grant_used', retryable: true })
+    await journal.claim(`${TENANT}.${storedKey(sha256, action_id)}`, { attempt })
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
+    assert.equal(bench.paid(), 0)
+  })
+})
+
+function claimsOf(link: BusLink): { readonly nonces: ClaimStore; readonly journal: ClaimStore } {
+  return {
+    nonces: link.claims({ home: 'exd', bucket: 'grant_nonces' }),
+    journal: link.claims({ home: 'exd', bucket: 'journal' }),
+  }
+}
+
+function readGrantClaims(action: GrantedAction): { jti: string; action_id: string } {
+  const [, body = ''] = action.grant.split('.')
+  return JSON.parse(Buffer.from(body, 'base64url').toString())
+}
 
 test('two deliveries at once enter the tool once [INV-16]', async () => {
   await withBench({}, async (bench) => {

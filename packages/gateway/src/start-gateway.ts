@@ -1,8 +1,20 @@
-import { type JwsVerifier, type Profile, parseActionId, type TenantId } from '@trustgw/protocol'
+import {
+  type ActionId,
+  actionEventShape,
+  type JwsVerifier,
+  type Profile,
+  parseActionId,
+  parseJson,
+  parseSubject,
+  readShape,
+  subjectPattern,
+  type TenantId,
+} from '@trustgw/protocol'
 import {
   AjvSchemaCompiler,
   type AuditWriter,
   type BusLink,
+  type BusMessage,
   type Clock,
   type Delivery,
   type DeliveryOutcome,
@@ -19,6 +31,7 @@ import { ActionStore } from './action/action-store.ts'
 import type { KnownActions } from './action/known-actions.ts'
 import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
+import { Peers } from './action/peers.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
 import { answerHost } from './approvals/answer-host.ts'
 import type { FreezeView } from './decide/freeze-view.ts'
@@ -49,6 +62,8 @@ export interface StartGatewayDeps {
   readonly acceptsToolChanges?: boolean
   readonly clock: Clock
   readonly random: Random
+  /** Which of several gateways this is, from 1. Default: it is the only one. */
+  readonly peers?: { readonly instance: number; readonly count: number }
   /** Compiles the tools' schemas. Default Ajv. */
   readonly schemas?: SchemaCompiler
   readonly log: Logger
@@ -100,13 +115,16 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   await Promise.all([tools.start(), agents.start()])
   // Before anything is taken up: without a policy it would be denied.
   await deps.policy.start((tenant) => tools.pinned(tenant))
-  const recovered = await orchestrator.recover(tenants, (text) => {
-    const id = parseActionId(text)
-    return id.ok ? id.value : undefined
+  const takeUp = (): Promise<number> => orchestrator.recover(tenants, readId)
+  const news = link.bus.listen(subjectPattern('ui_events'), (message) => {
+    hear(message, orchestrator)
   })
+  const recovered = await takeUp()
   changed.tell = (tenant) => orchestrator.toolsChanged(tenant)
   for (const tenant of tenants) orchestrator.toolsChanged(tenant)
   const stopFreezes = deps.freezes.onChange(() => orchestrator.freezesChanged())
+  const peers = makePeers(deps, takeUp)
+  peers?.start()
   const { bus } = link
   const decisions = answerHost({ bus, verdicts: orchestrator.verdicts, keys, log })
   const results = consumeResults(
@@ -122,10 +140,31 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
       await Promise.all(decisions.map((one) => one.stop()))
       await results.stop()
       stopFreezes()
+      await news.stop()
       await orchestrator.stop()
+      await peers?.stop()
       await Promise.all([tools.stop(), quarantine.stop(), agents.stop(), deps.policy.stop()])
     },
   }
+}
+
+function readId(text: string): ActionId | undefined {
+  const id = parseActionId(text)
+  return id.ok ? id.value : undefined
+}
+
+function makePeers(deps: StartGatewayDeps, takeUp: () => Promise<number>): Peers | undefined {
+  const { link, peers, clock, random, log } = deps
+  if (peers === undefined || peers.count < 2) return undefined
+  return new Peers({ ...peers, leases: recordsOf(link, 'leases'), takeUp, clock, random, log })
+}
+
+/** What another gateway made of an action, as portals hear it. It is a hint: what counts is stored. */
+function hear({ subject, data }: BusMessage, orchestrator: Orchestrator): void {
+  const at = parseSubject('ui_events', subject)
+  const json = parseJson(data)
+  const read = json.ok ? readShape(actionEventShape, json.value) : json
+  if (at.ok && read.ok) orchestrator.heard(at.value.tenant, read.value.action_id, read.value)
 }
 
 function makeDirectories(deps: StartGatewayDeps): Directories {

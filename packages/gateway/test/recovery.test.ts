@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BusFault, type RecordStore, sha256 } from '@trustgw/runtime'
 import type { ActionRecord } from '../src/action/action-record.ts'
+import { ActionStore } from '../src/action/action-store.ts'
+import { recoveredFrom } from '../src/action/planned.ts'
 import { World } from './support/world.ts'
 
 const READ = { path: 'a' }
@@ -143,9 +146,80 @@ test('an open entry whose action was never stored is dropped', async (t) => {
   world.onStore = () => undefined
   const next = await world.gateway()
   assert.equal(next.recovered, 1)
-  await world.until('it to go', async () => (await world.openActions()) === 0)
+  await world.until('it to go', async () => (await world.openActions()) === 0, 200)
   assert.deepEqual(world.executor.invocations, [])
 })
+
+test('an open entry whose action another gateway is about to store stays, so that the action is taken up', async (t) => {
+  const world = await World.open(t)
+  const first = await world.gateway()
+  let store = (): void => undefined
+  world.onStore = () =>
+    new Promise((resolve) => {
+      store = resolve
+    })
+  const call = { tool: 'files.read', arguments: READ, client_key: 'k' }
+  void first.api.propose(world.caller(first), call, { ms: 0 })
+  await world.until('the entry', async () => (await world.openActions()) === 1)
+  const second = await world.gateway()
+  await world.idle(3_000)
+  assert.equal(await world.openActions(), 1)
+  world.onStore = () => undefined
+  const dead = killAt(world, 'dispatched', () => world.kill(first))
+  store()
+  await world.run(dead)
+  const again = await world.accepted(second, 'files.read', READ, { key: 'k' })
+  await world.reaches(again.action_id, 'succeeded', 20)
+  assert.equal(world.executor.effects.size, 1)
+})
+
+test('an action is not stored where its open entry was not', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', REFUND)
+  const record = await world.record(id)
+  const honest = world.records('actions')
+  const written: string[] = []
+  const fails = { create: () => Promise.reject(new BusFault('store_unreachable', 'told to')) }
+  const store = new ActionStore(
+    {
+      actions: { ...recordsLike(honest), create: (key) => ok(written.push(key)) },
+      open: { ...recordsLike(honest), ...fails },
+    },
+    sha256,
+  )
+  await assert.rejects(store.create(record), { code: 'store_unreachable' })
+  assert.deepEqual(written, [])
+})
+
+test('an action is carried on only from the state whose event was recorded, not from one that another gateway has just stored', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', REFUND)
+  const record = await world.record(id)
+  const same = recoveredFrom(record)
+  assert.equal(same.planned.fits?.(await world.record(id)), true)
+  assert.ok(same.isMet())
+  const other = recoveredFrom(record)
+  const next = { ...record, state: { ...record.state, since: record.state.since + 1 } }
+  assert.equal(other.planned.fits?.(next), false)
+  assert.equal(other.isMet(), false)
+})
+
+function ok(revision: number): Promise<{ ok: true; revision: number }> {
+  return Promise.resolve({ ok: true, revision })
+}
+
+function recordsLike(store: RecordStore): RecordStore {
+  return {
+    get: (key) => store.get(key),
+    create: (key, value) => store.create(key, value),
+    replace: (key, value, revision) => store.replace(key, value, revision),
+    remove: (key, revision) => store.remove(key, revision),
+    list: (prefix) => store.list(prefix),
+    watch: (handler) => store.watch(handler),
+  }
+}
 
 test('a stored action that cannot be read stops nothing else', async (t) => {
   const world = await World.open(t)

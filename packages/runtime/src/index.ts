@@ -42,6 +42,7 @@ export {
 export type { Clock } from './clock/clock.ts'
 export { localTimesOf, type WallTime } from './clock/local-time.ts'
 export { ManualClock } from './clock/manual-clock.ts'
+export { stopController } from './clock/stop-controller.ts'
 export { systemClock } from './clock/system-clock.ts'
 export {
   type GeneratedKey,
@@ -127,12 +128,14 @@ export {
   readRoots,
   writeKeySet,
 } from './keys/trust-files.ts'
+export { LEASE_MS, Lease, type LeaseDeps, type LeaseEntry } from './lease/lease.ts'
 export { type JsonLoggerOptions, jsonLogger, silentLogger } from './log/json-logger.ts'
 export type { LogFields, Logger, LogLevel, LogValue } from './log/logger.ts'
 export { PACED_EVERY_MS, Paced } from './log/paced.ts'
 export { type FindBinaryOptions, findNatsServer, type NatsBinary } from './nats/binary.ts'
 export {
   BUS_COOKIE,
+  type BusCluster,
   type BusConfigOptions,
   buildBusConfig,
   busAccountJwt,

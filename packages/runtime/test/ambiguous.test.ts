@@ -60,6 +60,7 @@ const claimsOver = (steps: readonly Step[]): NatsClaimStore =>
     inboxPrefix: '_INBOX.x',
     api: '$JS.exd.API',
     bucket: 'grant_nonces',
+    replicated: false,
   })
 
 const recordsOver = (steps: readonly Step[]): NatsRecordStore =>
@@ -68,6 +69,7 @@ const recordsOver = (steps: readonly Step[]): NatsRecordStore =>
     inboxPrefix: '_INBOX.x',
     api: '$JS.data.API',
     bucket: 'actions',
+    replicated: false,
     bus: {} as unknown as Bus,
     random: nodeRandom,
   })

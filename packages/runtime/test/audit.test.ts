@@ -158,6 +158,30 @@ for (const adapter of ADAPTERS) {
       assert.equal(await reader.getLast('audit.v1.globex.gateway.1.grant_issued'), undefined)
     })
 
+    it('sends no event before the earlier one is stored, so that none can get lost alone', async () => {
+      const setup = options(links.gateway, 'lonely')
+      const sent: string[] = []
+      let goOn = (): void => undefined
+      const held = new Promise<void>((resolve) => {
+        goOn = resolve
+      })
+      const publisher: StoredPublisher = {
+        publishStored: async (to, data, publish) => {
+          sent.push(to)
+          await held
+          return setup.publisher.publishStored(to, data, publish)
+        },
+      }
+      const writer = await startAuditWriter({ ...setup, publisher })
+      const first = writer.append('proposed', { actor: ACTOR })
+      const second = writer.append('evaluated', { actor: ACTOR })
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual(sent, ['audit.v1.lonely.gateway.1.proposed'])
+      goOn()
+      assertChained([(await first).event, (await second).event])
+      assert.equal(sent.length, 2)
+    })
+
     it('does not continue a chain whose last event it did not sign', async () => {
       const mine = await startAuditWriter(options(links.gateway, 'forged'))
       const { event } = await mine.append('proposed', { actor: ACTOR })

@@ -41,7 +41,7 @@ const PUBLISHABLE: readonly string[] = [
   'beat.v1.host',
   'beat.v1.log',
   'beat.v1.gateway',
-  ...['keys', 'key_offers', 'key_revocations'].map((b) => `$KV.${b}._all.newest`),
+  ...['keys', 'key_offers', 'key_revocations', 'leases'].map((b) => `$KV.${b}._all.newest`),
   ...[
     'actions',
     'approvals',
@@ -141,7 +141,11 @@ interface Rights {
   readonly hear: readonly string[]
 }
 
-const AUDIT_READS = ['$JS.data.API.DIRECT.GET.AUDIT', '$JS.data.API.DIRECT.GET.AUDIT.>']
+const AUDIT_READS = [
+  '$JS.data.API.STREAM.MSG.GET.AUDIT',
+  '$JS.data.API.DIRECT.GET.AUDIT',
+  '$JS.data.API.DIRECT.GET.AUDIT.>',
+]
 const reads = (api: string, buckets: readonly string[]): readonly string[] =>
   buckets.flatMap((bucket) => [
     `${api}.STREAM.INFO.KV_${bucket}`,
@@ -204,6 +208,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       ]),
       '$KV.key_offers.>',
       '$KV.key_revocations.>',
+      '$KV.leases.>',
       ...reads('$JS.data.API', ['keys', 'key_offers', 'key_revocations']),
       ...AUDIT_READS,
       '$JS.data.API.CONSUMER.INFO.RESULTS.gateway',
@@ -218,6 +223,9 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
       '$KV.tools.>',
       '$KV.policies.>',
       '$KV.tool_orders.>',
+      'ui.v1.*.events',
+      'ui.v1.acme.events',
+      'ui.v1.globex.events',
       ...KEYS_LIVE,
     ],
   },

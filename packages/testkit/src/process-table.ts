@@ -41,7 +41,7 @@ export async function processes(system: RunningSystem): Promise<readonly Process
  */
 export async function crash(system: RunningSystem, name: string): Promise<() => Promise<void>> {
   const before = (await processes(system)).find((process) => process.name === name)
-  const pid = name === 'nats-server' ? await natsPid(system) : before?.pid
+  const pid = name.startsWith('nats-server') ? await natsPid(system, name) : before?.pid
   if (before === undefined || typeof pid !== 'number') throw new Error(`no process ${name}`)
   process.kill(pid, 'SIGKILL')
   return () =>
@@ -65,9 +65,9 @@ export async function until(
 }
 
 /** The server's own process: the one that has this system's configuration on its command line. */
-async function natsPid(system: RunningSystem): Promise<number | undefined> {
+async function natsPid(system: RunningSystem, name: string): Promise<number | undefined> {
   const { stdout } = await run('ps', ['-axww', '-o', 'pid=,command='])
-  const folder = join(system.stateDir, 'bus')
+  const folder = join(system.stateDir, name.replace('nats-server', 'bus'), 'nats.conf')
   const pids = stdout.split('\n').flatMap((line) => {
     const [, pid, command = ''] = /^\s*(\d+)\s+(.*)$/.exec(line) ?? []
     const isServer = /^\S*nats-server\S*\s/.test(command) && command.includes(folder)

@@ -25,6 +25,7 @@ export interface AssertionTwist {
 
 const FLAG_USER_PRESENT = 0x01
 const FLAG_USER_VERIFIED = 0x04
+const FLAG_ATTESTED = 0x40
 const CREDENTIAL_ID_BYTES = 16
 
 /**
@@ -61,6 +62,43 @@ export class SoftwareAuthenticator {
       client_data_json: base64urlEncode(clientData),
       authenticator_data: base64urlEncode(authenticatorData),
       signature: base64urlEncode(signature),
+    }
+  }
+
+  /** A registration as a page sends it, without attestation; `challenge` in base64url. */
+  register(challenge: string): Readonly<Record<string, unknown>> {
+    const { origin } = this.#options
+    const clientData = JSON.stringify({
+      type: 'webauthn.create',
+      challenge,
+      origin,
+      crossOrigin: false,
+    })
+    const id = Buffer.from(this.credentialId, 'base64url')
+    const key = Buffer.from(this.publicKey, 'base64url')
+    const head = this.#authenticatorData({
+      flags: FLAG_USER_PRESENT | FLAG_USER_VERIFIED | FLAG_ATTESTED,
+    })
+    const attested = Buffer.concat([head, Buffer.alloc(16), Uint8Array.of(0, id.length), id, key])
+    const text = (value: string): Buffer =>
+      Buffer.concat([cborHead(3, value.length), Buffer.from(value)])
+    const attestationObject = Buffer.concat([
+      cborHead(5, 3),
+      ...[text('fmt'), text('none'), text('attStmt'), cborHead(5, 0), text('authData')],
+      ...[cborHead(2, attested.length), attested],
+    ])
+    return {
+      id: this.credentialId,
+      rawId: this.credentialId,
+      type: 'public-key',
+      authenticatorAttachment: 'platform',
+      clientExtensionResults: { credProps: { rk: true } },
+      response: {
+        clientDataJSON: base64urlEncode(Buffer.from(clientData)),
+        attestationObject: base64urlEncode(attestationObject),
+        transports: ['internal'],
+        publicKeyAlgorithm: -7,
+      },
     }
   }
 

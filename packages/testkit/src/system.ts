@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,12 +17,18 @@ export interface SystemOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Keeps the state folder of an earlier system. */
   readonly stateDir?: string
+  /** How many of each; default one. */
+  readonly gateways?: number
+  readonly executors?: number
+  readonly nodes?: 1 | 3
 }
 
 /** What `trustgw up --json` says, and the ports that were chosen for it. */
 export interface SystemAddresses {
   readonly portal: string
   readonly gateway: string
+  /** Each gateway by its own address. */
+  readonly gateways: readonly string[]
   readonly mcp: string
   readonly nats: string
   readonly websocket: string
@@ -75,8 +82,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<RunningS
 }
 
 async function startOnce(options: SystemOptions): Promise<RunningSystem> {
-  const ports = await freePorts(5)
-  const [nats = 0, websocket = 0, gateway = 0, host = 0, shop = 0] = ports
+  const { gateways = 1, executors = 1, nodes = 1 } = options
+  const [nats, websocket, cluster, gateway, host, shop] = await portsInRows([
+    nodes,
+    nodes,
+    nodes,
+    gateways,
+    1,
+    1,
+  ])
   const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'trustgw-')))
   const stateDir = join(dir, '.trustgw')
   const env: Record<string, string> = {
@@ -85,6 +99,10 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
     TRUSTGW_STATE_DIR: stateDir,
     TRUSTGW_NATS_PORT: String(nats),
     TRUSTGW_NATS_WEBSOCKET_PORT: String(websocket),
+    TRUSTGW_NATS_CLUSTER_PORT: String(cluster),
+    TRUSTGW_NATS_NODES: String(nodes),
+    TRUSTGW_GATEWAY_INSTANCES: String(gateways),
+    TRUSTGW_EXECUTOR_INSTANCES: String(executors),
     TRUSTGW_GATEWAY_LISTEN: `127.0.0.1:${gateway}`,
     TRUSTGW_HOST_LISTEN: `127.0.0.1:${host}`,
     TRUSTGW_HOST_ORIGIN: `http://localhost:${host}`,
@@ -92,7 +110,11 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
     ...options.env,
   }
   try {
-    return await run({ dir, env, ports: { nats, websocket, shop } })
+    return await run({
+      dir,
+      env,
+      ports: { nats: Number(nats), websocket: Number(websocket), shop: Number(shop) },
+    })
   } catch (error) {
     if (options.stateDir === undefined) await rm(dir, { recursive: true, force: true })
     throw error
@@ -128,6 +150,7 @@ async function run(plan: Plan): Promise<RunningSystem> {
   return {
     portal: text('portal'),
     gateway: text('gateway'),
+    gateways: textsOf(ready['gateways']),
     mcp: text('mcp'),
     nats,
     websocket: `ws://localhost:${plan.ports.websocket}`,
@@ -234,6 +257,41 @@ async function end(child: ChildProcess): Promise<number | null> {
   const code = await ended
   clearTimeout(insist)
   return code
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
+}
+
+const ROW_TRIES = 50
+const ROW_FIRST = 20_000
+const ROW_RANGE = 12_000
+
+/** For each length the first of as many ports in a row that were free a moment ago. */
+async function portsInRows(lengths: readonly number[]): Promise<readonly number[]> {
+  const total = lengths.reduce((sum, length) => sum + length, 0)
+  for (let attempt = 0; attempt < ROW_TRIES; attempt += 1) {
+    const first = ROW_FIRST + randomInt(ROW_RANGE)
+    const free = await Promise.all(Array.from({ length: total }, (_, i) => isFree(first + i)))
+    if (free.includes(false)) continue
+    let next = first
+    return lengths.map((length) => {
+      const port = next
+      next += length
+      return port
+    })
+  }
+  throw new Error('no free ports in a row')
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen({ host: '127.0.0.1', port, exclusive: true }, () =>
+      probe.close(() => resolve(true)),
+    )
+  })
 }
 
 /** Ports that were free a moment ago, all different. */

@@ -1,5 +1,12 @@
 import { join } from 'node:path'
-import { type Command, type Context, EXIT_DONE } from '../command.ts'
+import {
+  type Command,
+  type Context,
+  EXIT_DONE,
+  EXIT_FAILED,
+  flagText,
+  UsageFault,
+} from '../command.ts'
 import { runExecutorProcess } from '../processes/executor.ts'
 import { runGatewayProcess } from '../processes/gateway.ts'
 import { runHostProcess } from '../processes/host.ts'
@@ -8,9 +15,16 @@ import type { Running } from '../processes/service.ts'
 
 /** Runs until it is told to stop: by a signal, or by its supervisor going away. */
 async function untilStopped(start: () => Promise<Running>): Promise<number> {
+  let asked = 0
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const)
-      process.once(signal, () => resolve())
+    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
+      process.on(signal, () => {
+        if (signal !== 'disconnect') asked += 1
+        // Who asks twice means it: what is left is taken up by another, or at the next start.
+        if (asked > 1) process.exit(EXIT_FAILED)
+        resolve()
+      })
+    }
   })
   const running = await start()
   if (running.hear !== undefined) process.on('message', running.hear)
@@ -25,19 +39,47 @@ function service(
   name: string,
   text: string,
   start: (context: Context) => Promise<Running>,
+  more: Partial<Command> = {},
 ): Command {
   return {
     name,
     text,
     usage: name,
     examples: [`trustgw ${name}`, `TRUSTGW_STATE_DIR=/var/lib/trustgw trustgw ${name}`],
+    ...more,
     run: (context) => untilStopped(() => start(context)),
   }
 }
 
+/** Of which there may be several. */
+const several = (name: string): Partial<Command> => ({
+  usage: `${name} [--instance N]`,
+  flags: {
+    instance: {
+      type: 'string',
+      value: 'N',
+      text: `which of ${name}.instances this is; default 1, the first`,
+    },
+  },
+  examples: [`trustgw ${name}`, `trustgw ${name} --instance 2`],
+})
+
+function instanceOf(context: Context, count: number): number {
+  const text = flagText(context, 'instance') ?? '1'
+  const instance = /^[1-9]$/.test(text) ? Number(text) : 0
+  if (instance >= 1 && instance <= count) return instance
+  throw new UsageFault(`--instance is a number from 1 to ${count}, as the settings say`)
+}
+
 export const SERVICE_COMMANDS: readonly Command[] = [
-  service('gateway', 'run the control plane alone', async (context) =>
-    runGatewayProcess(await context.settings()),
+  service(
+    'gateway',
+    'run the control plane alone',
+    async (context) => {
+      const settings = await context.settings()
+      return await runGatewayProcess(settings, instanceOf(context, settings.gateway.instances))
+    },
+    several('gateway'),
   ),
   service('host', 'run the human plane alone: portal and passkeys', async (context) =>
     runHostProcess(await context.settings(), {
@@ -45,8 +87,15 @@ export const SERVICE_COMMANDS: readonly Command[] = [
       onEnrolled: (message) => process.send?.(message),
     }),
   ),
-  service('executor', 'run an executor alone', async (context) =>
-    runExecutorProcess(await context.settings(), context.root),
+  service(
+    'executor',
+    'run an executor alone',
+    async (context) => {
+      const settings = await context.settings()
+      const instance = instanceOf(context, settings.executor.instances)
+      return await runExecutorProcess(settings, context.root, instance)
+    },
+    several('executor'),
   ),
   service('log', 'run the record plane alone', async (context) =>
     runLogProcess(await context.settings()),

@@ -12,6 +12,7 @@ import {
   missingFiles,
   tenantOf,
 } from '../install/install.ts'
+import { gatewayListen, instancesUpTo } from '../install/instances.ts'
 import { layoutOf } from '../install/layout.ts'
 import { visible } from '../terminal.ts'
 import { ChildFault } from '../up/child.ts'
@@ -130,7 +131,14 @@ async function announce(
   const seconds = (Date.now() - start.began) / 1000
   if (!context.json) {
     printSummary(
-      { settings, gatewayUrl, enrolment, apiKey, shop: start.shop, seconds },
+      {
+        settings,
+        gatewayUrls: gatewayUrls(settings),
+        enrolment,
+        apiKey,
+        shop: start.shop,
+        seconds,
+      },
       context.terminal,
     )
     return
@@ -143,11 +151,20 @@ async function announce(
       enrolment_link: enrolment?.link ?? null,
       mcp: `${gatewayUrl}/v1/mcp`,
       gateway: gatewayUrl,
+      gateways: gatewayUrls(settings),
       api_key: apiKey ?? null,
       state_dir: settings.state_dir,
       seconds,
     }),
   )
+}
+
+/** Every gateway by its own address; the first by the one that clients use. */
+function gatewayUrls(settings: Settings): readonly string[] {
+  return instancesUpTo(settings.gateway.instances).map((instance) => {
+    const { host, port } = gatewayListen(settings, instance)
+    return instance === 1 ? settings.gateway.public_url : `http://${host}:${port}`
+  })
 }
 
 /** A key for the first agent, once: its secret cannot be shown again. */

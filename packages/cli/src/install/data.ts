@@ -20,6 +20,7 @@ import {
   type Settings,
   silentLogger,
 } from '@trustgw/runtime'
+import { busAccess } from './instances.ts'
 import { layoutOf } from './layout.ts'
 
 const CONNECT_BUDGET_MS = 3_000
@@ -27,7 +28,7 @@ const CONNECT_BUDGET_MS = 3_000
 /** The running installation's stored data, with the provisioning identity: close it soon. */
 export function openData(settings: Settings): Promise<BusLink> {
   return connectNats({
-    servers: [`nats://127.0.0.1:${settings.nats.port}`],
+    ...busAccess(settings),
     creds: readCredsFile(layoutOf(settings).provisionData),
     logger: silentLogger,
     random: nodeRandom,

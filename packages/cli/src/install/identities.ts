@@ -22,9 +22,9 @@ const PUBLIC_MODE = 0o644
 
 function identities(layout: Layout, profile: string): readonly Identity[] {
   return [
-    [layout.gateway.creds, { kind: 'gateway' }],
+    ...layout.gateways.map(({ creds }): Identity => [creds, { kind: 'gateway' }]),
     [layout.host.creds, { kind: 'host' }],
-    [layout.executor.creds, { kind: 'executor', profile }],
+    ...layout.executors.map(({ creds }): Identity => [creds, { kind: 'executor', profile }]),
     [layout.log.creds, { kind: 'log' }],
     [layout.provisionData, { kind: 'provision_data' }],
   ]

@@ -7,6 +7,7 @@ import { atomicWriteFile, makePrivateDir, SECRET_FILE_MODE, type Settings } from
 import { passphraseOf } from '../keys/passphrase.ts'
 import { exists } from './exists.ts'
 import { makeIdentities, outdatedIdentities } from './identities.ts'
+import { busNodes } from './instances.ts'
 import { keyFiles, makeKeys, trustFolders } from './keys.ts'
 import { type Layout, layoutOf } from './layout.ts'
 
@@ -24,6 +25,7 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..')
 const EXAMPLES = join(ROOT, 'examples')
 const POLICY_SCHEMA = 'policy.schema.json'
 const SHOP_KEY_BYTES = 32
+const CLUSTER_SECRET_BYTES = 32
 
 export function tenantOf(settings: Settings): TenantId {
   const tenant = parseTenantId(settings.tenant)
@@ -38,10 +40,11 @@ export async function missingFiles(settings: Settings): Promise<readonly string[
     layout.operatorKey,
     ...keyFiles(layout, settings.executor.profile).map((key) => key.file),
     ...trustFolders(layout).flatMap((dir) => [join(dir, 'root.json'), join(dir, 'key-set.json')]),
-    layout.gateway.creds,
+    ...layout.gateways.map(({ creds }) => creds),
     layout.host.creds,
     layout.host.peopleKey,
-    layout.executor.creds,
+    ...layout.executors.map(({ creds }) => creds),
+    ...(settings.nats.nodes > 1 ? [layout.clusterSecret] : []),
     layout.executor.credentials,
     layout.log.creds,
     layout.accounts,
@@ -108,9 +111,14 @@ export async function install(settings: Settings): Promise<Layout> {
   const layout = layoutOf(settings)
   const { profile } = settings.executor
   const tenant = tenantOf(settings)
-  const dirs = [layout.state, layout.operator, layout.bus, layout.gateway.dir, layout.host.dir]
-  for (const dir of [...dirs, layout.executor.dir, layout.log.dir, layout.logs])
-    await makePrivateDir(dir)
+  const { gateways, host, executors, log } = layout
+  const own = [...gateways, host, ...executors, log].map(({ dir }) => dir)
+  for (const dir of [layout.state, layout.operator, ...own, layout.logs]) await makePrivateDir(dir)
+  for (const { dir } of busNodes(settings)) await makePrivateDir(dir)
+  if (settings.nats.nodes > 1 && !(await exists(layout.clusterSecret))) {
+    const secret = randomBytes(CLUSTER_SECRET_BYTES).toString('base64url')
+    await writeSecret(layout.clusterSecret, `${secret}\n`)
+  }
   await mkdir(dirname(layout.accounts), { recursive: true })
   if (settings.mode === 'development') {
     const mark =

@@ -27,7 +27,7 @@ import {
   writeKeySet,
 } from '@trustgw/runtime'
 import { exists } from './exists.ts'
-import type { Layout } from './layout.ts'
+import type { GatewayFiles, Layout } from './layout.ts'
 
 interface KeyFile {
   readonly role: ListedRole
@@ -38,20 +38,27 @@ interface KeyFile {
 /** The signing keys that stay where they are; grant keys come and go in a folder. */
 export function keyFiles(layout: Layout, profile: string): readonly KeyFile[] {
   return [
-    { role: 'audit', file: layout.gateway.auditKey, component: 'gateway' },
+    ...layout.gateways.map(
+      ({ auditKey }) => ({ role: 'audit', file: auditKey, component: 'gateway' }) as const,
+    ),
     { role: 'host', file: layout.host.hostKey, component: 'host' },
     { role: 'session', file: layout.host.sessionKey, component: 'host' },
     { role: 'audit', file: layout.host.auditKey, component: 'host' },
-    { role: 'result', file: layout.executor.resultKey, component: `exec-${profile}` },
-    { role: 'audit', file: layout.executor.auditKey, component: `exec-${profile}` },
+    ...layout.executors.flatMap(
+      ({ resultKey, auditKey }) =>
+        [
+          { role: 'result', file: resultKey, component: `exec-${profile}` },
+          { role: 'audit', file: auditKey, component: `exec-${profile}` },
+        ] as const,
+    ),
     { role: 'log', file: layout.log.logKey, component: 'log' },
   ]
 }
 
 /** The folders of those who pin the operator's root, the operator's own first. */
 export function trustFolders(layout: Layout): readonly string[] {
-  const { gateway, host, executor, log } = layout
-  return [layout.operatorTrust, gateway.trust, host.trust, executor.trust, log.trust]
+  const services = [...layout.gateways, layout.host, ...layout.executors, layout.log]
+  return [layout.operatorTrust, ...services.map(({ trust }) => trust)]
 }
 
 /**
@@ -74,8 +81,9 @@ export async function makeKeys(
   if (passphrase !== undefined) await sealOthers(layout, passphrase)
   const newest = await newestHere(layout)
   const known = newest?.set.keys ?? []
-  const isGranting = known.some(({ role }) => role === 'grant')
-  if (!isGranting) wanted.push(await firstGrantKey(layout, passphrase))
+  for (const gateway of layout.gateways) {
+    if (!(await isGranting(gateway, known))) wanted.push(await firstGrantKey(gateway, passphrase))
+  }
   const missing = wanted.filter((entry) => !known.some((one) => one.kid === entry.kid))
   if (missing.length === 0 && newest !== undefined) return await giveOut(layout, newest)
   const keys = [...known, ...missing]
@@ -91,10 +99,12 @@ async function pinEverywhere(layout: Layout, root: PublicKey): Promise<void> {
 }
 
 /** The keys that come and go: what an earlier start left in the clear. */
-async function sealOthers({ gateway, host }: Layout, passphrase: Uint8Array): Promise<void> {
-  const grants = (await loadKeyFolder(gateway.grantKeys, 'grant', passphrase)).map(({ kid }) =>
-    keyFileIn(gateway.grantKeys, kid),
-  )
+async function sealOthers({ gateways, host }: Layout, passphrase: Uint8Array): Promise<void> {
+  const grants: string[] = []
+  for (const { grantKeys } of gateways) {
+    const keys = await loadKeyFolder(grantKeys, 'grant', passphrase)
+    grants.push(...keys.map(({ kid }) => keyFileIn(grantKeys, kid)))
+  }
   for (const file of [...grants, host.rotationKey]) {
     if (await exists(file)) await sealKeyFile(file, passphrase)
   }
@@ -116,9 +126,22 @@ async function giveOut(layout: Layout, newest: VerifiedKeySet): Promise<void> {
   }
 }
 
-/** The key with which the gateway begins; it makes and offers all further ones itself. */
-async function firstGrantKey({ gateway }: Layout, passphrase: Passphrase): Promise<KeyEntry> {
-  const { grantKeys, oldGrantKey } = gateway
+/** Whether this gateway has had a key that is listed. Whose a listed one is, only its folder tells. */
+async function isGranting(
+  { instance, grantKeys }: GatewayFiles,
+  known: readonly KeyEntry[],
+): Promise<boolean> {
+  const listed = known.filter(({ role }) => role === 'grant')
+  if (instance === '1') return listed.length > 0
+  const there = await Promise.all(listed.map(({ kid }) => exists(keyFileIn(grantKeys, kid))))
+  return there.includes(true)
+}
+
+/** The key with which a gateway begins; it makes and offers all further ones itself. */
+async function firstGrantKey(
+  { grantKeys, oldGrantKey }: GatewayFiles,
+  passphrase: Passphrase,
+): Promise<KeyEntry> {
   if (await exists(oldGrantKey)) {
     const old = await loadSigningKey(oldGrantKey, passphrase)
     await makePrivateDir(grantKeys)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Settings } from '@trustgw/runtime'
+import { instanceName, instancesUpTo } from './instances.ts'
 
 /** Where everything of an installation lies, under its state folder. Mode 700, files 600. */
 export interface Layout {
@@ -11,6 +12,8 @@ export interface Layout {
   /** The operator's own pin of its root, and the newest key set that its commands know. */
   readonly operatorTrust: string
   readonly busKeys: string
+  /** What the servers of a cluster show each other. */
+  readonly clusterSecret: string
   readonly provisionData: string
   /** A hash of the policy files as they were last in force. */
   readonly policyFilesMark: string
@@ -19,20 +22,10 @@ export interface Layout {
   readonly installation: string
   readonly policy: string
   readonly connectors: string
-  readonly gateway: {
-    readonly dir: string
-    readonly creds: string
-    /** One file a key: the one that signs, the one that it offers next. */
-    readonly grantKeys: string
-    /** Where an earlier version had its only one. */
-    readonly oldGrantKey: string
-    readonly auditKey: string
-    readonly trust: string
-    /** The bundles that it pinned. */
-    readonly policies: string
-    /** The freezes and thaws that it believes. */
-    readonly freezes: string
-  }
+  /** The first gateway. */
+  readonly gateway: GatewayFiles
+  /** All of them, in order. */
+  readonly gateways: readonly GatewayFiles[]
   readonly host: {
     readonly dir: string
     readonly creds: string
@@ -46,18 +39,10 @@ export interface Layout {
     readonly enrolments: string
     readonly freezes: string
   }
-  readonly executor: {
-    readonly dir: string
-    readonly creds: string
-    readonly resultKey: string
-    readonly auditKey: string
-    readonly trust: string
-    readonly pins: string
-    readonly credentials: string
-    readonly wal: string
-    /** Freezes in files, for while the bus is out of reach. */
-    readonly freezeInbox: string
-  }
+  /** The first executor, whose pins and credentials are those of all. */
+  readonly executor: ExecutorFiles
+  /** All of them, in order. */
+  readonly executors: readonly ExecutorFiles[]
   readonly log: {
     readonly dir: string
     readonly creds: string
@@ -69,8 +54,74 @@ export interface Layout {
   readonly logs: string
 }
 
+export interface GatewayFiles {
+  /** Its name on the bus and in the record: the same at each start. */
+  readonly instance: string
+  readonly dir: string
+  readonly creds: string
+  /** One file a key: the one that signs, the one that it offers next. */
+  readonly grantKeys: string
+  /** Where an earlier version had its only one. */
+  readonly oldGrantKey: string
+  readonly auditKey: string
+  readonly trust: string
+  /** The bundles that it pinned. */
+  readonly policies: string
+  /** The freezes and thaws that it believes. */
+  readonly freezes: string
+}
+
+export interface ExecutorFiles {
+  /** Its name in the record: the same at each start. */
+  readonly instance: string
+  readonly dir: string
+  readonly creds: string
+  readonly resultKey: string
+  readonly auditKey: string
+  readonly trust: string
+  /** Of the profile: the same for every executor of it. */
+  readonly pins: string
+  readonly credentials: string
+  /** Of the profile: freezes in files, for while the bus is out of reach. */
+  readonly freezeInbox: string
+  readonly wal: string
+}
+
+function gatewayFiles(state: string, instance: number): GatewayFiles {
+  const dir = join(state, instanceName('gateway', instance))
+  return {
+    instance: String(instance),
+    dir,
+    creds: join(dir, 'bus.creds'),
+    grantKeys: join(dir, 'grant'),
+    oldGrantKey: join(dir, 'grant.key'),
+    auditKey: join(dir, 'audit.key'),
+    trust: join(dir, 'trust'),
+    policies: join(dir, 'policies'),
+    freezes: join(dir, 'freezes'),
+  }
+}
+
+function executorFiles(state: string, instance: number): ExecutorFiles {
+  const dir = join(state, instanceName('executor', instance))
+  return {
+    instance: String(instance),
+    dir,
+    creds: join(dir, 'bus.creds'),
+    resultKey: join(dir, 'result.key'),
+    auditKey: join(dir, 'audit.key'),
+    trust: join(dir, 'trust'),
+    pins: join(state, 'executor', 'pins.json'),
+    credentials: join(state, 'executor', 'credentials.toml'),
+    freezeInbox: join(state, 'executor', 'freezes', 'in'),
+    wal: join(dir, 'wal.ndjson'),
+  }
+}
+
 export function layoutOf(settings: Settings): Layout {
   const state = settings.state_dir
+  const gateways = instancesUpTo(settings.gateway.instances).map((n) => gatewayFiles(state, n))
+  const executors = instancesUpTo(settings.executor.instances).map((n) => executorFiles(state, n))
   const at = (...parts: readonly string[]): string => join(state, ...parts)
   return {
     state,
@@ -79,6 +130,7 @@ export function layoutOf(settings: Settings): Layout {
     operatorKey: at('operator', 'operator.key'),
     operatorTrust: at('operator', 'trust'),
     busKeys: at('operator', 'bus'),
+    clusterSecret: at('operator', 'cluster.secret'),
     provisionData: at('operator', 'provision-data.creds'),
     policyFilesMark: at('operator', 'policy-files.sha256'),
     bus: at('bus'),
@@ -86,16 +138,8 @@ export function layoutOf(settings: Settings): Layout {
     installation: at('public', 'installation.json'),
     policy: settings.policy.file,
     connectors: settings.executor.connectors_dir,
-    gateway: {
-      dir: at('gateway'),
-      creds: at('gateway', 'bus.creds'),
-      grantKeys: at('gateway', 'grant'),
-      oldGrantKey: at('gateway', 'grant.key'),
-      auditKey: at('gateway', 'audit.key'),
-      trust: at('gateway', 'trust'),
-      policies: at('gateway', 'policies'),
-      freezes: at('gateway', 'freezes'),
-    },
+    gateway: gatewayFiles(state, 1),
+    gateways,
     host: {
       dir: at('host'),
       creds: at('host', 'bus.creds'),
@@ -108,17 +152,8 @@ export function layoutOf(settings: Settings): Layout {
       enrolments: at('host', 'enrolments'),
       freezes: at('host', 'freezes'),
     },
-    executor: {
-      dir: at('executor'),
-      creds: at('executor', 'bus.creds'),
-      resultKey: at('executor', 'result.key'),
-      auditKey: at('executor', 'audit.key'),
-      trust: at('executor', 'trust'),
-      pins: at('executor', 'pins.json'),
-      credentials: at('executor', 'credentials.toml'),
-      wal: at('executor', 'wal.ndjson'),
-      freezeInbox: at('executor', 'freezes', 'in'),
-    },
+    executor: executorFiles(state, 1),
+    executors,
     log: {
       dir: at('log'),
       creds: at('log', 'bus.creds'),

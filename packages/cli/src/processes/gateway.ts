@@ -19,11 +19,13 @@ import {
   systemClock,
 } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
-import { layoutOf } from '../install/layout.ts'
+import { gatewayListen, instanceName } from '../install/instances.ts'
+import { type GatewayFiles, layoutOf } from '../install/layout.ts'
 import { isLenient } from '../policy/policy-files.ts'
 import { VERSION } from '../version.ts'
 import { readPolicyFilesMessage } from './policy-files-message.ts'
 import {
+  filesOf,
   followFreezes,
   namedKey,
   openAudit,
@@ -32,20 +34,26 @@ import {
   type Service,
 } from './service.ts'
 
-/** The control plane: decisions and grants, and the faces that agents call. */
-export async function runGatewayProcess(settings: Settings): Promise<Running> {
-  const service = await openService(settings, 'gateway', layoutOf(settings).gateway)
+/** The control plane: decisions and grants, and the faces that agents call. One of `gateway.instances`. */
+export async function runGatewayProcess(settings: Settings, instance: number): Promise<Running> {
+  const name = instanceName('gateway', instance)
+  const own = filesOf(layoutOf(settings).gateways, instance, 'gateway.instances')
+  const service = await openService(settings, name, own)
   const { layout, link, tenant, book, keys, log } = service
   const id = 'gateway'
-  const audit = await openAudit(service, { component: id, keyFile: layout.gateway.auditKey })
+  const audit = await openAudit(service, {
+    component: id,
+    keyFile: own.auditKey,
+    instance: own.instance,
+  })
   await audit.append('service_started', {
     actor: { kind: 'system', id },
     payload: { version: VERSION },
   })
   recordKeyNews({ book, audits: [audit], actor: { kind: 'system', id }, log })
-  const freezes = await followFreezes(service, layout.gateway.freezes, { writer: audit, id })
-  const policy = await policySource(service, audit)
-  const grantKeys = await ownGrantKeys(service)
+  const freezes = await followFreezes(service, own.freezes, { writer: audit, id })
+  const policy = await policySource(service, own, audit)
+  const grantKeys = await ownGrantKeys(service, own)
   await grantKeys.start()
   const running = await startGateway({
     link,
@@ -57,6 +65,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
     policy,
     freezes,
     acceptsToolChanges: settings.gateway.accept_tool_changes,
+    peers: { instance, count: settings.gateway.instances },
     clock: systemClock,
     random: nodeRandom,
     log,
@@ -72,14 +81,7 @@ export async function runGatewayProcess(settings: Settings): Promise<Running> {
   nats.start()
   const faces = await startHttpFaces({
     api: running.api,
-    settings: {
-      listen: settings.gateway.listen,
-      publicUrl: settings.gateway.public_url,
-      allowedHosts: settings.gateway.allowed_hosts,
-      allowedOrigins: settings.gateway.allowed_origins,
-      hostOrigin: settings.host.origin,
-      holdMs: settings.gateway.hold,
-    },
+    settings: faceSettings(settings, instance),
     grantKeys: () => believedGrantKeys(keys),
     version: VERSION,
     metrics,
@@ -107,34 +109,59 @@ function tellFiles(policy: PolicySource, tenant: TenantId, message: unknown): vo
   if (files !== undefined) policy.filesChecked(tenant, files.lines)
 }
 
+function faceSettings(
+  settings: Settings,
+  instance: number,
+): Parameters<typeof startHttpFaces>[0]['settings'] {
+  return {
+    listen: gatewayListen(settings, instance),
+    publicUrl: settings.gateway.public_url,
+    allowedHosts: allowedHosts(settings, instance),
+    allowedOrigins: settings.gateway.allowed_origins,
+    hostOrigin: settings.host.origin,
+    holdMs: settings.gateway.hold,
+  }
+}
+
+/** What is answered at the first gateway is answered at its own port, too. */
+function allowedHosts(settings: Settings, instance: number): readonly string[] {
+  const { host, port } = gatewayListen(settings, instance)
+  const at = host.includes(':') ? `[${host}]` : host
+  return [...new Set([...settings.gateway.allowed_hosts, `${at}:${port}`, `localhost:${port}`])]
+}
+
 function believedGrantKeys(keys: PublicKeys): readonly PublicKey[] {
   const believed = keys.keyFor({ role: 'grant' })
   return keys.keys.filter(({ kid }) => believed(kid) !== undefined)
 }
 
-async function ownGrantKeys(service: Service): Promise<GrantKeys> {
-  const { book, layout, link, log } = service
+async function ownGrantKeys(service: Service, own: GatewayFiles): Promise<GrantKeys> {
+  const { book, link, log } = service
   return GrantKeys.open({
-    dir: layout.gateway.grantKeys,
+    dir: own.grantKeys,
     book,
     passphrase: service.passphrase,
-    auditKey: await namedKey(service, 'audit', layout.gateway.auditKey),
+    auditKey: await namedKey(service, 'audit', own.auditKey),
     offers: link.records({ home: 'data', bucket: 'key_offers' }),
     clock: systemClock,
     log,
   })
 }
 
-async function policySource(service: Service, audit: AuditWriter): Promise<PolicySource> {
-  const { settings, layout, link, tenant, keys, log } = service
+async function policySource(
+  service: Service,
+  own: GatewayFiles,
+  audit: AuditWriter,
+): Promise<PolicySource> {
+  const { settings, link, tenant, keys, log } = service
   return new PolicySource({
     tenants: [tenant],
     bundles: link.records({ home: 'data', bucket: 'policies' }),
     statuses: link.records({ home: 'data', bucket: 'policy_status' }),
-    dir: layout.gateway.policies,
+    dir: own.policies,
     operatorKeyFor: keys.keyFor({ role: 'operator' }),
     development: isLenient(settings),
-    statusKey: await namedKey(service, 'audit', layout.gateway.auditKey),
+    statusKey: await namedKey(service, 'audit', own.auditKey),
     audit: () => audit,
     sha256,
     clock: systemClock,

@@ -26,6 +26,7 @@ import {
   verifyNoticeSeal,
 } from '@trustgw/runtime'
 import { assertInstalled, tenantOf } from '../install/install.ts'
+import { busAccess } from '../install/instances.ts'
 import { type Layout, layoutOf } from '../install/layout.ts'
 import { passphraseOf } from '../keys/passphrase.ts'
 
@@ -50,6 +51,13 @@ export interface Service {
 export interface OwnFiles {
   readonly creds: string
   readonly trust: string
+}
+
+/** The files of one of several; `TypeError` for one that the settings do not have. */
+export function filesOf<F>(all: readonly F[], instance: number, setting: string): F {
+  const own = all[instance - 1]
+  if (own === undefined) throw new TypeError(`instance ${instance} is beyond ${setting}`)
+  return own
 }
 
 /** A service that runs; `stop` ends it without losing anything. */
@@ -83,7 +91,7 @@ export async function openService(
   const layout = layoutOf(settings)
   const book = await KeyBook.open({ dir: own.trust, clock: systemClock, log })
   const link = await connectNats({
-    servers: [`nats://127.0.0.1:${settings.nats.port}`],
+    ...busAccess(settings),
     creds: readCredsFile(own.creds),
     logger: log,
     random: nodeRandom,
@@ -167,15 +175,14 @@ export async function namedKey(
 /** The signed chain of this service in the tenant's log. */
 export async function openAudit(
   service: Service,
-  options: { readonly component: string; readonly keyFile: string; readonly local?: boolean },
+  options: { readonly component: string; readonly keyFile: string; readonly instance?: string },
 ): Promise<AuditWriter> {
   const component = componentOf(options.component)
   const key = await namedKey(service, 'audit', options.keyFile)
   return startAuditWriter({
     tenant: service.tenant,
     component,
-    instance: '1',
-    ...(options.local === true ? { local: true } : {}),
+    instance: options.instance ?? '1',
     kid: key.kid,
     sign: key.sign,
     sha256,

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadBusKeys, type Settings } from '@trustgw/runtime'
+import { busNodes } from '../install/instances.ts'
 import { layoutOf } from '../install/layout.ts'
 import { busConfig } from './bus.ts'
 
@@ -39,21 +40,23 @@ export async function isolationInForce(settings: Settings): Promise<readonly Iso
     },
     {
       name: 'stored before acknowledged',
-      in_force: settings.nats.sync_interval === 'always',
+      in_force: settings.nats.sync_interval === 'always' || settings.nats.nodes > 1,
       detail:
         settings.nats.sync_interval === 'always'
           ? 'Every message is on disk before it counts.'
-          : `Messages are forced to disk every ${settings.nats.sync_interval}: a power loss may lose the last of them.`,
+          : settings.nats.nodes > 1
+            ? 'Every message is with two of three servers before it counts; on one machine a power loss takes them all.'
+            : `Messages are forced to disk every ${settings.nats.sync_interval}: a power loss may lose the last of them.`,
     },
   ]
 }
 
 export async function keyFolders(settings: Settings): Promise<KeyFolders> {
   const layout = layoutOf(settings)
-  const { operator, gateway, host, executor, log } = layout
+  const services = [...layout.gateways, layout.host, ...layout.executors, layout.log]
   const there: string[] = []
   const open: string[] = []
-  for (const dir of [operator, gateway.dir, host.dir, executor.dir, log.dir]) {
+  for (const dir of [layout.operator, ...services.map((files) => files.dir)]) {
     const mode = await modeOf(dir)
     if (mode === undefined) continue
     there.push(dir)
@@ -75,12 +78,8 @@ function keyFilesWall({ there, open }: KeyFolders): Isolation {
 async function busWall(settings: Settings): Promise<Isolation> {
   const name = 'accounts on the bus'
   const layout = layoutOf(settings)
-  const identities = [
-    layout.gateway.creds,
-    layout.host.creds,
-    layout.executor.creds,
-    layout.log.creds,
-  ]
+  const services = [...layout.gateways, layout.host, ...layout.executors, layout.log]
+  const identities = services.map(({ creds }) => creds)
   const modes = await Promise.all(identities.map(modeOf))
   if (modes.every((mode) => mode === undefined))
     return { name, in_force: false, detail: NOT_INSTALLED }
@@ -115,10 +114,11 @@ async function busConfiguration(settings: Settings): Promise<string | undefined>
 }
 
 function configurationToBe(settings: Settings): string | undefined {
-  const { port, websocket_port } = settings.nats
+  const [first] = busNodes(settings)
+  if (first === undefined) return undefined
   try {
     const keys = loadBusKeys(layoutOf(settings).busKeys)
-    return busConfig(settings, keys, { client: port, websocket: websocket_port })
+    return busConfig(settings, keys, first)
   } catch {
     return undefined
   }

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net'
 import type { Settings } from '@trustgw/runtime'
+import { type BusNode, busNodes, gatewayListen, instancesUpTo } from '../install/instances.ts'
 
 export interface PortWish {
   readonly name: string
@@ -16,14 +17,12 @@ export async function takenPorts(
 ): Promise<readonly PortWish[]> {
   const { gateway, host, nats } = settings
   const wishes: readonly PortWish[] = [
-    { name: 'the bus', host: '127.0.0.1', port: nats.port, variable: 'TRUSTGW_NATS_PORT' },
-    {
-      name: "the portal's live events",
-      host: '127.0.0.1',
-      port: nats.websocket_port,
-      variable: 'TRUSTGW_NATS_WEBSOCKET_PORT',
-    },
-    { name: 'MCP and REST', ...gateway.listen, variable: 'TRUSTGW_GATEWAY_LISTEN' },
+    ...busNodes(settings).flatMap((node) => busPorts(node, nats.nodes > 1)),
+    ...instancesUpTo(gateway.instances).map((instance) => ({
+      name: 'MCP and REST',
+      ...gatewayListen(settings, instance),
+      variable: 'TRUSTGW_GATEWAY_LISTEN',
+    })),
     { name: 'the portal', ...host.listen, variable: 'TRUSTGW_HOST_LISTEN' },
     ...(shopPort === undefined
       ? []
@@ -38,6 +37,26 @@ export async function takenPorts(
   ]
   const free = await Promise.all(wishes.map((wish) => isFree(wish.host, wish.port)))
   return wishes.filter((_, index) => free[index] === false)
+}
+
+function busPorts(node: BusNode, inCluster: boolean): readonly PortWish[] {
+  const host = '127.0.0.1'
+  const wishes = [
+    { name: 'the bus', host, port: node.client, variable: 'TRUSTGW_NATS_PORT' },
+    {
+      name: "the portal's live events",
+      host,
+      port: node.websocket,
+      variable: 'TRUSTGW_NATS_WEBSOCKET_PORT',
+    },
+  ]
+  const own = {
+    name: 'the cluster of the bus',
+    host,
+    port: node.cluster,
+    variable: 'TRUSTGW_NATS_CLUSTER_PORT',
+  }
+  return inCluster ? [...wishes, own] : wishes
 }
 
 export function isFree(host: string, port: number): Promise<boolean> {

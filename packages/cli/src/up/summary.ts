@@ -3,7 +3,8 @@ import type { Terminal } from '../terminal.ts'
 
 export interface Summary {
   readonly settings: Settings
-  readonly gatewayUrl: string
+  /** The first is the one that clients use. */
+  readonly gatewayUrls: readonly string[]
   readonly enrolment: { readonly link: string; readonly expires_at: number } | undefined
   /** Only right after it was made; it is stored nowhere. */
   readonly apiKey: string | undefined
@@ -15,7 +16,8 @@ const KEY_PLACEHOLDER = '<your agent key>'
 
 /** The calm end of a start: where things are, what to do next, how to stop. */
 export function printSummary(summary: Summary, terminal: Terminal): void {
-  const { settings, gatewayUrl } = summary
+  const { settings } = summary
+  const [gatewayUrl = '', ...others] = summary.gatewayUrls
   const { out, style } = terminal
   const { bold, dim, accent, warn, good } = style
   const key = summary.apiKey ?? KEY_PLACEHOLDER
@@ -35,6 +37,7 @@ export function printSummary(summary: Summary, terminal: Terminal): void {
     )
   }
   rows('MCP', accent(mcp))
+  for (const url of others) rows('and', accent(`${url}/v1/mcp`))
   if (summary.apiKey !== undefined) {
     rows('Agent key', accent(summary.apiKey))
     out(

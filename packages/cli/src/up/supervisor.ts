@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { atomicWriteFile, type NatsServer, type Settings } from '@trustgw/runtime'
+import { busNodes, instanceName, instancesUpTo } from '../install/instances.ts'
 import { layoutOf } from '../install/layout.ts'
 import type { PolicyFilesMessage } from '../processes/policy-files-message.ts'
 import { VERSION } from '../version.ts'
@@ -9,8 +10,29 @@ import type { Isolation } from './isolation.ts'
 import { PolicyFollower, type PolicyOutcome } from './policy-follower.ts'
 import { RotatingLog } from './rotating-log.ts'
 
+/** One child: what it is called, and how it is started. */
+interface ServiceSpec {
+  readonly name: string
+  readonly args: readonly string[]
+}
+
+function several(name: string, count: number): readonly ServiceSpec[] {
+  return instancesUpTo(count).map((instance) => ({
+    name: instanceName(name, instance),
+    args: instance === 1 ? [name] : [name, '--instance', String(instance)],
+  }))
+}
+
 /** In the order in which they start; they stop the other way round. */
-const SERVICES = ['log', 'gateway', 'host', 'executor'] as const
+function services({ gateway, executor }: Settings): readonly ServiceSpec[] {
+  return [
+    ...several('log', 1),
+    ...several('gateway', gateway.instances),
+    ...several('host', 1),
+    ...several('executor', executor.instances),
+  ]
+}
+
 /** The service that records and shows that policy files do not load. */
 const DECIDER = 'gateway'
 
@@ -32,14 +54,22 @@ export interface SupervisorOptions {
   readonly onMessage: (from: string, message: unknown) => void
 }
 
+/** One nats-server as it stands. */
+interface Node {
+  readonly name: string
+  readonly server: NatsServer
+  startedAt: number
+  restarts: number
+}
+
+const isDecider = (name: string): boolean => name === DECIDER || name.startsWith(`${DECIDER}-`)
+
 /** One supervisor over nats-server and every plane, each its own process. */
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #children: Child[] = []
-  #server: NatsServer | undefined
+  readonly #nodes: Node[] = []
   #busVersion: string | null = null
-  #serverStartedAt = 0
-  #serverRestarts = 0
   #follower: PolicyFollower | undefined
   #policyWord: PolicyFilesMessage | undefined
   #stopping = false
@@ -76,7 +106,7 @@ export class Supervisor {
   async #stopParts(): Promise<void> {
     await this.#follower?.stop()
     for (const child of this.#children.toReversed()) await child.stop()
-    await this.#server?.stop()
+    await Promise.all(this.#nodes.map(({ server }) => server.stop()))
   }
 
   async #startAll(): Promise<void> {
@@ -90,7 +120,9 @@ export class Supervisor {
     if (this.#stopping) return
     this.#options.progress('starting log, gateway, host and executor')
     await Promise.all(
-      SERVICES.map((name) => this.#startChild(name, this.#options.script, [name], 'message')),
+      services(this.#options.settings).map(({ name, args }) =>
+        this.#startChild(name, this.#options.script, args, 'message'),
+      ),
     )
     await this.#publish()
     this.#follower?.follow()
@@ -111,7 +143,9 @@ export class Supervisor {
     this.#options.onPolicy(outcome)
     const lines = outcome.kind === 'refused' ? outcome.lines : []
     this.#policyWord = { kind: 'policy_files', lines }
-    this.#children.find(({ status }) => status.name === DECIDER)?.tell(this.#policyWord)
+    for (const child of this.#children) {
+      if (isDecider(child.status.name)) child.tell(this.#policyWord)
+    }
   }
 
   get statuses(): readonly ChildStatus[] {
@@ -121,28 +155,31 @@ export class Supervisor {
   async #startServer(): Promise<void> {
     const { settings, searchPath, cacheDir, progress } = this.#options
     progress('starting nats-server')
-    const logFile = join(layoutOf(settings).logs, 'nats-server.log')
-    const log = new RotatingLog(logFile)
-    const { server, version } = await startBus({
+    const names = busNodes(settings).map(({ name }) => name)
+    const { logs } = layoutOf(settings)
+    const files = new Map(names.map((name) => [name, new RotatingLog(join(logs, `${name}.log`))]))
+    const { servers, version } = await startBus({
       settings,
       searchPath,
       cacheDir,
-      onLine: (line) => log.write(`${line}\n`),
+      onLine: (name, line) => files.get(name)?.write(`${line}\n`),
     })
-    this.#server = server
     this.#busVersion = version
-    this.#serverStartedAt = Date.now()
-    this.#watchServer(server)
+    for (const [index, server] of servers.entries()) {
+      const node = { name: names[index] ?? '', server, startedAt: Date.now(), restarts: 0 }
+      this.#nodes.push(node)
+      this.#watchServer(node)
+    }
   }
 
   /** A server that dies is started again; services reconnect by themselves. */
-  #watchServer(server: NatsServer): void {
-    void server.exited().then(async () => {
+  #watchServer(node: Node): void {
+    void node.server.exited().then(async () => {
       if (this.#stopping) return
-      this.#serverRestarts += 1
-      await server.restart()
-      this.#serverStartedAt = Date.now()
-      this.#watchServer(server)
+      node.restarts += 1
+      await node.server.restart()
+      node.startedAt = Date.now()
+      this.#watchServer(node)
       await this.#publish()
     })
   }
@@ -174,7 +211,7 @@ export class Supervisor {
       },
     })
     this.#children.push(child)
-    if (name === DECIDER && this.#policyWord !== undefined) child.tell(this.#policyWord)
+    if (isDecider(name) && this.#policyWord !== undefined) child.tell(this.#policyWord)
     await child.start()
   }
 
@@ -186,16 +223,15 @@ export class Supervisor {
 
   async #write(): Promise<void> {
     const { settings, isolation } = this.#options
-    const server = this.#server
     const processes = [
-      {
-        name: 'nats-server',
-        pid: server?.pid() ?? null,
-        state: server?.isRunning() === true ? 'ready' : 'stopped',
-        started_at: this.#serverStartedAt,
-        restarts: this.#serverRestarts,
+      ...this.#nodes.map(({ name, server, startedAt, restarts }) => ({
+        name,
+        pid: server.pid() ?? null,
+        state: server.isRunning() ? 'ready' : 'stopped',
+        started_at: startedAt,
+        restarts,
         version: this.#busVersion,
-      },
+      })),
       ...this.statuses.map((status) => ({ ...status, version: VERSION })),
     ]
     const document = {
@@ -204,7 +240,7 @@ export class Supervisor {
       bus: {
         version: this.#busVersion,
         port: settings.nats.port,
-        connected: server?.isRunning() === true,
+        connected: this.#nodes.some(({ server }) => server.isRunning()),
         websocket_port: settings.nats.websocket_port,
       },
       isolation,

@@ -314,4 +314,8 @@ test('recovery asks again for what is outstanding, and after a cancel only for i
   assert.deepEqual(outstanding({ ...live, kind: 'needs_human', jti: 'g1', reason: 'x' }), [
     'ask_human',
   ])
+  // What ran already is settled all the same.
+  const unwanted = { ...live, cancel: { by: 'bot', at: START }, jti: 'g1', reason: 'x' }
+  assert.deepEqual(outstanding({ ...unwanted, kind: 'unknown_outcome' }), ['reconcile'])
+  assert.deepEqual(outstanding({ ...unwanted, kind: 'needs_human' }), ['ask_human'])
 })

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { executorComponent, type Profile, type Sha256, type TenantId } from '@trustgw/protocol'
 import {
   type AuditWriter,
@@ -17,8 +16,8 @@ export interface OwnFreezesDeps extends FreezeTrust {
   readonly tenants: readonly TenantId[]
   readonly profile: Profile
   readonly link: BusLink
-  /** Its folder `freezes` has what this executor believed. */
-  readonly executor_dir: string
+  /** What this executor believed; no other process has it. */
+  readonly dir: string
   readonly disk: Disk
   /** Where the operator puts freezes for an executor that is cut off. */
   readonly inbox?: string
@@ -40,7 +39,6 @@ export async function startFreezes(deps: OwnFreezesDeps): Promise<FreezeBook> {
   const actor = { kind: 'system', id: executorComponent(profile) } as const
   const book = new FreezeBook({
     ...deps,
-    dir: join(deps.executor_dir, 'freezes'),
     records: link.records(bucket),
     verify: (notice) => verifyFreeze(notice, deps, clock.now()),
     news: recordFreezeNews({ auditOf, actor, clock, log }),

@@ -18,6 +18,7 @@ import {
   type Logger,
   type RecordStore,
   type StoredPublisher,
+  stopController,
 } from '@trustgw/runtime'
 import { actionOf } from './stored-action.ts'
 
@@ -57,7 +58,7 @@ export class ResultOutbox {
   readonly #deps: OutboxDeps
   readonly #recent = new Map<ActionId, Letter>()
   readonly #open = new Set<Promise<unknown>>()
-  readonly #stopping = new AbortController()
+  readonly #stopping: AbortController = stopController()
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps

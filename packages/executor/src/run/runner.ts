@@ -126,7 +126,6 @@ export class Runner {
   ): Promise<void> {
     const result = this.#resultOf(claim, outcome, run.started_at)
     await this.#deps.outbox.send(result)
-    await this.#deps.wal.ended(claim.action_id)
     const payload: AuditPayload = {
       jti: claim.jti,
       grant_hash: claim.grant_hash,
@@ -146,6 +145,8 @@ export class Runner {
       // The result is stored and the gateway records it; the chain mends at the next event.
       this.#deps.logger.warn('finished_not_recorded', { action_id: claim.action_id })
     }
+    // Last, so that a crash before it records the end once more instead of never.
+    await this.#deps.wal.ended(claim.action_id)
   }
 
   #resultOf(claim: ClaimEntry, outcome: RunOutcome, started_at: number): ExecutionResult {

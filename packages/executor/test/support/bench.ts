@@ -125,6 +125,7 @@ export async function withBench(
   if (options.withoutPolicy !== true) await publish(first, first.bundle)
   const base = first.broker.link({ crossings: executorCrossings(PROFILE) })
   const link = options.wrap?.(base) ?? base
+  const all: RunningExecutor[] = []
   const start = async (on: BusLink, instance = 'one'): Promise<RunningExecutor> => {
     const started = await runExecutor(
       {
@@ -151,6 +152,7 @@ export async function withBench(
         logger: silentLogger,
       },
     )
+    all.push(started)
     first.beat()
     await new Promise((resolve) => setTimeout(resolve, 5))
     return started
@@ -207,7 +209,7 @@ export async function withBench(
       },
     })
   } finally {
-    await running.stop()
+    await Promise.all(all.map((one) => one.stop()))
     await seen.stop()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))

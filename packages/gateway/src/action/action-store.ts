@@ -1,4 +1,3 @@
-import { isFinal } from '@trustgw/core'
 import {
   type ActionId,
   actionIdField,
@@ -105,25 +104,17 @@ export class ActionStore {
   }
 
   /**
-   * Undefined when there is such an action already. The open entry is sent first: a crash between
-   * the two leaves an entry that points nowhere, which is dropped.
+   * Undefined when there is such an action already. The open entry is stored first: a crash between
+   * the two leaves an entry that points nowhere, which is dropped. Never together: where the streams
+   * have leaders of their own one of the two may get lost, and nobody would take up the action.
    */
   async create(record: ActionRecord): Promise<StoredAction | undefined> {
     const { tenant, action_id } = record.proposal
     const value = bytesOf(record)
-    const [entry, created] = await Promise.all([
-      this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id)),
-      this.#actions.create(this.#actionKey(tenant, action_id), value),
-    ])
-    if (created.ok) {
-      if (entry.ok) this.#note(action_id, entry.revision)
-      return { record, revision: created.revision }
-    }
-    // It ended and was closed before: nothing would take the entry away again.
-    const before = entry.ok ? await this.load(tenant, action_id) : undefined
-    if (entry.ok && before !== undefined && isFinal(before.record.state))
-      await this.#open.remove(this.#openKey(tenant, action_id), entry.revision)
-    return undefined
+    const entry = await this.#open.create(this.#openKey(tenant, action_id), utf8Encode(action_id))
+    const created = await this.#actions.create(this.#actionKey(tenant, action_id), value)
+    if (entry.ok) this.#note(action_id, entry.revision)
+    return created.ok ? { record, revision: created.revision } : undefined
   }
 
   /** Undefined when another process changed it first: load again. `ActionTooLargeFault`. */

@@ -1,6 +1,6 @@
 import { wakeAt } from '@trustgw/core'
 import type { ActionId, TenantId } from '@trustgw/protocol'
-import type { Clock, Logger } from '@trustgw/runtime'
+import { type Clock, type Logger, stopController } from '@trustgw/runtime'
 import { type StoredAction, StoredActionFault } from './action-store.ts'
 
 /** After a failed attempt to carry a stored state on. */
@@ -22,11 +22,13 @@ export interface CaretakerDeps {
 /** Sees that no open action is forgotten: its next deadline, and another try after a failure. */
 export class Caretaker {
   readonly #deps: CaretakerDeps
-  readonly #timers = new Map<ActionId, () => void>()
-  /** What a freeze keeps from starting; each has its deadline for an alarm. */
+  readonly #alarms = new Map<ActionId, () => void>()
+  /** Attempts that failed: their next one is due whatever becomes of the alarm. */
+  readonly #retries = new Map<ActionId, () => void>()
+  /** What a freeze keeps from starting; the alarm of each is its last deadline. */
   readonly #held = new Map<ActionId, TenantId>()
   readonly #running = new Set<Promise<unknown>>()
-  readonly #stopping = new AbortController()
+  readonly #stopping: AbortController = stopController()
 
   constructor(deps: CaretakerDeps) {
     this.#deps = deps
@@ -44,57 +46,73 @@ export class Caretaker {
   /** Lets what runs come to rest; nothing new is begun. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    for (const cancel of this.#timers.values()) cancel()
-    this.#timers.clear()
+    for (const timers of [this.#alarms, this.#retries]) {
+      for (const stop of timers.values()) stop()
+      timers.clear()
+    }
     this.#held.clear()
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
-  /** Wakes the action when time alone may change its state; the earlier alarm is off. */
+  /**
+   * Wakes the action when time alone may change its state; the earlier alarm is off. Where the clock
+   * was set back meanwhile it is not time yet, and the alarm is set anew.
+   */
   alarm(stored: StoredAction): void {
-    const { tenant, action_id: id } = stored.record.proposal
-    const at = wakeAt(stored.record.state)
-    if (at === null) this.#cancel(id)
-    else this.#set(id, at - this.#deps.clock.now(), () => this.#deps.tick(tenant, id), tenant)
+    this.#held.delete(stored.record.proposal.action_id)
+    this.#wake(stored, wakeAt(stored.record.state))
   }
 
   /** Leaves an action alone until `thaw`, or until `deadline`, when time alone ends it. */
-  hold({ record }: StoredAction, deadline: number): void {
-    const { tenant, action_id: id } = record.proposal
+  hold(stored: StoredAction, deadline: number): void {
+    const { tenant, action_id: id } = stored.record.proposal
     this.#deps.log.info('action_held', { action: id })
-    const wait = deadline - this.#deps.clock.now()
-    this.#set(id, wait, () => this.#deps.tick(tenant, id), tenant)
     this.#held.set(id, tenant)
+    this.#wake(stored, deadline)
   }
 
   /** Looks at what is held again: it may not have to be any more. */
   thaw(): void {
     for (const [id, tenant] of [...this.#held]) {
-      this.#cancel(id)
+      this.#held.delete(id)
       this.background(this.#deps.resume(tenant, id), tenant, id)
     }
   }
 
-  /** Takes up what is open. Resolves when each of it was looked at, or could not be. */
+  #wake(stored: StoredAction, at: number | null): void {
+    const { tenant, action_id: id } = stored.record.proposal
+    cancel(this.#alarms, id)
+    if (at === null) return
+    const { clock, tick } = this.#deps
+    const ring = async (): Promise<unknown> =>
+      clock.now() < at ? this.#wake(stored, at) : await tick(tenant, id)
+    this.#set(this.#alarms, { tenant, id, ms: at - clock.now(), ring })
+  }
+
+  /**
+   * Takes up what is open, but for what `lookAt` tells to be in hand. Resolves when each of it was
+   * looked at, or could not be.
+   */
   async takeUpAll(
     tenant: TenantId,
     ids: readonly ActionId[],
-    lookAt: (id: ActionId) => Promise<unknown>,
+    lookAt: (id: ActionId) => Promise<'in_hand' | 'open'>,
   ): Promise<void> {
     for (const id of ids) {
       const seen = lookAt(id)
-      this.background(
-        seen.then(() => this.#deps.takeUp(tenant, id)),
-        tenant,
-        id,
+      const takenUp = seen.then((found) =>
+        found === 'open' ? this.#deps.takeUp(tenant, id) : undefined,
       )
+      this.background(takenUp, tenant, id)
       await seen.catch(() => undefined)
     }
   }
 
   /** Takes the action up again in a while: an attempt on it failed. */
   later(tenant: TenantId, id: ActionId): void {
-    this.#set(id, RECOVER_RETRY_MS, () => this.#deps.takeUp(tenant, id), tenant)
+    cancel(this.#retries, id)
+    const ms = RECOVER_RETRY_MS
+    this.#set(this.#retries, { tenant, id, ms, ring: () => this.#deps.takeUp(tenant, id) })
   }
 
   /** Work that nobody awaits: a fault leaves the stored state, which is taken up again. */
@@ -109,22 +127,29 @@ export class Caretaker {
     this.#running.add(guarded)
   }
 
-  #cancel(id: ActionId): void {
-    this.#timers.get(id)?.()
-    this.#timers.delete(id)
-    this.#held.delete(id)
-  }
-
-  #set(id: ActionId, ms: number, ring: () => Promise<unknown>, tenant: TenantId): void {
-    this.#cancel(id)
+  #set(timers: Timers, { tenant, id, ms, ring }: Due): void {
     if (this.stopping) return
     const wait = Math.min(Math.max(ms, 0) + 1, TIMER_MAX_MS)
-    this.#timers.set(
+    timers.set(
       id,
       this.#deps.clock.setTimer(wait, () => {
-        this.#cancel(id)
+        timers.delete(id)
         this.background(ring(), tenant, id)
       }),
     )
   }
+}
+
+type Timers = Map<ActionId, () => void>
+
+interface Due {
+  readonly tenant: TenantId
+  readonly id: ActionId
+  readonly ms: number
+  readonly ring: () => Promise<unknown>
+}
+
+function cancel(timers: Timers, id: ActionId): void {
+  timers.get(id)?.()
+  timers.delete(id)
 }

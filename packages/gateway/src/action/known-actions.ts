@@ -30,6 +30,8 @@ export class KnownActions {
   #openCount = 0
   /** By tenant and tool: what was released and turned away by the executor. */
   readonly #waiting = new Map<string, Set<ActionId>>()
+  /** The revision of each open action that this process stored itself, and so carries on. */
+  readonly #own = new Map<ActionId, number>()
 
   /** False when a later form was seen already. */
   note(stored: StoredAction): boolean {
@@ -46,6 +48,21 @@ export class KnownActions {
     if (waitsForPeople(stored)) this.#pendingOf(proposal.principal).add(id)
     else drop(this.#pending, principalText(proposal.principal), id)
     return true
+  }
+
+  /** What this process stored itself. */
+  noteOwn({ record, revision }: StoredAction): void {
+    const { action_id: id } = record.proposal
+    if (isFinal(record.state)) this.#own.delete(id)
+    else this.#own.set(id, revision)
+  }
+
+  /** Whether this process stored it as it is, and so carries it on; drops what another one changed. */
+  isOwn({ record, revision }: StoredAction): boolean {
+    const { action_id: id } = record.proposal
+    if (this.#own.get(id) === revision) return true
+    this.#own.delete(id)
+    return false
   }
 
   get(id: ActionId): StoredAction | undefined {

@@ -14,15 +14,15 @@ import type { ActionRecord } from './action-record.ts'
 import { type Recalled, recalled, type StoredAction } from './action-store.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { Caretaker } from './caretaker.ts'
-import { Dispatcher } from './dispatcher.ts'
 import { Effects, type ToExecutor } from './effects.ts'
-import { ExecutorQueries } from './executor-queries.ts'
+import { ExecutorTalk } from './executor-talk.ts'
 import { KnownActions } from './known-actions.ts'
 import { Locks } from './locks.ts'
+import { MissingActions } from './missing-actions.ts'
 import { News } from './news.ts'
 import { opening, recorded } from './opening.ts'
 import type { OrchestratorDeps } from './orchestrator-deps.ts'
-import type { Planned, Progress, Work } from './planned.ts'
+import { type Planned, type Progress, recoveredFrom, type Work } from './planned.ts'
 import { Preparation } from './preparation.ts'
 import { Review, voidPlan } from './review.ts'
 import { makeSuccessor } from './succession.ts'
@@ -46,13 +46,13 @@ export class Orchestrator {
   readonly known: KnownActions = new KnownActions()
   /** Perhaps stored, and its proposer was told that it was not. */
   readonly #unwanted = new Set<ActionId>()
+  readonly #missing = new MissingActions()
   readonly #waiters: Waiters
   readonly #news: News
   readonly #trail: AuditTrail
   readonly #review: Review
-  readonly #dispatcher: Dispatcher
   readonly #care: Caretaker
-  readonly #queries: ExecutorQueries
+  readonly #talk: ExecutorTalk
   readonly #unsettled: Unsettled
   readonly #effects: Effects
   readonly #preparation: Preparation
@@ -76,15 +76,10 @@ export class Orchestrator {
       resume: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'recovered' } }),
       takeUp: (tenant, id) => this.#takeUp(tenant, id),
     })
-    this.#dispatcher = new Dispatcher({
-      clock,
+    this.#talk = new ExecutorTalk({
+      ...deps,
       invoke: (record) => deps.outbound.invoke(record),
       onBusy: ({ proposal }) => this.known.waits(proposal),
-      state: (id) => this.known.state(id),
-      stopping: () => this.#care.stopping,
-    })
-    this.#queries = new ExecutorQueries({
-      ...deps,
       state: (id) => this.known.state(id),
       stopping: this.#care.signal,
     })
@@ -119,7 +114,10 @@ export class Orchestrator {
     })
   }
 
-  /** Takes up every action that is open. Resolves when all of them are known here. */
+  /**
+   * Takes up every action that is open and not carried on by this process already. Resolves when all of
+   * them are known here.
+   */
   async recover(
     tenants: readonly TenantId[],
     read: (id: string) => ActionId | undefined,
@@ -127,10 +125,21 @@ export class Orchestrator {
     let count = 0
     for (const tenant of tenants) {
       const ids = (await this.#deps.store.listOpen(tenant)).flatMap((text) => read(text) ?? [])
-      await this.#care.takeUpAll(tenant, ids, (id) => this.#lookAt(tenant, id))
+      await this.#care.takeUpAll(tenant, ids, async (id) => {
+        const stored = await this.#lookAt(tenant, id)
+        return stored !== undefined && this.known.isOwn(stored) ? 'in_hand' : 'open'
+      })
       count += ids.length
     }
     return count
+  }
+
+  /** Another gateway may have changed it; what waits for people is known at each. */
+  heard(tenant: TenantId, id: ActionId, news: { revision: number; state: string }): void {
+    const known = this.known.get(id)
+    const isOld = known !== undefined && known.revision >= news.revision
+    if (isOld || (known === undefined && news.state !== 'pending_approval')) return
+    this.#care.background(this.#lookAt(tenant, id, false), tenant, id)
   }
 
   /** Lets what runs come to rest; nothing new is begun. */
@@ -178,8 +187,10 @@ export class Orchestrator {
       const created = await this.#create(opened.record)
       if (created === undefined) {
         await this.decider.giveBack(decided.counted)
+        this.#care.later(tenant, id) // Its entry may be ours, and it may have ended.
         return undefined
       }
+      this.known.noteOwn(created)
       this.#remember(created)
       try {
         return await this.#settle(created, { effects: opened.effects, fresh: true })
@@ -267,6 +278,7 @@ export class Orchestrator {
     const changed = record !== at.stored.record
     const replaced = changed ? await this.#deps.store.replace(at.stored, record) : undefined
     if (replaced !== undefined) {
+      this.known.noteOwn(replaced)
       this.#remember(replaced)
       await planned.done?.(true)
       return { stored: replaced, fresh: true, own: true, effects }
@@ -289,12 +301,7 @@ export class Orchestrator {
   }
 
   async #toExecutor(what: ToExecutor, stored: StoredAction): Promise<Planned | undefined> {
-    const ask = {
-      dispatch: () => this.#dispatcher.run(stored),
-      reconcile: () => this.#queries.reconcile(stored),
-      cancel_claim: () => this.#queries.cancel(stored),
-    }
-    const event = await ask[what]()
+    const event = await this.#talk.ask(what, stored)
     return event === undefined ? undefined : { event }
   }
 
@@ -313,16 +320,26 @@ export class Orchestrator {
 
   async #takeUp(tenant: TenantId, id: ActionId): Promise<void> {
     const stored = await this.#lookAt(tenant, id)
-    if (stored === undefined) {
-      // The entry was made and the action was not: the proposer never had an answer.
-      await this.#deps.store.close(tenant, id)
-      return
-    }
+    if (stored === undefined) return await this.#missed(tenant, id)
+    this.#missing.found(id)
     await this.#trail.again(stored.record)
     if (isFinal(stored.record.state)) this.#close(stored.record)
     else if (this.#unwanted.has(id)) await this.cancel(tenant, id, 'gateway')
-    else await this.#drive(tenant, id, { event: { kind: 'recovered' } })
+    else if (!(await this.#carryOn(stored))) this.#care.later(tenant, id)
     this.#unwanted.delete(id)
+  }
+
+  async #missed(tenant: TenantId, id: ActionId): Promise<void> {
+    if (this.#missing.isGivenUp(id)) await this.#deps.store.close(tenant, id)
+    else this.#care.later(tenant, id)
+  }
+
+  /** False when it is in another state by now, which may not be on record yet. */
+  async #carryOn({ record }: StoredAction): Promise<boolean> {
+    const { tenant, action_id: id } = record.proposal
+    const { planned, isMet } = recoveredFrom(record)
+    await this.#drive(tenant, id, planned)
+    return isMet()
   }
 
   async #reload(stored: StoredAction): Promise<StoredAction> {
@@ -333,28 +350,30 @@ export class Orchestrator {
   }
 
   /** Loads an action; what another process made of it is news here too. */
-  async #lookAt(tenant: TenantId, id: ActionId): Promise<StoredAction | undefined> {
+  async #lookAt(tenant: TenantId, id: ActionId, isNews = true): Promise<StoredAction | undefined> {
     const stored = await this.#deps.store.load(tenant, id)
     if (stored !== undefined && this.known.get(id)?.revision !== stored.revision)
-      this.#remember(stored)
+      this.#remember(stored, isNews)
     return stored
   }
 
   /** Tells portals and waiters, and sets the next alarm. */
-  #remember(stored: StoredAction): void {
+  #remember(stored: StoredAction, isNews = true): void {
     if (!this.known.note(stored)) return
     const { tenant, action_id: id } = stored.record.proposal
     this.#care.alarm(stored)
     this.#waiters.changed(id, stored)
-    this.#care.background(this.#news.tell(stored), tenant, id)
+    if (isNews) this.#care.background(this.#news.tell(stored), tenant, id)
   }
 
   async #succeed(stale: ActionRecord): Promise<void> {
+    const { superseded_by: id, proposal } = stale
+    if (id === null) return
     const created = await makeSuccessor(stale, { ...this.#deps, trail: this.#trail })
-    if (created === undefined) return
-    const { tenant, action_id: id } = created.record.proposal
+    if (created === undefined) return this.#care.later(proposal.tenant, id) // As in `accept`.
+    this.known.noteOwn(created)
     this.#remember(created)
-    this.#care.background(this.#takeUp(tenant, id), tenant, id)
+    this.#care.background(this.#takeUp(proposal.tenant, id), proposal.tenant, id)
   }
 
   /**

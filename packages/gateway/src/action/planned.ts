@@ -1,4 +1,10 @@
-import type { ActionEvent, ActionState, ActionEffect as Effect } from '@trustgw/core'
+import {
+  type ActionEvent,
+  type ActionState,
+  actionStateJson,
+  type ActionEffect as Effect,
+} from '@trustgw/core'
+import { canonicalize } from '@trustgw/protocol'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
 
@@ -29,4 +35,21 @@ export interface Progress {
   readonly fresh: boolean
   /** Whether its state was stored here. */
   readonly own: boolean
+}
+
+/**
+ * Carries an action on from the very state that it was found in: nothing may follow one whose event is
+ * not on record, and another gateway may just have stored the next.
+ */
+export function recoveredFrom({ state }: ActionRecord): {
+  readonly planned: Planned
+  readonly isMet: () => boolean
+} {
+  const text = canonicalize(actionStateJson(state))
+  let met = true
+  const fits = (record: ActionRecord): boolean => {
+    met = canonicalize(actionStateJson(record.state)) === text
+    return met
+  }
+  return { planned: { event: { kind: 'recovered' }, fits }, isMet: () => met }
 }

@@ -14,7 +14,7 @@ import {
   type TenantId,
   utf8Encode,
 } from '@trustgw/protocol'
-import { sha256 } from '@trustgw/runtime'
+import { sha256, stopController } from '@trustgw/runtime'
 import type { HostDeps, HostKey } from '../deps.ts'
 import {
   type ApprovalRecord,
@@ -57,7 +57,7 @@ export interface Delivered {
 export class DecisionCourier {
   readonly #deps: CourierDeps
   readonly #running = new Map<string, Promise<Delivered | undefined>>()
-  readonly #stop = new AbortController()
+  readonly #stop: AbortController = stopController()
 
   constructor(deps: CourierDeps) {
     this.#deps = deps

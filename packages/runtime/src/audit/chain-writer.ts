@@ -68,8 +68,8 @@ export function instanceOf({ instance }: Pick<ChainWriterOptions, 'instance'>): 
 }
 
 /**
- * Keeps several events in flight while all is well. After a disconnect, and after a failure, a later
- * event waits until every earlier one is stored, so that no stored chain has a hole.
+ * One event is on its way at a time: a later one waits until every earlier one is stored, so that no
+ * stored chain has a hole, whatever gets lost and whenever the process dies.
  */
 export class ChainWriter implements AuditWriter {
   readonly #options: ChainWriterOptions
@@ -95,11 +95,14 @@ export class ChainWriter implements AuditWriter {
       const pending = this.#make(type, fields)
       return { pending, stored: this.#store(pending) }
     })
-    // The next event waits for this one to be sent, not for it to be stored.
-    this.#lane = sent.then(
-      () => undefined,
-      () => undefined,
-    )
+    // The next event waits until this one is stored: sent together, this one could get lost alone,
+    // and a crash would leave a chain that nothing can mend.
+    this.#lane = sent
+      .then(({ stored }) => stored)
+      .then(
+        () => undefined,
+        () => undefined,
+      )
     const { pending, stored } = await sent
     const { stream, seq } = await stored
     return { event: pending.event, stored: { stream, seq } }

@@ -16,6 +16,8 @@ export interface ConnectNatsOptions {
   readonly servers: readonly string[]
   /** Who connects; proved at each connect. */
   readonly creds: BusCreds
+  /** The streams lie on several servers. Default false. */
+  readonly replicated?: boolean
   readonly logger: Logger
   readonly random: Random
   /** How long the first connect is tried. Default `CONNECT_BUDGET_MS`. */
@@ -48,7 +50,7 @@ export async function connectNats(options: ConnectNatsOptions): Promise<BusLink>
   const nc = await connectWithin(options)
   const { random, logger } = options
   const { inboxPrefix } = options.creds
-  const context = { nc, inboxPrefix, random, logger }
+  const context = { nc, inboxPrefix, random, logger, replicated: options.replicated ?? false }
   const bus = new NatsBus(nc, logger)
   return {
     bus,

@@ -18,6 +18,7 @@ export const GATEWAY_READS = [
   'key_revocations',
   'freezes',
   'pins',
+  'leases',
 ] as const
 export const GATEWAY_WRITES = [
   'actions',
@@ -30,6 +31,7 @@ export const GATEWAY_WRITES = [
   'key_revocations',
   'freezes',
   'pins',
+  'leases',
 ] as const
 export const HOST_READS = [
   'approvals',

@@ -20,6 +20,18 @@ export interface BusConfigOptions {
   readonly syncInterval: 'always' | 'default'
   /** Unix seconds. A later one makes the server take the accounts anew. */
   readonly issuedAt: number
+  /** The other servers of the cluster, where there is one. */
+  readonly cluster?: BusCluster
+}
+
+/** Several servers that are one bus. */
+export interface BusCluster {
+  /** Where this server hears the others. */
+  readonly port: number
+  /** Where all of them hear each other, this one too. */
+  readonly ports: readonly number[]
+  /** What they show each other: whoever has it is part of the bus, with every account. */
+  readonly secret: string
 }
 
 /** The cookie in which a portal session carries its bus token. */
@@ -34,7 +46,7 @@ const CONTROL_LINE_MAX_BYTES = 8_192
 export function busAccountJwt(keys: BusKeys, name: string, issuedAt: number): string {
   const spec = busTopology(keys).find((item) => item.name === name)
   if (spec === undefined) throw new NatsError('key_missing', `no bus account ${name}`)
-  return accountToken(keys, spec, issuedAt)
+  return accountToken(keys, spec, { issuedAt })
 }
 
 /** Public keys of every account by name: what a service compares `Nats-Request-Info` with. */
@@ -45,7 +57,7 @@ export function busAccountKeys(keys: BusKeys): Readonly<Record<string, string>> 
 
 /**
  * The server's configuration: operator mode with every account preloaded, so that nobody is
- * anonymous and no crossing waits for another. It holds no secret. `NatsError` `config_refused`
+ * anonymous and no crossing waits for another. Its only secret is that of a cluster. `NatsError` `config_refused`
  * for a listener beyond loopback, an odd origin, port or path.
  */
 export function buildBusConfig(keys: BusKeys, options: BusConfigOptions): string {
@@ -53,10 +65,11 @@ export function buildBusConfig(keys: BusKeys, options: BusConfigOptions): string
   const system = keys.account(SYSTEM_ACCOUNT).publicKey
   const head = { name: 'trust-gateway', issuedAt: options.issuedAt }
   const specs = busTopology(keys)
-  const disk = specs.reduce((sum, spec) => sum + (spec.jetstream?.diskBytes ?? 0), 0)
+  const own = specs.reduce((sum, spec) => sum + (spec.jetstream?.diskBytes ?? 0), 0)
+  const replicas = options.cluster?.ports.length ?? 1
+  const disk = own * replicas
   const preload = specs.map(
-    (spec) =>
-      `  ${keys.account(spec.name).publicKey}: ${accountToken(keys, spec, options.issuedAt)}`,
+    (spec) => `  ${keys.account(spec.name).publicKey}: ${accountToken(keys, spec, options)}`,
   )
   const host = options.host === '::1' ? '[::1]' : options.host
   return [
@@ -84,6 +97,7 @@ export function buildBusConfig(keys: BusKeys, options: BusConfigOptions): string
     'resolver_preload {',
     ...preload,
     '}',
+    ...clusterLines(options),
     'websocket {',
     `  listen: ${quoted(`${host}:${options.websocketPort}`)}`,
     '  no_tls: true',
@@ -97,17 +111,44 @@ export function buildBusConfig(keys: BusKeys, options: BusConfigOptions): string
   ].join('\n')
 }
 
-function accountToken(keys: BusKeys, spec: AccountSpec, issuedAt: number): string {
+function accountToken(
+  keys: BusKeys,
+  spec: AccountSpec,
+  { issuedAt, cluster }: Pick<BusConfigOptions, 'issuedAt' | 'cluster'>,
+): string {
+  // The server counts every copy.
+  const copies = cluster?.ports.length ?? 1
+  const { jetstream } = spec
   const own = keys.account(spec.name).publicKey
   const revocations = keys.revocations[spec.name]
   return accountJwt({ name: spec.name, issuedAt }, own, keys.signing, {
     exports: spec.exports,
     imports: spec.imports.map((item) => importOf(keys, own, item, issuedAt)),
-    ...(spec.jetstream && { jetstream: spec.jetstream }),
+    ...(jetstream && {
+      jetstream: { ...jetstream, diskBytes: jetstream.diskBytes * copies },
+    }),
     ...(spec.limits && { limits: spec.limits }),
     ...(spec.scope && { scopes: [{ key: keys.scope(spec.name).publicKey, ...spec.scope }] }),
     ...(revocations && { revocations }),
   })
+}
+
+function clusterLines({ cluster, host }: BusConfigOptions): readonly string[] {
+  if (cluster === undefined) return []
+  const at = host === '::1' ? '[::1]' : host
+  const { port, ports, secret } = cluster
+  const routes = ports
+    .filter((other) => other !== port)
+    .map((other) => quoted(`nats-route://node:${secret}@${at}:${other}`))
+  return [
+    'cluster {',
+    '  name: trustgw',
+    `  listen: ${quoted(`${at}:${port}`)}`,
+    '  no_advertise: true',
+    `  authorization { user: node, password: ${quoted(secret)}, timeout: 2 }`,
+    `  routes: [${routes.join(', ')}]`,
+    '}',
+  ]
 }
 
 function importOf(
@@ -138,6 +179,10 @@ function check(options: BusConfigOptions): void {
     throw refused(`bus port ${options.clientPort}: clients and WebSocket need a port each`)
   }
   if (options.allowedOrigins.length === 0) throw refused('bus origins: name at least one')
+  for (const port of options.cluster?.ports ?? []) checkPort(port)
+  if (options.cluster !== undefined && !/^[A-Za-z0-9_-]{32,}$/.test(options.cluster.secret)) {
+    throw refused('bus cluster: a secret of at least 32 letters, digits, - and _')
+  }
   const odd = options.allowedOrigins.find((origin) => !isOrigin(origin))
   if (odd !== undefined) {
     throw refused(`bus origin ${odd}: write it as https://host or http://host:port`)

@@ -73,7 +73,11 @@ export function bucketReads(bucket: string): readonly ExportSpec[] {
 
 /** One stored event by sequence or by subject. */
 export function streamReads(name: 'AUDIT' | 'UI'): readonly ExportSpec[] {
-  return [service(`$JS.API.DIRECT.GET.${name}`), service(`$JS.API.DIRECT.GET.${name}.>`)]
+  return [
+    service(`$JS.API.STREAM.MSG.GET.${name}`),
+    service(`$JS.API.DIRECT.GET.${name}`),
+    service(`$JS.API.DIRECT.GET.${name}.>`),
+  ]
 }
 
 export function consumer(name: string, durable: string): readonly ExportSpec[] {

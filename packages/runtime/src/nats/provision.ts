@@ -21,6 +21,8 @@ export interface ProvisionConnections {
   readonly data: NatsConnection
   /** By executor profile. */
   readonly executors: Readonly<Record<string, NatsConnection>>
+  /** On how many servers every stream lies. Default 1. */
+  readonly replicas?: number
 }
 
 /**
@@ -30,7 +32,7 @@ export interface ProvisionConnections {
  */
 export async function provisionStreams(connections: ProvisionConnections): Promise<void> {
   const profiles = Object.keys(connections.executors)
-  const specs = busStreams(profiles)
+  const specs = busStreams(profiles, connections.replicas)
   const homes: readonly (readonly [string, NatsConnection])[] = [
     [DATA_ACCOUNT, connections.data],
     ...Object.entries(connections.executors).map(

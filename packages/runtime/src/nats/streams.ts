@@ -77,6 +77,7 @@ const BUCKET_LIMITS: {
   key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
   freezes: { max_bytes: 8 * MIB, max_age: 0 },
   pins: { max_bytes: 4 * MIB, max_age: 0 },
+  leases: { max_bytes: 1 * MIB, max_age: DAY_S * NS_PER_S },
 }
 
 export const CONTROL_BUCKETS: readonly string[] = [
@@ -98,6 +99,7 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'key_revocations',
   'freezes',
   'pins',
+  'leases',
 ]
 /** What readers hear of as it changes. */
 export const LIVE_BUCKETS: readonly string[] = [
@@ -112,7 +114,7 @@ export const LIVE_BUCKETS: readonly string[] = [
   'pins',
 ]
 /** One message a subject, for ever: what was said here cannot be undone or said again. */
-const INSERT_ONLY_CONTROL: readonly string[] = ['freezes', 'pins']
+const INSERT_ONLY_CONTROL: readonly string[] = ['key_revocations', 'freezes', 'pins']
 /** The same for the claims of an executor. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 
@@ -133,8 +135,15 @@ const BASE = {
   allow_msg_ttl: false,
 } as const
 
-/** Every stream of an installation with these executor profiles. */
-export function busStreams(profiles: readonly string[]): readonly StreamSpec[] {
+/** Every stream of an installation with these executor profiles, on so many servers. */
+export function busStreams(profiles: readonly string[], replicas = 1): readonly StreamSpec[] {
+  return streamsOf(profiles).map((spec) => ({
+    ...spec,
+    config: { ...spec.config, num_replicas: replicas },
+  }))
+}
+
+function streamsOf(profiles: readonly string[]): readonly StreamSpec[] {
   return [
     {
       account: DATA_ACCOUNT,
@@ -254,8 +263,8 @@ export function insertOnlyProblems(
   }
   const spec = busStreams(['any']).find((item) => item.config.name === `KV_${bucket}`)
   if (spec === undefined) return ['not a bucket of ours']
-  // Whether it is told as it happens takes nothing away from what is stored.
-  const { republish: _told, ...relied } = spec.config
+  // Whether it is told as it happens, or lies on several servers, takes nothing away from what is stored.
+  const { republish: _told, num_replicas: _replicas, ...relied } = spec.config
   return settingsProblems(actual, relied)
 }
 

@@ -162,6 +162,8 @@ function gatewayAccount(profiles: readonly string[]): AccountSpec {
       live('$KV.tools.>'),
       live('$KV.policies.>'),
       live('$KV.tool_orders.>'),
+      // What another gateway made of an action.
+      live(subjectPattern(SUBJECTS.ui_events)),
       ...EVERYWHERE_LIVE,
       serviceOf(HOST_ACCOUNT, subjectPattern(SUBJECTS.approval_request)),
       ...profiles.flatMap((profile) =>

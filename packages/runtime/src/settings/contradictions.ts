@@ -4,15 +4,22 @@ import { isLoopbackHost } from './values.ts'
 
 /** What cannot be meant together, and what production does not run with. */
 export function contradictionsOf(settings: Settings): readonly SettingsProblem[] {
-  return [...samePorts(settings), ...passkeys(settings), ...production(settings)]
+  return [
+    ...samePorts(settings),
+    ...nodes(settings),
+    ...passkeys(settings),
+    ...production(settings),
+  ]
 }
 
 function samePorts(settings: Settings): readonly SettingsProblem[] {
+  const { nats, gateway, host } = settings
   const ports: readonly (readonly [string, number])[] = [
-    ['nats.port', settings.nats.port],
-    ['nats.websocket_port', settings.nats.websocket_port],
-    ['gateway.listen', settings.gateway.listen.port],
-    ['host.listen', settings.host.listen.port],
+    ...following('nats.port', nats.port, nats.nodes),
+    ...following('nats.websocket_port', nats.websocket_port, nats.nodes),
+    ...(nats.nodes > 1 ? following('nats.cluster_port', nats.cluster_port, nats.nodes) : []),
+    ...following('gateway.listen', gateway.listen.port, gateway.instances),
+    ['host.listen', host.listen.port],
   ]
   const taken = new Map<number, string>()
   const problems: SettingsProblem[] = []
@@ -24,6 +31,16 @@ function samePorts(settings: Settings): readonly SettingsProblem[] {
     taken.set(port, key)
   }
   return problems
+}
+
+/** The port of the first of several, and those that follow for the others. */
+function following(key: string, first: number, count: number): readonly [string, number][] {
+  return Array.from({ length: count }, (_, index) => [key, first === 0 ? 0 : first + index])
+}
+
+/** Two copies are no majority: with one of them gone the other could not go on. */
+function nodes({ nats }: Settings): readonly SettingsProblem[] {
+  return nats.nodes === 2 ? [problem('nats.nodes', '`nats.nodes` must be 1 or 3.')] : []
 }
 
 /** A browser makes no passkey when the relying party is not the page's own domain (WebAuthn). */
@@ -51,9 +68,9 @@ function production(settings: Settings): readonly SettingsProblem[] {
     const text = '`gateway.public_url` must be https in production unless it is loopback.'
     problems.push(problem('gateway.public_url', text))
   }
-  if (settings.nats.sync_interval !== 'always') {
+  if (settings.nats.sync_interval !== 'always' && settings.nats.nodes === 1) {
     const text =
-      '`nats.sync_interval` must be `always` in production: what is acknowledged is on disk.'
+      '`nats.sync_interval` must be `always` in production unless `nats.nodes` is 3: what is acknowledged is on disk, or on three servers.'
     problems.push(problem('nats.sync_interval', text))
   }
   for (const origin of settings.gateway.allowed_origins) {

@@ -12,6 +12,7 @@ export type SettingKind =
   | 'duration'
   | 'sync'
   | 'bytes'
+  | 'count'
   | 'flag'
 
 /** One setting, as the table gives it. The parser, the types and the reference derive from it. */
@@ -25,7 +26,7 @@ export interface SettingDefinition {
   readonly usedBy: string
   readonly text: string
   readonly choices?: readonly string[]
-  /** Inclusive; milliseconds or bytes. */
+  /** Inclusive; milliseconds, bytes or how many. */
   readonly min?: number
   readonly max?: number
   /** Production refuses to start when it is set to anything but its default. */
@@ -78,6 +79,22 @@ export const SETTINGS = {
     usedBy: 'all',
     text: 'Loopback port of the bus.',
   },
+  'nats.nodes': {
+    kind: 'count',
+    default: 1,
+    min: 1,
+    max: 3,
+    env: 'TRUSTGW_NATS_NODES',
+    usedBy: 'all',
+    text: 'How many nats-servers `trustgw up` starts, 1 or 3; with 3 every message is on three of them. Chosen before the first start. Further ones listen on the ports that follow.',
+  },
+  'nats.cluster_port': {
+    kind: 'port',
+    default: 6222,
+    env: 'TRUSTGW_NATS_CLUSTER_PORT',
+    usedBy: 'supervisor',
+    text: 'Loopback port on which the first of three nats-servers hears the others; theirs follow.',
+  },
   'nats.websocket_port': {
     kind: 'port',
     default: 9222,
@@ -91,7 +108,7 @@ export const SETTINGS = {
     development: '10s',
     env: 'TRUSTGW_NATS_SYNC_INTERVAL',
     usedBy: 'supervisor',
-    text: 'When stored messages are forced to disk: `always`, or every so often. Production: `always`.',
+    text: 'When stored messages are forced to disk: `always`, or every so often. Production: `always`, unless `nats.nodes` is 3.',
   },
   'gateway.listen': {
     kind: 'listen',
@@ -99,6 +116,15 @@ export const SETTINGS = {
     env: 'TRUSTGW_GATEWAY_LISTEN',
     usedBy: 'gateway',
     text: 'Address of MCP and REST.',
+  },
+  'gateway.instances': {
+    kind: 'count',
+    default: 1,
+    min: 1,
+    max: 4,
+    env: 'TRUSTGW_GATEWAY_INSTANCES',
+    usedBy: 'supervisor, gateway',
+    text: 'How many gateways run; further ones listen on the ports that follow `gateway.listen`.',
   },
   'gateway.public_url': {
     kind: 'url',
@@ -213,6 +239,15 @@ export const SETTINGS = {
     usedBy: 'executor, supervisor',
     text: 'Profile of the executor.',
   },
+  'executor.instances': {
+    kind: 'count',
+    default: 1,
+    min: 1,
+    max: 4,
+    env: 'TRUSTGW_EXECUTOR_INSTANCES',
+    usedBy: 'supervisor, executor',
+    text: 'How many executors of the profile run; they share pins, credentials, nonces and journal.',
+  },
   'executor.connectors_dir': {
     kind: 'path',
     default: 'connectors',
@@ -280,6 +315,7 @@ interface ValueOfKind {
   readonly duration: number
   readonly sync: string
   readonly bytes: number
+  readonly count: number
   readonly flag: boolean
 }
 

@@ -96,6 +96,7 @@ const READERS: Readonly<Record<SettingKind, Reader>> = {
     return (parseDuration(value) ?? 0) > 0 ? value : undefined
   }),
   bytes: (raw, definition) => (typeof raw === 'number' ? within(raw, definition) : undefined),
+  count: (raw, definition) => (typeof raw === 'number' ? within(raw, definition) : undefined),
   flag: (raw) => (typeof raw === 'boolean' ? raw : undefined),
 }
 
@@ -108,7 +109,8 @@ export function readValue(definition: SettingDefinition, raw: unknown): SettingV
 export function rawOfVariable(definition: SettingDefinition, value: string): unknown {
   const { kind } = definition
   if (kind === 'flag') return value === 'true' || value === '1' ? true : falseOf(value)
-  if (kind === 'port' || kind === 'bytes') return /^[0-9]{1,9}$/.test(value) ? Number(value) : value
+  if (kind === 'port' || kind === 'bytes' || kind === 'count')
+    return /^[0-9]{1,9}$/.test(value) ? Number(value) : value
   return value
 }
 
@@ -131,6 +133,7 @@ export function kindInWords(definition: SettingDefinition): string {
     duration: `duration such as \`250ms\`, \`25s\`, \`5m\`${rangeInWords(definition)}`,
     sync: '`always` or a duration',
     bytes: `bytes${rangeInWords(definition)}`,
+    count: `number${rangeInWords(definition)}`,
     flag: '`true` or `false`',
   }
   return words[definition.kind]

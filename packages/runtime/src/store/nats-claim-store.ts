@@ -22,6 +22,7 @@ export interface NatsClaimStoreOptions {
   readonly inboxPrefix: string
   readonly api: string
   readonly bucket: string
+  readonly replicated: boolean
 }
 
 /** Claims in an insert-only stream of another account. */
@@ -31,8 +32,8 @@ export class NatsClaimStore implements ClaimStore {
 
   constructor(options: NatsClaimStoreOptions) {
     this.#bucket = options.bucket
-    const { nc, inboxPrefix, api } = options
-    this.#ref = { nc, inboxPrefix, api, stream: `KV_${options.bucket}` }
+    const { nc, inboxPrefix, api, replicated } = options
+    this.#ref = { nc, inboxPrefix, api, replicated, stream: `KV_${options.bucket}` }
   }
 
   async claim(key: string, claim: Claim): Promise<ClaimOutcome> {

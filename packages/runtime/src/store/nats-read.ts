@@ -5,6 +5,7 @@ import {
   type ApiAnswer,
   apiRefusal,
   asRecord,
+  isUnavailable,
   malformed,
   NO_MESSAGE_FOUND,
   parseApiAnswer,
@@ -14,6 +15,10 @@ import type { StoredMessage } from './stored-reader.ts'
 
 /** How long one read of a store waits. */
 export const READ_TIMEOUT_MS = 5_000
+/** How long a read of a replicated stream is tried: longer than the choice of a new leader. */
+export const READ_BUDGET_MS = 12_000
+const READ_TRY_MS = 3_000
+const READ_PAUSE_MS = 150
 /** Messages asked for in one page of a listing. */
 export const LIST_PAGE_MESSAGES = 256
 
@@ -24,6 +29,8 @@ export interface StreamRef {
   readonly inboxPrefix: string
   readonly api: string
   readonly stream: string
+  /** It lies on several servers: only its leader's word is new, and for a while there may be none. */
+  readonly replicated: boolean
 }
 
 /** A message as stored, and whether it is a removal marker. */
@@ -33,19 +40,18 @@ export interface RawMessage extends StoredMessage {
 
 type DirectQuery = { readonly seq: number } | { readonly last_by_subj: string }
 
-/** Reads one message from whichever replica answers. */
-export async function directGet(
+/** Reads one message; `last_by_subj` may have wildcards. */
+export async function getMessage(
   ref: StreamRef,
   query: DirectQuery,
 ): Promise<RawMessage | undefined> {
+  if (ref.replicated) return await leaderGet(ref, query)
   return directAnswer(await ask(ref, `DIRECT.GET.${ref.stream}`, query))
 }
 
-/** The last message of one subject: the form whose permission names the subject. */
-export async function directGetSubject(
-  ref: StreamRef,
-  subject: string,
-): Promise<RawMessage | undefined> {
+/** The last message of one subject: directly, by the form whose permission names the subject. */
+export async function getSubject(ref: StreamRef, subject: string): Promise<RawMessage | undefined> {
+  if (ref.replicated) return await leaderGetSubject(ref, subject)
   const found = directAnswer(await ask(ref, `DIRECT.GET.${ref.stream}.${subject}`, undefined))
   if (found !== undefined && found.subject !== subject) throw malformed('another subject')
   return found
@@ -56,15 +62,20 @@ export async function leaderGetSubject(
   ref: StreamRef,
   subject: string,
 ): Promise<RawMessage | undefined> {
-  const answer = parseApiAnswer(
-    (await ask(ref, `STREAM.MSG.GET.${ref.stream}`, { last_by_subj: subject })).data,
-  )
+  const found = await leaderGet(ref, { last_by_subj: subject })
+  if (found !== undefined && found.subject !== subject) throw malformed('message')
+  return found
+}
+
+async function leaderGet(ref: StreamRef, query: DirectQuery): Promise<RawMessage | undefined> {
+  const answer = await leaderAnswer(ref, query)
   const refusal = apiRefusal(answer)
   if (refusal?.code === NO_MESSAGE_FOUND) return undefined
   if (refusal !== undefined)
     throw new BusFault('store_unreachable', `${ref.stream} ${refusal.code}`)
   const message = asRecord(answer['message'])
-  if (message === undefined || message['subject'] !== subject) throw malformed('message')
+  const subject = textOf(message?.['subject'])
+  if (message === undefined || subject === '') throw malformed('message')
   const operation = Buffer.from(textOf(message['hdrs']), 'base64').toString('latin1')
   return {
     subject,
@@ -73,6 +84,28 @@ export async function leaderGetSubject(
     tombstone: /^KV-Operation: *(?:DEL|PURGE)\r?$/m.test(operation),
   }
 }
+
+/** While a replicated stream has no leader, it is asked again. */
+async function leaderAnswer(ref: StreamRef, query: DirectQuery): Promise<ApiAnswer> {
+  const read = async (): Promise<ApiAnswer> =>
+    parseApiAnswer((await ask(ref, `STREAM.MSG.GET.${ref.stream}`, query)).data)
+  if (!ref.replicated) return await read()
+  const deadline = performance.now() + READ_BUDGET_MS
+  for (;;) {
+    try {
+      const answer = await read()
+      const refusal = apiRefusal(answer)
+      const isOpen = refusal !== undefined && isUnavailable(refusal)
+      if (!isOpen || performance.now() > deadline) return answer
+    } catch (error) {
+      const isOpen = error instanceof BusFault && AGAIN.has(error.code)
+      if (!isOpen || performance.now() > deadline) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, READ_PAUSE_MS))
+  }
+}
+
+const AGAIN: ReadonlySet<string> = new Set(['bus_no_responders', 'bus_timeout', 'bus_unreachable'])
 
 /** The configuration that the stream has now. */
 export async function streamConfig(ref: StreamRef): Promise<ApiAnswer> {
@@ -128,7 +161,8 @@ async function ask(ref: StreamRef, what: string, query: object | undefined): Pro
   const subject = `${ref.api}.${what}`
   try {
     const body = query === undefined ? '' : JSON.stringify(query)
-    return await ref.nc.request(subject, body, { timeout: READ_TIMEOUT_MS })
+    const timeout = ref.replicated ? READ_TRY_MS : READ_TIMEOUT_MS
+    return await ref.nc.request(subject, body, { timeout })
   } catch (error) {
     throw natsFault(error, subject)
   }

@@ -5,8 +5,8 @@ import { type AckedOutcome, ackedWrite } from './acked-write.ts'
 import { WRONG_LAST_SEQUENCE } from './js-api.ts'
 import { bucketFilter, bucketSubject, keyOfSubject } from './key.ts'
 import {
-  directGetSubject,
   directPage,
+  getSubject,
   leaderGetSubject,
   type RawMessage,
   type StreamRef,
@@ -25,6 +25,7 @@ export interface NatsRecordStoreOptions {
   readonly inboxPrefix: string
   readonly api: string
   readonly bucket: string
+  readonly replicated: boolean
   readonly bus: Bus
   readonly random: Random
 }
@@ -51,12 +52,12 @@ export class NatsRecordStore implements RecordStore {
     this.#bucket = options.bucket
     this.#bus = options.bus
     this.#random = options.random
-    const { nc, inboxPrefix, api } = options
-    this.#ref = { nc, inboxPrefix, api, stream: `KV_${options.bucket}` }
+    const { nc, inboxPrefix, api, replicated } = options
+    this.#ref = { nc, inboxPrefix, api, replicated, stream: `KV_${options.bucket}` }
   }
 
   async get(key: string): Promise<StoredRecord | undefined> {
-    const found = await directGetSubject(this.#ref, bucketSubject(this.#bucket, key))
+    const found = await getSubject(this.#ref, bucketSubject(this.#bucket, key))
     return found === undefined ? undefined : this.#live(found)
   }
 

@@ -1,7 +1,7 @@
-import { directGet, type RawMessage, type StreamRef } from './nats-read.ts'
+import { getMessage, type RawMessage, type StreamRef } from './nats-read.ts'
 import type { StoredMessage, StoredReader } from './stored-reader.ts'
 
-/** Reads a stream of another account by `DIRECT.GET`. */
+/** Reads a stream of another account: directly, or from its leader where it is replicated. */
 export class NatsStoredReader implements StoredReader {
   readonly #ref: StreamRef
 
@@ -11,11 +11,11 @@ export class NatsStoredReader implements StoredReader {
 
   async getBySeq(seq: number): Promise<StoredMessage | undefined> {
     if (!Number.isSafeInteger(seq) || seq < 1) throw new TypeError('no such sequence')
-    return plain(await directGet(this.#ref, { seq }))
+    return plain(await getMessage(this.#ref, { seq }))
   }
 
   async getLast(subjectFilter: string): Promise<StoredMessage | undefined> {
-    return plain(await directGet(this.#ref, { last_by_subj: subjectFilter }))
+    return plain(await getMessage(this.#ref, { last_by_subj: subjectFilter }))
   }
 }
 

@@ -5,8 +5,7 @@ export interface StoredMessage {
 }
 
 /**
- * Reads single messages of a stream. With one replica it reads what was last acknowledged; a
- * replicated stream may answer from a follower that lags. Throws `BusFault` when it cannot tell.
+ * Reads single messages of a stream: what was last acknowledged. Throws `BusFault` when it cannot tell.
  */
 export interface StoredReader {
   /** The message at a sequence; `undefined` where the stream holds none (yet, or any more). */

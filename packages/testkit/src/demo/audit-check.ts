@@ -26,11 +26,16 @@ export interface Tampering {
   readonly spoil: (lines: readonly string[]) => readonly string[]
 }
 
-const TAIL: readonly string[] = ['audit', 'tail', '--last', '1000', '--no-follow', '--json']
+const TAILED = 1_000
+const TAIL_TIMEOUT_MS = 120_000
 
 /** The newest events of the log, from the command line. */
-export async function tailEvents(system: RunningSystem): Promise<readonly TailedEvent[]> {
-  const { code, out, err } = await system.command(TAIL)
+export async function tailEvents(
+  system: RunningSystem,
+  last: number = TAILED,
+): Promise<readonly TailedEvent[]> {
+  const args = ['audit', 'tail', '--last', String(last), '--no-follow', '--json']
+  const { code, out, err } = await system.command(args, { timeoutMs: TAIL_TIMEOUT_MS })
   if (code !== 0) throw new Error(`audit tail ended with ${code}: ${err.trim()}`)
   return out
     .split('\n')
