@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { base64urlDecode } from '@trustgw/protocol'
+import { base64urlDecode, passkeyFingerprint } from '@trustgw/protocol'
+import { sha256 } from '@trustgw/runtime'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
-import { CoseKey, keyFingerprint } from '../src/admit/cose-key.ts'
+import { CoseKey } from '../src/admit/cose-key.ts'
 import { type CoseMember, cose } from './support/hostile/keys.ts'
 
 const keyOf = (algorithm: 'ES256' | 'EdDSA' | 'RS256'): Uint8Array => {
@@ -63,8 +64,8 @@ test('a malformed signature is false, not a fault', () => {
 })
 
 test('a fingerprint is eight groups of four digits, and differs by key', () => {
-  assert.match(keyFingerprint(ES256), /^([0-9a-f]{4} ){7}[0-9a-f]{4}$/)
-  assert.notEqual(keyFingerprint(ES256), keyFingerprint(EDDSA))
+  assert.match(passkeyFingerprint(sha256, ES256), /^([0-9a-f]{4} ){7}[0-9a-f]{4}$/)
+  assert.notEqual(passkeyFingerprint(sha256, ES256), passkeyFingerprint(sha256, EDDSA))
 })
 
 /** The members of a key with one of them changed, left out or put in. */
