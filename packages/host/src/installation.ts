@@ -32,6 +32,8 @@ export interface ProcessStatus {
   readonly state: string
   readonly started_at: number | null
   readonly restarts: number
+  /** How its last process ended: `exit 0`, `SIGKILL`; null before any did. */
+  readonly last_end: string | null
   readonly version: string | null
 }
 
@@ -54,6 +56,7 @@ const processShape: Shape<ProcessStatus> = objectShape({
   state: text,
   started_at: nullableShape(count),
   restarts: count,
+  last_end: nullableShape(text),
   version: nullableShape(text),
 })
 

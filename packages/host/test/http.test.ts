@@ -199,7 +199,15 @@ describe('the listener', () => {
     assert.equal(at(little.json, 'bus', 'connected'), true)
     const status = {
       processes: [
-        { name: 'host', pid: 1, state: 'running', started_at: 1, restarts: 0, version: '0.1.0' },
+        {
+          name: 'host',
+          pid: 1,
+          state: 'running',
+          started_at: 1,
+          restarts: 1,
+          last_end: 'exit 0',
+          version: '0.1.0',
+        },
       ],
       bus: { version: '2.15.1', connected: false, port: 4222, websocket_port: 9222 },
       isolation: [{ name: 'process', in_force: true, detail: 'one each' }],

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
 const SCRIPT = join(ROOT, 'packages/cli/dist/src/main.js')
 const READY_TIMEOUT_MS = 40_000
-const STOP_TIMEOUT_MS = 20_000
+const STOP_TIMEOUT_MS = 60_000
 
 export interface SystemOptions {
   /** Variables over the settings; ports and state folder are chosen here. */
@@ -113,7 +113,11 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
     return await run({
       dir,
       env,
-      ports: { nats: Number(nats), websocket: Number(websocket), shop: Number(shop) },
+      ports: {
+        nats: Number(nats),
+        websocket: Number(websocket),
+        shop: Number(env['TRUSTGW_EXAMPLE_SHOP_PORT']),
+      },
     })
   } catch (error) {
     if (options.stateDir === undefined) await rm(dir, { recursive: true, force: true })

@@ -11,17 +11,20 @@ import { runExecutorProcess } from '../processes/executor.ts'
 import { runGatewayProcess } from '../processes/gateway.ts'
 import { runHostProcess } from '../processes/host.ts'
 import { runLogProcess } from '../processes/log.ts'
-import type { Running } from '../processes/service.ts'
+import { type Running, STOP_BUDGET_MS } from '../processes/service.ts'
 
-/** Runs until it is told to stop: by a signal, or by its supervisor going away. */
+/**
+ * Runs until it is told to stop: by a signal, or by its supervisor going away. What does not come to rest
+ * in time, or is told twice, ends as in a crash: another takes it up, or the next start does.
+ */
 async function untilStopped(start: () => Promise<Running>): Promise<number> {
   let asked = 0
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
       process.on(signal, () => {
         if (signal !== 'disconnect') asked += 1
-        // Who asks twice means it: what is left is taken up by another, or at the next start.
         if (asked > 1) process.exit(EXIT_FAILED)
+        setTimeout(() => process.exit(EXIT_FAILED), STOP_BUDGET_MS).unref()
         resolve()
       })
     }

@@ -60,6 +60,12 @@ export function filesOf<F>(all: readonly F[], instance: number, setting: string)
   return own
 }
 
+/**
+ * How long a service takes to stop at most: more than the grace of running tools, the drain of open
+ * requests and a write that waits for a stream's next leader. What is left then is as after a crash.
+ */
+export const STOP_BUDGET_MS = 15_000
+
 /** A service that runs; `stop` ends it without losing anything. */
 export interface Running {
   readonly stop: () => Promise<void>

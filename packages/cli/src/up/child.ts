@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { NatsExit } from '@trustgw/runtime'
+import { STOP_BUDGET_MS } from '../processes/service.ts'
 import { RotatingLog } from './rotating-log.ts'
 
 /** How a child stands, for the installation page and for `doctor`. */
@@ -24,6 +26,8 @@ export interface ChildStatus {
   readonly state: ChildState
   readonly started_at: number | null
   readonly restarts: number
+  /** How its last process ended: `exit 0`, `SIGKILL`; null before any did. */
+  readonly last_end: string | null
 }
 
 /** It ended before it was ready; `lastLines` are its own words. */
@@ -38,7 +42,8 @@ export class ChildFault extends Error {
 }
 
 const READY_TIMEOUT_MS = 20_000
-const STOP_TIMEOUT_MS = 8_000
+/** A little more than a service gives itself. */
+const STOP_TIMEOUT_MS: number = STOP_BUDGET_MS + 1_000
 const RESTART_FIRST_MS = 200
 const RESTART_MAX_MS = 10_000
 /** A child that ran this long is restarted without delay again. */
@@ -58,6 +63,7 @@ export class Child {
   #state: ChildState = 'starting'
   #startedAt: number | null = null
   #restarts = 0
+  #lastEnd: string | null = null
   #pause = RESTART_FIRST_MS
   #lastLines: string[] = []
   #stopping = false
@@ -76,6 +82,7 @@ export class Child {
       state: this.#state,
       started_at: this.#startedAt,
       restarts: this.#restarts,
+      last_end: this.#lastEnd,
     }
   }
 
@@ -166,7 +173,8 @@ export class Child {
       else this.#spec.onMessage?.(message)
     })
     child.on('error', () => undefined)
-    child.on('exit', () => {
+    child.on('exit', (code, signal) => {
+      this.#lastEnd = endOf({ code, signal })
       const wasReady = this.#state === 'ready'
       if (this.#stopping) {
         onEnd()
@@ -195,6 +203,11 @@ export class Child {
     this.#state = state
     this.#spec.onChange()
   }
+}
+
+/** How a process ended, in a word. */
+export function endOf({ code, signal }: NatsExit): string {
+  return signal ?? `exit ${code ?? 'unknown'}`
 }
 
 function isReady(message: unknown): boolean {

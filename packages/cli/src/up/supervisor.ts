@@ -1,11 +1,12 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { atomicWriteFile, type NatsServer, type Settings } from '@trustgw/runtime'
 import { busNodes, instanceName, instancesUpTo } from '../install/instances.ts'
 import { layoutOf } from '../install/layout.ts'
 import type { PolicyFilesMessage } from '../processes/policy-files-message.ts'
 import { VERSION } from '../version.ts'
 import { startBus } from './bus.ts'
-import { Child, type ChildSpec, type ChildStatus } from './child.ts'
+import { Child, type ChildSpec, type ChildStatus, endOf } from './child.ts'
 import type { Isolation } from './isolation.ts'
 import { PolicyFollower, type PolicyOutcome } from './policy-follower.ts'
 import { RotatingLog } from './rotating-log.ts'
@@ -23,7 +24,6 @@ function several(name: string, count: number): readonly ServiceSpec[] {
   }))
 }
 
-/** In the order in which they start; they stop the other way round. */
 function services({ gateway, executor }: Settings): readonly ServiceSpec[] {
   return [
     ...several('log', 1),
@@ -32,6 +32,11 @@ function services({ gateway, executor }: Settings): readonly ServiceSpec[] {
     ...several('executor', executor.instances),
   ]
 }
+
+/** Those of a kind stop together, each kind when the one before it has: what is told is still heard. */
+const STOP_ORDER: readonly string[] = ['executor', 'host', 'gateway', 'log', 'shop']
+/** Before a nats-server that did not start again is tried again. */
+const SERVER_PAUSE_MS = 1_000
 
 /** The service that records and shows that policy files do not load. */
 const DECIDER = 'gateway'
@@ -60,9 +65,11 @@ interface Node {
   readonly server: NatsServer
   startedAt: number
   restarts: number
+  lastEnd: string | null
 }
 
-const isDecider = (name: string): boolean => name === DECIDER || name.startsWith(`${DECIDER}-`)
+const isOf = (kind: string, name: string): boolean => name === kind || name.startsWith(`${kind}-`)
+const isDecider = (name: string): boolean => isOf(DECIDER, name)
 
 /** One supervisor over nats-server and every plane, each its own process. */
 export class Supervisor {
@@ -92,7 +99,7 @@ export class Supervisor {
   }
 
   /**
-   * Stops in reverse order: executors end what they run, the bus goes last. Also while it starts:
+   * Stops in `STOP_ORDER`: executors end what they run, the bus goes last. Also while it starts:
    * what comes up meanwhile is stopped as well.
    */
   async stop(): Promise<void> {
@@ -105,7 +112,10 @@ export class Supervisor {
 
   async #stopParts(): Promise<void> {
     await this.#follower?.stop()
-    for (const child of this.#children.toReversed()) await child.stop()
+    for (const kind of STOP_ORDER) {
+      const those = this.#children.filter(({ status }) => isOf(kind, status.name))
+      await Promise.all(those.map((child) => child.stop()))
+    }
     await Promise.all(this.#nodes.map(({ server }) => server.stop()))
   }
 
@@ -166,7 +176,13 @@ export class Supervisor {
     })
     this.#busVersion = version
     for (const [index, server] of servers.entries()) {
-      const node = { name: names[index] ?? '', server, startedAt: Date.now(), restarts: 0 }
+      const node = {
+        name: names[index] ?? '',
+        server,
+        startedAt: Date.now(),
+        restarts: 0,
+        lastEnd: null,
+      }
       this.#nodes.push(node)
       this.#watchServer(node)
     }
@@ -174,14 +190,29 @@ export class Supervisor {
 
   /** A server that dies is started again; services reconnect by themselves. */
   #watchServer(node: Node): void {
-    void node.server.exited().then(async () => {
+    void node.server.exited().then(async (exit) => {
       if (this.#stopping) return
       node.restarts += 1
-      await node.server.restart()
+      node.lastEnd = endOf(exit)
+      if (!(await this.#restarted(node.server))) return
       node.startedAt = Date.now()
       this.#watchServer(node)
       await this.#publish()
     })
+  }
+
+  /** False when everything is to stop before it runs: its port may be taken for a while. */
+  async #restarted(server: NatsServer): Promise<boolean> {
+    while (!this.#stopping) {
+      try {
+        await server.restart()
+        return true
+      } catch (error) {
+        this.#options.progress(`nats-server: ${error instanceof Error ? error.message : 'ended'}`)
+        await sleep(SERVER_PAUSE_MS)
+      }
+    }
+    return false
   }
 
   #shopArgs(port: number): readonly string[] {
@@ -224,12 +255,13 @@ export class Supervisor {
   async #write(): Promise<void> {
     const { settings, isolation } = this.#options
     const processes = [
-      ...this.#nodes.map(({ name, server, startedAt, restarts }) => ({
+      ...this.#nodes.map(({ name, server, startedAt, restarts, lastEnd }) => ({
         name,
         pid: server.pid() ?? null,
         state: server.isRunning() ? 'ready' : 'stopped',
         started_at: startedAt,
         restarts,
+        last_end: lastEnd,
         version: this.#busVersion,
       })),
       ...this.statuses.map((status) => ({ ...status, version: VERSION })),

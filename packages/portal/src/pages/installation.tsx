@@ -109,7 +109,10 @@ function Processes({ installation }: { readonly installation: Installation }): R
           <span className="text-soft max-sm:text-right">
             {process.started_at === null ? '' : `started ${ago(process.started_at, now)}`}
           </span>
-          <span className={process.restarts === 0 ? 'text-soft' : 'font-semibold text-amber'}>
+          <span
+            className={process.restarts === 0 ? 'text-soft' : 'font-semibold text-amber'}
+            {...(process.last_end !== null && { title: `Last ended: ${process.last_end}` })}
+          >
             {process.restarts === 1 ? '1 restart' : `${process.restarts} restarts`}
           </span>
         </li>

@@ -164,6 +164,7 @@ export const installationShape = pickedShape({
       state: text,
       started_at: nullableShape(whole),
       restarts: whole,
+      last_end: nullableShape(text),
       version: nullableShape(text),
     }),
     { max: 64 },

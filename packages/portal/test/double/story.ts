@@ -120,6 +120,7 @@ export function storyInstallation(now: number): object {
     state,
     started_at: now - 754_000,
     restarts,
+    last_end: restarts === 0 ? null : 'exit 1',
     version: name === 'nats-server' ? '2.11.4' : '0.1.0',
   })
   return {

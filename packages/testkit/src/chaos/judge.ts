@@ -2,13 +2,7 @@ import { idempotencyKey, parseActionId, parseTenantId } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import type { TailedEvent } from '../demo/audit-check.ts'
 import type { LedgerRefund } from '../shop-view.ts'
-
-/** An action that was accepted, as its proposer saw it last. */
-export interface Accepted {
-  readonly action_id: string
-  readonly status: string
-  readonly reason: string | null
-}
+import type { Seen } from './refund-system.ts'
 
 /** What became of all, and everything that must not be. */
 export interface Judgement {
@@ -28,7 +22,7 @@ const RECORDED: readonly string[] = ['grant_issued', 'started', 'finished']
 
 /** Compares what the shop did with what proposers were told and with what the log holds. */
 export function judge(
-  actions: readonly Accepted[],
+  actions: readonly Seen[],
   refunds: readonly LedgerRefund[],
   events: readonly TailedEvent[],
 ): Judgement {
@@ -58,7 +52,7 @@ export function judge(
   return { states, paid: refunds.length, problems }
 }
 
-function problemsOf({ action_id, status, reason }: Accepted, times: number): readonly string[] {
+function problemsOf({ action_id, status, reason }: Seen, times: number): readonly string[] {
   if (times > 1) return [`${action_id}: paid ${times} times`]
   if (PAID.includes(status)) return times === 1 ? [] : [`${action_id}: ${status}, and not paid`]
   if (NOT_PAID.includes(status)) return times === 0 ? [] : [`${action_id}: ${status}, and paid`]

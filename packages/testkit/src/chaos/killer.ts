@@ -34,10 +34,10 @@ export class Killer {
     this.#random = new SeededRandom(String(seed))
   }
 
-  /** Each kind at least once, then at random while `goOn` says so. */
-  async run(goOn: () => boolean): Promise<void> {
-    const order = [...KINDS]
-    for (let left = order; left.length > 0 || goOn(); ) {
+  /** Each kind at least once, then at random while `goOn`, told how many there were, says so. */
+  async run(goOn: (count: number) => boolean): Promise<void> {
+    let left = KINDS
+    for (let count = 0; left.length > 0 || goOn(count); count += 1) {
       const first = left[this.#below(left.length)]
       const next = first ?? KINDS[this.#below(KINDS.length)]
       left = left.filter((one) => one !== first)
