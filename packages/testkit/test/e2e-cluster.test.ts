@@ -39,10 +39,10 @@ describe('two gateways, two executors and three servers of the bus: any one of e
   for (const node of NODES) {
     test(`${node} is killed with calls in flight: every call ends, each is paid once`, async (t) => {
       // Of the three one leads each stream, so that some of these lead what the calls write to.
-      const before = many(IN_FLIGHT, false)
+      const earlier = many(IN_FLIGHT, false)
       const began = performance.now()
       const back = await crash(system, node)
-      const ids = [...(await before), ...(await many(IN_FLIGHT, false))]
+      const ids = [...(await earlier), ...(await many(IN_FLIGHT, false))]
       await Promise.all(ids.map((id) => endOf(system, id)))
       t.diagnostic(`all ended ${Math.round(performance.now() - began)} ms after the kill`)
       await back()
