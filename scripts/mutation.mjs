@@ -74,8 +74,8 @@ const AREAS = {
       index: 'src/index.ts',
       mutate: 'src/admit',
       tests: 'test',
-      data: ['vectors/admission', 'examples/connectors'],
-      leftOut: String.raw`^(?!(?:admission|admission-policy|cbor-map|claim-action|cose-key|vectors|hostile-vectors)\.)`,
+      data: ['vectors', 'examples/connectors'],
+      leftOut: String.raw`^(?!(?:admission|admission-details|admission-policy|beat|cbor-map|claim-action|claims|cose-key|freezes|open-claims|precondition|reasons|refuse-unmet|stage|tool-index|vectors|hostile-vectors)\.)`,
       given: [...GIVEN, ...GIVEN_TO_EXECUTORS],
     },
     {
