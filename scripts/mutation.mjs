@@ -85,11 +85,12 @@ const AREAS = {
       mutate: 'src/grant',
       tests: 'test',
       data: [],
-      leftOut: String.raw`^(?!grant\.)`,
+      leftOut: String.raw`^(?!grant(?:-keys)?\.)`,
       given: [
         ...GIVEN,
         ...GIVEN_TO_EXECUTORS,
         '@modelcontextprotocol/server',
+        '@trustgw/testkit/key-sets',
         'node:timers/promises',
       ],
     },
