@@ -85,7 +85,7 @@ const AREAS = {
       mutate: 'src/grant',
       tests: 'test',
       data: [],
-      leftOut: String.raw`^(?!grant(?:-keys)?\.)`,
+      leftOut: String.raw`^(?!grant(?:-[a-z-]+)?\.)`,
       given: [
         ...GIVEN,
         ...GIVEN_TO_EXECUTORS,
