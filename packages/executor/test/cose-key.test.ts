@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { base64urlDecode, passkeyFingerprint } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
@@ -61,6 +62,33 @@ test('a malformed signature is false, not a fault', () => {
   const key = CoseKey.parse(ES256)
   assert.equal(key?.verifies(Uint8Array.of(1), Uint8Array.of(1, 2, 3)), false)
   assert.equal(CoseKey.parse(EDDSA)?.verifies(Uint8Array.of(1), new Uint8Array(64)), false)
+})
+
+test('an EdDSA signature of another length, and an object that only looks like a key, verify nothing', () => {
+  const key = CoseKey.parse(EDDSA)
+  assert.equal(key?.verifies(Uint8Array.of(1), Uint8Array.of(1)), false)
+  const cast: unknown = Object.create(CoseKey.prototype)
+  assert.ok(cast instanceof CoseKey)
+  assert.equal(cast.verifies(Uint8Array.of(1), new Uint8Array(64)), false)
+})
+
+test('a signature of each kind of key is of that key and those bytes only', () => {
+  for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
+    const made = new SoftwareAuthenticator({
+      algorithm,
+      rpId: 'localhost',
+      origin: 'http://localhost',
+    })
+    const key = CoseKey.parse(base64urlDecode(made.publicKey) ?? new Uint8Array())
+    const { client_data_json, authenticator_data, signature } = made.assert(
+      `sha256:${'a'.repeat(64)}` as never,
+    )
+    const bytes = (text: string): Buffer => Buffer.from(text, 'base64url')
+    const hash = createHash('sha256').update(bytes(client_data_json)).digest()
+    const data = Buffer.concat([bytes(authenticator_data), hash])
+    assert.equal(key?.verifies(data, bytes(signature)), true, algorithm)
+    assert.equal(key.verifies(data.subarray(1), bytes(signature)), false, algorithm)
+  }
 })
 
 test('a fingerprint is eight groups of four digits, and differs by key', () => {
