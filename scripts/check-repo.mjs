@@ -343,6 +343,30 @@ function namedTests() {
   return [`${count} tests named in SECURITY.md, each there`, problems]
 }
 
+/** Of its tables on parties that are taken over, every cell has a test or says why it needs none. */
+function takenOverCells() {
+  const [, section = ''] = read('SECURITY.md').split(/^## (?=Taken over)/m)
+  const [text] = section.split(/^## /m)
+  const rows = text.split('\n').filter((line) => line.startsWith('|'))
+  // What stands above a line of dashes is a heading.
+  const told = rows.filter((row, index) => !isDashes(row) && !isDashes(rows[index + 1] ?? ''))
+  const problems = []
+  let count = 0
+  for (const row of told) {
+    const [party = '', ...cells] = row.split('|').slice(1, -1)
+    for (const cell of cells) {
+      count += 1
+      if (/"[^"]+"/.test(cell) || /\*by construction\*: \S/.test(cell)) continue
+      problems.push(`SECURITY.md: no test behind "${party.trim()}": ${cell.trim().slice(0, 60)}`)
+    }
+  }
+  if (count === 0) problems.push('SECURITY.md: no table under "Taken over"')
+  if (/not yet tested/i.test(text)) problems.push('SECURITY.md: something is not yet tested')
+  return [`${count} cells on what a party can and cannot, each with its test`, problems]
+}
+
+const isDashes = (row) => /^\|(?: -+ \|)+$/.test(row)
+
 const CHECKS = [
   invariants,
   citations,
@@ -358,6 +382,7 @@ const CHECKS = [
   generatedDocuments,
   links,
   namedTests,
+  takenOverCells,
 ]
 let failed = 0
 for (const check of CHECKS) {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { base64urlDecode } from '@trustgw/protocol'
+import { base64urlDecode, passkeyFingerprint } from '@trustgw/protocol'
+import { sha256 } from '@trustgw/runtime'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
-import { CoseKey, keyFingerprint } from '../src/admit/cose-key.ts'
+import { CoseKey } from '../src/admit/cose-key.ts'
 import { type CoseMember, cose } from './support/hostile/keys.ts'
 
 const keyOf = (algorithm: 'ES256' | 'EdDSA' | 'RS256'): Uint8Array => {
@@ -62,9 +64,36 @@ test('a malformed signature is false, not a fault', () => {
   assert.equal(CoseKey.parse(EDDSA)?.verifies(Uint8Array.of(1), new Uint8Array(64)), false)
 })
 
+test('an EdDSA signature of another length, and an object that only looks like a key, verify nothing', () => {
+  const key = CoseKey.parse(EDDSA)
+  assert.equal(key?.verifies(Uint8Array.of(1), Uint8Array.of(1)), false)
+  const cast: unknown = Object.create(CoseKey.prototype)
+  assert.ok(cast instanceof CoseKey)
+  assert.equal(cast.verifies(Uint8Array.of(1), new Uint8Array(64)), false)
+})
+
+test('a signature of each kind of key is of that key and those bytes only', () => {
+  for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
+    const made = new SoftwareAuthenticator({
+      algorithm,
+      rpId: 'localhost',
+      origin: 'http://localhost',
+    })
+    const key = CoseKey.parse(base64urlDecode(made.publicKey) ?? new Uint8Array())
+    const { client_data_json, authenticator_data, signature } = made.assert(
+      `sha256:${'a'.repeat(64)}` as never,
+    )
+    const bytes = (text: string): Buffer => Buffer.from(text, 'base64url')
+    const hash = createHash('sha256').update(bytes(client_data_json)).digest()
+    const data = Buffer.concat([bytes(authenticator_data), hash])
+    assert.equal(key?.verifies(data, bytes(signature)), true, algorithm)
+    assert.equal(key.verifies(data.subarray(1), bytes(signature)), false, algorithm)
+  }
+})
+
 test('a fingerprint is eight groups of four digits, and differs by key', () => {
-  assert.match(keyFingerprint(ES256), /^([0-9a-f]{4} ){7}[0-9a-f]{4}$/)
-  assert.notEqual(keyFingerprint(ES256), keyFingerprint(EDDSA))
+  assert.match(passkeyFingerprint(sha256, ES256), /^([0-9a-f]{4} ){7}[0-9a-f]{4}$/)
+  assert.notEqual(passkeyFingerprint(sha256, ES256), passkeyFingerprint(sha256, EDDSA))
 })
 
 /** The members of a key with one of them changed, left out or put in. */

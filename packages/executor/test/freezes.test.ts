@@ -267,6 +267,8 @@ test('a thaw ends the freeze that it names and no other, also no later one of th
     const second = freezeOf({ counter: 2 })
     const thaw = freezer.signed(thawOf(first), 'ada')
     const book = await freezer.open()
+    let changes = 0
+    const forget = book.onChange(() => (changes += 1))
     for (const notice of [
       freezer.sealed(first, 'host'),
       thaw,
@@ -275,6 +277,8 @@ test('a thaw ends the freeze that it names and no other, also no later one of th
     ]) {
       assert.ok((await book.offer(bytes(notice))).ok)
     }
+    assert.equal(changes, 3, 'each of them is told once')
+    forget()
     const left = book.standing(TENANT).map(({ hash }) => hash)
     assert.deepEqual(left, [statementHash(sha256, second)])
     const wrong = thawOf(second, { tenant: OTHER })

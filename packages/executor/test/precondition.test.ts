@@ -2,15 +2,20 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import {
+  hashText,
   isJsonObject,
   noPreconditionHash,
   preconditionHash,
   type ToolContract,
 } from '@trustgw/protocol'
-import { sha256 } from '@trustgw/runtime'
+import { sha256, silentLogger } from '@trustgw/runtime'
 import { clearAction } from '../src/admit/admission.ts'
-import type { ClearedAction } from '../src/admit/check-approvals.ts'
-import { checkPrecondition, PRECONDITION_READ_MS } from '../src/admit/check-precondition.ts'
+import { type ClearedAction, openClearedAction } from '../src/admit/check-approvals.ts'
+import {
+  checkPrecondition,
+  PRECONDITION_READ_MS,
+  type PreconditionDeps,
+} from '../src/admit/check-precondition.ts'
 import { withReadablePreconditions } from '../src/connectors/precondition-problem.ts'
 import { makeSafe } from '../src/run/safe-output.ts'
 import { BREAKER_FAILURES, ToolGate } from '../src/run/tool-gate.ts'
@@ -18,7 +23,7 @@ import { type Bench, type Handler, typesOf, withBench } from './support/bench.ts
 import { until } from './support/connectors.ts'
 import { factsFor } from './support/policy.ts'
 import { BOUND, boundHash, boundWorld, ORDER, READ, ReadDouble } from './support/precondition.ts'
-import { bytesOf, type Change, World } from './support/world.ts'
+import { bytesOf, type Change, TENANT, World } from './support/world.ts'
 
 async function cleared(world: World, change: Change = {}): Promise<ClearedAction> {
   const outcome = await clearAction(bytesOf(await world.granted(change)), world.admission())
@@ -49,6 +54,71 @@ test('the read is made with the action’s own arguments, in bounded time and un
   })
   const own = world.claims(action.decision, action.approvals, {}).idempotency_key
   assert.notEqual(idempotency_key, own)
+})
+
+test('the key of a read is of its grant, and of nothing that the action itself has', async () => {
+  const world = boundWorld()
+  const shop = new ReadDouble()
+  const token = await cleared(world)
+  const { jti } = openClearedAction(token).claims
+  await outcomeOf(world, shop, token)
+  assert.equal(shop.runs[0]?.idempotency_key, hashText(sha256, `precondition\n${TENANT}\n${jti}`))
+})
+
+test('why a read could not be made is told to the log and in the refusal’s detail', async () => {
+  const world = boundWorld()
+  const lines: unknown[] = []
+  const logger = { ...silentLogger, warn: (...line: unknown[]) => void lines.push(line) }
+  const shop = new ReadDouble()
+  const token = await cleared(world)
+  const detailOf = async (change: Partial<PreconditionDeps>): Promise<string | undefined> => {
+    const connectors = new Map([['shop', shop]])
+    const outcome = await checkPrecondition(token, world.reading({ connectors, logger, ...change }))
+    return outcome.ok ? 'stands' : outcome.detail
+  }
+  const gone = { find: () => undefined }
+  assert.equal(await detailOf({ tools: gone }), 'no_such_read')
+  const { action_id } = openClearedAction(token).claims
+  assert.deepEqual(lines, [
+    [
+      'precondition_not_met',
+      { action_id, reason: 'precondition_unreadable', detail: 'no_such_read' },
+    ],
+  ])
+  assert.equal(await detailOf({ connectors: new Map() }), 'upstream_unreachable')
+  const busy = { enter: () => ({ ok: false, reason: 'tool_busy' }) as const }
+  assert.equal(await detailOf({ gate: busy }), 'tool_busy')
+  shop.answer = { kind: 'succeeded', output: { items: [] }, provider_reference: null }
+  assert.equal(await detailOf({}), 'value_missing')
+  world.tools.replace([BOUND, { ...READ, input_schema: { type: 'object', required: ['other'] } }])
+  assert.equal(await detailOf({}), 'arguments')
+})
+
+test('a read that breaks leaves its place free, and counts as one that was not made', async () => {
+  const world = boundWorld()
+  const token = await cleared(world)
+  const left: unknown[] = []
+  const gate = {
+    enter: () => ({ ok: true, leave: (how: unknown) => void left.push(how) }) as const,
+  }
+  const shop = Object.assign(new ReadDouble(), {
+    run: () => Promise.reject(new RangeError('a defect')),
+  })
+  const deps = world.reading({ connectors: new Map([['shop', shop]]), gate })
+  await assert.rejects(checkPrecondition(token, deps), RangeError)
+  assert.deepEqual(left, ['not_entered'])
+})
+
+test('an action without the argument that its read needs is not run', async () => {
+  const input_schema = { type: 'object', properties: { amount: { type: 'string' } } }
+  const contract = { ...BOUND, input_schema }
+  const world = new World(contract)
+  world.tools.replace([contract, READ])
+  world.precondition = boundHash()
+  const token = await cleared(world, { arguments: '{"amount":"250.00"}' })
+  const shop = new ReadDouble()
+  assert.equal(await outcomeOf(world, shop, token), 'precondition_unreadable')
+  assert.equal(shop.runs.length, 0)
 })
 
 test('a tool without a precondition is read nothing for', async () => {

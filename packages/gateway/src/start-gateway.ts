@@ -122,6 +122,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
   const recovered = await takeUp()
   changed.tell = (tenant) => orchestrator.toolsChanged(tenant)
   for (const tenant of tenants) orchestrator.toolsChanged(tenant)
+  const stopFreezes = deps.freezes.onChange(() => orchestrator.freezesChanged())
   const peers = makePeers(deps, takeUp)
   peers?.start()
   const { bus } = link
@@ -138,6 +139,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     stop: async () => {
       await Promise.all(decisions.map((one) => one.stop()))
       await results.stop()
+      stopFreezes()
       await news.stop()
       await orchestrator.stop()
       await peers?.stop()

@@ -27,6 +27,7 @@ function watched(clock: ManualClock): { care: Caretaker; rung: string[] } {
     clock,
     log: silentLogger,
     tick: ring('tick'),
+    resume: ring('resume'),
     takeUp: ring('take up'),
   })
   return { care, rung }

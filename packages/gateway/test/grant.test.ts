@@ -64,6 +64,7 @@ test('only an authorized action with a recorded decision gets a grant', async (t
     ['decision_forbids', { decision: { ...decision, effect: 'require_proof', tier: 3 } }],
     ['decision_forbids', { decision: { ...decision, tier: 1 } }],
     ['contract_changed', {}, hashText(sha256, 'another')],
+    ['precondition_missing', { precondition: { tool: 'files.read', arguments: {}, values: {} } }],
     ['approval_missing', { decision: { ...decision, effect: 'require_approval', tier: 1 } }],
   ]
   for (const [reason, change, contract_hash = tool.contract_hash] of wrong) {
@@ -138,10 +139,15 @@ test('an issuer signs only what authorize made, for 30 seconds at most, each wit
   assert.ok(first.expires_at - clock.now() <= 30_000)
   const read = readGrant(first.token, keys.public.keyFor({ role: 'grant' }))
   assert.deepEqual(read.ok && read.value, first.claims)
-  const long = { ...record.decision.obligations, grant_ttl_ms: 3_600_000 }
-  const greedy = { ...record, decision: { ...record.decision, obligations: long } }
-  const { claims } = issue(greedy)
-  assert.equal(claims.exp - claims.iat, 30)
+  for (const [grant_ttl_ms, seconds] of [
+    [3_600_000, 30],
+    [5_999, 5],
+    [1, 1],
+  ] as const) {
+    const obligations = { ...record.decision.obligations, grant_ttl_ms }
+    const { claims } = issue({ ...record, decision: { ...record.decision, obligations } })
+    assert.equal(claims.exp - claims.iat, seconds)
+  }
 })
 
 test('without a key that is believed nothing is signed', async (t) => {

@@ -1,4 +1,4 @@
-import { base64urlEncode, type Hash, hexDecode } from '@trustgw/protocol'
+import { base64urlEncode, type Hash, hexDecode, passkeyFingerprint } from '@trustgw/protocol'
 import { type Random, sha256 } from '@trustgw/runtime'
 
 /** 256 random bits, base64url: nonces, ceremony and session ids, secrets. */
@@ -13,11 +13,7 @@ export function hashAsChallenge(hash: Hash): string {
   return base64urlEncode(bytes)
 }
 
-/**
- * How people compare a key: SHA-256 of the COSE key's bytes, its first 16 bytes as eight groups of
- * four hex digits.
- */
+/** How people compare a passkey. */
 export function credentialFingerprint(coseKey: Uint8Array): string {
-  const groups = sha256(coseKey).slice(0, 32).match(/.{4}/g) ?? []
-  return groups.join(' ')
+  return passkeyFingerprint(sha256, coseKey)
 }

@@ -3,9 +3,11 @@ import type {
   AuditWriter,
   Bus,
   Clock,
+  FreezeBook,
   Logger,
   Random,
   RecordStore,
+  StoredPublisher,
   StoredReader,
 } from '@trustgw/runtime'
 
@@ -69,6 +71,14 @@ export interface HostDeps {
   readonly toolTrust: RecordStore
   /** What admins ordered about tools. */
   readonly toolOrders: RecordStore
+  /** The freezes that this host believes. */
+  readonly freezes: Pick<FreezeBook, 'standing' | 'count' | 'offer' | 'onChange'>
+  /** The bucket `freezes`; the host adds what people's passkeys signed. */
+  readonly freezeRecords: RecordStore
+  /** The bucket `pins`; the host adds what an admin's passkey signed. */
+  readonly pins: RecordStore
+  /** Tells portals what changed. */
+  readonly ui: StoredPublisher
   /** What executors serve, and which bundle each of them pinned. */
   readonly tools: RecordStore
   /** The stream of the bucket `actions`, read from its end. */

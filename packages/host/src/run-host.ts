@@ -7,6 +7,8 @@ import { EnrolmentDesk } from './ceremony/enrolment-desk.ts'
 import { LoginDesk } from './ceremony/login-desk.ts'
 import type { RelyingParty } from './ceremony/passkeys.ts'
 import type { HostDeps } from './deps.ts'
+import { FreezeDesk } from './freezes/freeze-desk.ts'
+import { portalNews } from './freezes/tell-portals.ts'
 import type { ApiDeps } from './http/api.ts'
 import { buildApp, guardOf } from './http/app.ts'
 import { AttemptLimit } from './http/attempt-limit.ts'
@@ -16,6 +18,7 @@ import { loadStaticFiles } from './http/static-files.ts'
 import { OutcomeDesk } from './outcomes/outcome-desk.ts'
 import { EnrolmentFiles } from './people/enrolment.ts'
 import { PeopleStore } from './people/people-store.ts'
+import { PinDesk } from './pins/pin-desk.ts'
 import { PolicyDesk } from './policy/policy-desk.ts'
 import { PolicyView } from './policy/policy-view.ts'
 import { RecordedActions } from './policy/recorded-actions.ts'
@@ -47,6 +50,8 @@ interface Desks {
   readonly approvals: ApprovalDesk
   readonly outcomes: OutcomeDesk
   readonly tools: ToolDesk
+  readonly freezes: FreezeDesk
+  readonly pins: PinDesk
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -112,8 +117,11 @@ async function openDesks(
   await desks.actions.start()
   const responder = serveRequests({ tenant, bus, store: desks.store, clock, log })
   const stopSweeping = sweepOften(desks, deps)
+  const tell = portalNews(tenant, deps)
+  const stopTelling = deps.freezes.onChange(() => tell('freezes'))
   return async (closePortal) => {
     stopSweeping()
+    stopTelling()
     // Requests in hand may be waiting for a delivery, which is taken up at the next start.
     await Promise.all([closePortal(), desks.courier.stop()])
     await responder.stop()
@@ -151,6 +159,8 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     courier,
     approvals,
     tools: new ToolDesk({ ...deps, tenant }),
+    freezes: new FreezeDesk({ ...deps, tenant, party }),
+    pins: new PinDesk({ ...deps, tenant, party, people, tell: portalNews(tenant, deps) }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
     sessions: new SessionDesk({
@@ -197,16 +207,8 @@ function policyDesks(
 
 function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDeps {
   const { audit, bus, clock, tickets } = deps
-  const { sessions, enrolments, logins, approvals, outcomes, tools, actions, policy } = desks
   return {
-    policy,
-    sessions,
-    enrolments,
-    logins,
-    approvals,
-    outcomes,
-    tools,
-    actions,
+    ...desks,
     attempts: new AttemptLimit(),
     cookies: {
       tenant: settings.tenant,

@@ -8,6 +8,7 @@ import { canonicalize, parseComponent, parseJson, utf8Encode } from '@trustgw/pr
 import {
   type BusLink,
   connectNats,
+  type FreezeBook,
   nodeRandom,
   peopleAccount,
   portalToken,
@@ -18,6 +19,7 @@ import {
 } from '@trustgw/runtime'
 import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
 import { SoftwarePasskey } from './support/authenticator.ts'
+import { openFreezes } from './support/freezes.ts'
 import {
   actionEvent,
   approvalRequest,
@@ -67,11 +69,12 @@ describe('on a real bus, with the rights of its own account only', () => {
         installationFile: join(folder, 'installation.json'),
         version: '0.1.0',
       },
-      await depsOf(bus, link),
+      await depsOf(bus, link, folder),
     )
   })
   after(async () => {
     await host.stop()
+    await books.pop()?.stop()
     await link.bus.drain()
     await gateway.bus.drain()
     await bus.stop()
@@ -132,7 +135,8 @@ describe('on a real bus, with the rights of its own account only', () => {
       installationFile: join(folder, 'installation.json'),
       version: '0.1.0',
     }
-    host = await runHost(settings, await depsOf(bus, link))
+    await books.pop()?.stop()
+    host = await runHost(settings, await depsOf(bus, link, folder))
     const cookies = await enrolled('ben')
     const actions = await call({ ...target, method: 'GET', path: '/api/actions' }, { cookies })
     assert.match(actions.text, /"action_id":"act_/)
@@ -165,12 +169,18 @@ const hostKey = newKey('host')
 const sessionKey = newKey('session')
 const auditKey = newKey('audit')
 
-async function depsOf(bus: BusWorld, link: BusLink): Promise<HostDeps> {
+const signers = newSigners()
+const books: FreezeBook[] = []
+
+async function depsOf(bus: BusWorld, link: BusLink, folder: string): Promise<HostDeps> {
   const component = parseComponent('host')
   if (!component.ok) throw new Error('component')
   const keys = bus.keys()
   const people = peopleAccount(TENANT)
+  const freezes = await openFreezes(link, folder, { ...signers, tenant: TENANT, host: hostKey })
+  books.push(freezes.book)
   return {
+    ...freezes,
     bus: link.bus,
     acl: link.records({ home: 'data', bucket: 'acl' }),
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
@@ -179,7 +189,7 @@ async function depsOf(bus: BusWorld, link: BusLink): Promise<HostDeps> {
     toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
     toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
     uiEvents: link.reader({ home: 'data', stream: 'UI' }),
-    ...policyDeps(link, newSigners()),
+    ...policyDeps(link, signers),
     clock: systemClock,
     random: nodeRandom,
     log: silentLogger,

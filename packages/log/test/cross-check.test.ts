@@ -140,6 +140,29 @@ const cases: readonly (readonly [string, readonly Told[], readonly string[]])[] 
     ['notice grant_not_executed -'],
   ],
   [
+    'an action that ran although the gateway had ended it is a notice, whichever came first',
+    [
+      [G, 'evaluated', { tier: 0 }],
+      [G, 'grant_issued', GRANT],
+      [E, 'started', GRANT],
+      [G, 'grant_lapsed', GRANT],
+      [G, 'cancelled', {}],
+      [E, 'finished', { ...GRANT, outcome: 'succeeded' }],
+    ],
+    ['notice ran_though_ended -'],
+  ],
+  [
+    'an action that ran and was told to have run is none',
+    [
+      [G, 'evaluated', { tier: 0 }],
+      [G, 'grant_issued', GRANT],
+      [E, 'started', GRANT],
+      [E, 'finished', { ...GRANT, outcome: 'succeeded' }],
+      [G, 'succeeded', GRANT],
+    ],
+    [],
+  ],
+  [
     'a grant that lapsed is explained',
     [
       [G, 'evaluated', { tier: 0 }],

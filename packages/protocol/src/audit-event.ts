@@ -83,9 +83,12 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'frozen',
   'thawed',
   'freeze_refused',
+  'freeze_given',
+  'thaw_given',
   'pin_added',
   'pin_revoked',
   'pin_refused',
+  'pin_given',
   'service_started',
   'service_stopped',
 ]
@@ -145,9 +148,12 @@ export type AuditEventType =
   | 'frozen'
   | 'thawed'
   | 'freeze_refused'
+  | 'freeze_given'
+  | 'thaw_given'
   | 'pin_added'
   | 'pin_revoked'
   | 'pin_refused'
+  | 'pin_given'
   | 'service_started'
   | 'service_stopped'
 

@@ -114,19 +114,21 @@ export function base64urlEncode(bytes: Uint8Array): string {
   let at = 0
   for (let i = 0; i < whole; i += 3) {
     const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
-    at = putDigits(text, at, group, 4)
+    text[at++] = digitOf(group >> 18)
+    text[at++] = digitOf(group >> 12)
+    text[at++] = digitOf(group >> 6)
+    text[at++] = digitOf(group)
   }
   const last = ((bytes[whole] ?? 0) << 16) | ((bytes[whole + 1] ?? 0) << 8)
-  if (rest > 0) putDigits(text, at, last, rest + 1)
+  for (let digit = 0; rest > 0 && digit <= rest; digit++) {
+    text[at++] = digitOf(last >> (18 - 6 * digit))
+  }
   return STRICT_UTF8.decode(text)
 }
 
-/** The first `count` of the four digits of 24 bits; where the next ones stand. */
-function putDigits(text: Uint8Array, start: number, group: number, count: number): number {
-  for (let digit = 0; digit < count; digit++) {
-    text[start + digit] = BASE64URL_CODES[(group >> (18 - 6 * digit)) & 63] ?? 0
-  }
-  return start + count
+/** The character of the last six bits. */
+function digitOf(bits: number): number {
+  return BASE64URL_CODES[bits & 63] ?? 0
 }
 
 /**

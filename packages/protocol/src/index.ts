@@ -355,6 +355,7 @@ export {
   type SignedStatement,
   signedStatementShape,
   statementHash,
+  statementJson,
   type ThawStatement,
   thawStatementShape,
   type Verdict,
@@ -381,3 +382,4 @@ export {
 } from './subjects.ts'
 export * from './tool-registry.ts'
 export * from './tool-trust.ts'
+export * from './ui-change.ts'

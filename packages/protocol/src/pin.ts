@@ -4,6 +4,7 @@
  */
 import { type PasskeyAssertion, passkeyAssertionShape } from './approval.ts'
 import { base64urlField, msField, reasonField, tenantField } from './fields.ts'
+import type { Hash, Sha256 } from './hash.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { type JwsSigner, type JwsVerifier, signJws, verifyJws } from './jws.ts'
 import { ok, type Result, refuse } from './result.ts'
@@ -56,6 +57,20 @@ export function readPinNotice(bytes: Uint8Array): Result<PinNotice, 'pin_malform
 
 export function pinNoticeJson({ v, statement, assertion }: PinNotice): JsonObject {
   return { v, statement: statementJson(statement), assertion: { ...assertion } }
+}
+
+/**
+ * How people compare a passkey aloud: SHA-256 of the COSE key's bytes, its first 16 bytes as eight
+ * groups of four hex digits.
+ */
+export function passkeyFingerprint(sha256: Sha256, coseKey: Uint8Array): string {
+  const groups = sha256(coseKey).slice(0, 32).match(/.{4}/g) ?? []
+  return groups.join(' ')
+}
+
+/** The key of a notice or a revocation in the bucket `pins`: nobody can take its place before. */
+export function pinKey(tenant: TenantId, hash: Hash): string {
+  return `${tenant}.${hash.slice('sha256:'.length)}`
 }
 
 export function signPinRevocation(

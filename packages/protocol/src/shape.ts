@@ -222,18 +222,20 @@ export function objectShape<const M extends Members>(members: M): Shape<ObjectOf
     },
     read: (value) => {
       if (!isJsonObject(value)) return problem('type')
-      const entries: [string, unknown][] = []
+      const found: Record<string, unknown> = {}
+      let count = 0
       for (const { name, optional, shape } of declared) {
         const member = Object.hasOwn(value, name) ? value[name] : undefined
         if (member === undefined && optional) continue
         const read = member === undefined ? problem('missing') : shape.read(member)
         if (!read.ok) return inside(name, read)
-        entries.push([name, read.value])
+        found[name] = read.value
+        count += 1
       }
-      if (entries.length !== Object.keys(value).length) return problem('unknown_member')
+      if (count !== Object.keys(value).length) return problem('unknown_member')
       // The one assertion: the loop above read each declared member with its own shape.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-      return ok(Object.freeze(Object.fromEntries(entries)) as ObjectOf<M>)
+      return ok(Object.freeze(found) as ObjectOf<M>)
     },
   }
 }

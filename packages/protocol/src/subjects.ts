@@ -82,6 +82,7 @@ export const SUBJECTS = {
   approval_outcome: 'approval.v1.{tenant}.outcome',
   audit: 'audit.v1.{tenant}.{component}.{instance}.{event}',
   ui_events: 'ui.v1.{tenant}.events',
+  ui_changed: 'ui.v1.{tenant}.changed',
   registry_changed: 'registry.v1.{tenant}.changed',
   beat: 'beat.v1.{component}',
   /** What an executor publishes; its account's imports stamp the profile in (§6). */

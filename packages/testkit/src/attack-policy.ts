@@ -3,6 +3,7 @@ import {
   factsFromRecord,
   openBundle,
   type PolicyDecision,
+  type PolicyFacts,
   type PolicySet,
   zonesOf,
 } from '@trustgw/core'
@@ -39,7 +40,13 @@ export function openPolicies(sealed: Uint8Array | SealedBundle): PolicySet {
 export function decideLike(
   policies: PolicySet,
   like: DecisionRecord,
-  call: { readonly tool: ToolContract; readonly args: JsonObject; readonly at: number },
+  call: {
+    readonly tool: ToolContract
+    readonly args: JsonObject
+    readonly at: number
+    /** Asserted in place of the recorded ones. */
+    readonly facts?: Partial<PolicyFacts>
+  },
 ): PolicyDecision & Pick<DecisionRecord, 'policy_epoch'> {
   const { tenant, workspace, principal, on_behalf_of } = like
   const agent = principal.subject
@@ -47,6 +54,7 @@ export function decideLike(
   const { recorded: _, ...known } = factsFromRecord(like)
   const decision = decideLayers(layers, {
     ...known,
+    ...call.facts,
     tool: call.tool,
     args: call.args,
     tenant,

@@ -110,7 +110,8 @@ export async function openAttackWorld(
   }
 }
 
-async function pinApprover(system: RunningSystem): Promise<Approver> {
+/** Pins a passkey of this process at the executor, by the command for it. */
+export async function pinApprover(system: RunningSystem): Promise<Approver> {
   const origin = system.portal
   const authenticator = new SoftwareAuthenticator({
     algorithm: 'ES256',
@@ -133,7 +134,8 @@ async function pinApprover(system: RunningSystem): Promise<Approver> {
   return { person: APPROVER, authenticator }
 }
 
-async function contracts(system: RunningSystem): Promise<readonly ToolContract[]> {
+/** The contracts of everything that the gateway serves. */
+export async function contracts(system: RunningSystem): Promise<readonly ToolContract[]> {
   const response = await fetch(`${system.gateway}/v1/tools/list`, {
     headers: { authorization: `Bearer ${system.apiKey ?? ''}` },
   })
@@ -148,7 +150,7 @@ async function contracts(system: RunningSystem): Promise<readonly ToolContract[]
   })
 }
 
-function toolOf(tools: readonly ToolContract[], id: string): ToolContract {
+export function toolOf(tools: readonly ToolContract[], id: string): ToolContract {
   const found = tools.find((tool) => tool.id === id)
   if (found === undefined) throw new Error(`the gateway serves no ${id}`)
   return found

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import type { PolicySet } from '@trustgw/core'
+import type { PolicyFacts, PolicySet } from '@trustgw/core'
 import {
   type ActionId,
+  APPROVAL_STATEMENT_TYP,
   type ApprovalEvidence,
   type ApprovalStatement,
   type AuditEvent,
   actionId,
+  approvalStatementJson,
   asObject,
   auditEventShape,
   CLEARANCE_OF_TIER,
-  type Component,
   canonicalize,
   contractHash,
   type DecisionRecord,
@@ -30,14 +30,13 @@ import {
   idempotencyKey,
   invokeAnswerShape,
   type JsonObject,
-  parseComponent,
   parseJson,
-  parseTenantId,
   preconditionHash,
   preconditionValue,
   principalText,
   readShape,
   signGrant,
+  signJws,
   statementHash,
   storedKey,
   subject,
@@ -46,26 +45,13 @@ import {
   utf8Encode,
   type Verdict,
 } from '@trustgw/protocol'
-import {
-  type AuditWriter,
-  type BusLink,
-  connectNats,
-  keyIdOf,
-  loadSigningKey,
-  loadTrust,
-  nodeRandom,
-  readCredsFile,
-  type SigningKey,
-  sha256,
-  silentLogger,
-  startAuditWriter,
-  systemClock,
-} from '@trustgw/runtime'
+import { keyIdOf, type NamedKey, type SigningKey, sha256, systemClock } from '@trustgw/runtime'
 import { decideLike, newestBundle, openPolicies } from './attack-policy.ts'
 import { stolenGrantKey } from './key-sets.ts'
 import { orderNow } from './shop-view.ts'
 import type { SoftwareAuthenticator } from './software-authenticator.ts'
 import type { RunningSystem } from './system.ts'
+import { TakenOver } from './taken-over.ts'
 
 const BEAT_PAUSE_MS = 100
 const INVOKE_TIMEOUT_MS = 5_000
@@ -96,6 +82,8 @@ export interface Deciding {
   readonly action?: ActionId
   /** Default: those that were in force when the gateway was taken over. */
   readonly policies?: PolicySet
+  /** Facts of the gateway's choice, where only it knows them. */
+  readonly facts?: Partial<PolicyFacts>
   /** What the record says instead of what policy says. */
   readonly claim?: Partial<DecisionRecord>
 }
@@ -118,69 +106,42 @@ export class TakenOverGateway {
   readonly grantKid: string
   /** In force when the gateway was taken over. */
   readonly policies: PolicySet
+  /** Its place on the bus and its record. */
+  readonly party: TakenOver
   readonly #system: RunningSystem
-  readonly #link: BusLink
   readonly #grantKey: SigningKey
-  readonly #audit: AuditWriter
 
   private constructor(
-    tenant: TenantId,
-    link: BusLink,
+    party: TakenOver,
     own: {
       readonly system: RunningSystem
       readonly grant: SigningKey
-      readonly audit: AuditWriter
       readonly policies: PolicySet
     },
   ) {
-    this.tenant = tenant
+    this.tenant = party.tenant
     this.policies = own.policies
+    this.party = party
     this.#system = own.system
-    this.#link = link
     this.#grantKey = own.grant
     this.grantKid = keyIdOf('grant', own.grant.publicKey)
-    this.#audit = own.audit
   }
 
-  static async open(system: RunningSystem, tenantText = 'main'): Promise<TakenOverGateway> {
-    const tenant = parseTenantId(tenantText)
-    if (!tenant.ok) throw new TypeError('not a tenant')
-    const link = await connectNats({
-      servers: [system.nats],
-      creds: readCredsFile(join(system.stateDir, 'gateway', 'bus.creds')),
-      logger: silentLogger,
-      random: nodeRandom,
-    })
-    const component = gatewayComponent()
-    const auditKey = await loadSigningKey(join(system.stateDir, 'gateway', 'audit.key'))
-    const trusted = await loadTrust(join(system.stateDir, 'gateway', 'trust'))
-    const audit = await startAuditWriter({
-      tenant: tenant.value,
-      component,
-      instance: 'taken-over',
-      kid: keyIdOf('audit', auditKey.publicKey),
-      sign: auditKey.sign,
-      sha256,
-      clock: systemClock,
-      random: nodeRandom,
-      bus: link.bus,
-      publisher: link.publisher({ stream: 'AUDIT' }),
-      reader: link.reader({ home: 'data', stream: 'AUDIT' }),
-      keyFor: trusted.keyFor({ role: 'audit', component }),
-    })
+  static async open(system: RunningSystem): Promise<TakenOverGateway> {
+    const party = await TakenOver.open(system, 'gateway')
     const grant = await stolenGrantKey(system.stateDir)
-    const bucket = link.records({ home: 'data', bucket: 'policies' })
-    const policies = openPolicies(await newestBundle(bucket, tenant.value))
-    return new TakenOverGateway(tenant.value, link, { system, grant, audit, policies })
+    const bucket = party.link.records({ home: 'data', bucket: 'policies' })
+    const policies = openPolicies(await newestBundle(bucket, party.tenant))
+    return new TakenOverGateway(party, { system, grant, policies })
   }
 
   async close(): Promise<void> {
-    await this.#link.bus.drain()
+    await this.party.close()
   }
 
   /** The decision that the real gateway made of an action. */
   async decisionOf(id: string): Promise<DecisionRecord> {
-    const actions = this.#link.records({ home: 'data', bucket: 'actions' })
+    const actions = this.party.link.records({ home: 'data', bucket: 'actions' })
     const stored = await actions.get(`${this.tenant}.${storedKey(sha256, 'a', id)}`)
     const parsed = parseJson(stored?.value ?? new Uint8Array(), RECORD_LIMITS)
     const record = parsed.ok ? asObject(parsed.value) : undefined
@@ -195,11 +156,11 @@ export class TakenOverGateway {
     args: JsonObject,
     deciding: Deciding,
   ): Promise<Omit<ForgedAction, 'claims' | 'approvals'>> {
-    const { tool, action = actionId(randomBytes(ID_RANDOM_BYTES)), claim } = deciding
+    const { tool, action = actionId(randomBytes(ID_RANDOM_BYTES)), claim, facts = {} } = deciding
     const at = Date.now()
     const decision: DecisionRecord = {
       ...like,
-      ...decideLike(deciding.policies ?? this.policies, like, { tool, args, at }),
+      ...decideLike(deciding.policies ?? this.policies, like, { tool, args, at, facts }),
       action_id: action,
       tool_id: tool.id,
       contract_hash: contractHash(sha256, tool),
@@ -207,7 +168,8 @@ export class TakenOverGateway {
       decided_at: at,
       ...claim,
     }
-    const { event, stored } = await this.#audit.append('evaluated', {
+    const audit = await this.party.audit()
+    const { event, stored } = await audit.append('evaluated', {
       actor: { kind: 'system', id: 'gateway' },
       action_id: decision.action_id,
       payload: {
@@ -269,6 +231,15 @@ export class TakenOverGateway {
     }
   }
 
+  /** Grants what was decided. */
+  granted(
+    decided: Omit<ForgedAction, 'claims' | 'approvals'>,
+    contract: ToolContract,
+    approvals: readonly ApprovalEvidence[] = [],
+  ): ForgedAction {
+    return { ...decided, approvals, claims: this.claims(decided, contract, approvals) }
+  }
+
   /** The grant, signed with the gateway's own key. */
   sign(claims: GrantClaims): string {
     return signGrant(claims, this.grantKid, this.#grantKey.sign)
@@ -303,7 +274,7 @@ export class TakenOverGateway {
   }
 
   async #ask(to: string, bytes: Uint8Array): Promise<InvokeAnswer> {
-    const said = await this.#link.bus.request(to, bytes, { timeoutMs: INVOKE_TIMEOUT_MS })
+    const said = await this.party.link.bus.request(to, bytes, { timeoutMs: INVOKE_TIMEOUT_MS })
     const parsed = parseJson(said)
     const read = parsed.ok ? readShape(invokeAnswerShape, parsed.value) : parsed
     if (!read.ok) throw new Error('an answer of the executor that is none')
@@ -312,7 +283,7 @@ export class TakenOverGateway {
 
   /** The newest event of a kind that the executor recorded; undefined: none. */
   async lastOfExecutor(type: string): Promise<AuditEvent | undefined> {
-    const reader = this.#link.reader({ home: 'data', stream: 'AUDIT' })
+    const reader = this.party.link.reader({ home: 'data', stream: 'AUDIT' })
     const message = await reader.getLast(`audit.v1.${this.tenant}.exec-connector.*.${type}`)
     const parsed = message === undefined ? undefined : parseJson(message.data)
     const read = parsed?.ok === true ? readShape(auditEventShape, parsed.value) : undefined
@@ -320,19 +291,39 @@ export class TakenOverGateway {
   }
 }
 
-function gatewayComponent(): Component {
-  const component = parseComponent('gateway')
-  if (!component.ok) throw new TypeError('gateway')
-  return component.value
-}
-
 /** What an approver's passkey signs, as evidence: exactly what a portal would send on. */
 export function signApproval(approver: Approver, signing: Signing): ApprovalEvidence {
+  const statement = statementFor(approver.person, signing)
+  const assertion = approver.authenticator.assert(statementHash(sha256, statement))
+  return { kind: 'passkey', ...headOf(statement), assertion }
+}
+
+/** The word of whoever has the host's key, as evidence of tier 1. */
+export function hostApproval(
+  person: string,
+  signing: Signing,
+  { kid, sign }: NamedKey,
+): ApprovalEvidence {
+  const statement = statementFor(person, signing)
+  const payload = approvalStatementJson(statement)
+  const token = signJws({ typ: APPROVAL_STATEMENT_TYP, kid, payload }, sign)
+  return { kind: 'host', ...headOf(statement), statement: token }
+}
+
+/** What evidence repeats of its statement. */
+export function headOf({
+  approver,
+  nonce,
+  decide_by,
+  run_by,
+}: ApprovalStatement): Pick<ApprovalEvidence, 'approver' | 'nonce' | 'decide_by' | 'run_by'> {
+  return { approver, nonce, decide_by, run_by }
+}
+
+function statementFor(approver: string, signing: Signing): ApprovalStatement {
   const { decision, contract, verdict } = signing
   const decide_by = decision.decided_at + decision.obligations.approval_ttl_ms
-  const times = { decide_by, run_by: decide_by + RUN_AFTER_MS }
-  const nonce = randomBytes(NONCE_BYTES).toString('base64url')
-  const statement: ApprovalStatement = {
+  return {
     typ: 'trustgw/approval/1',
     action_id: decision.action_id,
     tenant: decision.tenant,
@@ -348,10 +339,9 @@ export function signApproval(approver: Approver, signing: Signing): ApprovalEvid
     policy_fingerprint: decision.policy_fingerprint,
     tier: decision.tier,
     verdict,
-    approver: approver.person,
-    ...times,
-    nonce,
+    approver,
+    decide_by,
+    run_by: decide_by + RUN_AFTER_MS,
+    nonce: randomBytes(NONCE_BYTES).toString('base64url'),
   }
-  const assertion = approver.authenticator.assert(statementHash(sha256, statement))
-  return { kind: 'passkey', approver: approver.person, nonce, ...times, assertion }
 }

@@ -40,10 +40,10 @@ describe('two gateways, two executors and three servers of the bus: any one of e
 
   test('the server that leads the stream of actions is killed with calls in flight: every call ends, each is paid once', async (t) => {
     const leader = await leaderOf(system, 'KV_actions')
-    const before = many(IN_FLIGHT, false)
+    const earlier = many(IN_FLIGHT, false)
     const began = performance.now()
     const back = await crash(system, leader)
-    const ids = [...(await before), ...(await many(IN_FLIGHT, false))]
+    const ids = [...(await earlier), ...(await many(IN_FLIGHT, false))]
     await Promise.all(ids.map((id) => endOf(system, id)))
     t.diagnostic(`${leader}: all ended ${Math.round(performance.now() - began)} ms after the kill`)
     await back()

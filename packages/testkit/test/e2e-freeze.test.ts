@@ -44,7 +44,7 @@ describe('freeze and thaw on a running system', () => {
   }
 
   test('freeze stops every new call with a reason that gives nothing away; thaw ends it', async () => {
-    assert.equal(await outcome(), 'succeeded')
+    await until('succeeded')
     const { freeze } = await json('freeze', '--reason', 'odd refunds, seen by Ann')
     await until('frozen')
     const refused = await call(0)

@@ -77,7 +77,7 @@ describe('a policy from the portal, in the real system', () => {
       '',
     ]
     await editor().fill(`${text}\n${rule.join('\n')}`)
-    await page.getByText('1 of 1 otherwise').waitFor()
+    await page.getByText('1 of 2 otherwise').waitFor()
     await page.getByText('What needs a click then runs at once').first().waitFor()
   })
 

@@ -10,6 +10,7 @@ import { THAW } from './freeze/thaw.ts'
 import { INIT } from './init.ts'
 import { KEY_COMMANDS } from './keys/commands.ts'
 import { MCP } from './mcp.ts'
+import { PEOPLE_COMMANDS } from './people.ts'
 import { PIN_COMMANDS } from './pins.ts'
 import { POLICY_APPLY } from './policy/apply.ts'
 import { POLICY_COMMANDS } from './policy/commands.ts'
@@ -37,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   POLICY_DELEGATE,
   ...AUDIT_COMMANDS,
   ...KEY_COMMANDS,
+  ...PEOPLE_COMMANDS,
   ...PIN_COMMANDS,
   FREEZE,
   FREEZE_LIST,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { addPin, pinFingerprint, pinShape, readPins, revokePin } from '@trustgw/executor'
 import { parseJson, readShape } from '@trustgw/protocol'
+import { systemClock } from '@trustgw/runtime'
 import {
   type Command,
   CommandFault,
@@ -13,6 +14,9 @@ import { assertHere } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { tellRevoked } from '../keys/revoke-pin.ts'
 import { table, visible } from '../terminal.ts'
+
+const LOCK_TRIES = 20
+const LOCK_PAUSE_MS = 100
 
 export const PIN_COMMANDS: readonly Command[] = [
   {
@@ -98,13 +102,22 @@ function refused(reason: string): CommandFault {
   return new CommandFault(reason, `refused (${reason})`)
 }
 
+/** The executor's follower may be writing the very same. */
+async function revokeHere(file: string, id: string): ReturnType<typeof revokePin> {
+  for (let tries = 1; ; tries += 1) {
+    const done = await revokePin(file, id)
+    if (done.ok || done.reason !== 'pins_locked' || tries === LOCK_TRIES) return done
+    await systemClock.sleep(LOCK_PAUSE_MS)
+  }
+}
+
 async function revoke(context: Context): Promise<number> {
   const [id] = context.positionals
   if (id === undefined) throw new UsageFault('which credential? see trustgw pins list')
   const { terminal } = context
   const isEverywhere = context.flags['everywhere'] === true
   if (isEverywhere) await tellRevoked(await context.settings(), id, requiredFlag(context, 'reason'))
-  const result = await revokePin(await pinsFile(context), id)
+  const result = await revokeHere(await pinsFile(context), id)
   // Its own follower may have been faster.
   if (!result.ok && !(isEverywhere && result.reason === 'pin_unknown')) throw refused(result.reason)
   terminal.out(

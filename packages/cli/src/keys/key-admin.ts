@@ -1,4 +1,4 @@
-import { OF_NO_TENANT, signKeyRevocation, storedKey, utf8Encode } from '@trustgw/protocol'
+import { hashText, OF_NO_TENANT, signKeyRevocation, utf8Encode } from '@trustgw/protocol'
 import {
   type BusLink,
   KeyBook,
@@ -52,9 +52,10 @@ export class KeyAdmin {
     reason: string,
     signer: Pick<KeySetSigner, 'kid' | 'sign'>,
   ): Promise<void> {
-    const value = utf8Encode(signKeyRevocation({ kid, at: Date.now(), reason }, signer))
-    const records = recordsOf(this.#link)('key_revocations')
-    await records.create(`${OF_NO_TENANT}.${storedKey(sha256, kid)}`, value)
+    const token = signKeyRevocation({ kid, at: Date.now(), reason }, signer)
+    // By its own hash, so that nobody can take its place before.
+    const key = `${OF_NO_TENANT}.${hashText(sha256, token).slice('sha256:'.length)}`
+    await recordsOf(this.#link)('key_revocations').create(key, utf8Encode(token))
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   hashText,
+  pinKey,
   pinRevocationShape,
   readShape,
   signPinRevocation,
@@ -25,7 +26,7 @@ export async function tellRevoked(
   const token = signPinRevocation(revocation, await rootSigner(settings))
   const link = await openData(settings)
   try {
-    const key = `${tenant}.${hashText(sha256, token).slice('sha256:'.length)}`
+    const key = pinKey(tenant, hashText(sha256, token))
     await link.records({ home: 'own', bucket: 'pins' }).create(key, utf8Encode(token))
   } finally {
     await link.bus.drain()

@@ -7,6 +7,7 @@ import {
 } from '@trustgw/host'
 import { executorComponent } from '@trustgw/protocol'
 import {
+  type BusLink,
   KeyPublisher,
   nkeyFromSeed,
   nodeRandom,
@@ -65,17 +66,8 @@ export async function runHostProcess(
     },
     {
       bus: link.bus,
-      acl: link.records({ home: 'data', bucket: 'acl' }),
-      approvals: link.records({ home: 'data', bucket: 'approvals' }),
-      sessions: link.records({ home: 'data', bucket: 'sessions' }),
-      unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
-      toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
-      toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),
-      uiEvents: link.reader({ home: 'data', stream: 'UI' }),
-      policies: link.records({ home: 'data', bucket: 'policies' }),
-      policyStatus: link.records({ home: 'data', bucket: 'policy_status' }),
-      tools: link.records({ home: 'data', bucket: 'tools' }),
-      actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+      ...storesOf(link),
+      freezes,
       trust: trustOf(service),
       clock: systemClock,
       random: nodeRandom,
@@ -100,6 +92,26 @@ export async function runHostProcess(
       await book.stop()
       await link.bus.drain()
     },
+  }
+}
+
+function storesOf(link: BusLink) {
+  const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
+  return {
+    acl: records('acl'),
+    approvals: records('approvals'),
+    sessions: records('sessions'),
+    unsettled: records('unsettled'),
+    toolTrust: records('tool_trust'),
+    toolOrders: records('tool_orders'),
+    freezeRecords: records('freezes'),
+    pins: records('pins'),
+    policies: records('policies'),
+    policyStatus: records('policy_status'),
+    tools: records('tools'),
+    actions: link.reader({ home: 'data', stream: 'KV_actions' }),
+    uiEvents: link.reader({ home: 'data', stream: 'UI' }),
+    ui: link.publisher({ stream: 'UI' }),
   }
 }
 

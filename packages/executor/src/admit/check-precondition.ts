@@ -44,7 +44,7 @@ export const openStandingAction: (token: StandingAction) => BoundActionValue = s
 /**
  * Step 5 of spec/protocol.md §4: where the contract names a precondition, this executor reads it
  * itself and compares the hash with the grant's. Nothing is claimed and nothing written. What changes
- * between this read and the run is NOT seen. *Later: freeze.*
+ * between this read and the run is NOT seen.
  */
 export async function checkPrecondition(
   cleared: ClearedAction,

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
+import { createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
 import { isSoundEd25519Key } from '@trustgw/runtime'
 import { type CborValue, readIntegerMap } from './cbor-map.ts'
 
@@ -44,12 +44,6 @@ export class CoseKey {
       return false
     }
   }
-}
-
-/** What a person compares: SHA-256 of the COSE key, its first 16 bytes as 8 groups of 4 digits. */
-export function keyFingerprint(coseKey: Uint8Array): string {
-  const digits = createHash('sha256').update(coseKey).digest('hex').slice(0, 32)
-  return (digits.match(/.{4}/g) ?? []).join(' ')
 }
 
 interface ReadKey {

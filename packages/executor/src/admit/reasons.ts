@@ -113,7 +113,6 @@ export const RETRYABLE_REASONS: readonly AdmissionReason[] = [
   'executor_stopping',
   'tool_busy',
   'tool_unavailable',
-  'precondition_unreadable',
 ]
 
 export interface Refused {

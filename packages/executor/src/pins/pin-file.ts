@@ -7,11 +7,12 @@ import {
   type JsonObject,
   ok,
   parseJson,
+  passkeyFingerprint,
   type Result,
   readShape,
   refuse,
 } from '@trustgw/protocol'
-import { keyFingerprint } from '../admit/cose-key.ts'
+import { sha256 } from '@trustgw/runtime'
 import { PINS_MAX, type Pin, type PinFile, pinFileShape, pinShape } from './pin.ts'
 
 export const PIN_FILE_MAX_BYTES: number = 4 * 1024 * 1024
@@ -91,7 +92,7 @@ export async function revokePin(
 
 /** SHA-256 of the pin's COSE key, shown as 8 groups of 4 hex digits. */
 export function pinFingerprint(pin: Pin): string {
-  return keyFingerprint(base64urlDecode(pin.public_key) ?? new Uint8Array())
+  return passkeyFingerprint(sha256, base64urlDecode(pin.public_key) ?? new Uint8Array())
 }
 
 interface Changed {

@@ -13,6 +13,8 @@ export interface CaretakerDeps {
   readonly log: Logger
   /** Time passed for this action. */
   readonly tick: (tenant: TenantId, id: ActionId) => Promise<unknown>
+  /** What this action rests in asks again for what it waits for. */
+  readonly resume: (tenant: TenantId, id: ActionId) => Promise<unknown>
   /** Carries the stored state on, whatever it is. */
   readonly takeUp: (tenant: TenantId, id: ActionId) => Promise<void>
 }
@@ -23,6 +25,8 @@ export class Caretaker {
   readonly #alarms = new Map<ActionId, () => void>()
   /** Attempts that failed: their next one is due whatever becomes of the alarm. */
   readonly #retries = new Map<ActionId, () => void>()
+  /** What a freeze keeps from starting; the alarm of each is its last deadline. */
+  readonly #held = new Map<ActionId, TenantId>()
   readonly #running = new Set<Promise<unknown>>()
   readonly #stopping: AbortController = stopController()
 
@@ -46,6 +50,7 @@ export class Caretaker {
       for (const stop of timers.values()) stop()
       timers.clear()
     }
+    this.#held.clear()
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
@@ -54,13 +59,33 @@ export class Caretaker {
    * was set back meanwhile it is not time yet, and the alarm is set anew.
    */
   alarm(stored: StoredAction): void {
+    this.#held.delete(stored.record.proposal.action_id)
+    this.#wake(stored, wakeAt(stored.record.state))
+  }
+
+  /** Leaves an action alone until `thaw`, or until `deadline`, when time alone ends it. */
+  hold(stored: StoredAction, deadline: number): void {
     const { tenant, action_id: id } = stored.record.proposal
-    const at = wakeAt(stored.record.state)
+    this.#deps.log.info('action_held', { action: id })
+    this.#held.set(id, tenant)
+    this.#wake(stored, deadline)
+  }
+
+  /** Looks at what is held again: it may not have to be any more. */
+  thaw(): void {
+    for (const [id, tenant] of [...this.#held]) {
+      this.#held.delete(id)
+      this.background(this.#deps.resume(tenant, id), tenant, id)
+    }
+  }
+
+  #wake(stored: StoredAction, at: number | null): void {
+    const { tenant, action_id: id } = stored.record.proposal
     cancel(this.#alarms, id)
     if (at === null) return
     const { clock, tick } = this.#deps
     const ring = async (): Promise<unknown> =>
-      clock.now() < at ? this.alarm(stored) : await tick(tenant, id)
+      clock.now() < at ? this.#wake(stored, at) : await tick(tenant, id)
     this.#set(this.#alarms, { tenant, id, ms: at - clock.now(), ring })
   }
 

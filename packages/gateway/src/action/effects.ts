@@ -24,6 +24,8 @@ export interface EffectsDeps {
   readonly unsettled: Unsettled
   /** Asks an executor about a stored action; nobody awaits it. */
   readonly toExecutor: (what: ToExecutor, stored: StoredAction) => void
+  /** Leaves a stored action alone until a thaw, or its deadline. */
+  readonly hold: (stored: StoredAction, deadline: number) => void
   /** Reads the precondition of a stored action; nobody awaits it. */
   readonly prepare: (stored: StoredAction) => void
 }
@@ -61,7 +63,7 @@ export class Effects {
         this.#requestApproval(record)
         return undefined
       case 'issue_grant':
-        return review.release(record, effect.recheck)
+        return this.#release(stored, effect.recheck)
       case 'dispatch':
       case 'cancel_claim':
       case 'reconcile':
@@ -77,6 +79,16 @@ export class Effects {
       case 'feed':
         return undefined
     }
+  }
+
+  /** What a freeze covers is held, without a try, so that waiting uses up nothing. */
+  async #release(stored: StoredAction, recheck: boolean): Promise<Planned | undefined> {
+    const { review, hold } = this.#deps
+    const { state } = stored.record
+    const isCleared = state.kind === 'authorized' || state.kind === 'scheduled'
+    if (!isCleared || !review.isFrozen(stored.record)) return review.release(stored.record, recheck)
+    hold(stored, state.run_by)
+    return undefined
   }
 
   #requestApproval(record: ActionRecord): void {

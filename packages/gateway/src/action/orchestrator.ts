@@ -73,6 +73,7 @@ export class Orchestrator {
       clock,
       log,
       tick: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'tick' } }),
+      resume: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'recovered' } }),
       takeUp: (tenant, id) => this.#takeUp(tenant, id),
     })
     this.#talk = new ExecutorTalk({
@@ -93,6 +94,7 @@ export class Orchestrator {
       toExecutor: (what, stored) => {
         this.#follow(stored, this.#toExecutor(what, stored))
       },
+      hold: (stored, deadline) => this.#care.hold(stored, deadline),
       prepare: (stored) => this.#follow(stored, this.#preparation.run(stored)),
     })
     this.#preparation = new Preparation({
@@ -202,11 +204,17 @@ export class Orchestrator {
 
   /** Approvals that were asked for under a contract that is not the tool's any more are void. */
   toolsChanged(tenant: TenantId): void {
+    this.#care.thaw()
     for (const { record } of this.known.pending()) {
       const planned = record.proposal.tenant === tenant ? voidPlan(record, this.#deps.tools) : null
       const id = record.proposal.action_id
       if (planned !== null) this.#care.background(this.#drive(tenant, id, planned), tenant, id)
     }
+  }
+
+  /** What a freeze holds is looked at again. */
+  freezesChanged(): void {
+    this.#care.thaw()
   }
 
   cancel(tenant: TenantId, id: ActionId, by: string): Promise<StoredAction | undefined> {

@@ -28,7 +28,7 @@ export interface ReviewDeps {
   readonly clock: Clock
 }
 
-type ReleaseProblem = Undecided | 'decision_stale' | 'grant_not_signed' | 'frozen'
+type ReleaseProblem = Undecided | 'decision_stale' | 'grant_not_signed'
 
 /** An action that is there could not be decided now; it is taken up again. */
 export class UndecidedFault extends Error {
@@ -114,19 +114,22 @@ export class Review {
     }
   }
 
+  /** Whether a freeze keeps an action from starting. */
+  isFrozen({ proposal }: ActionRecord): boolean {
+    const { tools, freezes } = this.#deps
+    const tool = tools.find(proposal.tenant, proposal.tool_id)
+    return tool !== undefined && standsStill(freezes, proposal, tool.contract)
+  }
+
   /**
    * A signed grant, or that something changed. With `recheck`, and when the decision is not of this
    * moment, everything is looked at first and decided anew: what was approved must come out the same,
    * and the new decision is on record before the grant. Throws `UndecidedFault`.
    */
   async release(record: ActionRecord, recheck: boolean): Promise<Planned> {
-    const { decider, tools, trail, freezes } = this.#deps
+    const { decider, tools, trail } = this.#deps
     const { proposal } = record
     const tool = tools.find(proposal.tenant, proposal.tool_id)
-    // It waits for a thaw or for its own deadline, without using up what it may try.
-    if (tool !== undefined && standsStill(freezes, proposal, tool.contract)) {
-      throw new UndecidedFault('frozen')
-    }
     const granted = recheck ? undefined : this.grant(record)
     if (granted !== undefined) return granted
     const changed = this.#changedSince(record, tool)

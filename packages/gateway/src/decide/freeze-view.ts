@@ -3,6 +3,8 @@ import type { Freezable, Proposal, TenantId, ToolContract } from '@trustgw/proto
 /** What stands still, as the gateway heard it (spec/protocol.md §4 "Freeze and thaw"). */
 export interface FreezeView {
   isFrozen(tenant: TenantId, action: Freezable): boolean
+  /** Calls at each freeze and thaw from now on; the returned function ends that. */
+  onChange(listener: () => void): () => void
 }
 
 /** Whether a call of this tool by this principal has to wait for a thaw. */

@@ -29,6 +29,7 @@ import {
   type AuditWriter,
   type BusLink,
   executorCrossings,
+  type Logger,
   ManualClock,
   MemoryBroker,
   nodeRandom,
@@ -44,6 +45,7 @@ import type { PolicyFeed } from '../../src/decide/policy-source.ts'
 import type { CallOutcome } from '../../src/gateway-api.ts'
 import { type RunningGateway, startGateway } from '../../src/start-gateway.ts'
 import { ExecutorDouble } from './executor-double.ts'
+import { FreezesDouble } from './freezes-double.ts'
 import { HostDouble } from './host-double.ts'
 import {
   ACME,
@@ -113,8 +115,9 @@ export class World {
   readonly journal: string[] = []
   readonly audit = new Map<string, AuditManner>()
   policy: PolicyInForce | undefined = policyOf(POLICY)
-  freezes: { isFrozen(): boolean } = { isFrozen: () => false }
+  readonly freezes = new FreezesDouble()
   acceptsToolChanges = false
+  log: Logger = silentLogger
   /** Called before a state is stored; a throw is the store's fault. */
   onStore: (record: ActionRecord) => void | Promise<void> = () => undefined
   /** Called after a state was stored; a throw is an answer that was lost. */
@@ -152,7 +155,7 @@ export class World {
       acceptsToolChanges: this.acceptsToolChanges,
       clock: this.clock,
       random: nodeRandom,
-      log: silentLogger,
+      log: this.log,
     })
     this.#gateways.set(running, { link, life })
     return running

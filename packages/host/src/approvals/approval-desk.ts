@@ -21,7 +21,7 @@ import {
 } from '@trustgw/protocol'
 import { CEREMONY_TTL_MS, CeremonyBook } from '../ceremony/ceremony-book.ts'
 import type { AssertionResponse } from '../ceremony/passkey-response.ts'
-import { challengeOf, checkAssertion, type RelyingParty } from '../ceremony/passkeys.ts'
+import { type RelyingParty, signedBy } from '../ceremony/passkeys.ts'
 import { newNonce } from '../crypto.ts'
 import type { HostDeps, HostKey } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
@@ -248,19 +248,9 @@ export class ApprovalDesk {
         ? { ...common, kind: 'host', statement: this.#vouch(statement) }
         : undefined
     }
-    // Only the approval list is looked at: a passkey for signing in approves nothing.
-    const passkey = person.approval.find(({ id }) => id === given?.id)
-    if (given === null || passkey === undefined) return undefined
-    const { party } = this.#deps
-    if (!(await checkAssertion(party, challengeOf(statement), passkey, given))) return undefined
-    const { clientDataJSON, authenticatorData, signature } = given.response
-    const assertion = {
-      credential_id: given.id,
-      client_data_json: clientDataJSON,
-      authenticator_data: authenticatorData,
-      signature,
-    }
-    return { ...common, kind: 'passkey', assertion }
+    if (given === null) return undefined
+    const assertion = await signedBy(this.#deps.party, statement, person, given)
+    return assertion === undefined ? undefined : { ...common, kind: 'passkey', assertion }
   }
 
   /** Tier 1: the host's word over the same statement (spec/protocol.md §4 step 4). */

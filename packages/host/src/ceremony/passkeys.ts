@@ -3,13 +3,19 @@ import {
   base64urlDecode,
   base64urlEncode,
   type JsonObject,
+  type PasskeyAssertion,
   type SignedStatement,
   statementHash,
   utf8Encode,
 } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import { hashAsChallenge } from '../crypto.ts'
-import { type PasskeyRecord, type PersonId, userHandle } from '../people/person.ts'
+import {
+  type PasskeyRecord,
+  type PersonId,
+  type PersonRecord,
+  userHandle,
+} from '../people/person.ts'
 import { isSameOriginCeremony } from './client-data.ts'
 import type { AssertionResponse, RegistrationResponse } from './passkey-response.ts'
 
@@ -154,4 +160,42 @@ export async function checkAssertion(
     // The library throws a plain Error for everything that it refuses.
     return false
   }
+}
+
+/** What a browser gave, as evidence carries it. */
+function evidenceOf({ id, response }: AssertionResponse): PasskeyAssertion {
+  const { clientDataJSON, authenticatorData, signature } = response
+  return {
+    credential_id: id,
+    client_data_json: clientDataJSON,
+    authenticator_data: authenticatorData,
+    signature,
+  }
+}
+
+/** Stored evidence as a browser gave it. */
+export function responseOf(evidence: PasskeyAssertion): AssertionResponse {
+  const { credential_id: id, client_data_json, authenticator_data, signature } = evidence
+  const response = {
+    clientDataJSON: client_data_json,
+    authenticatorData: authenticator_data,
+    signature,
+  }
+  return { id, rawId: id, type: 'public-key', response }
+}
+
+/**
+ * A person's own signature over a statement by one of their approval passkeys; undefined for any
+ * other. A passkey for signing in signs nothing but a login.
+ */
+export async function signedBy(
+  party: RelyingParty,
+  statement: SignedStatement,
+  { approval }: Pick<PersonRecord, 'approval'>,
+  given: AssertionResponse,
+): Promise<PasskeyAssertion | undefined> {
+  const passkey = approval.find(({ id }) => id === given.id)
+  if (passkey === undefined) return undefined
+  const holds = await checkAssertion(party, challengeOf(statement), passkey, given)
+  return holds ? evidenceOf(given) : undefined
 }

@@ -29,6 +29,12 @@ export interface Approve {
   readonly assertion: AssertionResponse | null
 }
 
+/** What a passkey signed, and the ceremony that it ends. */
+export interface Signed {
+  readonly nonce: string
+  readonly assertion: AssertionResponse
+}
+
 export interface Deny {
   readonly reason: string
 }
@@ -53,6 +59,11 @@ export const loginFinishBody: Shape<LoginFinish> = objectShape({
 export const approveBody: Shape<Approve> = objectShape({
   nonce: tokenField,
   assertion: nullableShape(assertionResponseShape),
+})
+
+export const signedBody: Shape<Signed> = objectShape({
+  nonce: tokenField,
+  assertion: assertionResponseShape,
 })
 
 export const denyBody: Shape<Deny> = objectShape({

@@ -5,8 +5,10 @@ import type { ApprovalDesk } from '../approvals/approval-desk.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
+import type { FreezeDesk } from '../freezes/freeze-desk.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
 import type { OutcomeDesk } from '../outcomes/outcome-desk.ts'
+import type { PinDesk } from '../pins/pin-desk.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
 import type { ToolDesk } from '../tools/tool-desk.ts'
 import type { ApiEnv } from './api-env.ts'
@@ -21,7 +23,9 @@ import {
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { freezeRoutes } from './freeze-routes.ts'
 import { outcomeRoutes } from './outcome-routes.ts'
+import { peopleRoutes } from './people-routes.ts'
 import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse, type Reply } from './reply.ts'
@@ -45,6 +49,8 @@ export interface ApiDeps {
   readonly approvals: ApprovalDesk
   readonly outcomes: OutcomeDesk
   readonly tools: ToolDesk
+  readonly freezes: FreezeDesk
+  readonly pins: PinDesk
   readonly actions: ActionFeed
   readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
@@ -66,6 +72,8 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   approvalRoutes(api, deps)
   outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
   toolRoutes(api, deps.tools, (handle) => signedIn(deps, handle))
+  freezeRoutes(api, deps.freezes, (handle) => signedIn(deps, handle))
+  peopleRoutes(api, deps.pins, (handle) => signedIn(deps, handle))
   policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
     signedIn(deps, handle),
   )

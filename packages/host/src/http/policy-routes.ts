@@ -10,12 +10,11 @@ import {
 } from '@trustgw/protocol'
 import type { Hono } from 'hono'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
-import { type AssertionResponse, assertionResponseShape } from '../ceremony/passkey-response.ts'
-import { tokenField } from '../people/person.ts'
 import type { PolicyDesk } from '../policy/policy-desk.ts'
 import { type PolicyText, type PolicyView, toolFacts, toolsOf } from '../policy/policy-view.ts'
 import { RECORDED_MAX_COUNT, type RecordedActions } from '../policy/recorded-actions.ts'
 import type { ApiEnv } from './api-env.ts'
+import { signedBody } from './api-shapes.ts'
 import { readBody } from './body.ts'
 import type { SignedIn } from './outcome-routes.ts'
 import { refused } from './problem.ts'
@@ -32,11 +31,6 @@ export interface PolicyRoutesDeps {
   readonly approvals: ApprovalDesk
 }
 
-interface ApplyBody {
-  readonly nonce: string
-  readonly assertion: AssertionResponse
-}
-
 const draftBody: Shape<{ readonly policies: readonly PolicyText[] }> = objectShape({
   policies: arrayShape(
     objectShape({
@@ -47,11 +41,6 @@ const draftBody: Shape<{ readonly policies: readonly PolicyText[] }> = objectSha
     }),
     { min: 1, max: POLICY_BUNDLE_MAX_LAYERS },
   ),
-})
-
-const applyBody: Shape<ApplyBody> = objectShape({
-  nonce: tokenField,
-  assertion: assertionResponseShape,
 })
 
 /** Everybody who is signed in sees the policy; what agents proposed and applying are admins'. */
@@ -91,7 +80,7 @@ export function policyRoutes(api: Hono<ApiEnv>, deps: PolicyRoutesDeps, signedIn
   api.post(
     '/policy/apply',
     signedIn(async (c, session) => {
-      const body = await readBody(c.req.raw, applyBody)
+      const body = await readBody(c.req.raw, signedBody)
       if (!body.ok) return body
       const answer = await desk.apply(session, body.value.nonce, body.value.assertion)
       return answer.ok ? { json: answer.json } : answer

@@ -40,6 +40,7 @@ export function sessionReply(
     bus: {
       url: busUrl,
       subject: subject('ui_events', { tenant }),
+      changed: subject('ui_changed', { tenant }),
       inbox_prefix: ticket.inboxPrefix,
       user: ticket.inboxPrefix.slice(ticket.inboxPrefix.indexOf('.') + 1),
     },

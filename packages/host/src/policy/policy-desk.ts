@@ -17,7 +17,7 @@ import {
 import { deflateText, sha256 } from '@trustgw/runtime'
 import { CEREMONY_TTL_MS, CeremonyBook } from '../ceremony/ceremony-book.ts'
 import type { AssertionResponse } from '../ceremony/passkey-response.ts'
-import { challengeOf, checkAssertion, type RelyingParty } from '../ceremony/passkeys.ts'
+import { type RelyingParty, signedBy } from '../ceremony/passkeys.ts'
 import { newNonce } from '../crypto.ts'
 import type { HostDeps } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
@@ -143,18 +143,9 @@ export class PolicyDesk {
     },
   ): Promise<SealedBundle | undefined> {
     const { nonce, person, given } = signed
-    // Only the approval list is looked at: a passkey for signing in seals nothing.
-    const passkey = person.approval.find(({ id }) => id === given.id)
-    if (passkey === undefined) return undefined
-    const challenge = challengeOf(policyStatement({ bundle, bundle_hash }, { admin, nonce }))
-    if (!(await checkAssertion(this.#deps.party, challenge, passkey, given))) return undefined
-    const { clientDataJSON, authenticatorData, signature } = given.response
-    const assertion = {
-      credential_id: given.id,
-      client_data_json: clientDataJSON,
-      authenticator_data: authenticatorData,
-      signature,
-    }
+    const statement = policyStatement({ bundle, bundle_hash }, { admin, nonce })
+    const assertion = await signedBy(this.#deps.party, statement, person, given)
+    if (assertion === undefined) return undefined
     return { v: 1, bundle: text, proof: { kind: 'passkey', admin, nonce, assertion } }
   }
 

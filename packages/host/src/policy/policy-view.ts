@@ -27,7 +27,7 @@ import {
   verifyJws,
 } from '@trustgw/protocol'
 import { inflatePolicies, type StoredRecord, sha256, verifierOf } from '@trustgw/runtime'
-import { challengeOf, checkAssertion, type RelyingParty } from '../ceremony/passkeys.ts'
+import { challengeOf, checkAssertion, type RelyingParty, responseOf } from '../ceremony/passkeys.ts'
 import type { HostDeps } from '../deps.ts'
 import type { PeopleStore } from '../people/people-store.ts'
 import { personIdField } from '../people/person.ts'
@@ -185,24 +185,10 @@ export class PolicyView {
     const person = id.ok ? (await people.find(id.value))?.record : undefined
     if (person === undefined) return { ok: false, why: 'person_unknown' }
     if (!person.roles.includes(POLICY_ADMIN_ROLE)) return { ok: false, why: 'not_an_admin' }
-    const { assertion } = proof
-    const passkey = person.approval.find((one) => one.id === assertion.credential_id)
+    const passkey = person.approval.find((one) => one.id === proof.assertion.credential_id)
     if (passkey === undefined) return { ok: false, why: 'passkey_unknown' }
-    const holds = await checkAssertion(
-      party,
-      challengeOf(policyStatement(unverified, proof)),
-      passkey,
-      {
-        id: assertion.credential_id,
-        rawId: assertion.credential_id,
-        type: 'public-key',
-        response: {
-          clientDataJSON: assertion.client_data_json,
-          authenticatorData: assertion.authenticator_data,
-          signature: assertion.signature,
-        },
-      },
-    )
+    const challenge = challengeOf(policyStatement(unverified, proof))
+    const holds = await checkAssertion(party, challenge, passkey, responseOf(proof.assertion))
     return holds
       ? { ok: true, by: `passkey:${person.person}` }
       : { ok: false, why: 'bundle_passkey' }

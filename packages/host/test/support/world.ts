@@ -55,6 +55,7 @@ import {
   verifierOf,
 } from '@trustgw/runtime'
 import { SoftwarePasskey } from './authenticator.ts'
+import { type Freezes, openFreezes } from './freezes.ts'
 
 export const RP_ID = 'localhost'
 
@@ -111,6 +112,7 @@ export interface World {
   readonly audit: AuditLine[]
   readonly enrolled: EnrolledMessage[]
   readonly signers: Signers
+  readonly freezes: Freezes
   readonly deps: HostDeps
   readonly settings: HostSettings
   host: RunningHost
@@ -212,7 +214,9 @@ export async function startWorld(): Promise<World> {
     version: '0.1.0',
   }
   const state = { auditDown: false }
+  const freezes = await openFreezes(link, folder, { ...signers, tenant: TENANT, host: hostKey })
   const deps: HostDeps = {
+    ...freezes,
     bus: link.bus,
     acl: link.records({ home: 'data', bucket: 'acl' }),
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
@@ -235,6 +239,7 @@ export async function startWorld(): Promise<World> {
   const world: World = {
     origin,
     signers,
+    freezes,
     folder,
     clock,
     broker,
@@ -263,6 +268,7 @@ export async function startWorld(): Promise<World> {
     },
     stop: async () => {
       await world.host.stop()
+      await freezes.book.stop()
       await rm(folder, { recursive: true, force: true })
     },
   }

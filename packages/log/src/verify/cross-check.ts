@@ -21,7 +21,10 @@ interface Story {
   personSettled: boolean
   approved: boolean
   started: boolean
-  ended: boolean
+  /** How its executor says that it ended. */
+  ran: string | null
+  /** Its end, as the gateway recorded it. */
+  ended: AuditEventType | null
   /** Grants issued and not yet used or explained. */
   open: string[]
   /** Every grant issued; one action has few (spec/protocol.md §5). */
@@ -60,6 +63,9 @@ const FINAL: ReadonlySet<AuditEventType> = new Set<AuditEventType>([
   'reconciled',
 ])
 
+/** Ends that time, a wish or a changed policy brings about, not an executor. */
+const CUT_SHORT: ReadonlySet<AuditEventType> = new Set(['denied', 'expired', 'cancelled'])
+
 export class CrossCheck {
   readonly #findings: Findings
   readonly #running = new Map<string, Story>()
@@ -87,10 +93,10 @@ export class CrossCheck {
     if (story !== undefined) this.#tell(story, event, place)
   }
 
-  /** After the last event: grants that nobody used. */
+  /** After the last event: grants that nobody used, and ends that were not the last word. */
   finish(): void {
     for (const stories of [this.#ended, this.#running]) {
-      for (const [id, story] of stories) this.#unused(id, story)
+      for (const [id, story] of stories) this.#settle(id, story)
     }
   }
 
@@ -110,8 +116,8 @@ export class CrossCheck {
   #tell(story: Story, event: AuditEvent, place: FindingPlace): void {
     this.#judge(story, event, place)
     LEARN[event.type]?.(story, event)
-    if (FINAL.has(event.type) && event.action_id !== null && !story.ended) {
-      story.ended = true
+    if (FINAL.has(event.type) && event.action_id !== null && story.ended === null) {
+      story.ended = event.type
       this.#end(event.action_id, story)
     }
   }
@@ -146,13 +152,16 @@ export class CrossCheck {
     this.#ended.set(id, story)
     if (this.#ended.size <= ENDED_KEPT_MAX) return
     for (const [oldest, old] of this.#ended) {
-      this.#unused(oldest, old)
+      this.#settle(oldest, old)
       this.#ended.delete(oldest)
       break
     }
   }
 
-  #unused(action_id: string, story: Story): void {
+  #settle(action_id: string, story: Story): void {
+    const { ran, ended } = story
+    if (ran !== null && ended !== null && CUT_SHORT.has(ended))
+      this.#findings.notice('ran_though_ended', { action_id, detail: `${ended}, ran: ${ran}` })
     for (const jti of story.open) {
       this.#findings.notice('grant_not_executed', { action_id, detail: jti })
     }
@@ -167,7 +176,8 @@ function newStory(): Story {
     personSettled: false,
     approved: false,
     started: false,
-    ended: false,
+    ran: null,
+    ended: null,
     open: [],
     issued: [],
   }
@@ -196,6 +206,10 @@ const LEARN: Partial<Record<AuditEventType, (story: Story, event: AuditEvent) =>
   started: (story, event) => {
     story.started = true
     explain(story, event)
+  },
+  finished: (story, event) => {
+    const { outcome } = event.payload
+    if (isEnd(event) && typeof outcome === 'string') story.ran = outcome
   },
   grant_lapsed: explain,
   refused: explain,

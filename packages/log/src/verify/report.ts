@@ -41,6 +41,8 @@ export type NoticeCode =
   | 'line_unfinished'
   | 'event_stored_twice'
   | 'grant_not_executed'
+  /** The gateway ended it before it heard that an executor had run it. */
+  | 'ran_though_ended'
   /** More actions were open at once than are followed. */
   | 'actions_not_followed'
 

@@ -2,9 +2,11 @@ import { type ReactElement, useEffect } from 'react'
 import { pendingRequests } from '../logic/feed.ts'
 import { ActivityPage } from '../pages/activity.tsx'
 import { ApprovalsPage } from '../pages/approvals.tsx'
+import { EmergencyPage } from '../pages/emergency.tsx'
 import { EnrolPage } from '../pages/enrol.tsx'
 import { InstallationPage } from '../pages/installation.tsx'
 import { OutcomesPage } from '../pages/outcomes.tsx'
+import { PeoplePage } from '../pages/people.tsx'
 import { SignInPage } from '../pages/sign-in.tsx'
 import { ToolsPage } from '../pages/tools.tsx'
 import type { Phase } from '../state/portal-state.ts'
@@ -44,23 +46,28 @@ function Page({ route }: { readonly route: Route }): ReactElement {
   }
   return (
     <Shell route={route}>
-      {route.page === 'approvals' ? <ApprovalsPage id={route.id} /> : null}
-      {route.page === 'activity' ? <ActivityPage /> : null}
-      {route.page === 'outcomes' ? <OutcomesPage /> : null}
-      {route.page === 'tools' ? <ToolsPage /> : null}
-      {route.page === 'policy' ? <PolicyChunk /> : null}
-      {route.page === 'installation' ? <InstallationPage /> : null}
-      {route.page === 'missing' ? (
-        <Blank title="No such page">
-          <p>
-            <a className="link" href="/">
-              Go to the approvals
-            </a>
-          </p>
-        </Blank>
-      ) : null}
+      {route.page === 'approvals' ? <ApprovalsPage id={route.id} /> : PAGES[route.page]}
     </Shell>
   )
+}
+
+const PAGES: Readonly<Record<Exclude<Route['page'], 'approvals' | 'enrol'>, ReactElement>> = {
+  activity: <ActivityPage />,
+  outcomes: <OutcomesPage />,
+  tools: <ToolsPage />,
+  policy: <PolicyChunk />,
+  emergency: <EmergencyPage />,
+  people: <PeoplePage />,
+  installation: <InstallationPage />,
+  missing: (
+    <Blank title="No such page">
+      <p>
+        <a className="link" href="/">
+          Go to the approvals
+        </a>
+      </p>
+    </Blank>
+  ),
 }
 
 const TITLES: Readonly<Record<Route['page'], string>> = {
@@ -69,6 +76,8 @@ const TITLES: Readonly<Record<Route['page'], string>> = {
   outcomes: 'Ended unseen',
   tools: 'Tools',
   policy: 'Policy',
+  emergency: 'Emergency',
+  people: 'People',
   installation: 'Installation',
   enrol: 'Set up your passkeys',
   missing: 'No such page',

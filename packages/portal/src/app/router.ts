@@ -1,26 +1,27 @@
 import { useSyncExternalStore } from 'react'
 
+/** Pages whose path is their name. */
+const PLAIN = [
+  'activity',
+  'outcomes',
+  'tools',
+  'policy',
+  'emergency',
+  'people',
+  'installation',
+  'enrol',
+] as const
+
 export type Route =
   | { readonly page: 'approvals'; readonly id: string | undefined }
-  | { readonly page: 'activity' }
-  | { readonly page: 'outcomes' }
-  | { readonly page: 'tools' }
-  | { readonly page: 'policy' }
-  | { readonly page: 'installation' }
-  | { readonly page: 'enrol' }
-  | { readonly page: 'missing' }
+  | { readonly page: (typeof PLAIN)[number] | 'missing' }
 
 /** Pages by path; the host answers each of them with the same document. */
 export function routeOf(path: string): Route {
   if (path === '/' || path === '/approvals') return { page: 'approvals', id: undefined }
   const id = /^\/approvals\/([a-z0-9_]{1,64})$/.exec(path)?.[1]
   if (id !== undefined) return { page: 'approvals', id }
-  if (path === '/activity') return { page: 'activity' }
-  if (path === '/outcomes') return { page: 'outcomes' }
-  if (path === '/tools') return { page: 'tools' }
-  if (path === '/policy') return { page: 'policy' }
-  if (path === '/installation') return { page: 'installation' }
-  return path === '/enrol' ? { page: 'enrol' } : { page: 'missing' }
+  return { page: PLAIN.find((page) => path === `/${page}`) ?? 'missing' }
 }
 
 const CHANGED = 'trustgw:navigated'

@@ -3,6 +3,9 @@ import { pendingRequests } from '../logic/feed.ts'
 import { Icon, type IconName, Mark } from '../ui/icons.tsx'
 import { LinkBanner, LinkIndicator } from './connection.tsx'
 import { usePortal, usePortalState } from './context.ts'
+import { FreezeBanner } from './freeze-banner.tsx'
+import { FreezeButton } from './freeze-button.tsx'
+import { FreezeDialog } from './freeze-dialog.tsx'
 import { NavLink } from './nav-link.tsx'
 import { OutcomeBanner } from './outcome-banner.tsx'
 import { PolicyBanner } from './policy-banner.tsx'
@@ -40,6 +43,7 @@ export function Shell(props: {
         <Rail current={props.route.page} />
         <main id="content" tabIndex={-1} className="min-w-0 flex-1 pb-24 lg:pb-0">
           <LinkBanner />
+          <FreezeBanner onEmergencyPage={props.route.page === 'emergency'} />
           <OutcomeBanner onOutcomesPage={props.route.page === 'outcomes'} />
           <ToolsBanner onToolsPage={props.route.page === 'tools'} />
           <PolicyBanner onPolicyPage={props.route.page === 'policy'} />
@@ -48,6 +52,7 @@ export function Shell(props: {
       </div>
       <TabBar current={props.route.page} />
       <ShortcutHelp />
+      <FreezeDialog />
     </div>
   )
 }
@@ -92,6 +97,7 @@ function Rail({ current }: { readonly current: Route['page'] }): ReactElement {
         ))}
       </nav>
       <div className="mt-auto flex flex-col gap-4 px-2">
+        <FreezeButton />
         <LinkIndicator />
         <div className="border-t border-line pt-4">
           <p className="font-semibold">{session?.person.name}</p>
@@ -146,6 +152,7 @@ function TopBar(): ReactElement {
       <Brand />
       <div className="-mr-2 flex items-center">
         <LinkIndicator compact />
+        <FreezeButton compact />
         <ThemeButton />
         <SignOut compact />
       </div>

@@ -6,6 +6,7 @@ const KEYS = [
   ['k', 'Previous approval'],
   ['Enter', 'Read the chosen approval'],
   ['d', 'Deny, with a reason'],
+  ['f', 'Freeze: stop new calls'],
   ['e', 'Edit the policy'],
   ['r', 'Add a rule to the policy'],
   ['Esc', 'Close, or back to the list'],

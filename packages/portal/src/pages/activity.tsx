@@ -7,6 +7,7 @@ import { stateView } from '../logic/states.ts'
 import { ago } from '../logic/time-left.ts'
 import { operationNoun } from '../logic/words.ts'
 import { Hardened } from '../ui/hardened.tsx'
+import { HeldChip } from '../ui/held.tsx'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { StateChip } from '../ui/state-chip.tsx'
 
@@ -102,7 +103,10 @@ function EventList({ events }: { readonly events: readonly ActionEvent[] }): Rea
           className="grid grid-cols-[minmax(0,1fr)_auto] items-baseline gap-x-5 gap-y-1 border-b border-line py-3 lg:grid-cols-[11rem_minmax(0,1.3fr)_minmax(0,1fr)_9rem_5.5rem]"
         >
           <span className="max-lg:col-start-2 max-lg:row-start-1 max-lg:justify-self-end">
-            <StateChip state={event.state} />
+            <span className="flex flex-wrap gap-1 max-lg:justify-end">
+              <StateChip state={event.state} />
+              <HeldChip event={event} />
+            </span>
           </span>
           <span className="min-w-0 max-lg:row-start-1">
             <EventTitle event={event} />

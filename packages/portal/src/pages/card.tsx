@@ -1,4 +1,4 @@
-import type { ApprovalRequest } from '@trustgw/protocol'
+import type { ActionState, ApprovalRequest } from '@trustgw/protocol'
 import { type ReactElement, useEffect } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
@@ -6,6 +6,7 @@ import type { ReviewedRequest, ReviewRefusal } from '../logic/review.ts'
 import { mismatchSentence, operationVerb } from '../logic/words.ts'
 import { Countdown, DeadlineBar } from '../ui/deadline.tsx'
 import { Hardened } from '../ui/hardened.tsx'
+import { HeldNotice } from '../ui/held.tsx'
 import { Icon } from '../ui/icons.tsx'
 import { Blank, Notice } from '../ui/notice.tsx'
 import { BigAmount } from './amount-line.tsx'
@@ -42,7 +43,7 @@ export function Card(props: {
       <div className="sheet overflow-clip">
         {waits && reviewed.ok ? <TimeStrip request={request} /> : null}
         {reviewed.ok ? (
-          <Reviewed reviewed={reviewed.value} waits={waits} />
+          <Reviewed reviewed={reviewed.value} state={state} />
         ) : (
           <Mismatch request={request} reason={reviewed.reason} />
         )}
@@ -80,9 +81,9 @@ function TimeStrip({ request }: { readonly request: ApprovalRequest }): ReactEle
 
 function Reviewed(props: {
   readonly reviewed: ReviewedRequest
-  readonly waits: boolean
+  readonly state: ActionState
 }): ReactElement {
-  const { reviewed, waits } = props
+  const { reviewed, state } = props
   return (
     <div className="flex flex-col gap-7 px-5 py-6 lg:px-8">
       <header>
@@ -95,11 +96,12 @@ function Reviewed(props: {
         </h1>
         <BigAmount amount={reviewed.amount} />
       </header>
+      <HeldNotice request={reviewed.request} state={state} />
       <Arguments rows={reviewed.rows} />
       <Precondition bound={reviewed.bound} />
       <Facts request={reviewed.request} />
       <Reason request={reviewed.request} />
-      {waits ? <Consequences reviewed={reviewed} /> : null}
+      {state === 'pending_approval' ? <Consequences reviewed={reviewed} /> : null}
       <Compare code={reviewed.code} />
       <Hashes reviewed={reviewed} />
     </div>

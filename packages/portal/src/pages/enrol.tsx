@@ -181,7 +181,8 @@ function Done({ result }: { readonly result: EnrolFinish }): ReactElement {
       </p>
       <p className="mt-4 text-soft">
         If they differ, stop: somebody else’s passkey was pinned. Nothing can be approved with
-        yours.
+        yours. If there is no terminal, read them out to an admin, who pins your passkey; until then
+        your approvals count for nothing.
       </p>
       <a className="button button-primary mt-8 min-h-13 text-lg" href="/">
         They match: open the approvals

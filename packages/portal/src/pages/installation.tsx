@@ -6,6 +6,11 @@ import type { Installation } from '../ports/shapes.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'
 
+const PLACES = [
+  { to: '/tools', words: 'Tools and their contracts' },
+  { to: '/people', words: 'People and their passkeys' },
+  { to: '/emergency', words: 'Emergency' },
+] as const
 const REFRESH_MS = 10_000
 
 /** What runs here, and which protections are really in force. */
@@ -38,11 +43,15 @@ function Parts({ installation }: { readonly installation: Installation }): React
   return (
     <div className="mt-5 flex flex-col gap-9">
       <Overview installation={installation} />
-      <p>
-        <NavLink className="link" to="/tools">
-          Tools and their contracts
-        </NavLink>
-      </p>
+      <ul className="flex flex-wrap gap-x-6 gap-y-2">
+        {PLACES.map(({ to, words }) => (
+          <li key={to}>
+            <NavLink className="link" to={to}>
+              {words}
+            </NavLink>
+          </li>
+        ))}
+      </ul>
       <Part title="Processes">
         <Processes installation={installation} />
       </Part>

@@ -4,6 +4,7 @@ import { usePortal } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
 import { Countdown, DeadlineBar } from '../ui/deadline.tsx'
 import { Hardened } from '../ui/hardened.tsx'
+import { HeldLine } from '../ui/held.tsx'
 import { Icon } from '../ui/icons.tsx'
 import { AmountLine } from './amount-line.tsx'
 import { focusCard } from './card-focus.ts'
@@ -46,6 +47,7 @@ export function RequestItem(props: {
           Does not match what was proposed
         </span>
       ) : null}
+      <HeldLine request={request} />
       <span className="mt-2.5 block">
         <DeadlineBar span={span} />
       </span>

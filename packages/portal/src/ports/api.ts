@@ -7,8 +7,20 @@ import {
   type ToolOrder,
   type UnsettledAction,
 } from '@trustgw/protocol'
+import type { FreezeWish, ListedFreeze } from '../logic/freezes.ts'
+import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyText } from '../logic/policy-draft.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
+import {
+  type FreezeChallenge,
+  freezeChallengeShape,
+  freezesShape,
+  frozenShape,
+  type PinChallenge,
+  peopleShape,
+  pinChallengeShape,
+  pinnedShape,
+} from './people-shapes.ts'
 import {
   type Applied,
   type ApprovalCeremony,
@@ -81,6 +93,22 @@ export interface Api {
   readonly orderTool: (
     order: Pick<ToolOrder, 'tool_id' | 'contract_hash' | 'order' | 'reason'>,
   ) => Promise<Answer<{ readonly order: string }>>
+  readonly freezes: () => Promise<Answer<{ readonly freezes: readonly ListedFreeze[] }>>
+  readonly freezeChallenge: (wish: FreezeWish) => Promise<Answer<FreezeChallenge>>
+  readonly freezeApply: (
+    nonce: string,
+    assertion: PasskeyResponse,
+  ) => Promise<Answer<{ readonly hash: string }>>
+  readonly people: () => Promise<Answer<{ readonly people: readonly ListedPerson[] }>>
+  readonly pinChallenge: (wish: {
+    readonly person: string
+    readonly credential_id: string
+    readonly fingerprint: string
+  }) => Promise<Answer<PinChallenge>>
+  readonly pinApply: (
+    nonce: string,
+    assertion: PasskeyResponse,
+  ) => Promise<Answer<{ readonly person: string }>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -133,6 +161,14 @@ export function httpApi(): Api {
     settle: (id, finding) => post(`/api/outcomes/${encodeURIComponent(id)}`, finding, stateShape),
     tools: () => get('/api/tools', toolsShape),
     orderTool: (order) => post('/api/tools/order', order, orderedShape),
+    freezes: () => get('/api/freezes', freezesShape),
+    freezeChallenge: (wish) => post('/api/freezes/challenge', wish, freezeChallengeShape),
+    freezeApply: (nonce, assertion) =>
+      post('/api/freezes/apply', { nonce, assertion }, frozenShape),
+    people: () => get('/api/people', peopleShape),
+    pinChallenge: (wish) => post('/api/people/pin/challenge', wish, pinChallengeShape),
+    pinApply: (nonce, assertion) =>
+      post('/api/people/pin/apply', { nonce, assertion }, pinnedShape),
     installation: () => get('/api/installation', installationShape),
     policy: () => get('/api/policy', policyShape),
     policyStatus: () => get('/api/policy/status', policyStatusShape),

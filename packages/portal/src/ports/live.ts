@@ -1,4 +1,4 @@
-import type { ActionEvent } from '@trustgw/protocol'
+import type { ActionEvent, UiChange } from '@trustgw/protocol'
 import type { Session } from './shapes.ts'
 
 /** One connection to the live feed. */
@@ -8,14 +8,17 @@ export interface LiveConnection {
   readonly close: () => void
 }
 
+/** What comes over it, each at most once per connection. */
+export interface LiveNews {
+  readonly onEvent: (event: ActionEvent) => void
+  /** A list at the host is another one now. */
+  readonly onChange: (what: UiChange['what']) => void
+}
+
 /**
- * Opens a connection for a session and calls `onEvent` with each event that could be read, in the
- * order of arrival, at most once per connection. Rejects when it cannot connect. No memory: what
- * was sent while nothing was connected is fetched as a snapshot.
+ * Opens a connection for a session and tells what could be read, in the order of arrival. Rejects when
+ * it cannot connect. No memory: what was sent while nothing was connected is fetched as a snapshot.
  */
 export interface LiveSource {
-  readonly open: (
-    bus: Session['bus'],
-    onEvent: (event: ActionEvent) => void,
-  ) => Promise<LiveConnection>
+  readonly open: (bus: Session['bus'], news: LiveNews) => Promise<LiveConnection>
 }

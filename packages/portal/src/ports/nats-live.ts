@@ -1,5 +1,11 @@
 import { type NatsConnection, wsconnect } from '@nats-io/nats-core'
-import { type ActionEvent, actionEventShape, parseJson } from '@trustgw/protocol'
+import {
+  actionEventShape,
+  parseJson,
+  type Shape,
+  type UiChange,
+  uiChangeShape,
+} from '@trustgw/protocol'
 import type { LiveConnection, LiveSource } from './live.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -14,7 +20,7 @@ const EVENT_MAX_BYTES = 65_536
  */
 export function natsLive(): LiveSource {
   return {
-    open: async (bus, onEvent) => {
+    open: async (bus, { onEvent, onChange }) => {
       const connection = await wsconnect({
         servers: bus.url,
         inboxPrefix: bus.inbox_prefix,
@@ -25,17 +31,26 @@ export function natsLive(): LiveSource {
         maxPingOut: PINGS_UNANSWERED_MAX,
         ignoreAuthErrorAbort: true,
       })
-      subscribe(connection, bus.subject, onEvent)
+      subscribe(connection, { subject: bus.subject, shape: actionEventShape, take: onEvent })
+      const takeChange = ({ what }: UiChange): void => onChange(what)
+      subscribe(connection, { subject: bus.changed, shape: uiChangeShape, take: takeChange })
       await connection.flush()
       return opened(connection)
     },
   }
 }
 
-function subscribe(
+function subscribe<T>(
   connection: NatsConnection,
-  subject: string,
-  onEvent: (event: ActionEvent) => void,
+  {
+    subject,
+    shape,
+    take,
+  }: {
+    readonly subject: string
+    readonly shape: Shape<T>
+    readonly take: (value: T) => void
+  },
 ): void {
   connection.subscribe(subject, {
     callback: (error, message) => {
@@ -44,8 +59,8 @@ function subscribe(
         return
       }
       const parsed = parseJson(message.data, { maxBytes: EVENT_MAX_BYTES })
-      const event = parsed.ok ? actionEventShape.read(parsed.value) : parsed
-      if (event.ok) onEvent(event.value)
+      const read = parsed.ok ? shape.read(parsed.value) : parsed
+      if (read.ok) take(read.value)
     },
   })
 }

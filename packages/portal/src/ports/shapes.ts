@@ -48,7 +48,7 @@ export const sessionShape = pickedShape({
   tenant: text,
   expires_at: whole,
   now: whole,
-  bus: pickedShape({ url: text, subject: text, inbox_prefix: text, user: text }),
+  bus: pickedShape({ url: text, subject: text, changed: text, inbox_prefix: text, user: text }),
 })
 export type Session = ShapeOf<typeof sessionShape>
 

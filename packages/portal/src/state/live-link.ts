@@ -1,6 +1,5 @@
-import type { ActionEvent } from '@trustgw/protocol'
 import { reconnectDelayMs } from '../logic/back-off.ts'
-import type { LiveConnection } from '../ports/live.ts'
+import type { LiveConnection, LiveNews } from '../ports/live.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { Session } from '../ports/shapes.ts'
 import type { Link } from './portal-state.ts'
@@ -13,9 +12,8 @@ const WAKE_GAP_MS = 20_000
 /** Browsers let the timers of a hidden page run once a minute only. */
 const HIDDEN_WAKE_GAP_MS = 150_000
 
-export interface LinkEvents {
+export interface LinkEvents extends LiveNews {
   readonly onLink: (link: Link) => void
-  readonly onEvent: (event: ActionEvent) => void
   readonly onSession: (session: Session) => void
   readonly onSignedOut: () => void
   /** After each (re)connection and each wake: fetch a snapshot and merge it. */
@@ -98,7 +96,7 @@ export class LiveLink {
     const generation = ++this.#generation
     let connection: LiveConnection
     try {
-      connection = await this.#ports.live.open(session.bus, this.#events.onEvent)
+      connection = await this.#ports.live.open(session.bus, this.#events)
     } catch {
       if (generation === this.#generation) this.#later()
       return

@@ -1,5 +1,7 @@
-import type { Approver, UnsettledAction } from '@trustgw/protocol'
+import type { Approver, FreezeScope, UnsettledAction } from '@trustgw/protocol'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
+import type { FreezeView } from '../logic/freezes.ts'
+import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { Installation, ListedContract, Session } from '../ports/shapes.ts'
 
@@ -40,6 +42,13 @@ export interface PortalState {
   readonly unsettled: readonly UnsettledAction[] | undefined
   /** Tools by their contracts; undefined until they were fetched. */
   readonly tools: readonly ListedContract[] | undefined
+  /** What stands still, the oldest first; undefined until it was fetched. */
+  readonly freezes: readonly FreezeView[] | undefined
+  readonly freezesProblem: string | undefined
+  /** What the open dialog proposes to freeze; undefined while none is open. */
+  readonly freezing: FreezeScope | undefined
+  readonly people: readonly ListedPerson[] | undefined
+  readonly peopleProblem: string | undefined
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
   readonly policyStatus: PolicyStatusView | undefined
@@ -59,6 +68,11 @@ export const INITIAL_STATE: PortalState = {
   given: new Map(),
   unsettled: undefined,
   tools: undefined,
+  freezes: undefined,
+  freezesProblem: undefined,
+  freezing: undefined,
+  people: undefined,
+  peopleProblem: undefined,
   installation: undefined,
   installationProblem: undefined,
   policyStatus: undefined,

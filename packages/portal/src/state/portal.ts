@@ -13,7 +13,9 @@ import type { Answer, Api, PasskeyResponse } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EnrolFinish, Session } from '../ports/shapes.ts'
+import { FreezeDesk } from './freeze-desk.ts'
 import { LiveLink } from './live-link.ts'
+import { PeopleDesk } from './people-desk.ts'
 import { INITIAL_STATE, Store, type VerdictStatus } from './portal-state.ts'
 
 const SERVER_RETRY_MS = 4_000
@@ -27,6 +29,8 @@ const REQUEST_RETRY_MAX_MS = 3_200
 export class Portal {
   readonly store: Store = new Store()
   readonly ports: Ports
+  readonly freezes: FreezeDesk
+  readonly people: PeopleDesk
   readonly #link: LiveLink
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
@@ -34,13 +38,19 @@ export class Portal {
 
   constructor(ports: Ports) {
     this.ports = ports
+    const { store, sessionLost, serverNow } = this
+    const desk = { ports, store, sessionLost, serverNow }
+    this.freezes = new FreezeDesk(desk)
+    this.people = new PeopleDesk(desk)
     this.#link = new LiveLink(ports, {
       onLink: (link) => this.store.update({ link }),
       onEvent: (event) => this.#onEvent(event),
+      onChange: (what) => void (what === 'freezes' ? this.freezes.load() : this.people.load()),
       onSession: (session) => this.#onSession(session),
       onSignedOut: () => this.#onSignedOut(),
       onCatchUp: () => {
         void this.catchUp()
+        void this.freezes.load()
         void this.loadOutcomes()
         void this.loadTools()
         void this.loadPolicyStatus()
@@ -271,6 +281,7 @@ export class Portal {
   #signedIn(session: Session): void {
     this.#onSession(session)
     this.#link.start(session)
+    void this.freezes.load()
     void this.loadInstallation()
     void this.loadOutcomes()
     void this.loadTools()

@@ -5,6 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
 import { eventOf } from './fixtures.ts'
 import { indexedPng } from './indexed-png.ts'
+import { storyFreezes, storyPeople } from './people-story.ts'
 import { QUICK_START, storyRecorded } from './policy-story.ts'
 import { PortalDouble } from './portal-double.ts'
 import { pendingEvent, storyEvents, storyInstallation, storyRequests, tampered } from './story.ts'
@@ -140,6 +141,44 @@ const SCENES: readonly Scene[] = [
     },
   },
   {
+    name: 'freeze',
+    path: '/activity',
+    act: async (page) => {
+      await page.keyboard.press('f')
+      await page.getByRole('radio', { name: 'A tool' }).press('Space')
+      await page.getByLabel('Which tool?').fill(refund.contract.id)
+      await page.getByLabel('Why?').fill('Refunds to orders that were never paid, since noon')
+    },
+  },
+  { name: 'emergency-empty', path: '/emergency' },
+  {
+    name: 'emergency',
+    path: '/emergency',
+    before: (double) => void (double.crowd.freezes = [...storyFreezes(now)]),
+    act: async (page) => {
+      await page.getByRole('button', { name: /^Thaw/ }).last().click()
+      await page.getByLabel(/What was found/).fill('Stolen key revoked, orders corrected')
+    },
+  },
+  {
+    name: 'held',
+    path: card(refund.action_id),
+    before: (double) => void (double.crowd.freezes = [...storyFreezes(now)]),
+  },
+  {
+    name: 'held-activity',
+    path: '/activity',
+    before: (double) => void (double.crowd.freezes = [...storyFreezes(now)]),
+  },
+  {
+    name: 'people',
+    path: '/people',
+    before: (double) => void (double.crowd.people = [...storyPeople(now)]),
+    act: async (page) => {
+      await page.getByRole('button', { name: /^Pin/ }).click()
+    },
+  },
+  {
     name: 'reconnecting',
     path: card(refund.action_id),
     act: async (page, double) => {
@@ -250,6 +289,10 @@ const DARK = [
   'mismatch',
   'policy',
   'policy-widens',
+  'freeze',
+  'emergency',
+  'held',
+  'people',
 ]
 
 /** Takes the pictures under `docs/pictures`; arguments choose scenes by name. */

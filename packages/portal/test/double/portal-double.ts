@@ -6,6 +6,7 @@ import { extname, join, normalize } from 'node:path'
 import type { ActionEvent, ApprovalRequest, Approver, UnsettledAction } from '@trustgw/protocol'
 import type { PortalLogin } from '@trustgw/testkit/bus-world'
 import { TENANT } from './fixtures.ts'
+import { PeopleDouble } from './people-double.ts'
 import { PolicyDouble } from './policy-double.ts'
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -44,6 +45,7 @@ export class PortalDouble {
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
   policy = new PolicyDouble()
+  readonly crowd = new PeopleDouble()
   approvalCredentials: string[] = []
   /** A real bus behind the double: a fresh identity for each session answer. */
   bus: { readonly url: string; readonly login: () => PortalLogin } | undefined
@@ -52,6 +54,7 @@ export class PortalDouble {
   readonly #root: string
   readonly #server: Server
   #cookie = ''
+  #origin = ''
   readonly #streams = new Set<ServerResponse>()
 
   constructor(root: string) {
@@ -61,7 +64,8 @@ export class PortalDouble {
 
   async listen(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    return `http://localhost:${(this.#server.address() as AddressInfo).port}`
+    this.#origin = `http://localhost:${(this.#server.address() as AddressInfo).port}`
+    return this.#origin
   }
 
   async close(): Promise<void> {
@@ -77,6 +81,13 @@ export class PortalDouble {
       this.approvals = this.approvals.filter((known) => known.action_id !== event.action_id)
     }
     for (const stream of this.#streams) stream.write(`data: ${JSON.stringify(event)}\n\n`)
+  }
+
+  /** Tells every page that a list changed. */
+  tell(what: 'freezes' | 'people'): void {
+    for (const stream of this.#streams) {
+      stream.write(`event: changed\ndata: ${JSON.stringify({ v: 1, what })}\n\n`)
+    }
   }
 
   cutStreams(): void {
@@ -138,6 +149,7 @@ export class PortalDouble {
     if (area === 'outcomes') return this.#outcomes(first)
     if (area === 'installation') return [200, this.installation]
     if (area === 'policy') return this.#policy(first)
+    if (area === 'freezes' || area === 'people') return this.#crowd(path)
     if (area === 'approvals' && first === '') return [200, { approvals: this.approvals }]
     const approval = this.approvals.find((known) => known.action_id === first)
     if (approval === undefined) return problem(404, 'unknown_action')
@@ -168,6 +180,26 @@ export class PortalDouble {
     return this.policy.refusal === undefined
       ? [200, this.policy.apply()]
       : problem(409, this.policy.refusal)
+  }
+
+  #crowd(path: string): readonly [number, object] {
+    const known = { rp_id: 'localhost', credential_ids: this.approvalCredentials }
+    const { crowd, person } = this
+    const posted = this.posted.get(path)
+    const { refusal } = crowd
+    if (path === '/api/freezes') return [200, { freezes: crowd.freezes }]
+    if (path === '/api/people') return [200, { people: crowd.people }]
+    if (path === '/api/freezes/challenge') {
+      return [200, { ...crowd.freezeChallenge(posted, person.id), ...known }]
+    }
+    if (path === '/api/people/pin/challenge') {
+      return [200, { ...crowd.pinChallenge(posted, person.id, this.#origin), ...known }]
+    }
+    if (refusal !== undefined) return problem(409, refusal)
+    if (path === '/api/people/pin/apply') return [200, crowd.pinApply()]
+    const applied = crowd.freezeApply()
+    this.tell('freezes')
+    return [200, applied]
   }
 
   #approval(approval: ApprovalRequest, step: string): readonly [number, object] {
@@ -201,6 +233,7 @@ export class PortalDouble {
       bus: {
         url: this.bus?.url ?? 'ws://localhost:1',
         subject: 'ui.v1.acme.events',
+        changed: 'ui.v1.acme.changed',
         inbox_prefix: login?.inboxPrefix ?? '_INBOX.x',
         user: 'U',
       },

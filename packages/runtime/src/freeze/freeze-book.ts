@@ -89,6 +89,7 @@ export class FreezeBook {
   readonly #disk: Disk
   readonly #known: ReadonlyMap<TenantId, Known>
   readonly #copy: LiveCopy
+  readonly #listeners = new Set<() => void>()
   /** What was refused, by hash, so that it is told once. */
   readonly #refused = new Map<string, string>()
   /** One notice at a time, whoever brought it. */
@@ -146,6 +147,12 @@ export class FreezeBook {
   isFrozen(tenant: TenantId, action: Freezable): boolean {
     if (this.#known.get(tenant)?.isOverfull === true) return true
     return this.standing(tenant).some(({ statement }) => isCovered(statement, action))
+  }
+
+  /** Calls at each freeze and thaw that is believed from now on; the returned function ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** How many freezes of a tenant the bucket showed here under a plane's seal. */
@@ -259,7 +266,7 @@ export class FreezeBook {
   }
 
   async #keep(known: Known, entry: Entry): Promise<void> {
-    const { notice, hash, vouched } = entry
+    const { notice, hash } = entry
     const { statement } = notice
     this.#refused.delete(hash)
     await writeNoticeFile(
@@ -268,8 +275,15 @@ export class FreezeBook {
       this.#disk,
     )
     believe(known, entry)
+    this.#tell(entry, known)
+    for (const listener of this.#listeners) listener()
+  }
+
+  #tell(entry: Entry, known: Known): void {
+    const { statement } = entry.notice
     if (statement.typ === 'trustgw/thaw/1') {
       const { freeze_hash, by } = statement
+      const { vouched } = entry
       this.#deps.news(statement.tenant, { kind: 'thawed', hash: freeze_hash, by, vouched })
       return
     }

@@ -17,7 +17,7 @@ import type { PublicKeys } from '../crypto/public-keys.ts'
  * it. Nothing is believed of a key's future.
  */
 export function freezeKeysAt(
-  keys: PublicKeys,
+  keys: Pick<PublicKeys, 'keyFor'>,
   { at }: FreezeStatement | ThawStatement,
   now: number,
 ): FreezeKeys {
@@ -37,7 +37,7 @@ export function freezeKeysAt(
  */
 export function verifyNoticeSeal(
   unverified: UnverifiedNotice,
-  keys: PublicKeys,
+  keys: Pick<PublicKeys, 'keyFor'>,
   now: number,
 ): Result<string> {
   const { statement, assertion } = unverified.notice

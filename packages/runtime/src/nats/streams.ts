@@ -115,7 +115,7 @@ export const LIVE_BUCKETS: readonly string[] = [
   'pins',
 ]
 /** One message a subject, for ever: what was said here cannot be undone or said again. */
-const INSERT_ONLY_CONTROL: readonly string[] = ['freezes', 'pins']
+const INSERT_ONLY_CONTROL: readonly string[] = ['key_revocations', 'freezes', 'pins']
 /** The same for the claims of an executor. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 

@@ -112,6 +112,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       service(subjectPattern(SUBJECTS.audit, { component: 'gateway' })),
       service(subjectPattern(SUBJECTS.audit, { component: 'host' })),
       service(subjectPattern(SUBJECTS.ui_events)),
+      service(subjectPattern(SUBJECTS.ui_changed)),
       ...[...new Set<string>([...GATEWAY_WRITES, ...HOST_WRITES])].map((bucket) =>
         service(`$KV.${bucket}.>`),
       ),
@@ -135,6 +136,7 @@ function dataAccount(profiles: readonly string[]): AccountSpec {
       stream(liveSubject('$KV.freezes.>')),
       stream(liveSubject('$KV.pins.>')),
       stream(liveSubject(subjectPattern(SUBJECTS.ui_events))),
+      stream(liveSubject(subjectPattern(SUBJECTS.ui_changed))),
     ],
     imports: [],
   }
@@ -185,6 +187,7 @@ function hostAccount(): AccountSpec {
     imports: [
       ...DECISION_SUBJECTS.map((subject) => serviceOf(GATEWAY_ACCOUNT, subjectPattern(subject))),
       data(service(subjectPattern(SUBJECTS.audit, { component: 'host' }))),
+      data(service(subjectPattern(SUBJECTS.ui_changed))),
       ...HOST_WRITES.map((bucket) => data(service(`$KV.${bucket}.>`))),
       ...HOST_READS.flatMap((bucket) => bucketReads(bucket)).map(data),
       ...streamReads('AUDIT').map(data),
@@ -283,14 +286,16 @@ function agentsSpec(tenant: string): AccountSpec {
 }
 
 function peopleSpec(tenant: string): AccountSpec {
-  const events = subjectPattern(SUBJECTS.ui_events, { tenant })
+  const heard = [SUBJECTS.ui_events, SUBJECTS.ui_changed].map((one) =>
+    subjectPattern(one, { tenant }),
+  )
   return {
     name: peopleAccount(tenant),
     exports: [],
-    imports: [live(events)],
+    imports: heard.map(live),
     scope: {
       role: 'person',
-      permissions: { pub: NOTHING, sub: { allow: [OWN_INBOX, events] } },
+      permissions: { pub: NOTHING, sub: { allow: [OWN_INBOX, ...heard] } },
       limits: {
         connectionTypes: ['WEBSOCKET'],
         bearer: true,

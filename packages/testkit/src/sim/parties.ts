@@ -197,6 +197,7 @@ export async function startHostParty(body: Body): Promise<HostParty> {
   const { life, link, random } = body
   const records = (bucket: string): ReturnType<BusLink['records']> =>
     link.records({ home: 'data', bucket })
+  const freezes = await followFreezes(body)
   const core = await startHostCore(
     {
       tenant: TENANT,
@@ -218,6 +219,10 @@ export async function startHostParty(body: Body): Promise<HostParty> {
       unsettled: records('unsettled'),
       toolTrust: records('tool_trust'),
       toolOrders: records('tool_orders'),
+      freezes,
+      freezeRecords: records('freezes'),
+      pins: records('pins'),
+      ui: link.publisher({ stream: 'UI' }),
       policies: records('policies'),
       policyStatus: records('policy_status'),
       tools: records('tools'),
@@ -242,14 +247,13 @@ export async function startHostParty(body: Body): Promise<HostParty> {
       onEnrolled: () => undefined,
     },
   )
-  const freezes = await followFreezes(body)
   const stopBeats = beat(body, 'host', freezes)
   return {
     approvals: core.approvals,
     stop: async () => {
       stopBeats()
-      await freezes.stop()
       await core.stop()
+      await freezes.stop()
       await link.bus.drain()
     },
   }

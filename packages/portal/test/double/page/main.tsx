@@ -1,6 +1,6 @@
 // oxlint-disable-next-line import/no-unassigned-import -- the bundler takes the style sheet from here
 import '../../../src/styles.css'
-import { actionEventShape, parseJson } from '@trustgw/protocol'
+import { actionEventShape, parseJson, uiChangeShape } from '@trustgw/protocol'
 import { mountPortal } from '../../../src/app/mount.tsx'
 import { httpApi } from '../../../src/ports/api.ts'
 import type { LiveSource } from '../../../src/ports/live.ts'
@@ -9,7 +9,7 @@ import { workerJudge } from '../../../src/ports/policy-judge.ts'
 
 /** Stands for the bus: the double's server-sent events. The portal itself knows no such source. */
 const doubleLive: LiveSource = {
-  open: (_bus, onEvent) =>
+  open: (_bus, { onEvent, onChange }) =>
     new Promise((resolve, reject) => {
       const source = new EventSource('/double/events')
       const ended = new Promise<void>((done) => {
@@ -19,6 +19,11 @@ const doubleLive: LiveSource = {
         const parsed = parseJson(String(message.data))
         const event = parsed.ok ? actionEventShape.read(parsed.value) : parsed
         if (event.ok) onEvent(event.value)
+      })
+      source.addEventListener('changed', (message) => {
+        const parsed = parseJson(String(message.data))
+        const change = parsed.ok ? uiChangeShape.read(parsed.value) : parsed
+        if (change.ok) onChange(change.value.what)
       })
       source.addEventListener('open', () => resolve({ ended, close: () => source.close() }))
       source.addEventListener('error', () => {

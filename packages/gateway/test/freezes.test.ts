@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { ActionId } from '@trustgw/protocol'
+import { silentLogger } from '@trustgw/runtime'
+import type { RunningGateway } from '../src/start-gateway.ts'
+import { World } from './support/world.ts'
+
+/** An approved action under a freeze, and the lines that the gateway wrote since. */
+async function held(
+  world: World,
+  gateway: RunningGateway,
+): Promise<{ readonly id: ActionId; readonly lines: readonly string[] }> {
+  const lines: string[] = []
+  const { action_id: id } = await world.accepted(gateway, 'shop.refund', { amount: '5.00' })
+  await world.until('the host', () => world.host.requests.length === 1)
+  world.freezes.set(true)
+  const note = (event: string): void => void lines.push(event)
+  world.log.info = note
+  world.log.warn = note
+  const { host } = world
+  const answer = await world.run(host.send(host.approval(host.request(id))))
+  assert.equal(answer?.status, 'accepted', 'people decide also while something stands still')
+  return { id, lines }
+}
+
+async function frozenWorld(t: Parameters<typeof World.open>[0]): Promise<World> {
+  const world = await World.open(t)
+  world.log = { ...silentLogger }
+  return world
+}
+
+test('a freeze holds what was approved, untried and unsaid, until the thaw', async (t) => {
+  const world = await frozenWorld(t)
+  const gateway = await world.gateway()
+  const { id, lines } = await held(world, gateway)
+  const before = await world.types(id)
+  world.freezes.set(true)
+  for (let second = 0; second < 60; second += 1) {
+    world.clock.advance(1_000)
+    await pause(1)
+  }
+  const { state } = await world.record(id)
+  assert.equal(state.kind, 'authorized')
+  assert.deepEqual(lines, ['action_held', 'action_held'], 'once for each change of the freezes')
+  assert.deepEqual(await world.types(id), before)
+  assert.equal(world.executor.grants.length, 0)
+  world.freezes.set(false)
+  await world.reaches(id, 'succeeded')
+  assert.equal(world.executor.effects.get(id), 1)
+})
+
+test('what is held ends at its own deadline, and no thaw brings it back', async (t) => {
+  const world = await frozenWorld(t)
+  const gateway = await world.gateway()
+  const { id } = await held(world, gateway)
+  const { state } = await world.record(id)
+  assert.ok(state.kind === 'authorized')
+  world.clock.advance(state.run_by - world.clock.now())
+  await world.reaches(id, 'expired')
+  world.freezes.set(false)
+  await world.idle(1_000)
+  assert.equal((await world.record(id)).state.kind, 'expired')
+  assert.equal(world.executor.effects.size, 0)
+})
+
+test('a gateway that starts under a freeze holds what an earlier one had accepted', async (t) => {
+  const world = await frozenWorld(t)
+  const first = await world.gateway()
+  const { id } = await held(world, first)
+  world.kill(first)
+  await world.gateway()
+  await world.idle(3_000)
+  assert.equal((await world.record(id)).state.kind, 'authorized')
+  world.freezes.set(false)
+  await world.reaches(id, 'succeeded')
+})
+
+test('a cancel of what is held takes effect at once', async (t) => {
+  const world = await frozenWorld(t)
+  const gateway = await world.gateway()
+  const { id } = await held(world, gateway)
+  await world.run(gateway.api.cancel(world.caller(gateway), id))
+  await world.reaches(id, 'cancelled')
+})

@@ -1,0 +1,159 @@
+import { POLICY_ADMIN_ROLE } from '@trustgw/protocol'
+import { type ReactElement, useEffect, useRef, useState } from 'react'
+import { useNow, usePortal, usePortalState } from '../app/context.ts'
+import { FreezeButton } from '../app/freeze-button.tsx'
+import { type FreezeView, scopeWords } from '../logic/freezes.ts'
+import { ago } from '../logic/time-left.ts'
+import { Hardened } from '../ui/hardened.tsx'
+import { Blank, Notice, Waiting } from '../ui/notice.tsx'
+import { PasskeyForm } from './passkey-form.tsx'
+
+const REASON_MAX_CHARS = 500
+
+/** What stands still, and how it goes on. */
+export function EmergencyPage(): ReactElement {
+  const portal = usePortal()
+  const { freezes, freezesProblem } = usePortalState()
+  useEffect(() => void portal.freezes.load(), [portal])
+  if (freezes === undefined && freezesProblem === undefined) {
+    return <Waiting text="Fetching what is frozen…" />
+  }
+  return (
+    <div className="mx-auto max-w-3xl px-3 py-6 lg:px-8 lg:py-8">
+      <div className="flex flex-wrap items-center justify-between gap-3 px-2">
+        <h1 className="text-2xl font-semibold tracking-tight">Emergency</h1>
+        <FreezeButton />
+      </div>
+      {freezesProblem === undefined ? null : (
+        <div className="mt-4">
+          <Notice tone="bad" title={freezesProblem} alert>
+            <p>Whether something is frozen cannot be told now. What was frozen stays frozen.</p>
+          </Notice>
+        </div>
+      )}
+      {freezes === undefined ? null : <Standing freezes={freezes} />}
+    </div>
+  )
+}
+
+function Standing({ freezes }: { readonly freezes: readonly FreezeView[] }): ReactElement {
+  if (freezes.length === 0) {
+    return (
+      <Blank title="Nothing is frozen">
+        <p>
+          A freeze keeps new calls from starting, at once and at every executor: of one tool, one
+          agent, or everything. Anybody with an approval passkey can freeze; an admin thaws.
+        </p>
+      </Blank>
+    )
+  }
+  return (
+    <>
+      <p className="mt-1 px-2 text-soft">
+        Nothing that is named here starts. What was running goes on. What was approved waits for a
+        thaw, or for its own deadline.
+      </p>
+      <ul className="mt-5 flex flex-col gap-5">
+        {freezes.toReversed().map((freeze) => (
+          <li key={freeze.hash}>
+            <Freeze freeze={freeze} />
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+function Freeze({ freeze }: { readonly freeze: FreezeView }): ReactElement {
+  const { session } = usePortalState()
+  const now = useNow(usePortal().serverNow, 15_000)
+  const { hash, statement, reason, who } = freeze
+  const title = `freeze-${hash.slice('sha256:'.length)}`
+  const isAdmin = session?.person.roles.includes(POLICY_ADMIN_ROLE) ?? false
+  return (
+    <article aria-labelledby={title} className="sheet flex flex-col gap-5 px-5 py-6 lg:px-8">
+      <h2 id={title} className="text-xl font-semibold tracking-tight [overflow-wrap:anywhere]">
+        <span className="text-red">Frozen:</span> <Hardened text={scopeWords(statement.scope)} />
+      </h2>
+      {reason === null ? (
+        <Notice tone="bad" title="The reason is not the one that was signed, so it is not shown." />
+      ) : (
+        <p className="text-lg [overflow-wrap:anywhere]">
+          “<Hardened text={reason} />”
+        </p>
+      )}
+      <dl className="grid items-baseline gap-x-6 gap-y-2 sm:grid-cols-[6rem_minmax(0,1fr)]">
+        <dt className="label">Who</dt>
+        <dd>
+          <Hardened text={who} />
+        </dd>
+        <dt className="label">Since</dt>
+        <dd>
+          <time dateTime={new Date(statement.at).toISOString()}>
+            {new Date(statement.at).toLocaleString()}
+          </time>{' '}
+          <span className="text-soft">({ago(statement.at, now)})</span>
+        </dd>
+        <dt className="label">Hash</dt>
+        <dd className="data">{hash}</dd>
+      </dl>
+      {isAdmin ? <Thaw freeze={freeze} /> : <Notice tone="plain" title="An admin can thaw it." />}
+    </article>
+  )
+}
+
+/** A button, then a reason, then the passkey: about exactly this freeze and no later one. */
+function Thaw({ freeze }: { readonly freeze: FreezeView }): ReactElement {
+  const portal = usePortal()
+  const [isOpen, setOpen] = useState(false)
+  const [reason, setReason] = useState('')
+  const button = useRef<HTMLButtonElement>(null)
+  const field = useRef<HTMLTextAreaElement>(null)
+  useEffect(() => {
+    if (isOpen) field.current?.focus()
+  }, [isOpen])
+  const line = reason.replaceAll(/\s+/g, ' ').trim()
+  const what = scopeWords(freeze.statement.scope)
+  const back = (): void => {
+    setOpen(false)
+    requestAnimationFrame(() => button.current?.focus())
+  }
+  if (!isOpen) {
+    return (
+      <button
+        ref={button}
+        type="button"
+        className="button self-start"
+        onClick={() => setOpen(true)}
+      >
+        Thaw…<span className="sr-only"> {what}</span>
+      </button>
+    )
+  }
+  return (
+    <PasskeyForm
+      label={`Thaw ${what}`}
+      confirm="Thaw with passkey"
+      isReady={line !== ''}
+      sign={() => portal.freezes.sign({ order: 'thaw', freeze: freeze.hash, reason: line })}
+      onBack={back}
+    >
+      <label className="flex flex-col gap-1.5 font-semibold">
+        What was found, and what was done about it?
+        <textarea
+          ref={field}
+          className="field font-normal"
+          rows={2}
+          required
+          maxLength={REASON_MAX_CHARS}
+          value={reason}
+          onChange={(event) => setReason(event.target.value)}
+        />
+      </label>
+      <p className="text-soft">
+        What waited goes on at once. Each executor checks your passkey against its own pins: where
+        you are not pinned as an admin, it stays frozen.
+      </p>
+    </PasskeyForm>
+  )
+}
