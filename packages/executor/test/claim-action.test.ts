@@ -113,16 +113,14 @@ test('a store out of reach and a file that cannot be written are held, each by i
     const down = failing(bench.journal, { claim: fault(BUS) })
     assert.equal(await refusalOf(bench, standing, { journal: down }), 'store_unreachable')
     assert.ok(bench.held.get(action_id))
-    const { claiming, held } = bench.wal
-    Object.assign(bench.wal, { claiming: fault(FILE) })
-    assert.equal(await refusalOf(bench, standing), 'journal_unwritable')
-    Object.assign(bench.wal, { claiming, held: fault(FILE) })
+    const broken = bench.walThat({ claiming: fault(FILE) })
+    assert.equal(await refusalOf(bench, standing, { wal: broken }), 'journal_unwritable')
+    const silent = bench.walThat({ held: fault(FILE) })
     assert.equal(
-      await refusalOf(bench, standing, { journal: down }),
+      await refusalOf(bench, standing, { journal: down, wal: silent }),
       'journal_unwritable',
       'that it is held is not on disk',
     )
-    Object.assign(bench.wal, { held })
     assert.equal(await refusalOf(bench, standing), 'admitted')
   })
 })

@@ -77,6 +77,16 @@ export class ClaimBench {
     }
   }
 
+  /** The same file, on which some of it fails. */
+  walThat(fails: { readonly claiming?: () => never; readonly held?: () => never }): Wal {
+    const { wal } = this
+    return Object.assign(Object.create(Wal.prototype), {
+      claiming: (entry: ClaimEntry) => (fails.claiming ?? (() => wal.claiming(entry)))(),
+      held: (action: ActionId) => (fails.held ?? (() => wal.held(action)))(),
+      ended: (action: ActionId) => wal.ended(action),
+    })
+  }
+
   async cleared(action?: GrantedAction): Promise<ClearedAction> {
     const bytes = bytesOf(action ?? (await this.world.granted()))
     const outcome = await clearAction(bytes, this.world.admission())
