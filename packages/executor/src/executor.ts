@@ -13,6 +13,7 @@ import {
   type Bus,
   BusFault,
   type BusSubscription,
+  FileFault,
   type Logger,
   stopController,
 } from '@trustgw/runtime'
@@ -86,8 +87,12 @@ export class Executor {
     this.#deps = deps
     this.#held = new HeldClaims(deps.remains.held)
     const { journal, clock, random, sha256 } = deps.claiming
-    const known = (action: ActionId): Known => this.#known(action)
-    this.#desk = new ClaimDesk({ ...deps, journal, clock, random, sha256, known })
+    this.#desk = new ClaimDesk({
+      ...deps,
+      ...{ journal, clock, random, sha256 },
+      known: (action) => this.#known(action),
+      giveUp: (action) => this.#giveUp(action),
+    })
     for (const entry of deps.remains.entered) {
       this.#track(entry.action_id, deps.runner.recover(entry, this.#stopping.signal))
     }
@@ -168,6 +173,21 @@ export class Executor {
     const outcome = this.#deps.outbox.outcomeOf(action)
     if (outcome === 'unknown_outcome') return 'ended_unseen'
     return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
+  }
+
+  /** Nothing is entered any more under a claim that was held; undefined when it cannot be given up now. */
+  async #giveUp(action: ActionId): Promise<string | undefined> {
+    const entry = this.#held.get(action)
+    if (entry === undefined || this.#claiming.has(action)) return undefined
+    this.#held.drop(action)
+    try {
+      await this.#deps.claiming.wal.ended(action)
+      return entry.attempt
+    } catch (error) {
+      if (!(error instanceof FileFault)) throw error
+      this.#held.put(entry)
+      return undefined
+    }
   }
 
   /** What another claim on the action is for; one that runs it has a result coming. */

@@ -93,6 +93,18 @@ test('a start that cannot be recorded is held and may come again; then it is con
   }
 })
 
+test('a claim that comes through when its grant is over is held, and enters nothing', async () => {
+  await ClaimBench.with(async (bench) => {
+    const standing = await bench.standing()
+    const { action_id } = openStandingAction(standing).claims
+    const slow = failing(bench.journal, { claim: () => bench.world.clock.advance(32_000) })
+    assert.equal(await refusalOf(bench, standing, { journal: slow }), 'grant_expired')
+    assert.ok(bench.held.get(action_id), 'the next grant continues it')
+    assert.deepEqual(bench.told, [], 'it was not said to have started')
+    assert.ok(await bench.journal.read(keyOf(action_id)))
+  })
+})
+
 test('what is a defect is no refusal', async () => {
   await ClaimBench.with(async (bench) => {
     const standing = await bench.standing()

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type GrantedAction, storedKey } from '@trustgw/protocol'
-import { BusFault, type ClaimStore, sha256 } from '@trustgw/runtime'
+import { BusFault, type BusLink, type ClaimStore, sha256 } from '@trustgw/runtime'
 import { readNote } from '../src/run/journal-note.ts'
 import { type Bench, type Handler, withBench } from './support/bench.ts'
 import { until } from './support/connectors.ts'
@@ -95,14 +95,45 @@ test('while the journal is out of reach nothing is cancelled, and it is asked ag
       const later = { status: 'later', reason: 'store_unreachable' }
       assert.deepEqual(await bench.ask('exec_cancel', idOf(action)), later)
       await bench.invoke(action)
-      const held = await bench.ask('exec_cancel', idOf(action))
-      assert.deepEqual(held, { status: 'later', reason: 'claim_held' })
       down = false
       assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
       await until(() => bench.paid() === 1)
     },
   )
 })
+
+for (const [when, isStored] of [
+  ['never reached the store', false],
+  ['reached the store', true],
+] as const)
+  test(`a cancel gives up what is held and not entered: its claim ${when}`, async () => {
+    let answers = true
+    const forgetful = (store: ClaimStore): ClaimStore => ({
+      read: (key) => store.read(key),
+      verifyInsertOnly: () => store.verifyInsertOnly(),
+      claim: async (key, claim) => {
+        if (answers) return await store.claim(key, claim)
+        if (isStored) await store.claim(key, claim)
+        throw new BusFault('store_ambiguous', 'no answer')
+      },
+    })
+    const wrap = (link: BusLink): BusLink => ({
+      ...link,
+      claims: (of) => (of.bucket === 'journal' ? forgetful(link.claims(of)) : link.claims(of)),
+    })
+    await withBench({ wrap }, async (bench) => {
+      const action = await bench.granted()
+      answers = false
+      await bench.invoke(action)
+      answers = true
+      assert.deepEqual(await bench.ask('exec_cancel', idOf(action)), { status: 'cancelled' })
+      await bench.invoke(action)
+      await bench.invoke(await bench.granted({ decision: action.decision }))
+      await bench.restart()
+      await bench.invoke(await bench.granted({ decision: action.decision }))
+      assert.equal(bench.paid(), 0)
+    })
+  })
 
 /** Enters a call that never ends at an executor whose files are gone afterwards. */
 async function lost(bench: Bench): Promise<GrantedAction> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decisionHash } from '@trustgw/protocol'
+import { type ActionId, decisionHash } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
+import type { RunningGateway } from '../src/start-gateway.ts'
 import { contract } from './support/keys.ts'
 import { World } from './support/world.ts'
 
@@ -138,7 +139,7 @@ test('one that cannot admit yet is asked again with the same grant', async (t) =
   assert.equal(world.executor.grants.length, 1)
 })
 
-test('without an executor the grant lapses, and a fresh one is issued when it is over', async (t) => {
+test('a grant that no executor got lapses, and a fresh one is issued once an executor says so', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   await world.executor.stop()
@@ -147,12 +148,15 @@ test('without an executor the grant lapses, and a fresh one is issued when it is
   const first = (await world.record(view.action_id)).grant
   world.clock.advance(29_000)
   assert.equal((await world.record(view.action_id)).grant, first, 'not before it ended')
+  world.clock.advance(60_000)
+  await world.idle(2_000)
+  assert.equal((await world.record(view.action_id)).grant, first, 'nobody knows who holds it')
+  world.executor.start()
   await world.until(
     'another grant',
     async () => (await world.record(view.action_id)).grant !== first,
     200,
   )
-  world.executor.start()
   await world.reaches(view.action_id, 'succeeded', 50)
   const record = await world.record(view.action_id)
   const lapsed = (await world.events(view.action_id)).filter(({ type }) => type === 'grant_lapsed')
@@ -164,17 +168,50 @@ test('without an executor the grant lapses, and a fresh one is issued when it is
   )
 })
 
-test('an executor that never answers is asked until the action expires', async (t) => {
+test('time alone does not end what was sent: it expires when an executor says that it never ran', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   await world.executor.stop()
-  const view = await world.accepted(gateway, 'files.read', READ)
-  await world.reaches(view.action_id, 'expired', 500)
-  assert.equal((await world.view(gateway, view.action_id)).status, 'expired')
+  const { action_id: id } = await world.accepted(gateway, 'files.read', READ)
+  world.clock.advance(1_000_000)
+  await world.idle(2_000)
+  const waits = await world.view(gateway, id)
+  assert.deepEqual([waits.status, /not said yet/.test(waits.reason ?? '')], ['dispatched', true])
   world.executor.start()
+  await world.reaches(id, 'expired', 50)
   await world.idle(2_000)
   assert.deepEqual(world.executor.invocations, [])
 })
+
+for (const [how, act] of [
+  ['a deadline', (world: World) => Promise.resolve(world.clock.advance(1_000_000))],
+  [
+    'a cancel',
+    async (world: World, gateway: RunningGateway, id: ActionId) => {
+      world.clock.advance(40_000)
+      await world.run(gateway.api.cancel(world.caller(gateway), id), 20)
+    },
+  ],
+] as const)
+  test(`what ran without word of it ends as its executor says, not by ${how}`, async (t) => {
+    const world = await World.open(t)
+    const gateway = await world.gateway()
+    world.executor.manner = 'silent'
+    const { action_id: id } = await world.accepted(gateway, 'files.read', READ)
+    await world.until('the grant', () => world.executor.invocations.length > 0)
+    // Entered; then neither the answer nor the result came through.
+    world.executor.effects.set(id, 1)
+    world.executor.deaf = true
+    await act(world, gateway, id)
+    world.clock.advance(60_000)
+    await world.idle(2_000)
+    assert.equal((await world.record(id)).state.kind, 'dispatched')
+    world.executor.deaf = false
+    await world.reaches(id, 'executing', 50)
+    await world.executor.report(world.executor.last())
+    await world.reaches(id, 'succeeded')
+    assert.equal(world.executor.grants.length, 1)
+  })
 
 test('a tool whose end is not seen in time waits for a person, and is not sent again', async (t) => {
   const world = await World.open(t)

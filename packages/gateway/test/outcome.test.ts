@@ -259,26 +259,30 @@ test('a cancel outlives the gateway that took it', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   world.executor.manner = { status: 'refused', reason: 'executor_busy', retryable: true }
-  world.executor.deafToCancel = true
+  world.executor.deaf = true
   const { action_id: id } = await world.accepted(gateway, 'files.read', { path: 'a.txt' })
   await world.until('the grant', () => world.executor.invocations.length > 0)
   const asked = gateway.api.cancel(world.caller(gateway), id)
   asked.catch(() => undefined)
   await world.until('the question', () => world.executor.queries.length > 0)
   world.kill(gateway)
-  world.executor.deafToCancel = false
+  world.executor.deaf = false
   await world.gateway()
   await world.reaches(id, 'cancelled', 20)
 })
 
-test('when no executor answers a cancel, its grant ends and nothing runs', async (t) => {
+test('while no executor answers a cancel it is asked on, also when its grant is over, and nothing is sent', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   world.executor.manner = { status: 'refused', reason: 'executor_busy', retryable: true }
-  world.executor.deafToCancel = true
+  world.executor.deaf = true
   const { action_id: id } = await world.accepted(gateway, 'files.read', { path: 'a.txt' })
   await world.until('the grant', () => world.executor.invocations.length > 0)
   await world.run(gateway.api.cancel(world.caller(gateway), id), 20)
+  world.clock.advance(60_000)
+  await world.idle(2_000)
+  assert.equal((await world.record(id)).state.kind, 'dispatched')
+  world.executor.deaf = false
   await world.reaches(id, 'cancelled', 100)
   assert.equal(world.executor.grants.length, 1)
 })

@@ -20,11 +20,11 @@ export const executorQueryShape: Shape<ExecutorQuery> = objectShape({
 
 /** executor → gateway, in answer to a cancel. */
 export type CancelAnswer =
-  /** The journal entry is claimed for the cancel: no executor of the profile can enter the tool. */
+  /** The journal entry is claimed for the end: no executor of the profile can enter the tool. */
   | { readonly status: 'cancelled' }
   /** A run has claimed it: its result comes. */
   | { readonly status: 'claimed' }
-  /** Not known now; the grant lapses meanwhile. */
+  /** Not known now. */
   | { readonly status: 'later'; readonly reason: string }
 
 export const cancelAnswerShape: Shape<CancelAnswer> = taggedShape('status', {

@@ -45,6 +45,31 @@ export const claimsThatAlwaysSucceed: Sabotage = {
   }),
 }
 
+/** Gateways that ask no executor whether what was sent ran: they take it that it did not. */
+export const gatewaysThatTakeItThatNothingRan: Sabotage = {
+  link: (kind, link) => {
+    const request: Bus['request'] = async (to, data, options) => {
+      if (to.endsWith('.cancel')) return utf8Encode('{"status":"cancelled"}')
+      if (!to.endsWith('.reconcile')) return await link.bus.request(to, data, options)
+      return utf8Encode('{"reason":"never_claimed","status":"unclear"}')
+    }
+    if (kind !== 'gateway') return link
+    const { bus } = link
+    const assuming: Bus = {
+      get status() {
+        return bus.status
+      },
+      request,
+      publish: (to, data) => bus.publish(to, data),
+      respond: (to, options, handler) => bus.respond(to, options, handler),
+      listen: (to, handler) => bus.listen(to, handler),
+      onStatus: (handler) => bus.onStatus(handler),
+      drain: () => bus.drain(),
+    }
+    return { ...link, bus: assuming }
+  },
+}
+
 /** A store that says that actions are stored, and stores a part of them: effects go before states. */
 export const actionsThatAreNotStored: Sabotage = {
   link: (kind, link) =>

@@ -15,6 +15,7 @@ import {
   gatewaysThatAllowAll,
   gatewaysThatDropPeople,
   gatewaysThatHearNoFreeze,
+  gatewaysThatTakeItThatNothingRan,
   noOpenEntries,
 } from './sim-broken-parts.ts'
 
@@ -82,6 +83,12 @@ const REMOVED: readonly Removed[] = [
     guard: 'what is told of an end is what happened',
     sabotage: connectorThatLies,
     seen: 'what is stored is what happened',
+  },
+  {
+    guard: 'what was sent ends by an executor’s word, not by time or a wish',
+    sabotage: gatewaysThatTakeItThatNothingRan,
+    seen: 'what is stored is what happened',
+    from: 92,
   },
   {
     guard: 'a grant is recorded before it is sent',

@@ -201,6 +201,6 @@ const EXPLANATIONS: Readonly<Record<Finding['code'], string>> = {
     'The very same event was stored again: its writer had not heard of the first.',
   grant_not_executed: 'The grant was never used.',
   ran_though_ended:
-    'The gateway ended it before it heard that it had run; what the executor recorded is what happened.',
+    'The gateway ended it as not run, which a clock that is far off can bring about; what the executor recorded is what happened.',
   actions_not_followed: 'Too many actions were open at once to follow each.',
 }

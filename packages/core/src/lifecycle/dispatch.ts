@@ -1,7 +1,18 @@
 /** Steps between clearance and the executor's claim (spec/protocol.md §5). */
 import { rememberCancel } from './decision.ts'
 import type { EventMap } from './events.ts'
-import { audit, cancel, expire, ignore, issueGrant, passed, type Step, same } from './parts.ts'
+import {
+  audit,
+  cancel,
+  expire,
+  ignore,
+  isSpent,
+  issueGrant,
+  outstanding,
+  passed,
+  type Step,
+  same,
+} from './parts.ts'
 import {
   type ActionState,
   type Authorized,
@@ -87,15 +98,20 @@ function dispatchedFrom(
   }
 }
 
-/**
- * A grant counts as unclaimed only after its end and the grace: until then a claim may be on its
- * way back, and a final state now would deny a side effect that happens.
- */
+/** Time alone ends nothing that may have been claimed: a final state would deny a side effect. */
 export function dispatchedTick(state: Dispatched, _event: unknown, now: number): Step {
-  if (!passed(state.grant_exp + CLAIM_GRACE_MS, now)) return same(state)
-  if (state.cancel !== null) return cancel(state, state.cancel.by, now)
-  if (passed(state.run_by, now)) return expire(state, 'run_by', now)
-  if (state.issued.length >= GRANTS_PER_ACTION_MAX) return expire(state, 'grants_used_up', now)
+  const isOver = passed(state.grant_exp + CLAIM_GRACE_MS, now)
+  return same(state, isOver ? outstanding(state, now) : [])
+}
+
+export function unclaimed(
+  state: Dispatched,
+  { jti }: EventMap['grant_unclaimed'],
+  now: number,
+): Step {
+  if (jti !== state.jti) return ignore(state, 'unknown_grant')
+  if (!passed(state.grant_exp + CLAIM_GRACE_MS, now)) return ignore(state, 'too_early')
+  if (state.cancel !== null || isSpent(state, now)) return claimCancelled(state, null, now)
   const { round, issued, run_by, need, evidence } = state
   const next: Authorized = {
     kind: 'authorized',
@@ -141,9 +157,11 @@ export function askToCancel(
     : { ...asked, effects: [...asked.effects, { kind: 'cancel_claim' }] }
 }
 
+/** It never runs now, whatever the clock says meanwhile. */
 export function claimCancelled(state: Dispatched, _event: unknown, now: number): Step {
-  if (state.cancel === null) return ignore(state, 'impossible_here')
-  return cancel(state, state.cancel.by, now)
+  if (state.cancel !== null) return cancel(state, state.cancel.by, now)
+  const isInTime = !passed(state.run_by, now) && state.issued.length >= GRANTS_PER_ACTION_MAX
+  return expire(state, isInTime ? 'grants_used_up' : 'run_by', now)
 }
 
 /** Why an executor refuses a grant whose action was claimed for its cancel. */

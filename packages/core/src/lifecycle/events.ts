@@ -55,8 +55,10 @@ export interface EventMap {
     readonly jti: string
     readonly reason: string
   }
-  /** The action's journal entry is claimed for its cancel: no grant of it can be used any more. */
+  /** The action's journal entry is claimed for its end: no grant of it can be used any more. */
   readonly claim_cancelled: { readonly kind: 'claim_cancelled' }
+  /** This grant and its grace are over, and nobody holds the action. */
+  readonly grant_unclaimed: { readonly kind: 'grant_unclaimed'; readonly jti: string }
   readonly result_succeeded: {
     readonly kind: 'result_succeeded'
     readonly jti: string
@@ -100,6 +102,7 @@ export const EVENT_KINDS: readonly EventKind[] = [
   'executor_claimed',
   'executor_refused',
   'claim_cancelled',
+  'grant_unclaimed',
   'result_succeeded',
   'result_failed',
   'result_unknown',
@@ -160,8 +163,10 @@ export type Effect =
   /** With `recheck`, look at everything again first, and send `changed` if it differs. */
   | { readonly kind: 'issue_grant'; readonly recheck: boolean; readonly run_by: number }
   | { readonly kind: 'dispatch'; readonly jti: string; readonly grant_exp: number }
-  /** Have the executor claim the action's journal entry for the cancel, if it is free still. */
+  /** Have the executor claim the action's journal entry so that it never runs, if it is free still. */
   | { readonly kind: 'cancel_claim' }
+  /** Find out whether an executor claimed the action under a grant that is over by now. */
+  | { readonly kind: 'find_claim'; readonly jti: string }
   /** Ask the connector by idempotency key what became of the call. */
   | { readonly kind: 'reconcile'; readonly jti: string }
   | { readonly kind: 'ask_human'; readonly jti: string; readonly reason: string }

@@ -1,16 +1,18 @@
 /** What the steps share: how a step is written, what is outstanding in a state, how one ends. */
 import type { AuditType, Effect, Ignored } from './events.ts'
-import type {
-  ActionState,
-  Authorized,
-  Cancelled,
-  Denied,
-  Dispatched,
-  Expired,
-  PendingApproval,
-  Preparing,
-  Proposed,
-  Scheduled,
+import {
+  type ActionState,
+  type Authorized,
+  type Cancelled,
+  CLAIM_GRACE_MS,
+  type Denied,
+  type Dispatched,
+  type Expired,
+  GRANTS_PER_ACTION_MAX,
+  type PendingApproval,
+  type Preparing,
+  type Proposed,
+  type Scheduled,
 } from './state.ts'
 
 export interface Step {
@@ -61,10 +63,21 @@ export function outstanding(state: ActionState, now: number): readonly Effect[] 
   return []
 }
 
-function sent({ cancel: asked, jti, grant_exp }: Dispatched, now: number): readonly Effect[] {
-  if (passed(grant_exp, now)) return []
-  return asked === null ? [{ kind: 'dispatch', jti, grant_exp }] : [{ kind: 'cancel_claim' }]
+/**
+ * A grant that is over may have been claimed without word of it: only executors know. Where the action
+ * would end, whoever claims its journal entry first decides; else it is enough to know who did.
+ */
+function sent(state: Dispatched, now: number): readonly Effect[] {
+  const { cancel: asked, jti, grant_exp } = state
+  if (asked !== null) return [{ kind: 'cancel_claim' }]
+  if (!passed(grant_exp, now)) return [{ kind: 'dispatch', jti, grant_exp }]
+  if (!passed(grant_exp + CLAIM_GRACE_MS, now)) return []
+  return [isSpent(state, now) ? { kind: 'cancel_claim' } : { kind: 'find_claim', jti }]
 }
+
+/** No further grant may follow. */
+export const isSpent = ({ run_by, issued }: Dispatched, now: number): boolean =>
+  passed(run_by, now) || issued.length >= GRANTS_PER_ACTION_MAX
 
 export const requestApproval = ({ need, decide_by, run_by }: PendingApproval): Effect => ({
   kind: 'request_approval',

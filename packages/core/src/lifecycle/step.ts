@@ -26,6 +26,7 @@ import {
   resultProvesClaim,
   scheduledTick,
   sendBack,
+  unclaimed,
   undoWindow,
 } from './dispatch.ts'
 import type { ActionEvent, EventKind, EventMap } from './events.ts'
@@ -54,6 +55,7 @@ const NONE = {
   executor_claimed: impossible,
   executor_refused: impossible,
   claim_cancelled: impossible,
+  grant_unclaimed: impossible,
   result_succeeded: impossible,
   result_failed: impossible,
   result_unknown: impossible,
@@ -110,6 +112,7 @@ const TABLE: Table = {
     result_unknown: resultProvesClaim,
     cancel_requested: askToCancel,
     claim_cancelled: claimCancelled,
+    grant_unclaimed: unclaimed,
     tick: dispatchedTick,
   },
   executing: {

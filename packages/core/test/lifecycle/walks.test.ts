@@ -68,6 +68,7 @@ const EVENTS: { readonly [K in ActionEvent['kind']]: fc.Arbitrary<ActionEvent & 
     reason: fc.constant('input_hash'),
   }),
   claim_cancelled: fc.constant({ kind: 'claim_cancelled' }),
+  grant_unclaimed: fc.record({ kind: fc.constant('grant_unclaimed'), jti }),
   result_succeeded: fc.record({ kind: fc.constant('result_succeeded'), jti, result }),
   result_failed: fc.record({ kind: fc.constant('result_failed'), jti, result }),
   result_unknown: fc.record({
@@ -96,6 +97,7 @@ const likely: fc.Arbitrary<ActionEvent> = fc.oneof(
   EVENTS.approval_granted,
   EVENTS.grant_issued,
   EVENTS.executor_claimed,
+  EVENTS.grant_unclaimed,
   EVENTS.result_unknown,
   EVENTS.reconciled_unclear,
   EVENTS.tick,
@@ -165,7 +167,7 @@ test('every state takes every event without a throw, also with times that are no
   const calls = [...states.values()].flatMap((state) =>
     events.flatMap((event) => moments.map((now) => ({ state, done: step(state, event, now) }))),
   )
-  assert.ok(calls.length >= 10 * 19 * 5 * 3)
+  assert.ok(calls.length >= 10 * 20 * 5 * 3)
   for (const { state, done } of calls) {
     if (done.state !== state) assert.equal(done.ignored, null)
     if (done.ignored !== null) assert.deepEqual([done.state, done.effects], [state, []])
@@ -236,6 +238,20 @@ test('each grant is sent by one step only, within its life and the run-by time',
   })
 })
 
+test('what was sent leaves for another state by word of an executor only, never by time [INV-18]', () => {
+  const TOLD = /^(executor_|claim_|grant_unclaimed$|result_)/
+  everywhere((taken) => {
+    for (const { before, event, state, effects, now } of taken) {
+      if (before.kind !== 'dispatched') continue
+      if (state.kind !== before.kind) assert.match(event.kind, TOLD)
+      if (event.kind !== 'tick' || now < before.grant_exp + 5_000) continue
+      const isOver = before.cancel !== null || now >= before.run_by
+      const claim = isOver ? { kind: 'cancel_claim' } : { kind: 'find_claim', jti: before.jti }
+      assert.deepEqual(effects, [claim])
+    }
+  })
+})
+
 test('a new grant is asked for only when no other can still be claimed', () => {
   everywhere((taken) => {
     for (const { before, state, effects, now } of taken) {
@@ -301,7 +317,14 @@ test('recovery asks again for what is outstanding, and after a cancel only for i
   assert.deepEqual(outstanding({ ...dispatched, grant_exp: START }), [])
   const cancel = { by: 'bot', at: START }
   assert.deepEqual(outstanding({ ...dispatched, cancel }), ['cancel_claim'])
-  assert.deepEqual(outstanding({ ...dispatched, cancel, grant_exp: START }), [])
+  assert.deepEqual(outstanding({ ...dispatched, cancel, grant_exp: START }), ['cancel_claim'])
+  const over = { ...dispatched, grant_exp: START - 5_000 }
+  assert.deepEqual(outstanding({ ...over, grant_exp: START - 4_999 }), [])
+  assert.deepEqual(outstanding(over), ['find_claim'])
+  assert.deepEqual(outstanding({ ...over, run_by: START }), ['cancel_claim'])
+  const issued = Array.from({ length: 64 }, (_, index) => `g${index}`)
+  assert.deepEqual(outstanding({ ...over, issued }), ['cancel_claim'])
+  assert.deepEqual(outstanding({ ...over, issued: issued.slice(1) }), ['find_claim'])
   const unseen = { ...live, cancel, kind: 'unknown_outcome' as const, jti: 'g1', reason: 'x' }
   assert.deepEqual(outstanding(unseen), ['reconcile'], 'a cancel that came too late')
   assert.deepEqual(

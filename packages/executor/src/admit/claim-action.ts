@@ -23,6 +23,7 @@ import { checkFreeze, type FreezeDeps } from './check-freeze.ts'
 import { openStandingAction, type StandingAction } from './check-precondition.ts'
 import { type Admission, type AdmissionReason, refused } from './reasons.ts'
 import { makeStage, type StageToken } from './stage.ts'
+import { timeProblem } from './verify-grant.ts'
 
 /** It is claimed by this process and recorded as started; its tool may be entered, once. */
 export type AdmittedAction = StageToken<'admitted_action'>
@@ -99,7 +100,8 @@ export async function claimAction(
   const attempt =
     held.get(claims.action_id)?.attempt ?? base64urlEncode(deps.random.bytes(ATTEMPT_RANDOM_BYTES))
   const claim = entryOf(value, attempt, deps.clock.now())
-  const problem = await takeClaims(claim, deps)
+  // Claimed too late, it is not entered: after the grant and its grace the gateway reads the journal.
+  const problem = (await takeClaims(claim, deps)) ?? timeProblem(claims, deps.clock.now())
   if (problem !== undefined) return await letGo(problem, claim, { deps, held })
   try {
     await audit.append('started', {

@@ -56,6 +56,8 @@ export interface ClaimDeskDeps {
   readonly runner: Runner
   /** Tells once more what is known of a finished run. */
   readonly known: (action: ActionId) => Known
+  /** Gives up a claim that is held, on disk, and tells its attempt; undefined when it cannot be now. */
+  readonly giveUp: (action: ActionId) => Promise<string | undefined>
   /** The longest that a call of this tool may take. */
   readonly longestRunMs: (tool: string) => number
   readonly sha256: Sha256
@@ -91,10 +93,13 @@ export class ClaimDesk {
 
   /** Claims the action's journal entry for its cancel: who claims first decides (§5). */
   async cancel(tenant: TenantId, action: ActionId): Promise<CancelAnswer> {
-    const { journal, clock, random, known, logger } = this.#deps
-    // Ours and not entered: whether the store has the claim is not known, so its grant has to lapse.
-    if (known(action) === 'held') return { status: 'later', reason: 'claim_held' }
-    const attempt = base64urlEncode(random.bytes(ATTEMPT_RANDOM_BYTES))
+    const { journal, clock, random, known, giveUp, logger } = this.#deps
+    // Ours and not entered: whether the store has that claim is not known, so this one goes by its attempt.
+    const isHeld = known(action) === 'held'
+    const attempt = isHeld
+      ? await giveUp(action)
+      : base64urlEncode(random.bytes(ATTEMPT_RANDOM_BYTES))
+    if (attempt === undefined) return { status: 'later', reason: 'claim_held' }
     const note = writeNote({ kind: 'cancelled', at: clock.now() })
     try {
       const key = this.#keyOf(tenant, action)

@@ -124,7 +124,7 @@ export function idOf(token: ClearedAction): ActionId {
 /** A store that fails before or instead of answering. */
 export function failing(
   store: ClaimStore,
-  on: { readonly claim?: () => never; readonly read?: () => StoredClaim | undefined },
+  on: { readonly claim?: () => void; readonly read?: () => StoredClaim | undefined },
 ): ClaimStore {
   return {
     claim: async (key, claim) => {

@@ -11,7 +11,18 @@ import type { Planned } from './planned.ts'
 import type { Review } from './review.ts'
 
 /** Effects that an executor carries out. */
-export type ToExecutor = Extract<Effect['kind'], 'dispatch' | 'cancel_claim' | 'reconcile'>
+export type ToExecutor = Extract<
+  Effect['kind'],
+  'dispatch' | 'cancel_claim' | 'find_claim' | 'reconcile'
+>
+
+const TO_EXECUTOR: ReadonlySet<Effect['kind']> = new Set<ToExecutor>([
+  'dispatch',
+  'cancel_claim',
+  'find_claim',
+  'reconcile',
+])
+const isToExecutor = (kind: Effect['kind']): kind is ToExecutor => TO_EXECUTOR.has(kind)
 
 export interface EffectsDeps {
   readonly trail: AuditTrail
@@ -53,6 +64,10 @@ export class Effects {
   async #one(effect: Effect, stored: StoredAction): Promise<Planned | undefined> {
     const { trail, review, toExecutor, unsettled } = this.#deps
     const { record } = stored
+    if (isToExecutor(effect.kind)) {
+      toExecutor(effect.kind, stored)
+      return undefined
+    }
     switch (effect.kind) {
       case 'audit':
         await trail.moved(record, effect)
@@ -64,11 +79,6 @@ export class Effects {
         return undefined
       case 'issue_grant':
         return this.#release(stored, effect.recheck)
-      case 'dispatch':
-      case 'cancel_claim':
-      case 'reconcile':
-        toExecutor(effect.kind, stored)
-        return undefined
       case 'ask_human':
         await unsettled.ask(record)
         return undefined

@@ -16,7 +16,6 @@ export class ExecutorTalk {
 
   /** What came of it; undefined when nothing is to be done about it now. */
   ask(what: ToExecutor, stored: StoredAction): Promise<ActionEvent | undefined> {
-    if (what === 'dispatch') return this.#dispatcher.run(stored)
-    return what === 'reconcile' ? this.#queries.reconcile(stored) : this.#queries.cancel(stored)
+    return what === 'dispatch' ? this.#dispatcher.run(stored) : this.#queries.ask(what, stored)
   }
 }

@@ -41,6 +41,7 @@ const UNPREPARED: ReadonlyMap<string, string> = new Map([
   ['precondition_timeout', NOT_READ],
 ])
 const REASONS: { readonly [S in StateKind]?: string } = {
+  dispatched: 'It was sent to its executor, which has not said yet whether it runs.',
   refused: 'The executor refused to run it.',
   expired: 'Its time ran out before it was released.',
   unknown_outcome: UNSEEN,

@@ -65,10 +65,10 @@ export class ExecutorDouble {
   /** What a tool gives, and what it does, where that is something else. */
   readonly outputs = new Map<string, Json>()
   readonly manners = new Map<string, Manner>()
-  /** What it says of an action whose end nobody saw. */
+  /** What it says of an action that it entered and whose end nobody saw. */
   reconciles: ReconcileAnswer | 'silent' = { status: 'unclear', reason: 'provider_cannot_tell' }
-  /** Says nothing about a cancel. */
-  deafToCancel = false
+  /** Says nothing to what it is asked. */
+  deaf = false
   /** What it was asked about, oldest first. */
   readonly queries: { readonly kind: 'cancel' | 'reconcile'; readonly id: ActionId }[] = []
   readonly #cancelled = new Set<ActionId>()
@@ -151,7 +151,7 @@ export class ExecutorDouble {
   /** Like the real one: start and cancel claim the same entry. */
   #cancel(id: ActionId): CancelAnswer | undefined {
     this.queries.push({ kind: 'cancel', id })
-    if (this.deafToCancel) return undefined
+    if (this.deaf) return undefined
     if (this.effects.has(id)) return { status: 'claimed' }
     this.#cancelled.add(id)
     return { status: 'cancelled' }
@@ -159,6 +159,9 @@ export class ExecutorDouble {
 
   #reconcile(id: ActionId): ReconcileAnswer | undefined {
     this.queries.push({ kind: 'reconcile', id })
+    if (this.deaf) return undefined
+    if (this.#cancelled.has(id)) return { status: 'unclear', reason: 'claimed_never_to_run' }
+    if (!this.effects.has(id)) return { status: 'unclear', reason: 'never_claimed' }
     return this.reconciles === 'silent' ? undefined : this.reconciles
   }
 

@@ -92,7 +92,7 @@ function printed(tally: Tally, seconds: number): string {
     `${worlds} worlds in ${seconds.toFixed(0)} s (${(worlds / seconds).toFixed(1)} a second), ${failed} broken`,
     `${events} events, ${deaths} deaths, ${accepted} accepted answers, ${effects} effects`,
     `actions: ${ends.join(', ')}`,
-    `${late} actions cancelled, expired or denied before anybody heard that they ran`,
+    `${late} actions that ran and ended otherwise, all where a clock was far off`,
     ...failures.flatMap(({ seed, findings }) => [
       `${seed}: npm run sim -- --seed ${seed.replace('world ', '')}`,
       ...findings.slice(0, 5).map(({ invariant, detail }) => `  ${invariant}: ${detail}`),

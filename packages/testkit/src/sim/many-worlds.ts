@@ -23,7 +23,7 @@ export interface Tally {
   readonly accepted: number
   readonly effects: number
   readonly deaths: number
-  /** Actions that ended before anybody heard that they ran. */
+  /** Actions that ran and ended otherwise, where a clock was far off. */
   readonly late: number
   readonly states: { readonly [state: string]: number }
 }

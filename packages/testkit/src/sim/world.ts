@@ -55,7 +55,7 @@ export interface WorldReport {
   readonly accepted: number
   readonly effects: number
   readonly deaths: number
-  /** Actions that ended before anybody heard that they ran. */
+  /** Actions that ran and ended otherwise, where a clock was far off. */
   readonly late: number
   /** How many actions came to which state. */
   readonly states: States['counts']
