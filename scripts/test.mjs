@@ -26,7 +26,7 @@ if (testFiles.length === 0) {
   process.stderr.write('trustgw: no test file was found; is the build complete?\n')
   process.exit(1)
 }
-const child = spawn(node, ['--test', '--test-concurrency=2', ...testFiles], {
+const child = spawn(node, ['--test', '--test-concurrency=3', ...testFiles], {
   cwd: ROOT,
   stdio: 'inherit',
   env: { ...process.env, NATS_SERVER: natsServer },

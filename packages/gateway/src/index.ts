@@ -1,9 +1,3 @@
-export {
-  type ActionRecord,
-  argumentsOf,
-  readActionRecord,
-  writeActionRecord,
-} from './action/action-record.ts'
 export type { PolicyInForce } from './decide/evaluator.ts'
 export { type PolicyFeed, PolicySource } from './decide/policy-source.ts'
 export { MetricsBook } from './faces/metrics.ts'

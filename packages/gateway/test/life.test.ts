@@ -201,12 +201,12 @@ for (const [how, act] of [
     await world.until('the grant', () => world.executor.invocations.length > 0)
     // Entered; then neither the answer nor the result came through.
     world.executor.effects.set(id, 1)
-    world.executor.deaf = true
+    await world.executor.stop()
     await act(world, gateway, id)
     world.clock.advance(60_000)
     await world.idle(2_000)
     assert.equal((await world.record(id)).state.kind, 'dispatched')
-    world.executor.deaf = false
+    world.executor.start()
     await world.reaches(id, 'executing', 50)
     await world.executor.report(world.executor.last())
     await world.reaches(id, 'succeeded')

@@ -11,13 +11,6 @@ export type {
 export { ListenFault } from './http/listener.ts'
 export { type InstallationStatus, installationStatusShape } from './installation.ts'
 export { KeyRotation, type KeyRotationDeps, ROTATION_SWEEP_MS } from './keys/key-rotation.ts'
-export {
-  type CreatedEnrolment,
-  type CreateEnrolment,
-  createEnrolment,
-  ENROLMENT_TTL_MS,
-  EnrolmentFault,
-} from './people/enrolment.ts'
 export { type HostCore, type RunningHost, runHost, startHostCore } from './run-host.ts'
 export type { Session } from './session/session-desk.ts'
 export { type HostSettings, SettingsFault } from './settings.ts'

@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { createEnrolment, type HostDeps, type RunningHost, runHost } from '@trustgw/host'
+import { type HostDeps, type RunningHost, runHost } from '@trustgw/host'
+import { createEnrolment } from '@trustgw/host/enrolment'
 import { canonicalize, parseComponent, parseJson, utf8Encode } from '@trustgw/protocol'
 import {
   type BusLink,

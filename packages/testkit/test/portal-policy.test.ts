@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { createEnrolment, type HostDeps, type RunningHost, runHost } from '@trustgw/host'
+import { type HostDeps, type RunningHost, runHost } from '@trustgw/host'
+import { createEnrolment } from '@trustgw/host/enrolment'
 import {
   actionId,
   type Component,

@@ -35,16 +35,19 @@ const REMOVED: readonly Removed[] = [
     guard: 'claims are insert-only',
     sabotage: claimsThatAlwaysSucceed,
     seen: 'one effect at most',
+    from: 41,
   },
   {
     guard: 'executors check grants',
     sabotage: executorsThatDoMore,
     seen: 'no effect without its grant',
+    from: 5,
   },
   {
     guard: 'executors decide again',
     sabotage: { ...gatewaysThatAllowAll, ...executorsThatCheckNothing },
     seen: 'no effect outside policy',
+    from: 3,
   },
   {
     guard: 'executors look at freezes',
@@ -56,12 +59,13 @@ const REMOVED: readonly Removed[] = [
     guard: 'executors read a precondition again',
     sabotage: connectorThatReadsOnce,
     seen: 'nothing runs on what changed',
-    from: 9,
+    from: 12,
   },
   {
     guard: 'executors check approvals',
     sabotage: { ...gatewaysThatDropPeople, ...executorsThatCheckNothing },
     seen: 'no effect without its people',
+    from: 5,
   },
   {
     guard: 'executors claim',
@@ -73,16 +77,19 @@ const REMOVED: readonly Removed[] = [
     guard: 'an action is stored before its grant is sent',
     sabotage: actionsThatAreNotStored,
     seen: 'everything accepted comes to rest',
+    from: 5,
   },
   {
     guard: 'open actions are known after a restart',
     sabotage: noOpenEntries,
     seen: 'everything accepted comes to rest',
+    from: 15,
   },
   {
     guard: 'what is told of an end is what happened',
     sabotage: connectorThatLies,
     seen: 'what is stored is what happened',
+    from: 1,
   },
   {
     guard: 'what was sent ends by an executor’s word, not by time or a wish',

@@ -1,4 +1,4 @@
-import { createEnrolment, EnrolmentFault } from '@trustgw/host'
+import { createEnrolment, EnrolmentFault } from '@trustgw/host/enrolment'
 import { nodeRandom } from '@trustgw/runtime'
 import { type Command, type Context, EXIT_DONE, flagText, UsageFault } from '../command.ts'
 import { assertHere, tenantOf } from '../install/install.ts'

@@ -7,10 +7,6 @@ import {
   flagText,
   UsageFault,
 } from '../command.ts'
-import { runExecutorProcess } from '../processes/executor.ts'
-import { runGatewayProcess } from '../processes/gateway.ts'
-import { runHostProcess } from '../processes/host.ts'
-import { runLogProcess } from '../processes/log.ts'
 import { type Running, STOP_BUDGET_MS } from '../processes/service.ts'
 
 /**
@@ -74,33 +70,38 @@ function instanceOf(context: Context, count: number): number {
   throw new UsageFault(`--instance is a number from 1 to ${count}, as the settings say`)
 }
 
+/** Each loads its own plane only, and other commands load none. */
 export const SERVICE_COMMANDS: readonly Command[] = [
   service(
     'gateway',
     'run the control plane alone',
     async (context) => {
+      const { runGatewayProcess } = await import('../processes/gateway.ts')
       const settings = await context.settings()
       return await runGatewayProcess(settings, instanceOf(context, settings.gateway.instances))
     },
     several('gateway'),
   ),
-  service('host', 'run the human plane alone: portal and passkeys', async (context) =>
-    runHostProcess(await context.settings(), {
+  service('host', 'run the human plane alone: portal and passkeys', async (context) => {
+    const { runHostProcess } = await import('../processes/host.ts')
+    return await runHostProcess(await context.settings(), {
       portalFolder: join(context.root, 'packages/portal/dist/web'),
       onEnrolled: (message) => process.send?.(message),
-    }),
-  ),
+    })
+  }),
   service(
     'executor',
     'run an executor alone',
     async (context) => {
+      const { runExecutorProcess } = await import('../processes/executor.ts')
       const settings = await context.settings()
       const instance = instanceOf(context, settings.executor.instances)
       return await runExecutorProcess(settings, context.root, instance)
     },
     several('executor'),
   ),
-  service('log', 'run the record plane alone', async (context) =>
-    runLogProcess(await context.settings()),
-  ),
+  service('log', 'run the record plane alone', async (context) => {
+    const { runLogProcess } = await import('../processes/log.ts')
+    return await runLogProcess(await context.settings())
+  }),
 ]

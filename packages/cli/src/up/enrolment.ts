@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { type Pin, pinFirst, readPins } from '@trustgw/executor'
-import { createEnrolment, type EnrolledMessage } from '@trustgw/host'
+import type { EnrolledMessage } from '@trustgw/host'
+import { createEnrolment } from '@trustgw/host/enrolment'
 import { nodeRandom, type Settings } from '@trustgw/runtime'
 import { tenantOf } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'

@@ -28,6 +28,9 @@ import {
 import { type BusLink, type BusSubscription, nodeRandom, sha256 } from '@trustgw/runtime'
 import { type KeyName, must, type TestKeys } from './keys.ts'
 
+/** Under way it may come to its end. */
+const CLOCK_SKEW_MS = 2_000
+
 export interface Invocation {
   readonly action: GrantedAction
   readonly claims: GrantClaims
@@ -133,7 +136,7 @@ export class ExecutorDouble {
     const { keys, onInvoke } = this.#links
     const action = must(readShape(grantedActionShape, must(parseJson(data, { maxBytes: 600_000 }))))
     const claims = must(readGrant(action.grant, keys.public.keyFor({ role: 'grant' })))
-    if (claims.exp * 1000 <= this.now()) this.odd.push(claims.jti)
+    if (claims.exp * 1000 + CLOCK_SKEW_MS <= this.now()) this.odd.push(claims.jti)
     const invocation = { action, claims }
     this.invocations.push(invocation)
     onInvoke(claims.action_id)

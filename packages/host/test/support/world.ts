@@ -3,7 +3,6 @@ import { createServer, request as httpRequest, type IncomingHttpHeaders } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
-  createEnrolment,
   type EnrolledMessage,
   type HostDeps,
   type HostKey,
@@ -11,6 +10,7 @@ import {
   type RunningHost,
   runHost,
 } from '@trustgw/host'
+import { createEnrolment } from '@trustgw/host/enrolment'
 import {
   type ActionEvent,
   type ActionId,

@@ -1,5 +1,5 @@
 import { isFinal } from '@trustgw/core'
-import { type ActionRecord, readActionRecord } from '@trustgw/gateway'
+import { type ActionRecord, readActionRecord } from '@trustgw/gateway/action-records'
 import { storedKey } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import { TENANT } from './installation.ts'

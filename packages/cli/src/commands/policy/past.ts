@@ -5,7 +5,7 @@ import {
   pastFacts,
   zonesOf,
 } from '@trustgw/core'
-import { type ActionRecord, argumentsOf } from '@trustgw/gateway'
+import { type ActionRecord, argumentsOf } from '@trustgw/gateway/action-records'
 import { contractHash, type Hash, type ToolContract } from '@trustgw/protocol'
 import { localTimesOf, sha256 } from '@trustgw/runtime'
 import { factsOfTool } from './tools.ts'

@@ -1,5 +1,5 @@
 import { type CompiledLayers, type PolicyFacts, parseProposal, zonesOf } from '@trustgw/core'
-import { readActionRecord } from '@trustgw/gateway'
+import { readActionRecord } from '@trustgw/gateway/action-records'
 import {
   asObject,
   type Json,

@@ -1,5 +1,9 @@
 import { open } from 'node:fs/promises'
-import { type ActionRecord, readActionRecord, writeActionRecord } from '@trustgw/gateway'
+import {
+  type ActionRecord,
+  readActionRecord,
+  writeActionRecord,
+} from '@trustgw/gateway/action-records'
 import { parseActionId, storedKey, type ToolContract, utf8Encode } from '@trustgw/protocol'
 import { SECRET_FILE_MODE, sha256 } from '@trustgw/runtime'
 import { type Context, flagText, InputFault, UsageFault } from '../../command.ts'
