@@ -94,6 +94,11 @@ export const INVARIANTS: readonly Invariant[] = [
     spec: 'protocol §5',
   },
   {
+    id: 'INV-40',
+    sentence: 'What was sent ends by the word of an executor, and never by time or a wish alone',
+    spec: 'protocol §5',
+  },
+  {
     id: 'INV-35',
     sentence: 'The executor decides again by the policy that it pinned, and refuses any difference',
     spec: 'protocol §4',

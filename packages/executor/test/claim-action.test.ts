@@ -93,7 +93,7 @@ test('a start that cannot be recorded is held and may come again; then it is con
   }
 })
 
-test('a claim that comes through when its grant is over is held, and enters nothing', async () => {
+test('[INV-40] a claim that comes through when its grant is over is held, and enters nothing', async () => {
   await ClaimBench.with(async (bench) => {
     const standing = await bench.standing()
     const { action_id } = openStandingAction(standing).claims

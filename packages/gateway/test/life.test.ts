@@ -168,7 +168,7 @@ test('a grant that no executor got lapses, and a fresh one is issued once an exe
   )
 })
 
-test('time alone does not end what was sent: it expires when an executor says that it never ran', async (t) => {
+test('[INV-40] time alone does not end what was sent: it expires when an executor says that it never ran', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()
   await world.executor.stop()
@@ -193,7 +193,7 @@ for (const [how, act] of [
     },
   ],
 ] as const)
-  test(`what ran without word of it ends as its executor says, not by ${how}`, async (t) => {
+  test(`[INV-40] what ran without word of it ends as its executor says, not by ${how}`, async (t) => {
     const world = await World.open(t)
     const gateway = await world.gateway()
     world.executor.manner = 'silent'

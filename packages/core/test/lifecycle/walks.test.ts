@@ -238,7 +238,7 @@ test('each grant is sent by one step only, within its life and the run-by time',
   })
 })
 
-test('what was sent leaves for another state by word of an executor only, never by time [INV-18]', () => {
+test('what was sent leaves for another state by word of an executor only, never by time [INV-40]', () => {
   const TOLD = /^(executor_|claim_|grant_unclaimed$|result_)/
   everywhere((taken) => {
     for (const { before, event, state, effects, now } of taken) {
