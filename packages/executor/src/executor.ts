@@ -165,9 +165,9 @@ export class Executor {
   #known(action: ActionId): Known {
     if (this.#running.has(action) || this.#claiming.has(action)) return 'running'
     if (this.#held.get(action) !== undefined) return 'held'
-    const outcome = this.#deps.outbox.outcomeOf(action)
-    if (outcome === 'unknown_outcome') return 'ended_unseen'
-    return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
+    const end = this.#deps.outbox.endOf(action)
+    if (end?.outcome === 'unknown_outcome') return end.isOver ? 'ended_unseen' : 'nothing'
+    return end !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
   }
 
   /** What another claim on the action is for; one that runs it has a result coming. */
