@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { preconditionHash } from '@trustgw/protocol'
+import { BusFault, type BusLink, sha256 } from '@trustgw/runtime'
+import { type Handler, withBench } from './support/bench.ts'
+
+/** Longer than a held claim waits to be tried again here. */
+const A_WHILE_MS = 300
+
+/** A record that takes no `started` while it is down, or only once it may. */
+interface Record {
+  down: boolean
+  mayStart: Promise<void>
+}
+
+function recordOf(): Record {
+  return { down: false, mayStart: Promise.resolve() }
+}
+
+function on(record: Record): (link: BusLink) => BusLink {
+  return (link) => ({
+    ...link,
+    publisher: (options) => {
+      const publisher = link.publisher(options)
+      return {
+        publishStored: async (target, data, how) => {
+          const isStarted = target.endsWith('.started')
+          if (record.down && isStarted) throw new BusFault('store_unreachable', 'down')
+          if (isStarted) await record.mayStart
+          return await publisher.publishStored(target, data, how)
+        },
+      }
+    },
+  })
+}
+
+const HELD = { status: 'refused', reason: 'audit_unreachable', retryable: true }
+
+async function aWhile(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, A_WHILE_MS))
+}
+
+const LOOKING = (manifest: string): string => `${manifest}
+[tools.pay.precondition]
+tool = "look"
+arguments = { order_id = { pointer = "/order_id" } }
+select = ["/left"]
+title = "What is left"
+[tools.look]
+title = "Look"
+description = "Looks."
+operation = "read"
+method = "GET"
+path = "/look/{order_id}"
+[tools.look.input_schema]
+type = "object"
+required = ["order_id"]
+`
+
+test('what was refused as changed does not run when it is as it was again', async () => {
+  const record = recordOf()
+  const state = { left: '90' }
+  const handler: Handler = (request, response) => {
+    const isLook = request.url?.startsWith('/look') === true
+    response.writeHead(200).end(JSON.stringify(isLook ? state : { id: 'p1' }))
+  }
+  await withBench({ wrap: on(record), edit: LOOKING, handler, served: 2 }, async (bench) => {
+    const bound = {
+      tool: 'till.look',
+      arguments: { order_id: 'o1' },
+      values: { '/left': state.left },
+    }
+    Object.assign(bench.world, { precondition: preconditionHash(sha256, bound) })
+    const action = await bench.granted()
+    record.down = true
+    assert.deepEqual(await bench.invoke(action), HELD)
+    state.left = '80'
+    const changed = { status: 'refused', reason: 'precondition_changed', retryable: false }
+    assert.deepEqual(await bench.invoke(action), changed)
+    record.down = false
+    state.left = '90'
+    await aWhile()
+    assert.equal(bench.paid(), 0)
+  })
+})
