@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { preconditionHash } from '@trustgw/protocol'
 import { BusFault, type BusLink, sha256 } from '@trustgw/runtime'
-import { type Handler, withBench } from './support/bench.ts'
+import { ENTER_WITHIN_MS } from '../src/admit/claim-action.ts'
+import { type Handler, typesOf, withBench } from './support/bench.ts'
+import { until } from './support/connectors.ts'
 
 /** Longer than a held claim waits to be tried again here. */
 const A_WHILE_MS = 300
@@ -81,5 +83,31 @@ test('what was refused as changed does not run when it is as it was again', asyn
     state.left = '90'
     await aWhile()
     assert.equal(bench.paid(), 0)
+  })
+})
+
+test('a process that slept between its claim and the call enters nothing when it wakes up', async () => {
+  const record = recordOf()
+  let wake = (): void => undefined
+  record.mayStart = new Promise((resolve) => {
+    wake = resolve
+  })
+  await withBench({ wrap: on(record) }, async (bench) => {
+    const action = await bench.granted()
+    const answer = bench.invoke(action)
+    await aWhile()
+    bench.world.clock.advance(ENTER_WITHIN_MS + 1)
+    wake()
+    const late = { status: 'refused', reason: 'grant_expired', retryable: true }
+    assert.deepEqual(await answer, late)
+    await aWhile()
+    assert.equal(bench.paid(), 0)
+    const { action_id } = action.decision
+    const again = await bench.granted({ decision: { action_id } })
+    assert.deepEqual(await bench.invoke(again), { status: 'claimed' }, 'the next grant goes on')
+    await until(() => bench.results().length === 1)
+    assert.equal(bench.paid(), 1)
+    await bench.running().stop()
+    assert.deepEqual((await typesOf(bench)).at(-1), 'finished')
   })
 })
