@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { preconditionHash } from '@trustgw/protocol'
 import { BusFault, type BusLink, sha256 } from '@trustgw/runtime'
 import { ENTER_WITHIN_MS } from '../src/admit/claim-action.ts'
-import { type Handler, typesOf, withBench } from './support/bench.ts'
+import { pinFirst, revokePin } from '../src/pins/pin-file.ts'
+import { type Bench, type Handler, typesOf, withBench } from './support/bench.ts'
 import { until } from './support/connectors.ts'
 
 /** Longer than a held claim waits to be tried again here. */
@@ -83,6 +85,56 @@ test('what was refused as changed does not run when it is as it was again', asyn
     state.left = '90'
     await aWhile()
     assert.equal(bench.paid(), 0)
+  })
+})
+
+async function withPin(bench: Bench): Promise<() => Promise<unknown>> {
+  const file = join(bench.dir, 'executor', 'pins.json')
+  const pin = bench.world.pin()
+  assert.ok((await pinFirst(file, pin)).ok)
+  return () => revokePin(file, pin.credential_id)
+}
+
+test('a claim that is tried again is checked again: a pin that was revoked meanwhile counts', async () => {
+  const record = recordOf()
+  await withBench({ wrap: on(record) }, async (bench) => {
+    const revoke = await withPin(bench)
+    const action = await bench.granted({ tier: 2 })
+    record.down = true
+    assert.deepEqual(await bench.invoke(action), HELD)
+    await revoke()
+    const later = { status: 'refused', reason: 'credential_not_pinned', retryable: true }
+    assert.deepEqual(await bench.invoke(action), later, 'what is claimed is not refused for good')
+    record.down = false
+    await aWhile()
+    assert.equal(bench.paid(), 0)
+  })
+})
+
+test('what runs is not refused for good when its grant comes again and does not hold any more', async () => {
+  const answers: (() => void)[] = []
+  const handler: Handler = (_request, response) => {
+    answers.push(() => response.writeHead(200).end('{}'))
+  }
+  await withBench({ handler }, async (bench) => {
+    const revoke = await withPin(bench)
+    const action = await bench.granted({ tier: 2 })
+    const { action_id } = action.decision
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' })
+    await until(() => bench.paid() === 1)
+    await revoke()
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' }, 'where it runs')
+    for (const answer of answers) answer()
+    await until(() => bench.results().length === 1)
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' }, 'where it ran')
+    await bench.running().stop()
+    await bench.another()
+    assert.deepEqual(await bench.invoke(action), { status: 'claimed' }, 'elsewhere')
+    const never = await bench.granted({ tier: 2 })
+    const refused = { status: 'refused', reason: 'credential_not_pinned', retryable: false }
+    assert.deepEqual(await bench.invoke(never), refused)
+    assert.deepEqual(await bench.ask('exec_cancel', action_id), { status: 'claimed' })
+    assert.equal(bench.paid(), 1)
   })
 })
 
