@@ -70,6 +70,13 @@ const TURNED_AWAY: readonly AdmissionReason[] = [
   'precondition_unreadable',
 ]
 
+/** A granted action as it came. */
+interface Delivery {
+  /** Of the subject. */
+  readonly tenant: TenantId
+  readonly bytes: Uint8Array
+}
+
 /** One executor process: takes granted actions, admits each at most once, runs it, tells its end. */
 export class Executor {
   readonly #deps: ExecutorDeps
@@ -138,20 +145,41 @@ export class Executor {
     if (this.#running.size + this.#claiming.size >= this.#deps.max_running) {
       return answerOf(refused('executor_busy'))
     }
-    const cleared = await clearAction(bytes, { ...this.#deps.admission, tenants: [tenant] })
-    if (!cleared.ok) return this.#refuse(tenant, cleared)
+    const delivery = { tenant, bytes }
+    const cleared = await this.#clear(delivery)
+    if (!cleared.ok) return await this.#notCleared(tenant, cleared)
     const { action_id } = cleared.value
     if (this.#running.has(action_id) || this.#deps.outbox.repeat(action_id)) {
       this.#record(tenant, refused('grant_used', 'redelivered'), action_id)
       return { status: 'claimed' }
     }
     const underWay = this.#claiming.get(action_id)
-    const entrance = underWay ?? this.#enter(cleared.value)
+    const entrance = underWay ?? this.#enter(cleared.value, delivery)
     const problem = await entrance
     if (problem === undefined) return { status: 'claimed' }
     // It comes again in a moment, perhaps many times: no event for each.
     if (TURNED_AWAY.includes(problem.reason)) return answerOf(problem)
     return await this.#notEntered(tenant, cleared.value, problem)
+  }
+
+  #clear({ tenant, bytes }: Delivery): ReturnType<typeof clearAction> {
+    return clearAction(bytes, { ...this.#deps.admission, tenants: [tenant] })
+  }
+
+  /**
+   * Who is refused for good takes the action as one that never ran. An earlier delivery may have claimed
+   * it since, and what held then may not hold any more: so the claim has the last word.
+   */
+  async #notCleared(tenant: TenantId, refusal: RefusedGrant): Promise<InvokeAnswer> {
+    const answer = this.#refuse(tenant, refusal)
+    const { claims } = refusal
+    if (answer.retryable || claims?.tenant_id !== tenant) return answer
+    const { action_id: action } = claims
+    if (this.#running.has(action) || this.#deps.outbox.repeat(action)) return { status: 'claimed' }
+    const isOpen = this.#claiming.has(action) || this.#held.get(action) !== undefined
+    const claimed = isOpen ? 'unread' : await this.#journalSays(tenant, action)
+    if (claimed === 'run') return { status: 'claimed' }
+    return claimed === 'unread' ? { ...answer, retryable: true } : answer
   }
 
   /** What a grant is told that entered nothing: another claim on its action may run it. */
@@ -170,9 +198,9 @@ export class Executor {
   #known(action: ActionId): Known {
     if (this.#running.has(action) || this.#claiming.has(action)) return 'running'
     if (this.#held.get(action) !== undefined) return 'held'
-    const outcome = this.#deps.outbox.outcomeOf(action)
-    if (outcome === 'unknown_outcome') return 'ended_unseen'
-    return outcome !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
+    const end = this.#deps.outbox.endOf(action)
+    if (end?.outcome === 'unknown_outcome') return end.isOver ? 'ended_unseen' : 'nothing'
+    return end !== undefined && this.#deps.outbox.repeat(action) ? 'told' : 'nothing'
   }
 
   /** Nothing is entered any more under a claim that was held; undefined when it cannot be given up now. */
@@ -198,13 +226,21 @@ export class Executor {
   ): Promise<'run' | 'never' | 'nothing'> {
     if (problem.reason === 'action_claimed') return 'run'
     if (problem.reason !== 'grant_used') return 'nothing'
+    const said = await this.#journalSays(tenant, action)
+    return said === 'unread' ? 'run' : said
+  }
+
+  async #journalSays(
+    tenant: TenantId,
+    action: ActionId,
+  ): Promise<'run' | 'never' | 'nothing' | 'unread'> {
     const { journal, sha256 } = this.#deps.claiming
     try {
       const entry = await journal.read(`${tenant}.${storedKey(sha256, action)}`)
       if (entry === undefined) return 'nothing'
       return isNeverRun(readNote(entry.note)) ? 'never' : 'run'
     } catch (error) {
-      if (error instanceof BusFault) return 'run'
+      if (error instanceof BusFault) return 'unread'
       throw error
     }
   }
@@ -223,16 +259,18 @@ export class Executor {
   }
 
   /** Before anything is claimed: whoever is turned away may come again. */
-  async #enter(cleared: Cleared): Promise<Refused | undefined> {
+  async #enter(cleared: Cleared, delivery: Delivery): Promise<Refused | undefined> {
     const { action_id: action, tool } = cleared
     const entrance = this.#deps.gate.enter(tool)
     if (!entrance.ok) {
-      if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared)
+      if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared, delivery)
       return refused(entrance.reason)
     }
     const work = this.#claim(cleared, entrance.leave).finally(() => this.#claiming.delete(action))
     this.#claiming.set(action, work)
-    return await work
+    const problem = await work
+    if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared, delivery)
+    return problem
   }
 
   async #claim(cleared: Cleared, leave: (passage: Passage) => void): Promise<Refused | undefined> {
@@ -251,7 +289,6 @@ export class Executor {
       .catch(leaveUnentered)
     if (!admitted.ok) {
       leave('not_entered')
-      if (this.#held.get(action) !== undefined) void this.#carryThrough(cleared)
       return admitted
     }
     this.#track(action, this.#deps.runner.run(admitted.value).then(leave, leaveUnentered))
@@ -260,23 +297,34 @@ export class Executor {
 
   /**
    * What is claimed here no other executor can take up, and the grant may come to another one next time:
-   * so the claim is tried again here while the grant lasts.
+   * so the claim is tried again here while the grant lasts, as if the grant came again: what was said
+   * against it meanwhile holds.
    */
-  async #carryThrough(cleared: Cleared): Promise<void> {
+  async #carryThrough(before: Cleared, delivery: Delivery): Promise<void> {
     const { clock } = this.#deps.claiming
-    const { action_id: action, token } = cleared
+    const { action_id: action, token } = before
     const { signal } = this.#stopping
     if (this.#carried.has(action)) return
     this.#carried.add(action)
     await clock.sleep(CARRY_PAUSE_MS, signal).catch(() => undefined)
     this.#carried.delete(action)
-    const isUnderWay = this.#claiming.has(action) || this.#held.get(action) === undefined
     const lapsed = clock.now() >= openClearedAction(token).claims.exp * MS_PER_S
-    if (signal.aborted || isUnderWay || lapsed) return
-    await this.#enter(cleared).catch((error: unknown) => {
+    if (this.#isSettled(action) || lapsed) return
+    try {
+      const cleared = await this.#clear(delivery)
+      if (this.#isSettled(action)) return
+      if (cleared.ok) await this.#enter(cleared.value, delivery)
+      else if (isRetryable(cleared.reason)) void this.#carryThrough(before, delivery)
+    } catch (error) {
       const name = error instanceof Error ? error.name : 'unknown'
       this.#deps.logger.error('claim_failed', { action_id: action, error: name })
-    })
+    }
+  }
+
+  /** Nothing is held of it, or somebody tries already. */
+  #isSettled(action: ActionId): boolean {
+    const isHeld = this.#held.get(action) !== undefined
+    return this.#stopping.signal.aborted || this.#claiming.has(action) || !isHeld
   }
 
   #track(action: ActionId, work: Promise<void>): void {

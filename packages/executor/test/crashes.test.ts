@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { AuditEvent } from '@trustgw/protocol'
+import type { ActionId, AuditEvent } from '@trustgw/protocol'
 import { BusFault, type BusLink, executorCrossings } from '@trustgw/runtime'
 import { type Bench, type Handler, typesOf, withBench } from './support/bench.ts'
 import { until } from './support/connectors.ts'
@@ -126,4 +126,66 @@ test('an end that is not on record when the process goes is recorded at the next
     assert.equal(asked, 0)
     assert.equal(bench.paid(), 1)
   })
+})
+
+/** Its upstream says for good where it has no record. */
+const forGood = (manifest: string): string =>
+  manifest.replace('not_found = "unknown"', 'not_found = "final"')
+
+/** Asked about, once its end is on record, the executor waits. */
+async function waits(bench: Bench, action: ActionId): Promise<void> {
+  const isRunning = async (): Promise<boolean> =>
+    JSON.stringify(await bench.ask('exec_reconcile', action)).includes('running')
+  await until(async () => !(await isRunning()))
+  const early = await bench.ask('exec_reconcile', action)
+  assert.deepEqual(early, { status: 'later', reason: 'may_still_run' })
+}
+
+test('no record right after a crash proves nothing: the call may still be under way', async () => {
+  const state = { done: false }
+  const handler: Handler = (request, response) => {
+    if (request.method !== 'GET') return
+    response.writeHead(state.done ? 200 : 404).end('{"id":"p7"}')
+  }
+  await withBench({ handler, edit: forGood }, async (bench) => {
+    const action = await bench.granted()
+    const { action_id } = action.decision
+    await bench.invoke(action)
+    await until(() => bench.paid() === 1)
+    await crashDuringCall(bench)
+    const before = bench.results().length
+    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
+    await until(() => bench.results().length === before + 1)
+    assert.equal(bench.results().at(-1)?.outcome, 'unknown_outcome')
+    await waits(bench, action_id)
+    state.done = true
+    bench.world.clock.advance(90_000)
+    assert.deepEqual(await bench.ask('exec_reconcile', action_id), { status: 'told' })
+    await until(() => bench.results().length === before + 2)
+    assert.equal(bench.results().at(-1)?.outcome, 'succeeded')
+    assert.equal(bench.paid(), 1)
+  })
+})
+
+test('no record after a call that took too long, or that somebody between gave up, proves nothing yet', async () => {
+  for (const status of [0, 504]) {
+    const handler: Handler = (request, response) => {
+      if (request.method === 'GET') response.writeHead(404).end()
+      else if (status !== 0) response.writeHead(status).end()
+    }
+    const edit = (manifest: string): string =>
+      forGood(manifest).replace('call_timeout_ms = 2_000', 'call_timeout_ms = 100')
+    await withBench({ handler, edit }, async (bench) => {
+      const action = await bench.granted()
+      const { action_id } = action.decision
+      await bench.invoke(action)
+      await until(() => bench.results().length === 1)
+      assert.equal(bench.results()[0]?.outcome, 'unknown_outcome', String(status))
+      await waits(bench, action_id)
+      bench.world.clock.advance(90_000)
+      assert.deepEqual(await bench.ask('exec_reconcile', action_id), { status: 'told' })
+      await until(() => bench.results().length === 2)
+      assert.equal(bench.results()[1]?.reason, 'not_executed')
+    })
+  }
 })

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmod, readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import { addPin, pinFingerprint, pinFirst, readPins, revokePin } from '../src/index.ts'
 import type { Pin } from '../src/pins/pin.ts'
+import { LOCK_STALE_MS } from '../src/pins/pin-file.ts'
 import { PinRegistry } from '../src/pins/pin-registry.ts'
 import { tempDir } from './support/connectors.ts'
 import { ORIGIN, RP_ID, World } from './support/world.ts'
@@ -101,6 +102,28 @@ test('two writers at once: both pins or a clear refusal, never a lost one', asyn
       assert.ok(['ok', 'pins_locked'].includes(String(reason(outcome))))
     const read = await readPins(path)
     assert.equal(read.ok && read.value.pins.length, made)
+  })
+})
+
+test('a lock that a crash left is removed, by one only; a lock that is held is not', async () => {
+  await withFile(async (path, dir) => {
+    const pin = pinOf()
+    await pinFirst(path, pin)
+    const lock = `${path}.lock`
+    await writeFile(lock, '')
+    assert.equal(reason(await revokePin(path, pin.credential_id)), 'pins_locked')
+    const before = new Date(Date.now() - LOCK_STALE_MS - 1_000)
+    await utimes(lock, before, before)
+    const more = Array.from({ length: 8 }, () => addPin(path, pinOf()))
+    const outcomes = await Promise.all([revokePin(path, pin.credential_id), ...more])
+    const made = outcomes.filter(({ ok }) => ok).length
+    assert.ok(made >= 1, 'the lock is gone')
+    const read = await readPins(path)
+    assert.ok(read.ok)
+    assert.equal(read.value.pins.length + 2 * read.value.revoked.length, made + 1)
+    const later = await addPin(path, pinOf())
+    assert.equal(reason(later), 'ok')
+    assert.deepEqual(await readdir(dir), ['pins.json'])
   })
 })
 

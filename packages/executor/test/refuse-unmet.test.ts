@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BusFault } from '@trustgw/runtime'
+import { BusFault, FileFault } from '@trustgw/runtime'
 import { openClearedAction } from '../src/admit/check-approvals.ts'
 import type { ClaimDeps } from '../src/admit/claim-action.ts'
 import { refused } from '../src/admit/reasons.ts'
@@ -12,6 +12,15 @@ import { NOW } from './support/world.ts'
 const CHANGED = refused('precondition_changed')
 const UNREADABLE = refused('precondition_unreadable')
 const OTHER = 'attempt-of-somebody-else'
+const HELD = 'attempt-of-an-earlier-time'
+
+interface Refusing {
+  reason: string
+  /** What stands in the journal then. */
+  left: string | undefined
+  /** Whether a claim that was held still is. */
+  held?: boolean
+}
 
 /** Refuses one action; `note` is what stands in the journal, `used` whether its nonce is used. */
 async function refusing(
@@ -20,16 +29,18 @@ async function refusing(
     readonly note?: Parameters<typeof writeNote>[0]
     readonly used?: boolean
     readonly isHeld?: boolean
+    /** Whose the note is. */
+    readonly attempt?: string
     readonly deps?: (bench: ClaimBench) => Partial<ClaimDeps>
   } = {},
-): Promise<{ readonly reason: string; readonly left: string | undefined }> {
-  const found = { reason: '', left: undefined as string | undefined }
+): Promise<Refusing> {
+  const found: Refusing = { reason: '', left: undefined }
   await ClaimBench.with(async (bench) => {
     const token = await bench.cleared()
     const { jti, action_id } = openClearedAction(token).claims
-    const { note } = there
+    const { note, attempt = OTHER } = there
     if (note !== undefined)
-      await bench.journal.claim(keyOf(action_id), { attempt: OTHER, note: writeNote(note) })
+      await bench.journal.claim(keyOf(action_id), { attempt, note: writeNote(note) })
     if (there.used === true) await bench.nonces.claim(keyOf(jti), { attempt: OTHER })
     if (there.isHeld === true) bench.held.put(entryFor(token))
     const deps = bench.deps(there.deps?.(bench))
@@ -37,6 +48,8 @@ async function refusing(
     const entry = await bench.journal.read(keyOf(action_id))
     found.reason = reason
     found.left = readNote(entry?.note)?.kind
+    if (there.isHeld === true && problem === CHANGED)
+      found.held = bench.held.get(action_id) !== undefined
   })
   return found
 }
@@ -81,10 +94,22 @@ test('other refusals, and what is held here, are left as they are', async () => 
     return { journal: store, nonces: store }
   }
   assert.equal((await refusing(refused('grant_expired'), { deps: deaf })).reason, 'grant_expired')
-  for (const problem of [CHANGED, UNREADABLE]) {
-    const held = await refusing(problem, { isHeld: true, deps: deaf })
-    assert.deepEqual(held, { reason: problem.reason, left: undefined })
-  }
+  const held = await refusing(UNREADABLE, { isHeld: true, deps: deaf })
+  assert.deepEqual(held, { reason: 'precondition_unreadable', left: undefined })
+})
+
+test('what is held here and changed is given up, on disk too, before it is refused for good', async () => {
+  const free = await refusing(CHANGED, { isHeld: true })
+  assert.deepEqual(free, { reason: 'precondition_changed', left: 'stale', held: false })
+  const ours = await refusing(CHANGED, { isHeld: true, note: RUN, attempt: HELD })
+  assert.deepEqual(ours, { reason: 'precondition_changed', left: undefined, held: false })
+  const others = await refusing(CHANGED, { isHeld: true, note: RUN })
+  assert.deepEqual(others, { reason: 'action_claimed', left: undefined, held: false })
+  const unwritable = (bench: ClaimBench): Partial<ClaimDeps> => ({
+    wal: bench.walThat({ ended: fault(new FileFault('file_unwritable', 'wal')) }),
+  })
+  const kept = await refusing(CHANGED, { isHeld: true, deps: unwritable })
+  assert.deepEqual(kept, { reason: 'journal_unwritable', left: 'stale', held: true })
 })
 
 test('a journal out of reach decides nothing; a defect is no refusal', async () => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { appendFile, readFile, stat } from 'node:fs/promises'
+import { appendFile, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { actionId, grantId, hashText } from '@trustgw/protocol'
-import { nodeRandom, sha256 } from '@trustgw/runtime'
-import { type ClaimEntry, HELD_MAX_MS, Wal } from '../src/run/wal.ts'
+import { type Disk, nodeDisk, nodeRandom, sha256 } from '@trustgw/runtime'
+import { type ClaimEntry, HELD_MAX_MS, WAL_GROWS_MAX_BYTES, Wal } from '../src/run/wal.ts'
 import { tempDir } from './support/connectors.ts'
 import { TENANT } from './support/world.ts'
 
@@ -45,5 +45,61 @@ test('a new process sees what was entered, what is held, and nothing that ended'
   const third = await Wal.open(path, 2_000)
   assert.deepEqual(third.remains, { entered: [entered], held: [held] })
   await third.wal.close()
+  await dir.remove()
+})
+
+/** So many claims that ended. */
+async function busy(wal: Wal, count: number): Promise<void> {
+  const entries = Array.from({ length: count }, () => entry())
+  await Promise.all(entries.map((one) => wal.claiming(one)))
+  await Promise.all(entries.map((one) => wal.ended(one.action_id)))
+}
+
+test('a file that grows is written anew with what is open, while more comes', async () => {
+  const dir = await tempDir()
+  const path = join(dir.path, 'wal.ndjson')
+  const { wal } = await Wal.open(path, 2_000)
+  const [entered, held] = [entry(), entry()]
+  await wal.claiming(entered)
+  await wal.claiming(held)
+  await wal.held(held.action_id)
+  for (let turn = 0; turn < 8; turn += 1) await Promise.all([busy(wal, 400), busy(wal, 400)])
+  const late = entry()
+  await wal.claiming(late)
+  const { size } = await stat(path)
+  assert.ok(size < 2 * WAL_GROWS_MAX_BYTES, `${size} bytes`)
+  // Read as a crash would leave it.
+  const copy = join(dir.path, 'copy.ndjson')
+  await writeFile(copy, await readFile(path), { mode: 0o600 })
+  const { wal: next, remains } = await Wal.open(copy, 2_000)
+  assert.deepEqual(remains, { entered: [entered, late], held: [held] })
+  await next.close()
+  await wal.close()
+  await dir.remove()
+})
+
+test('a file that cannot be written anew stays, and takes more', async () => {
+  const dir = await tempDir()
+  const path = join(dir.path, 'wal.ndjson')
+  let isFull = false
+  const disk: Disk = {
+    ...nodeDisk,
+    rename: async (from, to) => {
+      if (isFull) throw new Error('no space')
+      await nodeDisk.rename(from, to)
+    },
+  }
+  const { wal } = await Wal.open(path, 2_000, disk)
+  isFull = true
+  const entered = entry()
+  await wal.claiming(entered)
+  for (let turn = 0; turn < 5; turn += 1) await busy(wal, 800)
+  const late = entry()
+  await wal.claiming(late)
+  await wal.close()
+  assert.ok((await stat(path)).size > WAL_GROWS_MAX_BYTES)
+  const second = await Wal.open(path, 2_000)
+  assert.deepEqual(second.remains, { entered: [entered, late], held: [] })
+  await second.wal.close()
   await dir.remove()
 })

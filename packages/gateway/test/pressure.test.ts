@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Principal, Proposal } from '@trustgw/protocol'
+import type { StoredAction } from '../src/action/action-store.ts'
 import {
   KnownActions,
   OPEN_MAX,
@@ -50,9 +51,10 @@ test('once a bounded number waits for a tool, callers of it are told to try late
   assert.equal(later.status, 'succeeded')
 })
 
+const principal = (client: string): Principal =>
+  ({ tenant: 'acme', issuer: 'api-key', client, subject: client }) as Principal
+
 test('what waits in one gateway is bounded, for all and for one principal', () => {
-  const principal = (client: string): Principal =>
-    ({ tenant: 'acme', issuer: 'api-key', client, subject: client }) as Principal
   const proposal = (client: string, n: number): Proposal =>
     ({
       principal: principal(client),
@@ -72,4 +74,22 @@ test('what waits in one gateway is bounded, for all and for one principal', () =
   for (let n = 0; known.counts.open < OPEN_MAX; n += 1)
     note(proposal(`c${n % 100}`, n), 'dispatched')
   assert.equal(known.crowded(proposal('b', -1)), 'gateway')
+})
+
+test('what another gateway carries on is not kept as one’s own', () => {
+  const stored = (revision: number, kind: string): StoredAction =>
+    ({
+      record: {
+        proposal: { principal: principal('a'), action_id: 'act_a', tenant: 'acme', tool_id: 't' },
+        state: { kind },
+      },
+      revision,
+    }) as never
+  const known = new KnownActions()
+  const own = stored(1, 'executing')
+  known.noteOwn(own)
+  known.note(own)
+  assert.equal(known.isOwn(own), true)
+  known.note(stored(2, 'succeeded'))
+  assert.equal(known.isOwn(own), false)
 })

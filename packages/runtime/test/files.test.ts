@@ -71,6 +71,14 @@ describe('secret files', () => {
       [],
     )
   })
+
+  it('is written beside what a crash left under the names of the same process', async () => {
+    const file = join(dir, 'left.txt')
+    const left = Array.from({ length: 200 }, (_, n) => `.left.txt.${process.pid}.${n + 1}.tmp`)
+    for (const name of left) await writeFile(join(dir, name), 'half', { mode: 0o600 })
+    await atomicWriteFile(file, 'whole', { mode: 0o600 })
+    assert.equal(await readFile(file, 'utf8'), 'whole')
+  })
 })
 
 describe('key files', () => {

@@ -59,6 +59,11 @@ export function enterAdmitted(token: AdmittedAction): AdmittedActionValue {
 }
 
 const ATTEMPT_RANDOM_BYTES = 16
+/**
+ * After its claim a tool is entered within this or not at all: a process that slept meanwhile must not
+ * wake up and run what others take as ended (spec/protocol.md §5). No grant lives longer.
+ */
+export const ENTER_WITHIN_MS = 30_000
 
 /** Claims that may be ours without the tool having been entered; a redelivery continues them. */
 export class HeldClaims {
@@ -122,6 +127,8 @@ export async function claimAction(
     if (!(error instanceof AuditFault) && !(error instanceof BusFault)) throw error
     return await letGo('audit_unreachable', claim, { deps, held })
   }
+  if (deps.clock.now() - claim.at > ENTER_WITHIN_MS)
+    return await letGo('grant_expired', claim, { deps, held })
   held.drop(claims.action_id)
   const canonical_arguments = value.action.arguments
   return { ok: true, value: stage.mint({ ...value, claim, canonical_arguments }) }

@@ -12,6 +12,12 @@ export interface ToolRun {
   readonly timeout_ms?: number
 }
 
+/** What is asked about a run. */
+export interface Question extends Pick<ToolRun, 'tool' | 'idempotency_key'> {
+  /** No request of it can be under way any more; before that "no record" proves nothing (§5). */
+  readonly isQuiet: boolean
+}
+
 export type RunOutcome =
   | {
       readonly kind: 'succeeded'
@@ -55,9 +61,11 @@ export interface Connector {
   run(run: ToolRun): Promise<RunOutcome>
   /**
    * Asks the upstream by idempotency key what became of a run whose end was not seen. Undefined
-   * when this tool cannot be asked. Never throws.
+   * when this tool cannot be asked, or its upstream cannot tell. Never throws.
    */
-  reconcile(run: Pick<ToolRun, 'tool' | 'idempotency_key'>): Promise<RunOutcome | undefined>
+  reconcile(run: Question): Promise<RunOutcome | undefined>
+  /** Whether an upstream that has no record of a run of this tool says so for good. */
+  provesAbsence(tool: string): boolean
   onChanged(handler: () => void): void
   stop(): Promise<void>
 }

@@ -10,7 +10,7 @@ import {
   type ToolContract,
 } from '@trustgw/protocol'
 import type { Clock, Logger, SchemaCompiler } from '@trustgw/runtime'
-import type { Connector, RunFailure, RunOutcome, ToolRun } from './connector.ts'
+import type { Connector, Question, RunFailure, RunOutcome, ToolRun } from './connector.ts'
 import { contractProblem, digestOf, httpContract } from './contract.ts'
 import type { Credentials } from './credentials.ts'
 import type { HttpCall, HttpClient, HttpOutcome } from './http-client.ts'
@@ -43,6 +43,8 @@ const RECONCILE_TIMEOUT_MS = 4_000
 /** How often it has to have no record before that is believed. */
 const NO_RECORD_TIMES = 2
 const REFERENCE_MAX_CHARS = 200
+/** With these somebody between answers, or gives up waiting: the work may still be under way. */
+const FOR_ANOTHER: ReadonlySet<number> = new Set([408, 502, 504])
 const BODY_METHODS: readonly string[] = ['POST', 'PUT', 'PATCH']
 
 /** An HTTP service. Its tools are those of the manifest; the credential goes as a bearer token. */
@@ -85,13 +87,18 @@ export class HttpConnector implements Connector {
     const read = readOutcome(tool, outcome)
     if (read.kind !== 'unknown_outcome' || run.timeout_ms !== undefined) return read
     // While a request may still be under way, "no record" proves nothing.
-    const settled = outcome.kind === 'answered' || read.reason !== 'timeout'
+    const settled =
+      outcome.kind === 'answered' ? !FOR_ANOTHER.has(outcome.status) : read.reason !== 'timeout'
     return (await this.#ask(tool, run.idempotency_key, settled)) ?? read
   }
 
-  async reconcile(run: Pick<ToolRun, 'tool' | 'idempotency_key'>): Promise<RunOutcome | undefined> {
+  async reconcile(run: Question): Promise<RunOutcome | undefined> {
     const tool = this.#tool(run.tool)
-    return tool === undefined ? undefined : await this.#ask(tool, run.idempotency_key, true)
+    return tool === undefined ? undefined : await this.#ask(tool, run.idempotency_key, run.isQuiet)
+  }
+
+  provesAbsence(tool: string): boolean {
+    return this.#tool(tool)?.reconcile?.not_found === 'final'
   }
 
   /** What the upstream has under the key; undefined where that stays open. */

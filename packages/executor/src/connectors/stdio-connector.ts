@@ -125,6 +125,10 @@ export class StdioConnector implements Connector {
     return await Promise.resolve(undefined)
   }
 
+  provesAbsence(): boolean {
+    return false
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     this.#cancelRestart()

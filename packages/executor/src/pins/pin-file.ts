@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, link, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   base64urlDecode,
@@ -12,7 +12,7 @@ import {
   readShape,
   refuse,
 } from '@trustgw/protocol'
-import { sha256 } from '@trustgw/runtime'
+import { sha256, systemClock } from '@trustgw/runtime'
 import { PINS_MAX, type Pin, type PinFile, pinFileShape, pinShape } from './pin.ts'
 
 export const PIN_FILE_MAX_BYTES: number = 4 * 1024 * 1024
@@ -34,6 +34,9 @@ export type PinRefusal =
   | 'pins_full'
   /** Another process is changing the file; try again. */
   | 'pins_locked'
+
+/** A change takes milliseconds: after this whoever made the lock is gone. */
+export const LOCK_STALE_MS = 30_000
 
 const EMPTY: PinFile = { version: 1, pins: [], revoked: [] }
 
@@ -115,12 +118,8 @@ type Edit = (file: PinFile) => Result<Changed, PinRefusal>
 /** One writer at a time by a lock file; readers see the old file or the new one, never half. */
 async function change(path: string, edit: Edit): Promise<Result<string, PinRefusal>> {
   const lock = `${path}.lock`
-  try {
-    await (await open(lock, 'wx', 0o600)).close()
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return refuse('pins_locked', lock)
-    throw error
-  }
+  const isTaken = (await take(lock)) || ((await removeStale(lock)) && (await take(lock)))
+  if (!isTaken) return refuse('pins_locked', lock)
   try {
     const current = await readPins(path)
     if (!current.ok) return current
@@ -131,6 +130,41 @@ async function change(path: string, edit: Edit): Promise<Result<string, PinRefus
   } finally {
     await rm(lock, { force: true })
   }
+}
+
+async function take(lock: string): Promise<boolean> {
+  try {
+    await (await open(lock, 'wx', 0o600)).close()
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+/**
+ * Whether a lock was there that a crash left: else no pin could be revoked any more. It is moved away
+ * before it is judged, so that of two who find it only one removes it; a lock that is held is put back.
+ */
+async function removeStale(lock: string): Promise<boolean> {
+  const aside = `${lock}.${randomBytes(8).toString('hex')}`
+  try {
+    if (!(await isStale(lock))) return false
+    await rename(lock, aside)
+    const isLeft = await isStale(aside)
+    if (!isLeft) await link(aside, lock)
+    return isLeft
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+async function isStale(lock: string): Promise<boolean> {
+  const { mtimeMs } = await stat(lock)
+  return Math.abs(systemClock.now() - mtimeMs) > LOCK_STALE_MS
 }
 
 async function writeAtomically(path: string, text: string): Promise<void> {

@@ -32,7 +32,8 @@ export async function recoverRun(entry: ClaimEntry, deps: RecoverDeps): Promise<
     return { kind: 'later' }
   }
   if (owner !== entry.attempt) return { kind: 'not_ours' }
-  const outcome = await askUpstream(entry, deps)
+  // The call may have outlived the process that made it.
+  const outcome = await askUpstream(entry, deps, false)
   deps.logger.info('run_recovered', {
     action_id: entry.action_id,
     outcome: outcome?.kind ?? 'none',
@@ -43,12 +44,33 @@ export async function recoverRun(entry: ClaimEntry, deps: RecoverDeps): Promise<
   }
 }
 
-/** What the upstream says of a run by its idempotency key; undefined when it cannot be asked or say. */
+/**
+ * What the upstream says of a run by its idempotency key; undefined when it cannot be asked or say.
+ * `isQuiet`: no request of it can be under way any more.
+ */
 export async function askUpstream(
   { tool, idempotency_key }: ClaimEntry,
   { connectors }: Pick<RecoverDeps, 'connectors'>,
+  isQuiet: boolean,
 ): Promise<RunOutcome | undefined> {
   const dot = tool.indexOf('.')
   const connector = connectors.get(tool.slice(0, dot))
-  return await connector?.reconcile({ tool: tool.slice(dot + 1), idempotency_key })
+  return await connector?.reconcile({ tool: tool.slice(dot + 1), idempotency_key, isQuiet })
+}
+
+/** Reasons of an end that nobody saw although the exchange itself was over. */
+const OVER: readonly string[] = ['connection_lost', 'malformed_answer', 'answer_too_large']
+
+/**
+ * Whether asking at once can tell all that asking later can: nothing of the run is under way any more,
+ * or its upstream's "no record" proves nothing anyway.
+ */
+export function isOver(
+  { tool }: ClaimEntry,
+  outcome: RunOutcome,
+  { connectors }: Pick<RecoverDeps, 'connectors'>,
+): boolean {
+  if (outcome.kind !== 'unknown_outcome' || OVER.includes(outcome.reason)) return true
+  const dot = tool.indexOf('.')
+  return connectors.get(tool.slice(0, dot))?.provesAbsence(tool.slice(dot + 1)) !== true
 }

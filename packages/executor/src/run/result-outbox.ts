@@ -41,11 +41,18 @@ export interface OutboxDeps {
   readonly logger: Logger
 }
 
+/** How a run ended, as this process saw it. */
+export interface SeenEnd {
+  readonly outcome: Outcome
+  /** Nothing of it can be under way any more, as far as it matters. */
+  readonly isOver: boolean
+}
+
 interface Letter {
   readonly tenant: TenantId
   readonly action_id: ActionId
   /** Absent for one that an earlier process wrote. */
-  readonly outcome?: Outcome
+  readonly end?: SeenEnd
   readonly bytes: Uint8Array
 }
 
@@ -77,12 +84,12 @@ export class ResultOutbox {
   }
 
   /** Resolves when the result is safe: in `executions` or in the stream. `recorded` has to follow. */
-  async send(result: ExecutionResult): Promise<void> {
+  async send(result: ExecutionResult, isOver: boolean): Promise<void> {
     const { kid, sign } = this.#deps
     const payload = executionResultJson(result)
     const bytes = utf8Encode(signJws({ typ: RESULT_TYP, kid, payload }, sign))
     const { tenant_id: tenant, action_id, outcome } = result
-    const letter = { tenant, action_id, outcome, bytes }
+    const letter = { tenant, action_id, end: { outcome, isOver }, bytes }
     this.#remember(letter)
     const key = this.#keyOf(letter)
     const laid = this.#layDown(key, bytes)
@@ -101,8 +108,8 @@ export class ResultOutbox {
   }
 
   /** How an action ended that ran in this process lately. */
-  outcomeOf(action: ActionId): Outcome | undefined {
-    return this.#recent.get(action)?.outcome
+  endOf(action: ActionId): SeenEnd | undefined {
+    return this.#recent.get(action)?.end
   }
 
   /** The end of an action is on record; where it is not, its result stays for the next start. */

@@ -11,7 +11,7 @@ import {
 import { type AuditWriter, type Clock, FileFault, type Logger } from '@trustgw/runtime'
 import { type AdmittedAction, enterAdmitted } from '../admit/claim-action.ts'
 import type { Connector, RunOutcome } from '../connectors/connector.ts'
-import { askUpstream, type RecoverDeps, recoverRun } from './recover.ts'
+import { askUpstream, isOver, type RecoverDeps, recoverRun } from './recover.ts'
 import type { ResultOutbox } from './result-outbox.ts'
 import { makeSafe } from './safe-output.ts'
 import type { ClaimEntry, Wal } from './wal.ts'
@@ -111,11 +111,12 @@ export class Runner {
   }
 
   /**
-   * Asks the upstream about a run that is known from the journal only, whoever entered it; what it
-   * says is signed and stored like any result. False when it cannot say. Never runs the tool.
+   * Asks the upstream about a run that is known from the journal only, whoever entered it, once nothing
+   * of it can be under way; what it says is signed and stored like any result. False when it cannot say.
+   * Never runs the tool.
    */
   async settle(claim: ClaimEntry): Promise<boolean> {
-    const outcome = await askUpstream(claim, this.#deps)
+    const outcome = await askUpstream(claim, this.#deps, true)
     if (outcome === undefined || outcome.kind === 'unknown_outcome') return false
     await this.#finish(claim, outcome, { started_at: claim.at })
     return true
@@ -127,7 +128,7 @@ export class Runner {
     run: { readonly started_at: number; readonly entered?: number },
   ): Promise<void> {
     const result = this.#resultOf(claim, outcome, run.started_at)
-    await this.#deps.outbox.send(result)
+    await this.#deps.outbox.send(result, isOver(claim, outcome, this.#deps))
     await this.#recordEnd(claim, result, run.entered)
   }
 

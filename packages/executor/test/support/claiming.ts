@@ -78,12 +78,16 @@ export class ClaimBench {
   }
 
   /** The same file, on which some of it fails. */
-  walThat(fails: { readonly claiming?: () => never; readonly held?: () => never }): Wal {
+  walThat(fails: {
+    readonly claiming?: () => never
+    readonly held?: () => never
+    readonly ended?: () => never
+  }): Wal {
     const { wal } = this
     return Object.assign(Object.create(Wal.prototype), {
       claiming: (entry: ClaimEntry) => (fails.claiming ?? (() => wal.claiming(entry)))(),
       held: (action: ActionId) => (fails.held ?? (() => wal.held(action)))(),
-      ended: (action: ActionId) => wal.ended(action),
+      ended: (action: ActionId) => (fails.ended ?? (() => wal.ended(action)))(),
     })
   }
 

@@ -75,6 +75,10 @@ export class ReadDouble implements Connector {
     return Promise.resolve(undefined)
   }
 
+  provesAbsence(): boolean {
+    return false
+  }
+
   start(): Promise<void> {
     return Promise.resolve()
   }

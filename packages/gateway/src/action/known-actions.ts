@@ -41,6 +41,8 @@ export class KnownActions {
     if (known !== undefined && known.revision > stored.revision) return false
     this.#latest.delete(id)
     this.#latest.set(id, stored)
+    // What another process stored since is not carried on here, and may end there.
+    if (this.#own.get(id) !== stored.revision) this.#own.delete(id)
     if (this.#latest.size > LATEST_MAX) this.#forget()
     // What runs is bounded by executors, and its end may be another gateway's to see.
     this.#countOpen(proposal, isFinal(state) || state.kind === 'executing')

@@ -30,6 +30,7 @@ export const SECRET_FILE_MODE = 0o600
 export const SECRET_DIR_MODE = 0o700
 export const SECRET_FILE_MAX_BYTES: number = 64 * 1024
 const OTHERS_MODE = 0o077
+const TEMPORARY_TRIES = 1_024
 
 /**
  * Reads a secret. Refuses (`FileFault`) a link, what is not a plain file, a file that group or
@@ -118,14 +119,29 @@ async function writeReplacing(
   data: Uint8Array | string,
   target: Target,
 ): Promise<void> {
-  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.${nextNumber()}.tmp`)
-  const handle = await openFor(temporary, target)
+  const { temporary, handle } = await openTemporary(file, target)
   try {
     await fill(handle, data, target.mode)
     await target.disk.rename(temporary, file)
   } catch (error) {
     await target.disk.unlink(temporary)
     throw error
+  }
+}
+
+/** Under the next name that is free: a crash leaves its file, and in a container the same process id comes again. */
+async function openTemporary(
+  file: string,
+  target: Target,
+): Promise<{ readonly temporary: string; readonly handle: DiskHandle }> {
+  for (let tries = 1; ; tries += 1) {
+    const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.${nextNumber()}.tmp`)
+    try {
+      return { temporary, handle: await openFor(temporary, target) }
+    } catch (error) {
+      const isTaken = error instanceof FileFault && error.code === 'file_exists'
+      if (!isTaken || tries === TEMPORARY_TRIES) throw error
+    }
   }
 }
 

@@ -61,6 +61,8 @@ export class Shop {
       start: () => Promise.resolve(),
       run: (run) => this.#run(life, run),
       reconcile: (run) => this.#reconcile(life, run),
+      // It is asked so late that asking later tells no more.
+      provesAbsence: () => false,
       onChanged: () => undefined,
       stop: () => Promise.resolve(),
     }
