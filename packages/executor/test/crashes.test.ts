@@ -128,6 +128,43 @@ test('an end that is not on record when the process goes is recorded at the next
   })
 })
 
+test('what another executor laid down stays until its own end is on record', async () => {
+  let down = false
+  const wrap = (link: BusLink): BusLink => ({
+    ...link,
+    publisher: (options) => {
+      const publisher = link.publisher(options)
+      return {
+        publishStored: async (target, data, how) => {
+          if (down && target.endsWith('.finished')) throw new BusFault('store_unreachable', 'down')
+          return await publisher.publishStored(target, data, how)
+        },
+      }
+    },
+  })
+  const handler: Handler = (request, response) => {
+    if (request.method === 'GET') response.writeHead(404).end()
+    else response.writeHead(200).end('{"id":"p1"}')
+  }
+  await withBench({ wrap, handler }, async (bench) => {
+    down = true
+    await bench.invoke(await bench.granted())
+    await until(() => bench.results().length === 1)
+    await bench.running().stop()
+    const other = await bench.another()
+    await other.stop()
+    const executions = bench.world.gateway.records({ home: 'exd', bucket: 'executions' })
+    assert.equal((await executions.list(TENANT)).length, 1)
+    down = false
+    await bench.restart(bench.world.broker.link({ crossings: executorCrossings(PROFILE) }))
+    await until(async () => (await typesOf(bench)).includes('finished'))
+    const finished = (await bench.events()).find(({ type }) => type === 'finished')
+    assert.equal(finished?.payload['outcome'], 'succeeded')
+    assert.deepEqual(new Set(bench.results().map(({ outcome }) => outcome)), new Set(['succeeded']))
+    await until(async () => (await executions.list(TENANT)).length === 0)
+  })
+})
+
 /** Its upstream says for good where it has no record. */
 const forGood = (manifest: string): string =>
   manifest.replace('not_found = "unknown"', 'not_found = "final"')

@@ -158,6 +158,38 @@ for (const adapter of ADAPTERS) {
       assert.equal(await reader.getLast('audit.v1.globex.gateway.1.grant_issued'), undefined)
     })
 
+    it('stores an event once whose acknowledgement was lost for longer than repeats are known', async () => {
+      const base = options(links.gateway, 'echo')
+      let lost = false
+      let times = 0
+      const publisher: StoredPublisher = {
+        async publishStored(subject, data, publish) {
+          times += 1
+          // The stream forgot the id by now.
+          const stored = await base.publisher.publishStored(subject, data, {
+            ...publish,
+            msgId: `${publish.msgId}.${times}`,
+          })
+          if (lost) throw new BusFault('store_ambiguous', 'the answer was lost')
+          return stored
+        },
+      }
+      const writer = await startAuditWriter({ ...base, publisher })
+      const stored = [(await writer.append('proposed', { actor: ACTOR })).stored.seq]
+      lost = true
+      assert.equal(await code(writer.append('evaluated', { actor: ACTOR })), 'audit_not_stored')
+      lost = false
+      stored.push((await writer.append('started', { actor: ACTOR })).stored.seq)
+      const [from = 0, to = 0] = stored
+      const seqs: unknown[] = []
+      for (let seq = from; seq <= to; seq += 1) {
+        const message = await base.reader.getBySeq(seq)
+        if (message?.subject.startsWith('audit.v1.echo.') !== true) continue
+        seqs.push((JSON.parse(text(message.data)) as AuditEvent).seq)
+      }
+      assert.deepEqual(seqs, [1, 2, 3])
+    })
+
     it('sends no event before the earlier one is stored, so that none can get lost alone', async () => {
       const setup = options(links.gateway, 'lonely')
       const sent: string[] = []

@@ -61,6 +61,8 @@ type Laid = number | 'before' | 'nowhere'
 
 export const DELIVERY_PAUSE_MIN_MS = 200
 export const DELIVERY_PAUSE_MAX_MS = 10_000
+/** A result that another executor laid down is left to it for so long, should it start again. */
+const ANOTHERS_KEPT_MS = 86_400_000
 /** Results kept in memory, for a gateway that asks again. */
 export const RECENT_RESULTS_MAX = 1_000
 
@@ -124,10 +126,13 @@ export class ResultOutbox {
       for (const record of await this.#deps.executions.list(tenant)) {
         const action = actionOf(record.key)
         if (action === undefined) continue
-        const result = own.has(action) ? this.#readOwn(record.value, action) : undefined
-        if (result !== undefined) this.#left.set(action, result)
+        const result = this.#readOwn(record.value, action)
         const delivered = this.#deliver({ tenant, action_id: action, bytes: record.value })
-        const steps = result === undefined ? [delivered] : [delivered, this.#untilRecorded(action)]
+        const steps = [delivered]
+        if (result !== undefined && own.has(action)) {
+          this.#left.set(action, result)
+          steps.push(this.#untilRecorded(action))
+        } else if (this.#mayBeAnothers(result)) steps.push(Promise.resolve(false))
         this.#track(this.#clearUp(record.key, Promise.resolve(record.revision), steps))
       }
     }
@@ -169,6 +174,12 @@ export class ResultOutbox {
     return new Promise((resolve) => {
       this.#unrecorded.set(action, resolve)
     })
+  }
+
+  /** Another executor of the profile, which shares the bucket, may have its end to record by it. */
+  #mayBeAnothers(result: ExecutionResult | undefined): boolean {
+    const now = this.#deps.clock.now()
+    return result !== undefined && now - result.finished_at < ANOTHERS_KEPT_MS
   }
 
   /** One that an executor of this profile signed; another one is as if there were none. */

@@ -17,12 +17,14 @@ import {
   parseInstance,
   type Sha256,
   subject,
+  subjectPattern,
   type TenantId,
 } from '@trustgw/protocol'
 import type { Bus } from '../bus/bus.ts'
 import type { Clock } from '../clock/clock.ts'
 import type { Random } from '../random/random.ts'
 import type { StoredPublisher } from '../store/stored-publisher.ts'
+import type { StoredReader } from '../store/stored-reader.ts'
 import { AuditFault, type AuditFields, type AuditStored, type AuditWriter } from './audit-writer.ts'
 
 export interface ChainWriterOptions {
@@ -39,6 +41,7 @@ export interface ChainWriterOptions {
   readonly random: Random
   readonly bus: Bus
   readonly publisher: StoredPublisher
+  readonly reader: StoredReader
 }
 
 /** Where a chain stands: the next sequence and the hash that it points back to. */
@@ -60,8 +63,16 @@ export function auditWriterName(component: Component, instance: string): string 
   return `${component}/${instance}`
 }
 
+/** Each writer has subjects of its own, so its last event is found however busy the others are. */
+export function ownSubjects(
+  options: Pick<ChainWriterOptions, 'tenant' | 'component' | 'instance'>,
+): string {
+  const { tenant, component } = options
+  return subjectPattern('audit', { tenant, component, instance: instanceOf(options) })
+}
+
 /** `TypeError` for a name that cannot stand in a subject. */
-export function instanceOf({ instance }: Pick<ChainWriterOptions, 'instance'>): Instance {
+function instanceOf({ instance }: Pick<ChainWriterOptions, 'instance'>): Instance {
   const parsed = parseInstance(instance)
   if (!parsed.ok) throw new TypeError('not a name of an instance')
   return parsed.value
@@ -113,7 +124,7 @@ export class ChainWriter implements AuditWriter {
     if (!this.#troubled && !this.#failed) return
     for (const pending of this.#pending) {
       try {
-        await this.#publish(pending, AUDIT_RESYNC_BUDGET_MS)
+        if (!(await this.#isStored(pending))) await this.#publish(pending, AUDIT_RESYNC_BUDGET_MS)
         this.#pending.delete(pending)
       } catch (error) {
         throw new AuditFault('audit_broken', `event ${pending.event.seq}`, { cause: error })
@@ -121,6 +132,15 @@ export class ChainWriter implements AuditWriter {
     }
     this.#troubled = this.#options.bus.status !== 'connected'
     this.#failed = false
+  }
+
+  /**
+   * The stream knows a repeat by its id for two minutes. After that it would store the event once more,
+   * and the chain would never verify again.
+   */
+  async #isStored({ bytes }: Pending): Promise<boolean> {
+    const last = await this.#options.reader.getLast(ownSubjects(this.#options))
+    return last !== undefined && Buffer.compare(last.data, bytes) === 0
   }
 
   async #store(pending: Pending): Promise<AuditStored['stored']> {

@@ -9,20 +9,18 @@ import {
   type JwsVerifier,
   parseJson,
   readShape,
-  subjectPattern,
 } from '@trustgw/protocol'
-import type { StoredMessage, StoredReader } from '../store/stored-reader.ts'
+import type { StoredMessage } from '../store/stored-reader.ts'
 import { AuditFault, type AuditWriter } from './audit-writer.ts'
 import {
   auditWriterName,
   type ChainPlace,
   ChainWriter,
   type ChainWriterOptions,
-  instanceOf,
+  ownSubjects,
 } from './chain-writer.ts'
 
 export interface StartAuditWriterOptions extends ChainWriterOptions {
-  readonly reader: StoredReader
   /** Keys with which this writer signed at a time (Unix milliseconds), the present one among them. */
   readonly keyFor: (kid: string, at: number) => JwsVerifier | undefined
 }
@@ -38,11 +36,9 @@ export async function startAuditWriter(options: StartAuditWriterOptions): Promis
   return new ChainWriter(options, await findPlace(options))
 }
 
-/** Each writer has subjects of its own, so its last event is found however busy the others are. */
 async function findPlace(options: StartAuditWriterOptions): Promise<ChainPlace> {
-  const { reader, sha256, tenant, component } = options
-  const instance = instanceOf(options)
-  const message = await reader.getLast(subjectPattern('audit', { tenant, component, instance }))
+  const { reader, sha256 } = options
+  const message = await reader.getLast(ownSubjects(options))
   if (message === undefined) return { seq: 1, prevHash: chainStart(sha256) }
   const event = readEvent(message)
   checkOwn(event, options)
