@@ -127,6 +127,23 @@ test('an executor that refuses for good ends the action without saying why', asy
   assert.equal(world.executor.invocations.length, 1)
 })
 
+test('[INV-40] what one executor refuses for good and another one runs ends as the other one says', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  world.executor.manner = { status: 'refused', reason: 'grant_key_unknown', retryable: false }
+  world.executor.deaf = true
+  const { action_id: id } = await world.accepted(gateway, 'files.read', READ)
+  await world.until('the question', () => world.executor.queries.length > 0)
+  assert.equal((await world.record(id)).state.kind, 'dispatched')
+  // The first delivery came to another executor, which was slow to answer.
+  world.executor.effects.set(id, 1)
+  world.executor.deaf = false
+  await world.reaches(id, 'executing', 50)
+  await world.executor.report(world.executor.last())
+  await world.reaches(id, 'succeeded')
+  assert.equal(world.executor.invocations.length, 1)
+})
+
 test('one that cannot admit yet is asked again with the same grant', async (t) => {
   const world = await World.open(t)
   const gateway = await world.gateway()

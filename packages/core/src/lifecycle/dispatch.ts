@@ -111,7 +111,8 @@ export function unclaimed(
 ): Step {
   if (jti !== state.jti) return ignore(state, 'unknown_grant')
   if (!passed(state.grant_exp + CLAIM_GRACE_MS, now)) return ignore(state, 'too_early')
-  if (state.cancel !== null || isSpent(state, now)) return claimCancelled(state, null, now)
+  const isOver = state.cancel !== null || state.refused_for !== undefined || isSpent(state, now)
+  if (isOver) return claimCancelled(state, null, now)
   const { round, issued, run_by, need, evidence } = state
   const next: Authorized = {
     kind: 'authorized',
@@ -160,15 +161,17 @@ export function askToCancel(
 /** It never runs now, whatever the clock says meanwhile. */
 export function claimCancelled(state: Dispatched, _event: unknown, now: number): Step {
   if (state.cancel !== null) return cancel(state, state.cancel.by, now)
+  if (state.refused_for !== undefined) return endRefused(state, state.refused_for, now)
   const isInTime = !passed(state.run_by, now) && state.issued.length >= GRANTS_PER_ACTION_MAX
   return expire(state, isInTime ? 'grants_used_up' : 'run_by', now)
 }
 
 /** Why an executor refuses a grant whose action was claimed for its cancel. */
 const CANCELLED = 'action_cancelled'
-/** … and when what was approved with the action is not so any more. */
+/** … and when what was approved with the action is not so any more, which it claimed the action for. */
 const CHANGED = 'precondition_changed'
 
+/** One that refuses knows nothing of another that may be about to run it: the claim decides. */
 export function refused(
   state: Dispatched,
   { jti, reason }: EventMap['executor_refused'],
@@ -176,9 +179,15 @@ export function refused(
 ): Step {
   if (jti !== state.jti) return ignore(state, 'unknown_grant')
   if (state.cancel !== null && reason === CANCELLED) return cancel(state, state.cancel.by, now)
-  const told = reason === CHANGED ? STALE : reason
-  const next: ActionState = { kind: 'refused', since: now, jti, reason: told }
-  return same(next, [audit(state, next, 'refused', { jti, reason: told })])
+  if (reason === CHANGED) return endRefused(state, STALE, now)
+  if (reason === CANCELLED) return endRefused(state, reason, now)
+  return same({ ...state, refused_for: reason }, [{ kind: 'cancel_claim' }])
+}
+
+function endRefused(state: Dispatched, reason: string, now: number): Step {
+  const { jti } = state
+  const next: ActionState = { kind: 'refused', since: now, jti, reason }
+  return same(next, [audit(state, next, 'refused', { jti, reason })])
 }
 
 export type ResultEvent = EventMap['result_succeeded' | 'result_failed' | 'result_unknown']

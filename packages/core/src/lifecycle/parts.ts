@@ -68,8 +68,8 @@ export function outstanding(state: ActionState, now: number): readonly Effect[] 
  * would end, whoever claims its journal entry first decides; else it is enough to know who did.
  */
 function sent(state: Dispatched, now: number): readonly Effect[] {
-  const { cancel: asked, jti, grant_exp } = state
-  if (asked !== null) return [{ kind: 'cancel_claim' }]
+  const { cancel: asked, refused_for, jti, grant_exp } = state
+  if (asked !== null || refused_for !== undefined) return [{ kind: 'cancel_claim' }]
   if (!passed(grant_exp, now)) return [{ kind: 'dispatch', jti, grant_exp }]
   if (!passed(grant_exp + CLAIM_GRACE_MS, now)) return []
   return [isSpent(state, now) ? { kind: 'cancel_claim' } : { kind: 'find_claim', jti }]

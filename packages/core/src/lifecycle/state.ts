@@ -91,6 +91,8 @@ export interface Dispatched extends Cleared {
   readonly kind: 'dispatched'
   readonly jti: string
   readonly grant_exp: number
+  /** Why an executor refused the grant, while nobody knows yet whether another one claimed it. */
+  readonly refused_for?: string
 }
 interface Executing extends Claimed {
   readonly kind: 'executing'

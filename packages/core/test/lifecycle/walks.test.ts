@@ -244,6 +244,8 @@ test('what was sent leaves for another state by word of an executor only, never 
     for (const { before, event, state, effects, now } of taken) {
       if (before.kind !== 'dispatched') continue
       if (state.kind !== before.kind) assert.match(event.kind, TOLD)
+      // One executor's refusal is not yet the end: another may be about to claim.
+      if (event.kind === 'executor_refused') assert.equal(state.kind, before.kind)
       if (event.kind !== 'tick' || now < before.grant_exp + 5_000) continue
       const isOver = before.cancel !== null || now >= before.run_by
       const claim = isOver ? { kind: 'cancel_claim' } : { kind: 'find_claim', jti: before.jti }

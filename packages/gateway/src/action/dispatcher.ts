@@ -58,10 +58,11 @@ export class Dispatcher {
     return now?.kind === 'dispatched' ? { kind: 'executor_claimed', jti, result_by } : undefined
   }
 
-  /** A grant whose action is to be cancelled is not sent again: it may lapse unclaimed. */
+  /** A grant whose action is to end is not sent again. */
   #wanted(id: ActionId, sent: ActionState & { readonly kind: 'dispatched' }): boolean {
     if (this.#deps.stopping() || this.#deps.clock.now() >= sent.grant_exp) return false
     const now = this.#deps.state(id)
-    return now?.kind === 'dispatched' && now.jti === sent.jti && now.cancel === null
+    if (now?.kind !== 'dispatched' || now.jti !== sent.jti) return false
+    return now.cancel === null && now.refused_for === undefined
   }
 }

@@ -117,10 +117,8 @@ export async function addKeyToFolder(
   await makePrivateDir(dir)
   const key = generateSigningKey()
   const kid = keyIdOf(role, key.publicKey)
-  await atomicWriteFile(keyFileIn(dir, kid), key.pem(passphrase), {
-    mode: SECRET_FILE_MODE,
-    fresh: true,
-  })
+  // Its name is of its own, and a crash must not leave half of it.
+  await atomicWriteFile(keyFileIn(dir, kid), key.pem(passphrase), { mode: SECRET_FILE_MODE })
   return { publicKey: key.publicKey, sign: key.sign, kid }
 }
 
