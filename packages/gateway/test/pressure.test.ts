@@ -51,6 +51,23 @@ test('once a bounded number waits for a tool, callers of it are told to try late
   assert.equal(later.status, 'succeeded')
 })
 
+test('what waits for an executor that is away counts against its own tool, also after a restart', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  await world.executor.stop()
+  for (let n = 0; n < TOOL_WAITING_MAX; n += 1)
+    await world.accepted(gateway, 'files.read', { path: `p${n}` }, { key: `k${n}` })
+  await world.until('all to wait', () => gateway.counts().waiting === TOOL_WAITING_MAX)
+  const outcome = await world.propose(gateway, 'files.read', { path: 'more' })
+  assert.equal(!outcome.ok && outcome.reason, 'busy')
+  world.clock.advance(60_000)
+  world.kill(gateway)
+  const next = await world.gateway()
+  await world.until('all to wait there', () => next.counts().waiting === TOOL_WAITING_MAX, 50)
+  const other = await world.accepted(next, 'shop.refund', { amount: '1.00' })
+  assert.equal(other.status, 'pending_approval')
+})
+
 const principal = (client: string): Principal =>
   ({ tenant: 'acme', issuer: 'api-key', client, subject: client }) as Principal
 

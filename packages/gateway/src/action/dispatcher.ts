@@ -15,8 +15,8 @@ const BUSY: readonly string[] = ['tool_busy', 'tool_unavailable', 'executor_busy
 
 export interface DispatcherDeps {
   readonly invoke: (record: ActionRecord) => Promise<InvokeOutcome>
-  /** The action has to wait for its tool. */
-  readonly onBusy: (record: ActionRecord) => void
+  /** The action has to wait for its tool, which takes no more of it or does not answer. */
+  readonly onWaiting: (record: ActionRecord) => void
   readonly clock: Clock
   /** The state as this process last saw it. */
   readonly state: (id: ActionId) => ActionState | undefined
@@ -41,8 +41,8 @@ export class Dispatcher {
       if (answer.kind === 'claimed') return this.#claimed(record, state.jti, answer.result_by)
       if (answer.kind === 'refused')
         return { kind: 'executor_refused', jti: state.jti, reason: answer.reason }
+      this.#deps.onWaiting(record)
       const isBusy = answer.reason !== undefined && BUSY.includes(answer.reason)
-      if (isBusy) this.#deps.onBusy(record)
       await clock.sleep(isBusy ? BUSY_RETRY_MS : DISPATCH_RETRY_MS)
     }
     return undefined

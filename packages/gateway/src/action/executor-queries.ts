@@ -49,6 +49,8 @@ export interface ExecutorQueriesDeps {
   readonly log: Logger
   /** The state as this process last saw it. */
   readonly state: (id: ActionId) => ActionState | undefined
+  /** The action has to wait for an executor that answers. */
+  readonly onWaiting: (record: ActionRecord) => void
   readonly stopping: AbortSignal
 }
 
@@ -99,6 +101,7 @@ export class ExecutorQueries {
         const result_by = this.#deps.clock.now() + RESULT_WITHIN_MS
         return { kind: 'executor_claimed', jti: state.jti, result_by }
       }
+      this.#deps.onWaiting(record)
       await this.#pause(pause)
       pause = Math.min(pause * 2, CLAIM_PAUSE_MAX_MS)
     }

@@ -8,7 +8,7 @@ export const OPEN_PENDING_MAX = 64
 export const OPEN_MAX = 16_384
 /** … and of one principal. */
 export const OPEN_OF_ONE_MAX = 1_024
-/** Released actions that may wait for one tool, because its executor can take no more of it. */
+/** Released actions that may wait for one tool, whose executor takes no more of it or does not answer. */
 export const TOOL_WAITING_MAX = 64
 /** Actions whose latest form is kept in memory; open ones are always kept. */
 const LATEST_MAX = 1_024
@@ -28,7 +28,7 @@ export class KnownActions {
   readonly #pending = new Map<string, Set<ActionId>>()
   readonly #open = new Map<string, Set<ActionId>>()
   #openCount = 0
-  /** By tenant and tool: what was released and turned away by the executor. */
+  /** By tenant and tool: what was released and turned away by the executor, or not answered. */
   readonly #waiting = new Map<string, Set<ActionId>>()
   /** The revision of each open action that this process stored itself, and so carries on. */
   readonly #own = new Map<ActionId, number>()
@@ -93,7 +93,7 @@ export class KnownActions {
       drop(this.#pending, principalText(principal), action_id)
   }
 
-  /** The executor can take no more of this action's tool just now. */
+  /** The executor takes no more of this action's tool just now, or does not answer. */
   waits(proposal: Proposal): void {
     if (RELEASED.has(this.state(proposal.action_id)?.kind ?? 'denied'))
       setOf(this.#waiting, toolOf(proposal)).add(proposal.action_id)

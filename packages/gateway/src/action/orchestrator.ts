@@ -79,7 +79,7 @@ export class Orchestrator {
     this.#talk = new ExecutorTalk({
       ...deps,
       invoke: (record) => deps.outbound.invoke(record),
-      onBusy: ({ proposal }) => this.known.waits(proposal),
+      onWaiting: ({ proposal }) => this.known.waits(proposal),
       state: (id) => this.known.state(id),
       stopping: this.#care.signal,
     })
