@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ActionId } from '@trustgw/protocol'
 import { silentLogger } from '@trustgw/runtime'
 import type { RunningGateway } from '../src/start-gateway.ts'
+import { FreezesDouble } from './support/freezes-double.ts'
 import { World } from './support/world.ts'
 
 /** An approved action under a freeze, and the lines that the gateway wrote since. */
@@ -74,6 +75,27 @@ test('a gateway that starts under a freeze holds what an earlier one had accepte
   assert.equal((await world.record(id)).state.kind, 'authorized')
   world.freezes.set(false)
   await world.reaches(id, 'succeeded')
+})
+
+test('[INV-12] of two gateways that held it none sends a grant that the other one has not recorded yet', async (t) => {
+  const world = await frozenWorld(t)
+  const one = await world.gateway()
+  const { id } = await held(world, one)
+  const { freezes } = world
+  world.freezes = new FreezesDouble()
+  world.freezes.set(true)
+  const two = await world.gateway()
+  await world.idle(1_000)
+  world.audit.set('grant_issued', 'hang')
+  try {
+    freezes.set(false)
+    await world.reaches(id, 'dispatched')
+    world.freezes.set(false)
+    await world.idle(2_000)
+    assert.deepEqual(world.executor.invocations, [])
+  } finally {
+    for (const gateway of [one, two]) world.kill(gateway)
+  }
 })
 
 test('a cancel of what is held takes effect at once', async (t) => {

@@ -104,6 +104,7 @@ export function dispatchedTick(state: Dispatched, _event: unknown, now: number):
   return same(state, isOver ? outstanding(state, now) : [])
 }
 
+/** Enough for a fresh grant; for an end the entry has to be claimed. */
 export function unclaimed(
   state: Dispatched,
   { jti }: EventMap['grant_unclaimed'],
@@ -112,7 +113,7 @@ export function unclaimed(
   if (jti !== state.jti) return ignore(state, 'unknown_grant')
   if (!passed(state.grant_exp + CLAIM_GRACE_MS, now)) return ignore(state, 'too_early')
   const isOver = state.cancel !== null || state.refused_for !== undefined || isSpent(state, now)
-  if (isOver) return claimCancelled(state, null, now)
+  if (isOver) return same(state, [{ kind: 'cancel_claim' }])
   const { round, issued, run_by, need, evidence } = state
   const next: Authorized = {
     kind: 'authorized',

@@ -244,6 +244,8 @@ test('what was sent leaves for another state by word of an executor only, never 
     for (const { before, event, state, effects, now } of taken) {
       if (before.kind !== 'dispatched') continue
       if (state.kind !== before.kind) assert.match(event.kind, TOLD)
+      // An end is claimed, where an executor does not say that it is claimed already.
+      if (isFinal(state)) assert.equal(event.kind, 'claim_cancelled')
       // One executor's refusal is not yet the end: another may be about to claim.
       if (event.kind === 'executor_refused') assert.equal(state.kind, before.kind)
       if (event.kind !== 'tick' || now < before.grant_exp + 5_000) continue

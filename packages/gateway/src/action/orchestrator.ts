@@ -73,7 +73,11 @@ export class Orchestrator {
       clock,
       log,
       tick: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'tick' } }),
-      resume: (tenant, id) => this.#drive(tenant, id, { event: { kind: 'recovered' } }),
+      // Only from the state that it was held in: another gateway that held it too may be further.
+      resume: async (tenant, id) => {
+        const known = this.#recall(tenant, id)
+        return known && (await this.#carryOn(known))
+      },
       takeUp: (tenant, id) => this.#takeUp(tenant, id),
     })
     this.#talk = new ExecutorTalk({

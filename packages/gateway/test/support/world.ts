@@ -115,7 +115,8 @@ export class World {
   readonly journal: string[] = []
   readonly audit = new Map<string, AuditManner>()
   policy: PolicyInForce | undefined = policyOf(POLICY)
-  readonly freezes = new FreezesDouble()
+  /** What a gateway that starts next believes. */
+  freezes = new FreezesDouble()
   acceptsToolChanges = false
   log: Logger = silentLogger
   /** Called before a state is stored; a throw is the store's fault. */
