@@ -198,18 +198,19 @@ function heal({ room, processes }: World): void {
   }
 }
 
+/** Twice in a row: what was stored just now may not be on record yet. */
 async function untilRest(world: World): Promise<void> {
   const { loop } = world.room
   const end = loop.now + REST_MS
-  let rests = false
+  let looksAtRest = 0
   const look = (): void => {
     void isResting(world.room).then((isSo) => {
-      rests = isSo && loop.now > BUSY_MS + QUIET_MS
+      looksAtRest = isSo && loop.now > BUSY_MS + QUIET_MS ? looksAtRest + 1 : 0
     })
     loop.after(LOOK_MS, 'somebody looks whether all rests', look)
   }
   look()
-  await loop.run(end, () => rests)
+  await loop.run(end, () => looksAtRest === 2)
 }
 
 async function publishPolicy(world: World, epoch: number): Promise<void> {
