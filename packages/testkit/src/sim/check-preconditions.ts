@@ -5,8 +5,8 @@ import type { Finding } from './findings.ts'
 import type { Shop, StockRead } from './shop.ts'
 
 /**
- * After its grant came and before each release its executor read the stock, and it was what people
- * approved. What changes between that read and the release is not seen (spec/protocol.md §4).
+ * After its grant came and before each release its executor read the stock for that very run, and it
+ * was what people approved. What changes between that read and the release is not seen (spec/protocol.md §4).
  */
 export function checkPreconditions(
   { ledger, reads }: Pick<Shop, 'ledger' | 'reads'>,
@@ -19,10 +19,17 @@ export function checkPreconditions(
       ({ claims, sent }) =>
         textOf(claims, 'idempotency_key') === effect.idempotency_key && sent.to === effect.by,
     )
+    const keys = grants.map(({ claims }) =>
+      hashOf(`precondition\n${textOf(claims, 'tenant_id')}\n${textOf(claims, 'jti')}`),
+    )
     const from = Math.min(...grants.map(({ sent }) => sent.at))
     const last = reads.findLast(
       (read) =>
-        read.by === effect.by && read.order === order && read.at >= from && read.at <= effect.at,
+        keys.includes(read.idempotency_key) &&
+        read.by === effect.by &&
+        read.order === order &&
+        read.at >= from &&
+        read.at <= effect.at,
     )
     const approved = grants.map(({ claims }) => textOf(claims, 'precondition_hash'))
     if (last !== undefined && approved.includes(hashRead(last))) return []

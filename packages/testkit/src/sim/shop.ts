@@ -21,6 +21,8 @@ export interface StockRead {
   readonly by: string
   readonly order: string
   readonly left: number
+  /** Of the run that asked. */
+  readonly idempotency_key: Hash
 }
 
 const STOCK_AT_FIRST = 9
@@ -105,10 +107,10 @@ export class Shop {
   }
 
   /** What it reads, which changes nothing. */
-  #told(life: Life, { arguments: { order } }: ToolRun): RunOutcome {
+  #told(life: Life, { arguments: { order }, idempotency_key }: ToolRun): RunOutcome {
     if (typeof order !== 'string') throw new TypeError('stock of no order')
     const left = STOCK_AT_FIRST - (this.#taken.get(order) ?? 0)
-    this.reads.push({ at: this.#loop.now, by: life.name, order, left })
+    this.reads.push({ at: this.#loop.now, by: life.name, order, left, idempotency_key })
     return { kind: 'succeeded', output: { left }, provider_reference: null }
   }
 
