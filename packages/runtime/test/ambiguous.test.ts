@@ -102,6 +102,28 @@ describe('a stored write whose answer is lost', () => {
   })
 })
 
+describe('a write that a server hands to its stream twice', () => {
+  const inFlight = refused(10_158, 'duplicate message id is in process')
+
+  it('is asked for again until the stream tells what became of the first copy', async () => {
+    const { nc, ids } = scripted([inFlight, inFlight, stored('S', 4, true)])
+    const outcome = await ackedWrite(nc, write)
+    assert.deepEqual(outcome, { kind: 'stored', stored: { stream: 'S', seq: 4, duplicate: true } })
+    assert.deepEqual(ids, ['id', 'id', 'id'])
+  })
+
+  it('is ambiguous, never refused, when the stream does not tell in time', async () => {
+    const short = { ...write, budgetMs: 1 }
+    assert.equal(await code(ackedWrite(scripted([inFlight]).nc, short)), 'store_ambiguous')
+  })
+
+  it('is a claim of this attempt when it is one', async () => {
+    const steps = [inFlight, stored('KV_grant_nonces', 3, true)]
+    const claim = { attempt: 'attempt-aaaaaaaaaaaa' }
+    assert.equal(await claimsOver(steps).claim('acme.n', claim), 'mine')
+  })
+})
+
 describe('a claim whose answer is lost', () => {
   const attempt = 'attempt-aaaaaaaaaaaa'
   const subject = '$KV.grant_nonces.acme.n'

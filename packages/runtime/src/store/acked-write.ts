@@ -7,6 +7,7 @@ import {
   isUnavailable,
   malformed,
   parseApiAnswer,
+  SAME_WRITE_IN_FLIGHT,
   sequenceOf,
   WRITE_IN_FLIGHT,
 } from './js-api.ts'
@@ -37,7 +38,13 @@ export type AckedOutcome =
 type TryOutcome =
   | { readonly kind: 'stored'; readonly stored: Stored }
   | { readonly kind: 'refused'; readonly refusal: ApiRefusal }
-  | { readonly kind: 'again'; readonly ambiguous: boolean; readonly fault: BusFault }
+  | {
+      readonly kind: 'again'
+      readonly ambiguous: boolean
+      /** The answer is a matter of moments. */
+      readonly soon?: boolean
+      readonly fault: BusFault
+    }
 
 /**
  * One write into a stream, repeated with the same `msgId` while its outcome is open. The stream
@@ -54,11 +61,12 @@ export async function ackedWrite(nc: NatsConnection, write: AckedWrite): Promise
     if (outcome.kind === 'stored') return outcome
     if (outcome.kind === 'refused') return { ...outcome, ambiguous }
     ambiguous ||= outcome.ambiguous
-    if (performance.now() + PUBLISH_STORED_PAUSE_MS >= deadline) {
+    const pause = outcome.soon === true ? SAME_WRITE_PAUSE_MS : PUBLISH_STORED_PAUSE_MS
+    if (performance.now() + pause >= deadline) {
       const code = ambiguous ? 'store_ambiguous' : 'store_unreachable'
       throw new BusFault(code, write.subject, { cause: outcome.fault })
     }
-    await new Promise((resolve) => setTimeout(resolve, PUBLISH_STORED_PAUSE_MS))
+    await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }
 
@@ -97,8 +105,11 @@ function judgeAck(write: AckedWrite, data: Uint8Array): TryOutcome {
   const answer = parseApiAnswer(data)
   const refusal = apiRefusal(answer)
   if (refusal !== undefined) {
+    const fault = new BusFault('store_refused', `${write.subject}: ${refusal.code}`)
+    if (refusal.code === SAME_WRITE_IN_FLIGHT) {
+      return { kind: 'again', ambiguous: true, soon: true, fault }
+    }
     if (isUnavailable(refusal) || refusal.code === WRITE_IN_FLIGHT) {
-      const fault = new BusFault('store_refused', `${write.subject}: ${refusal.code}`)
       return { kind: 'again', ambiguous: false, fault }
     }
     return { kind: 'refused', refusal }
@@ -117,5 +128,7 @@ function checkSize(nc: NatsConnection, write: AckedWrite): void {
   }
 }
 
+/** A replicated stream has decided about a message within this, as a rule. */
+const SAME_WRITE_PAUSE_MS = 10
 /** Headers count towards the server's maximum message. */
 const HEADER_ALLOWANCE_BYTES = 256

@@ -15,6 +15,11 @@ export interface ApiRefusal {
 export const WRONG_LAST_SEQUENCE = 10071
 /** Another write to this subject is being decided (replicated streams). */
 export const WRITE_IN_FLIGHT = 10164
+/**
+ * This very message, by its id, is being decided (replicated streams): a repeat came before the first one
+ * was stored. After a node's death a server can hand one request to a stream twice.
+ */
+export const SAME_WRITE_IN_FLIGHT = 10158
 /** A stored limit was met: "per subject" on an insert-only stream, else the stream is full. */
 export const STREAM_LIMIT = 10077
 /** No such message. */
