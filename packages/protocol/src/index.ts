@@ -1,3 +1,4 @@
+export { actionCode, type CodedAction } from './action-code.ts'
 export {
   ACTION_STATES,
   type ActionEvent,
