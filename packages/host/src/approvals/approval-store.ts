@@ -89,7 +89,7 @@ export class ApprovalStore {
    * was decided on it.
    */
   async add(request: ApprovalRequest): Promise<Result<'added' | 'known', AddRefusal>> {
-    const text = canonicalize(approvalRequestJson(request))
+    const text = askedText(request)
     const room = quorumsOf(request.decision.obligations.approvers) + 1
     const value = this.#seal(openRecord(request))
     if (value.length + room * DECISION_ROOM_BYTES > RECORD_VALUE_MAX_BYTES) {
@@ -99,7 +99,7 @@ export class ApprovalStore {
       const found = await this.#find(request.action_id)
       if (found !== undefined) {
         const earlier = found.record.request
-        if (canonicalize(approvalRequestJson(earlier)) === text) return ok('known')
+        if (askedText(earlier) === text) return ok('known')
         if (earlier.requested_at > request.requested_at) return refuse('stale_request')
         if (earlier.requested_at === request.requested_at) return refuse('conflict')
       }
@@ -191,4 +191,10 @@ export class ApprovalStore {
   #keyOf(actionId: ActionId): string {
     return `${this.#options.tenant}.${storedKey(sha256, 'approval', actionId)}`
   }
+}
+
+/** What is asked. What the gateway tells beside it is as good as its memory: the first account is kept. */
+function askedText(request: ApprovalRequest): string {
+  const { origins: _origins, chain: _chain, ...asked } = request
+  return canonicalize(approvalRequestJson(asked))
 }
