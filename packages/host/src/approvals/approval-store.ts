@@ -30,6 +30,7 @@ import {
   openRecord,
   recordJson,
 } from './approval-record.ts'
+import { ApprovedIndex } from './approved-index.ts'
 
 const APPROVAL_RECORD_TYP = 'approval-record+jwt'
 /** Approvals open at once; more are refused, since nobody reads that many (a prompt storm). */
@@ -61,6 +62,7 @@ interface Found {
 export class ApprovalStore {
   readonly #options: ApprovalStoreOptions
   readonly #open = new Map<ActionId, ApprovalRecord>()
+  readonly #approved = new ApprovedIndex()
 
   constructor(options: ApprovalStoreOptions) {
     this.#options = options
@@ -77,6 +79,11 @@ export class ApprovalStore {
   /** Records that people or the gateway still have to act on. */
   open(): readonly ApprovalRecord[] {
     return [...this.#open.values()]
+  }
+
+  /** What was approved of a tool, the newest first, as far back as a card looks. */
+  approvedOf(tool: string): readonly ActionId[] {
+    return this.#approved.of(tool)
   }
 
   async find(actionId: ActionId): Promise<ApprovalRecord | undefined> {
@@ -141,6 +148,7 @@ export class ApprovalStore {
 
   #index(record: ApprovalRecord): void {
     const id = record.request.action_id
+    this.#approved.note(record)
     const waits = record.decisions.some(({ delivery }) => delivery === 'waiting')
     if (record.state === 'pending' || waits) this.#open.set(id, record)
     else this.#open.delete(id)
