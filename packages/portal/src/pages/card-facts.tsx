@@ -2,6 +2,7 @@ import { type ApprovalRequest, formatMoney, type Tier } from '@trustgw/protocol'
 import type { ReactElement, ReactNode } from 'react'
 import { usePortalState } from '../app/context.ts'
 import { needsSentence } from '../logic/needs.ts'
+import { chainWords } from '../logic/origins.ts'
 import type { ReviewedRequest } from '../logic/review.ts'
 import { operationNoun } from '../logic/words.ts'
 import { Hardened } from '../ui/hardened.tsx'
@@ -35,6 +36,14 @@ export function Facts({ request }: { readonly request: ApprovalRequest }): React
           )}
         </Fact>
         <Fact name="Came over">{source.toUpperCase()}</Fact>
+        <Fact name="Chain of calls, by the gateway’s word">
+          {chainWords(request)}
+          {(request.chain?.tools ?? []).length === 0 ? null : (
+            <span className="data block">
+              <Hardened text={(request.chain?.tools ?? []).join(' → ')} />
+            </span>
+          )}
+        </Fact>
         <Fact name="Tool">
           <span className="data">
             <Hardened text={contract.id} />

@@ -1,0 +1,279 @@
+import { compareMoney, formatMoney } from '@trustgw/protocol'
+import type { ArgumentRow } from './arguments.ts'
+import { folded, looksLike } from './confusable.ts'
+import type { EarlierCall } from './earlier.ts'
+import { alarm, care, type Finding, note } from './finding.ts'
+import { type JudgedValue, judgeValue, type ValueKind } from './judge-value.ts'
+import type { ReviewedRequest } from './review.ts'
+
+/** How one value stands to what was approved before. */
+export type Standing =
+  /** As in every earlier call. */
+  | { readonly kind: 'always' }
+  /** Approved at this place before, `times` of `of`. */
+  | { readonly kind: 'seen'; readonly times: number; readonly of: number }
+  /** Never approved at this place, where every call has had another value so far. */
+  | { readonly kind: 'varies'; readonly of: number }
+  /** Never approved at this place, where values do come again. */
+  | { readonly kind: 'new'; readonly of: number }
+  /** No earlier call had anything at this place. */
+  | { readonly kind: 'new_place'; readonly of: number }
+
+export interface RowReview {
+  readonly row: ArgumentRow
+  readonly judged: JudgedValue
+  /** Null while nothing is known to compare with. */
+  readonly standing: Standing | null
+  /** The value's own findings and those of the comparison, the loudest first. */
+  readonly findings: readonly Finding[]
+}
+
+/** What a value must not be taken for, and what that is. */
+export interface KnownText {
+  readonly text: string
+  readonly what: string
+}
+
+/** Places in whose values somebody else is named: a new one is always worth a look. */
+const NAMES_SOMEBODY: ReadonlySet<ValueKind> = new Set(['iban', 'email', 'url'])
+/** Fewer calls say little of what is usual. */
+const USUAL_FROM = 3
+const TIMES_WORTH_SAYING = 3
+
+/** Judges every argument by itself, by what was approved before, and by names that are known. */
+export function reviewRows(
+  rows: readonly ArgumentRow[],
+  earlier: readonly EarlierCall[],
+  known: readonly KnownText[],
+): readonly RowReview[] {
+  const before = earlier.map(({ reviewed }) => reviewed.rows)
+  const texts = [...known, ...approvedTexts(before)]
+  return rows.map((row) => {
+    const judged = judgeValue(row)
+    const standing = earlier.length === 0 ? null : standingOf(row, before)
+    const alike = row.type === 'text' ? likeFindings(row.text, texts) : []
+    const compared = standing === null ? [] : placeFindings(row, judged, { standing, before })
+    return { row, judged, standing, findings: loudest([...alike, ...judged.findings, ...compared]) }
+  })
+}
+
+export function loudest<F extends Finding>(findings: readonly F[]): readonly F[] {
+  const order = { alarm: 0, care: 1, note: 2 } as const
+  return findings.toSorted((a, b) => order[a.tone] - order[b.tone])
+}
+
+/** Elements of a list stand in one place: what was first before may be second now. */
+function placeOf(pointer: string): string {
+  return pointer.replaceAll(/\/\d+(?=\/|$)/g, '/#')
+}
+
+function approvedTexts(before: readonly (readonly ArgumentRow[])[]): readonly KnownText[] {
+  const texts = new Map<string, string>()
+  for (const rows of before) {
+    for (const { type, text, pointer } of rows) {
+      if (type === 'text' && !texts.has(text)) texts.set(text, pointer)
+    }
+  }
+  return [...texts].map(([text, pointer]) => ({ text, what: `approved before at ${pointer}` }))
+}
+
+function likeFindings(text: string, known: readonly KnownText[]): readonly Finding[] {
+  if (known.some((one) => folded(one.text) === folded(text))) return []
+  const alike = known.find((one) => looksLike(one.text, text))
+  if (alike === undefined) return []
+  return [alarm(`Looks like “${alike.text}” (${alike.what}), but is another text`)]
+}
+
+function standingOf(row: ArgumentRow, before: readonly (readonly ArgumentRow[])[]): Standing {
+  const place = placeOf(row.pointer)
+  const there = before.map((rows) => rows.filter(({ pointer }) => placeOf(pointer) === place))
+  const of = before.length
+  if (there.every((rows) => rows.length === 0)) return { kind: 'new_place', of }
+  const times = there.filter((rows) => rows.some((one) => isSame(one, row))).length
+  if (times === of) return { kind: 'always' }
+  if (times > 0) return { kind: 'seen', times, of }
+  const values = there.flat().map(({ type, text }) => `${type} ${text}`)
+  return { kind: new Set(values).size === values.length ? 'varies' : 'new', of }
+}
+
+function isSame(one: ArgumentRow, other: ArgumentRow): boolean {
+  return one.type === other.type && one.text === other.text
+}
+
+function placeFindings(
+  row: ArgumentRow,
+  judged: JudgedValue,
+  of: { readonly standing: Standing; readonly before: readonly (readonly ArgumentRow[])[] },
+): readonly Finding[] {
+  const { standing, before } = of
+  const host = hostFinding(judged, before)
+  if (host !== undefined) return [host]
+  if (standing.kind === 'new_place') {
+    return [care(`No ${callsWords(standing.of)} had this argument`)]
+  }
+  if (standing.kind !== 'new' && standing.kind !== 'varies') return []
+  const names = NAMES_SOMEBODY.has(judged.kind)
+  if (names) return [care(`${KIND_WORDS[judged.kind]} that was never approved here before`)]
+  if (standing.kind === 'varies' || standing.of < USUAL_FROM || row.type === 'number') return []
+  return [care(`Never approved here before; the ${callsWords(standing.of)} had other values`)]
+}
+
+const KIND_WORDS: Readonly<Record<ValueKind, string>> = {
+  iban: 'An account',
+  email: 'An address',
+  url: 'A link',
+  plain: 'A text',
+  moment: 'A time',
+  blob: 'Code',
+  number: 'A number',
+}
+
+/** A host that no earlier call named at any place. */
+function hostFinding(
+  { host, kind }: JudgedValue,
+  before: readonly (readonly ArgumentRow[])[],
+): Finding | undefined {
+  if (host === null) return undefined
+  const hosts = new Set(before.flat().flatMap((row) => judgeValue(row).host ?? []))
+  if (hosts.size === 0 || hosts.has(host)) return undefined
+  const near = [...hosts].find((one) => isOneOff(one, host))
+  if (near !== undefined)
+    return alarm(`${host} differs from ${near}, approved before, by one letter`)
+  const what = kind === 'email' ? 'domain' : 'host'
+  return care(`${host} is a ${what} that was never approved here before`)
+}
+
+/** One letter more, less, or other. */
+function isOneOff(one: string, other: string): boolean {
+  const [short, long] = one.length <= other.length ? [one, other] : [other, one]
+  if (long.length - short.length > 1) return false
+  let at = 0
+  while (at < short.length && short[at] === long[at]) at += 1
+  return short.slice(short.length === long.length ? at + 1 : at) === long.slice(at + 1)
+}
+
+/** `earlier call`, `8 earlier calls`: approved ones, of this tool. */
+export function callsWords(count: number): string {
+  return count === 1 ? 'earlier approved call' : `last ${count} approved calls`
+}
+
+/** What is unlike the earlier calls as a whole: amount, tool, proposer, what is missing. */
+export function wholeFindings(
+  reviewed: ReviewedRequest,
+  earlier: readonly EarlierCall[],
+): readonly Finding[] {
+  const [latest] = earlier
+  if (latest === undefined) return []
+  return [
+    ...amountFindings(reviewed, earlier),
+    ...contractFinding(reviewed, latest),
+    ...proposerFindings(reviewed, earlier),
+    ...missingFinding(reviewed, earlier),
+  ]
+}
+
+function amountFindings(
+  { amount }: ReviewedRequest,
+  earlier: readonly EarlierCall[],
+): readonly Finding[] {
+  if (amount.kind !== 'money') return []
+  const amounts = earlier.flatMap(({ reviewed }) =>
+    reviewed.amount.kind === 'money' ? [reviewed.amount.money] : [],
+  )
+  const alike = amounts.filter(({ currency }) => currency === amount.money.currency)
+  if (amounts.length === 0) return []
+  if (alike.length === 0) return [care(`Never approved in ${amount.money.currency} before`)]
+  const largest = alike.reduce((a, b) => (isMore(b, a) ? b : a))
+  const smallest = alike.reduce((a, b) => (isMore(a, b) ? b : a))
+  const among = alike.length === 1 ? 'the one approved before' : `the last ${alike.length} approved`
+  if (!isMore(amount.money, largest)) {
+    const range =
+      largest.minor === smallest.minor
+        ? `as much as ${among}`
+        : `within ${among}: ${formatMoney(smallest)} to ${formatMoney(largest)}`
+    return [note(`The amount is ${range}`)]
+  }
+  const what =
+    alike.length === 1
+      ? 'the one approved before'
+      : `the largest of the last ${alike.length} approved`
+  const times = largest.minor === 0n ? undefined : (amount.money.minor * 10n) / largest.minor
+  const said = `(${formatMoney(largest)})`
+  if (times === undefined || times < BigInt(TIMES_WORTH_SAYING * 10)) {
+    return [care(`The amount is more than ${what} ${said}`)]
+  }
+  return [alarm(`The amount is ${timesWords(times)} times ${what} ${said}`)]
+}
+
+function isMore(a: Parameters<typeof compareMoney>[0], b: typeof a): boolean {
+  const compared = compareMoney(a, b)
+  return compared.ok && compared.value === 1
+}
+
+/** Tenths, rounded down; said whole from ten on. */
+function timesWords(tenths: bigint): string {
+  const whole = tenths / 10n
+  const rest = tenths % 10n
+  return whole >= 10n || rest === 0n ? whole.toLocaleString('en') : `${whole}.${rest}`
+}
+
+function contractFinding(
+  { contractHash, request }: ReviewedRequest,
+  { reviewed: before }: EarlierCall,
+): readonly Finding[] {
+  if (contractHash === before.contractHash) return []
+  const from = before.request.contract.version
+  const to = request.contract.version
+  const versions = from === to ? '' : ` (version ${from}, now ${to})`
+  return [care(`The tool’s contract has changed since it was last approved${versions}`)]
+}
+
+function proposerFindings(
+  { request: { decision } }: ReviewedRequest,
+  earlier: readonly EarlierCall[],
+): readonly Finding[] {
+  const found: Finding[] = []
+  const decisions = earlier.map(({ reviewed }) => reviewed.request.decision)
+  const { subject } = decision.principal
+  if (!decisions.some(({ principal }) => principal.subject === subject)) {
+    found.push(care(`Never approved for the agent ${subject} before`))
+  }
+  const person = decision.on_behalf_of
+  if (person !== null && !decisions.some(({ on_behalf_of }) => on_behalf_of === person)) {
+    found.push(care(`Never approved on behalf of ${person} before`))
+  }
+  return found
+}
+
+/** Arguments that every earlier call had. */
+function missingFinding(
+  { rows }: ReviewedRequest,
+  earlier: readonly EarlierCall[],
+): readonly Finding[] {
+  if (earlier.length < USUAL_FROM) return []
+  const now = new Set(rows.map(({ pointer }) => placeOf(pointer)))
+  const [first, ...others] = earlier.map(
+    ({ reviewed }) => new Set(reviewed.rows.map(({ pointer }) => placeOf(pointer))),
+  )
+  const missing = [...(first ?? [])].filter(
+    (place) => !now.has(place) && others.every((places) => places.has(place)),
+  )
+  if (missing.length === 0) return []
+  return [care(`Left out, though the ${callsWords(earlier.length)} had it: ${missing.join(', ')}`)]
+}
+
+/** How a value stands to the earlier calls, for the quiet line at it. */
+export function standingWords(standing: Standing): string | undefined {
+  switch (standing.kind) {
+    case 'always':
+      return 'Same as ever'
+    case 'seen':
+      return `Approved here in ${standing.times} of ${standing.of}`
+    case 'varies':
+      return 'New, as each time'
+    case 'new':
+      return 'New here'
+    case 'new_place':
+      return undefined
+  }
+}
