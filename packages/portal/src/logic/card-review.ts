@@ -11,7 +11,7 @@ import type { EarlierCall } from './earlier.ts'
 import { alarm, type Finding } from './finding.ts'
 import { eyeFindings } from './judge-value.ts'
 import type { ReviewedRequest } from './review.ts'
-import { type ActionSummary, summaryOf } from './summary.ts'
+import { type ActionSummary, amountPlaces, summaryOf } from './summary.ts'
 
 /** A finding and where on the card it was made. */
 export interface PlacedFinding extends Finding {
@@ -42,7 +42,8 @@ export function reviewCard(reviewed: ReviewedRequest, context: CardContext): Car
   const { contract } = reviewed.request
   const names = namesOf(reviewed, context)
   const hosts = contract.egress.map((text) => ({ text, what: 'a host in the tool’s contract' }))
-  const rows = reviewRows(reviewed.rows, context.earlier, [...names, ...hosts])
+  const apart = amountPlaces(reviewed)
+  const rows = reviewRows(reviewed.rows, context.earlier, [...names, ...hosts], apart)
   const boundRows = reviewRows(reviewed.bound?.rows ?? [], [], names)
   const found = [
     ...textFindings(reviewed, names),
@@ -52,7 +53,7 @@ export function reviewCard(reviewed: ReviewedRequest, context: CardContext): Car
   ]
   const ordered = loudest(found)
   return {
-    summary: summaryOf(reviewed, rows),
+    summary: summaryOf(reviewed, rows, boundRows),
     rows,
     boundRows,
     attention: ordered.filter(({ tone }) => tone !== 'note'),

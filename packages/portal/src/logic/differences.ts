@@ -38,13 +38,18 @@ export interface KnownText {
 const NAMES_SOMEBODY: ReadonlySet<ValueKind> = new Set(['iban', 'email', 'url'])
 /** Fewer calls say little of what is usual. */
 const USUAL_FROM = 3
-const TIMES_WORTH_SAYING = 3
+/** So many times the usual amount is an alarm. */
+const TIMES_LOUD = 10
+
+const NOWHERE: ReadonlySet<string> = new Set()
 
 /** Judges every argument by itself, by what was approved before, and by names that are known. */
 export function reviewRows(
   rows: readonly ArgumentRow[],
   earlier: readonly EarlierCall[],
   known: readonly KnownText[],
+  /** Places that are compared apart: those of the amount. */
+  apart: ReadonlySet<string> = NOWHERE,
 ): readonly RowReview[] {
   const before = earlier.map(({ reviewed }) => reviewed.rows)
   const texts = [...known, ...approvedTexts(before)]
@@ -52,7 +57,8 @@ export function reviewRows(
     const judged = judgeValue(row)
     const standing = earlier.length === 0 ? null : standingOf(row, before)
     const alike = row.type === 'text' ? likeFindings(row.text, texts) : []
-    const compared = standing === null ? [] : placeFindings(row, judged, { standing, before })
+    const isCompared = standing !== null && alike.length === 0 && !apart.has(row.pointer)
+    const compared = isCompared ? placeFindings(row, judged, { standing, before }) : []
     return { row, judged, standing, findings: loudest([...alike, ...judged.findings, ...compared]) }
   })
 }
@@ -109,7 +115,7 @@ function placeFindings(
   const host = hostFinding(judged, before)
   if (host !== undefined) return [host]
   if (standing.kind === 'new_place') {
-    return [care(`No ${callsWords(standing.of)} had this argument`)]
+    return [care(`None of the ${callsWords(standing.of)} had this argument`)]
   }
   if (standing.kind !== 'new' && standing.kind !== 'varies') return []
   const names = NAMES_SOMEBODY.has(judged.kind)
@@ -154,7 +160,7 @@ function isOneOff(one: string, other: string): boolean {
 
 /** `earlier call`, `8 earlier calls`: approved ones, of this tool. */
 export function callsWords(count: number): string {
-  return count === 1 ? 'earlier approved call' : `last ${count} approved calls`
+  return count === 1 ? 'calls approved before (1)' : `last ${count} approved calls`
 }
 
 /** What is unlike the earlier calls as a whole: amount, tool, proposer, what is missing. */
@@ -197,12 +203,11 @@ function amountFindings(
     alike.length === 1
       ? 'the one approved before'
       : `the largest of the last ${alike.length} approved`
-  const times = largest.minor === 0n ? undefined : (amount.money.minor * 10n) / largest.minor
   const said = `(${formatMoney(largest)})`
-  if (times === undefined || times < BigInt(TIMES_WORTH_SAYING * 10)) {
-    return [care(`The amount is more than ${what} ${said}`)]
-  }
-  return [alarm(`The amount is ${timesWords(times)} times ${what} ${said}`)]
+  if (largest.minor === 0n) return [care(`The amount is more than ${what} ${said}`)]
+  const tenths = (amount.money.minor * 10n) / largest.minor
+  const text = `The amount is ${timesWords(tenths)} ${what} ${said}`
+  return [tenths < BigInt(TIMES_LOUD * 10) ? care(text) : alarm(text)]
 }
 
 function isMore(a: Parameters<typeof compareMoney>[0], b: typeof a): boolean {
@@ -212,9 +217,10 @@ function isMore(a: Parameters<typeof compareMoney>[0], b: typeof a): boolean {
 
 /** Tenths, rounded down; said whole from ten on. */
 function timesWords(tenths: bigint): string {
-  const whole = tenths / 10n
+  if (tenths <= 10n) return 'more than'
   const rest = tenths % 10n
-  return whole >= 10n || rest === 0n ? whole.toLocaleString('en') : `${whole}.${rest}`
+  const whole = (tenths / 10n).toLocaleString('en')
+  return tenths >= 100n || rest === 0n ? `${whole} times` : `${whole}.${rest} times`
 }
 
 function contractFinding(

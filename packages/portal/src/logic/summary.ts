@@ -9,6 +9,8 @@ import { operationVerb } from './words.ts'
 export interface NamedValue {
   readonly name: string
   readonly text: string
+  /** Something about it is said to be looked at first. */
+  readonly odd: boolean
 }
 
 /**
@@ -37,20 +39,19 @@ const NAMED_MAX_CHARS = 60
 const PROVIDED_MAX = 2
 const FIRST = new Set(['iban', 'email', 'url'])
 
-export function summaryOf(reviewed: ReviewedRequest, reviews: readonly RowReview[]): ActionSummary {
+export function summaryOf(
+  reviewed: ReviewedRequest,
+  reviews: readonly RowReview[],
+  bound: readonly RowReview[],
+): ActionSummary {
   const { request, amount } = reviewed
   const { contract, decision } = request
   const money = amount.kind === 'money' ? amount.money : undefined
   const rule = contract.amount
-  const said = new Set(
-    money === undefined || rule.kind === 'none'
-      ? []
-      : [rule.pointer, rule.currency.kind === 'pointer' ? rule.currency.pointer : rule.pointer],
-  )
+  const said = amountPlaces(reviewed)
   const left = reviews.filter(({ row }) => !said.has(row.pointer))
   const tellable = left.filter(({ row }) => isShort(row))
-  const first = tellable.filter(({ judged }) => FIRST.has(judged.kind))
-  const named = [...first, ...tellable.filter((one) => !first.includes(one))].slice(0, NAMED_MAX)
+  const named = tellable.toSorted((a, b) => rankOf(a) - rankOf(b)).slice(0, NAMED_MAX)
   return {
     who: decision.principal.subject,
     forWhom: decision.on_behalf_of,
@@ -61,10 +62,21 @@ export function summaryOf(reviewed: ReviewedRequest, reviews: readonly RowReview
       money !== undefined && rule.kind !== 'none' && rule.unit === 'minor'
         ? minorWords(money)
         : null,
-    named: named.map(({ row }) => namedValue(row)),
+    named: named.map(namedValue),
     more: left.length - named.length,
-    provided: (reviewed.bound?.rows ?? []).filter(isShort).slice(0, PROVIDED_MAX).map(namedValue),
+    provided: bound
+      .filter(({ row }) => isShort(row))
+      .slice(0, PROVIDED_MAX)
+      .map(namedValue),
   }
+}
+
+/** Where the amount that could be read stands, and its currency. */
+export function amountPlaces({ amount, request }: ReviewedRequest): ReadonlySet<string> {
+  const rule = request.contract.amount
+  if (amount.kind !== 'money' || rule.kind === 'none') return new Set()
+  const { currency, pointer } = rule
+  return new Set(currency.kind === 'pointer' ? [pointer, currency.pointer] : [pointer])
 }
 
 function isShort({ type, text, length }: ArgumentRow): boolean {
@@ -76,10 +88,17 @@ function isShort({ type, text, length }: ArgumentRow): boolean {
   )
 }
 
+/** Who is paid, written to or called first; then texts, numbers, and what is only yes or no. */
+function rankOf({ judged, row }: RowReview): number {
+  if (FIRST.has(judged.kind)) return 0
+  return row.type === 'text' ? 1 : row.type === 'number' ? 2 : 3
+}
+
 /** The pointer's last step that is a name, as people write it. */
-function namedValue({ pointer, type, text }: ArgumentRow): NamedValue {
+function namedValue({ row: { pointer, type, text }, findings }: RowReview): NamedValue {
+  const odd = findings.some(({ tone }) => tone === 'alarm')
   const steps = pointer.split('/').filter((step) => !/^\d*$/.test(step))
   const name = (steps.at(-1) ?? pointer).replaceAll('~1', '/').replaceAll('~0', '~')
-  if (type === 'yes_no') return { name, text: text === 'true' ? 'yes' : 'no' }
-  return { name, text }
+  if (type === 'yes_no') return { name, text: text === 'true' ? 'yes' : 'no', odd }
+  return { name, text, odd }
 }

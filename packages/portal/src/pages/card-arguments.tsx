@@ -97,7 +97,7 @@ export function Row(props: {
         {findings.map((finding) => (
           <FindingLine key={finding.text} finding={finding} />
         ))}
-        <Context standing={review.standing} origin={origin} />
+        <Context standing={findings.length > 0 ? null : review.standing} origin={origin} />
       </dd>
     </div>
   )

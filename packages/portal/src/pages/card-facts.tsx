@@ -36,14 +36,6 @@ export function Facts({ request }: { readonly request: ApprovalRequest }): React
           )}
         </Fact>
         <Fact name="Came over">{source.toUpperCase()}</Fact>
-        <Fact name="Chain of calls, by the gateway’s word">
-          {chainWords(request)}
-          {(request.chain?.tools ?? []).length === 0 ? null : (
-            <span className="data block">
-              <Hardened text={(request.chain?.tools ?? []).join(' → ')} />
-            </span>
-          )}
-        </Fact>
         <Fact name="Tool">
           <span className="data">
             <Hardened text={contract.id} />
@@ -55,6 +47,16 @@ export function Facts({ request }: { readonly request: ApprovalRequest }): React
             <Hardened text={contract.credential_ref} />
           </span>
         </Fact>
+        <div className="col-span-full">
+          <Fact name="Chain of calls, by the gateway’s word">
+            {chainWords(request)}
+            {(request.chain?.tools ?? []).length === 0 ? null : (
+              <span className="data block">
+                <Hardened text={(request.chain?.tools ?? []).join(' → ')} />
+              </span>
+            )}
+          </Fact>
+        </div>
       </dl>
     </section>
   )

@@ -63,11 +63,11 @@ function Strong({ text }: { readonly text: string }): ReactElement {
 function Values({ values }: { readonly values: readonly NamedValue[] }): ReactElement {
   return (
     <>
-      {values.map(({ name, text }, index) => (
+      {values.map(({ name, text, odd }, index) => (
         <span key={name + text}>
           {index === 0 ? '' : ', '}
           <Hardened text={name} />{' '}
-          <span className="data text-ink">
+          <span className={`data ${odd ? 'font-semibold text-red' : 'text-ink'}`}>
             <Hardened text={text} />
           </span>
         </span>
