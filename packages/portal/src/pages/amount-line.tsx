@@ -1,6 +1,7 @@
 import { formatMoney } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
 import type { AmountView } from '../logic/amount.ts'
+import { Hardened } from '../ui/hardened.tsx'
 
 /** `250.00 EUR`, grouped for the eye only: thin gaps are drawn, not written. */
 export function AmountLine({ amount }: { readonly amount: AmountView }): ReactElement | null {
@@ -20,7 +21,7 @@ export function BigAmount(props: {
   if (amount.kind === 'unreadable') {
     return (
       <p className="mt-4 text-xl font-semibold text-red">
-        Amount unclear: {amount.pointer} cannot be read as money
+        Amount unclear: <Hardened text={amount.pointer} /> cannot be read as money
       </p>
     )
   }
