@@ -101,8 +101,8 @@ describe('what was approved before', () => {
       approved.unshift(request.action_id)
     }
     const waiting = await asked()
-    const before = (await earlier(waiting)).map(({ id }) => id)
-    assert.deepEqual(before.toSorted(), approved.slice(0, 20).toSorted())
+    const shown = (await earlier(waiting)).map(({ id }) => id)
+    assert.deepEqual(shown.toSorted(), approved.slice(0, 20).toSorted())
     await world.restart()
     assert.deepEqual(
       (await earlier(waiting)).map(({ id }) => id).toSorted(),

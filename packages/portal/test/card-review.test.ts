@@ -61,7 +61,7 @@ describe('what differs', () => {
     const { odd } = storyRequests(now)
     assert.ok(odd !== undefined)
     const alarms = said(reviewOf(odd, storyEarlier(now)), 'alarm')
-    assert.ok(alarms.some((text) => /^\/payee\/name: Looks like “Acme Supplies Ltd”/.test(text)))
+    assert.ok(alarms.some((text) => text.startsWith('/payee/name: Looks like “Acme Supplies Ltd”')))
     assert.ok(
       alarms.some((text) => /acme-suppliers\.example differs from acme-supplies/.test(text)),
     )

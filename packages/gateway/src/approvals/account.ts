@@ -28,15 +28,7 @@ export function accountOf(
   before: readonly ActionRecord[],
 ): Pick<ApprovalRequest, 'origins' | 'chain'> {
   const { chain, provenance } = factsFromRecord(record.decision)
-  const results = resultTexts(before)
-  const origins: { pointer: string; origins: readonly string[] }[] = []
-  for (const { pointer, value } of leaves(argumentsOf(record.proposal), '')) {
-    if (origins.length === ORIGINS_MAX) break
-    const found = provenance?.get(pointer) ?? foundIn(results, value)
-    if (found.length > 0 && pointer.length <= ORIGIN_POINTER_MAX_CHARS) {
-      origins.push({ pointer, origins: found })
-    }
-  }
+  const origins = originsIn(argumentsOf(record.proposal), resultTexts(before), provenance)
   const depth = chain?.depth ?? before.length
   const tools = before.slice(-CHAIN_TOOLS_MAX).map(({ proposal }) => proposal.tool_id)
   const isKnown = chain !== undefined && chain !== null
@@ -44,6 +36,21 @@ export function accountOf(
     ...(origins.length === 0 ? {} : { origins }),
     ...(depth === 0 && !isKnown ? {} : { chain: { depth, tools, complete: isKnown } }),
   }
+}
+
+function originsIn(
+  args: Json,
+  results: readonly ResultText[],
+  known: ReadonlyMap<string, readonly string[]> = new Map(),
+): Origins {
+  const origins: Origins[number][] = []
+  for (const { pointer, value } of leaves(args, '')) {
+    if (origins.length === ORIGINS_MAX) break
+    if (pointer.length > ORIGIN_POINTER_MAX_CHARS) continue
+    const found = known.get(pointer) ?? foundIn(results, value)
+    if (found.length > 0) origins.push({ pointer, origins: found })
+  }
+  return origins
 }
 
 interface ResultText {

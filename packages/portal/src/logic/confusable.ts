@@ -18,7 +18,7 @@ const COMPARED_MAX_CHARS = 512
 export function skeleton(text: string): string | undefined {
   if (text.length > COMPARED_MAX_CHARS) return undefined
   const plain = readsLike(text).toLowerCase().replaceAll(/\s/g, '')
-  return ASCII_FOLDS.reduce((folded, [from, to]) => folded.replaceAll(from, to), plain)
+  return ASCII_FOLDS.reduce((left, [from, to]) => left.replaceAll(from, to), plain)
 }
 
 /** Looks alike, and is not merely written in another case or with other gaps. */

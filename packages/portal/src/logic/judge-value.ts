@@ -67,24 +67,28 @@ export function eyeFindings(text: string): readonly Finding[] {
 }
 
 function judgeEmail(text: string): JudgedValue | undefined {
-  if (text.length > EMAIL_MAX_CHARS || !EMAIL.test(text) || /[\r\n]/.test(text)) return undefined
+  if (text.length > EMAIL_MAX_CHARS || /[\r\n]/.test(text) || !EMAIL.test(text)) return undefined
   const address = /<([^<>]*)>$/.exec(text)?.[1] ?? text
-  const at = address.lastIndexOf('@')
-  const domain = address.slice(at + 1)
+  const domain = address.slice(address.lastIndexOf('@') + 1)
   if (!domain.includes('.') || /[\s/]/.test(domain)) return undefined
   const host = hostOf(domain)
-  const findings: Finding[] = []
+  const name =
+    address === text ? [] : [care(`Written with a name before it; the address is ${address}`)]
+  const findings = [...addressFindings(address), ...name]
+  return host === undefined
+    ? { kind: 'email', host: null, findings: [...findings, alarm('The domain is no domain')] }
+    : { kind: 'email', host: host.name, findings: [...findings, ...host.findings] }
+}
+
+function addressFindings(address: string): readonly Finding[] {
   const signs = address.split('@').length - 1
-  if (signs > 1)
+  const findings: Finding[] = []
+  if (signs > 1) {
     findings.push(alarm(`${signs} @ signs: only what follows the last one is the domain`))
-  if (address.startsWith('"')) findings.push(alarm('The part before the @ stands in quotes'))
-  if (address !== text)
-    findings.push(care(`Written with a name before it; the address is ${address}`))
-  if (/[,;]/.test(address)) findings.push(alarm('May be several addresses'))
-  if (host === undefined) {
-    return { kind: 'email', host: null, findings: [...findings, alarm('The domain is no domain')] }
   }
-  return { kind: 'email', host: host.name, findings: [...findings, ...host.findings] }
+  if (address.startsWith('"')) findings.push(alarm('The part before the @ stands in quotes'))
+  if (/[,;]/.test(address)) findings.push(alarm('May be several addresses'))
+  return findings
 }
 
 function numberFindings(text: string): readonly Finding[] {
