@@ -112,6 +112,20 @@ describe('what differs', () => {
     )
   })
 
+  it('is found in time however many values there are', () => {
+    const many = (number: number): ApprovalRequest =>
+      requestOf({
+        number,
+        tool: { ...REFUND, id: 'bank.pay' },
+        now,
+        input: { list: Array.from({ length: 4_000 }, (_, at) => `item ${at} of ${number % 3}`) },
+      })
+    const before = [1, 2, 3, 4, 5, 6].map(many)
+    const start = performance.now()
+    assert.equal(reviewOf(many(9), before).rows.length, 4_000)
+    assert.ok(performance.now() - start < 5_000)
+  })
+
   it('includes an agent whose name looks like that of another', () => {
     const alarms = said(reviewOf(pay(9, {}, 'refund-bоt'), [], ['refund-bot']), 'alarm')
     assert.ok(alarms.some((text) => /names: “refund-bоt” looks like “refund-bot”/.test(text)))

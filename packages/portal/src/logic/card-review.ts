@@ -1,15 +1,10 @@
 import type { ActionEvent } from '@trustgw/protocol'
 import { looksLike } from './confusable.ts'
-import {
-  type KnownText,
-  loudest,
-  type RowReview,
-  reviewRows,
-  wholeFindings,
-} from './differences.ts'
+import { loudest, type RowReview, reviewRows, wholeFindings } from './differences.ts'
 import type { EarlierCall } from './earlier.ts'
 import { alarm, type Finding } from './finding.ts'
 import { eyeFindings } from './judge-value.ts'
+import type { KnownText } from './past.ts'
 import type { ReviewedRequest } from './review.ts'
 import { type ActionSummary, amountPlaces, summaryOf } from './summary.ts'
 

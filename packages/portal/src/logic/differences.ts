@@ -1,23 +1,10 @@
 import { compareMoney, formatMoney } from '@trustgw/protocol'
 import type { ArgumentRow } from './arguments.ts'
-import { folded, looksLike } from './confusable.ts'
 import type { EarlierCall } from './earlier.ts'
 import { alarm, care, type Finding, note } from './finding.ts'
 import { type JudgedValue, judgeValue, type ValueKind } from './judge-value.ts'
+import { type KnownText, Past, placeOf, type Standing } from './past.ts'
 import type { ReviewedRequest } from './review.ts'
-
-/** How one value stands to what was approved before. */
-export type Standing =
-  /** As in every earlier call. */
-  | { readonly kind: 'always' }
-  /** Approved at this place before, `times` of `of`. */
-  | { readonly kind: 'seen'; readonly times: number; readonly of: number }
-  /** Never approved at this place, where every call has had another value so far. */
-  | { readonly kind: 'varies'; readonly of: number }
-  /** Never approved at this place, where values do come again. */
-  | { readonly kind: 'new'; readonly of: number }
-  /** No earlier call had anything at this place. */
-  | { readonly kind: 'new_place'; readonly of: number }
 
 export interface RowReview {
   readonly row: ArgumentRow
@@ -26,12 +13,6 @@ export interface RowReview {
   readonly standing: Standing | null
   /** The value's own findings and those of the comparison, the loudest first. */
   readonly findings: readonly Finding[]
-}
-
-/** What a value must not be taken for, and what that is. */
-export interface KnownText {
-  readonly text: string
-  readonly what: string
 }
 
 /** Places in whose values somebody else is named: a new one is always worth a look. */
@@ -51,14 +32,13 @@ export function reviewRows(
   /** Places that are compared apart: those of the amount. */
   apart: ReadonlySet<string> = NOWHERE,
 ): readonly RowReview[] {
-  const before = earlier.map(({ reviewed }) => reviewed.rows)
-  const texts = [...known, ...approvedTexts(before)]
+  const past = new Past(earlier, known)
   return rows.map((row) => {
     const judged = judgeValue(row)
-    const standing = earlier.length === 0 ? null : standingOf(row, before)
-    const alike = row.type === 'text' ? likeFindings(row.text, texts) : []
+    const standing = past.standing(row)
+    const alike = row.type === 'text' ? likeFindings(row.text, past) : []
     const isCompared = standing !== null && alike.length === 0 && !apart.has(row.pointer)
-    const compared = isCompared ? placeFindings(row, judged, { standing, before }) : []
+    const compared = isCompared ? placeFindings(row, judged, { standing, past }) : []
     return { row, judged, standing, findings: loudest([...alike, ...judged.findings, ...compared]) }
   })
 }
@@ -68,51 +48,19 @@ export function loudest<F extends Finding>(findings: readonly F[]): readonly F[]
   return findings.toSorted((a, b) => order[a.tone] - order[b.tone])
 }
 
-/** Elements of a list stand in one place: what was first before may be second now. */
-function placeOf(pointer: string): string {
-  return pointer.replaceAll(/\/\d+(?=\/|$)/g, '/#')
-}
-
-function approvedTexts(before: readonly (readonly ArgumentRow[])[]): readonly KnownText[] {
-  const texts = new Map<string, string>()
-  for (const rows of before) {
-    for (const { type, text, pointer } of rows) {
-      if (type === 'text' && !texts.has(text)) texts.set(text, pointer)
-    }
-  }
-  return [...texts].map(([text, pointer]) => ({ text, what: `approved before at ${pointer}` }))
-}
-
-function likeFindings(text: string, known: readonly KnownText[]): readonly Finding[] {
-  if (known.some((one) => folded(one.text) === folded(text))) return []
-  const alike = known.find((one) => looksLike(one.text, text))
+function likeFindings(text: string, past: Past): readonly Finding[] {
+  const alike = past.lookAlike(text)
   if (alike === undefined) return []
   return [alarm(`Looks like “${alike.text}” (${alike.what}), but is another text`)]
-}
-
-function standingOf(row: ArgumentRow, before: readonly (readonly ArgumentRow[])[]): Standing {
-  const place = placeOf(row.pointer)
-  const there = before.map((rows) => rows.filter(({ pointer }) => placeOf(pointer) === place))
-  const of = before.length
-  if (there.every((rows) => rows.length === 0)) return { kind: 'new_place', of }
-  const times = there.filter((rows) => rows.some((one) => isSame(one, row))).length
-  if (times === of) return { kind: 'always' }
-  if (times > 0) return { kind: 'seen', times, of }
-  const values = there.flat().map(({ type, text }) => `${type} ${text}`)
-  return { kind: new Set(values).size === values.length ? 'varies' : 'new', of }
-}
-
-function isSame(one: ArgumentRow, other: ArgumentRow): boolean {
-  return one.type === other.type && one.text === other.text
 }
 
 function placeFindings(
   row: ArgumentRow,
   judged: JudgedValue,
-  of: { readonly standing: Standing; readonly before: readonly (readonly ArgumentRow[])[] },
+  of: { readonly standing: Standing; readonly past: Past },
 ): readonly Finding[] {
-  const { standing, before } = of
-  const host = hostFinding(judged, before)
+  const { standing, past } = of
+  const host = hostFinding(judged, past.hosts)
   if (host !== undefined) return [host]
   if (standing.kind === 'new_place') {
     return [care(`None of the ${callsWords(standing.of)} had this argument`)]
@@ -134,15 +82,15 @@ const KIND_WORDS: Readonly<Record<ValueKind, string>> = {
   number: 'A number',
 }
 
+/** Among more hosts than this, one that is nearly the same is not looked for. */
+const NEAR_HOSTS_MAX = 200
+
 /** A host that no earlier call named at any place. */
-function hostFinding(
-  { host, kind }: JudgedValue,
-  before: readonly (readonly ArgumentRow[])[],
-): Finding | undefined {
+function hostFinding({ host, kind }: JudgedValue, hosts: ReadonlySet<string>): Finding | undefined {
   if (host === null) return undefined
-  const hosts = new Set(before.flat().flatMap((row) => judgeValue(row).host ?? []))
   if (hosts.size === 0 || hosts.has(host)) return undefined
-  const near = [...hosts].find((one) => isOneOff(one, host))
+  const compared = hosts.size <= NEAR_HOSTS_MAX ? [...hosts] : []
+  const near = compared.find((one) => isOneOff(one, host))
   if (near !== undefined)
     return alarm(`${host} differs from ${near}, approved before, by one letter`)
   const what = kind === 'email' ? 'domain' : 'host'
