@@ -51,7 +51,22 @@ export function loudest<F extends Finding>(findings: readonly F[]): readonly F[]
 function likeFindings(text: string, past: Past): readonly Finding[] {
   const alike = past.lookAlike(text)
   if (alike === undefined) return []
-  return [alarm(`Looks like “${alike.text}” (${alike.what}), but is another text`)]
+  const said = strangers(text, alike.text)
+  return [alarm(`Looks like “${alike.text}” (${alike.what}), but ${said}`)]
+}
+
+const STRANGERS_MAX = 3
+
+/** The characters of a text that the other one does not have: what the eye takes for something else. */
+function strangers(text: string, other: string): string {
+  const known = new Set(other)
+  const odd = [...new Set(text)].filter((character) => !known.has(character))
+  if (odd.length === 0 || odd.length > STRANGERS_MAX) return 'is another text'
+  const named = odd.map((character) => {
+    const point = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    return `“${character}” (U+${point})`
+  })
+  return `has ${named.join(' and ')} in it`
 }
 
 function placeFindings(
@@ -220,11 +235,11 @@ function missingFinding(
 export function standingWords(standing: Standing): string | undefined {
   switch (standing.kind) {
     case 'always':
-      return 'Same as ever'
+      return 'Same each time'
     case 'seen':
       return `Approved here in ${standing.times} of ${standing.of}`
     case 'varies':
-      return 'New, as each time'
+      return 'Another each time'
     case 'new':
       return 'New here'
     case 'new_place':
