@@ -83,6 +83,8 @@ describe('the card', () => {
       await list.getByText('10 times the largest of the last 4 approved').waitFor()
       await list.getByText('Compared with the last 4 calls').waitFor()
       await list.getByText('differs from acme-supplies.example').waitFor()
+      await list.getByText('Show them').click()
+      await list.getByText(/1840\.00 EUR, approved by ben, succeeded/).waitFor()
     })
   })
 
@@ -100,8 +102,8 @@ describe('the card', () => {
   it('says when nobody approved a call of this tool before', async () => {
     double.earlier = []
     await onCard(file, DESK, async (page) => {
-      await page.getByText('The first call of this tool').waitFor()
-      await page.getByRole('heading', { name: 'Nothing stands out' }).waitFor()
+      await page.getByText('Nobody here has approved a call of this tool yet').waitFor()
+      await page.getByRole('heading', { name: 'The first of its kind' }).waitFor()
     })
   })
 

@@ -1,3 +1,4 @@
+import { formatMoney } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
 import type { CardReview, PlacedFinding } from '../logic/card-review.ts'
 import type { EarlierView } from '../state/portal-state.ts'
@@ -21,7 +22,7 @@ export function Attention(props: {
   return (
     <section aria-labelledby="look-title" className={`rounded-lg border px-4 py-3 ${look}`}>
       <h2 id="look-title" className="font-semibold">
-        {titleOf(attention, alarms)}
+        {titleOf(attention, alarms, isFirst(props.earlier))}
       </h2>
       {attention.length === 0 ? null : (
         <ul className="mt-1.5 flex flex-col gap-1.5">
@@ -40,14 +41,50 @@ export function Attention(props: {
           </p>
         ))}
         <p className={attention.length === 0 ? 'text-soft' : ''}>{comparedWords(props.earlier)}</p>
+        <EarlierList earlier={props.earlier} />
       </div>
     </section>
   )
 }
 
-function titleOf(attention: readonly PlacedFinding[], alarms: boolean): string {
+/** What was compared with; when, by whom and what came of it is the host's word. */
+function EarlierList({
+  earlier,
+}: {
+  readonly earlier: EarlierView | undefined
+}): ReactElement | null {
+  if (earlier?.kind !== 'known' || earlier.calls.length === 0) return null
+  return (
+    <details className="mt-1">
+      <summary className="link w-fit">Show them</summary>
+      <ul className="mt-1 flex flex-col gap-1">
+        {earlier.calls.map(({ reviewed, approved_at, approvers, state }) => (
+          <li key={reviewed.request.action_id}>
+            {new Date(approved_at).toLocaleString('en-GB', WHEN)}
+            {reviewed.amount.kind === 'money' ? `, ${formatMoney(reviewed.amount.money)}` : ''}
+            {', approved by '}
+            <Hardened text={approvers.join(', ')} />
+            {state === null ? ', its end not heard of' : `, ${state.replaceAll('_', ' ')}`}
+          </li>
+        ))}
+      </ul>
+    </details>
+  )
+}
+
+const WHEN = { dateStyle: 'medium', timeStyle: 'short' } as const
+
+function isFirst(earlier: EarlierView | undefined): boolean {
+  return earlier?.kind === 'known' && earlier.calls.length + earlier.leftOut === 0
+}
+
+function titleOf(
+  attention: readonly PlacedFinding[],
+  alarms: boolean,
+  isFirstCall: boolean,
+): string {
   if (alarms) return 'Look at this first'
-  if (attention.length === 0) return 'Nothing stands out'
+  if (attention.length === 0) return isFirstCall ? 'The first of its kind' : 'Nothing stands out'
   return attention.length === 1 ? '1 thing is unusual' : `${attention.length} things are unusual`
 }
 
@@ -94,7 +131,7 @@ function comparedWords(earlier: EarlierView | undefined): string {
       ? ''
       : ` ${dropped} that the server told of did not match their hashes and were left out.`
   if (calls.length === 0) {
-    return `The first call of this tool that anybody here is asked about and approves.${left}${bad}`
+    return `Nobody here has approved a call of this tool yet: there is nothing to compare with.${left}${bad}`
   }
   const count = calls.length === 1 ? 'the 1 call' : `the last ${calls.length} calls`
   return `Compared with ${count} of this tool that people approved; hashed again in this browser.${left}${bad}`
