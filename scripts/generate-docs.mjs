@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { hostileTexts } from './lib/hostile-texts-document.mjs'
 
 if (process.argv.includes('--help')) {
   process.stdout.write('node scripts/generate-docs.mjs [--check]\n  after: npx tsc -b\n')
@@ -10,10 +11,15 @@ if (process.argv.includes('--help')) {
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const { settingsReference } = await import(join(ROOT, 'packages/runtime/dist/src/index.js'))
 
+const { HOSTILE_TEXTS } = await import(join(ROOT, 'packages/testkit/dist/src/hostile-texts.js'))
+
 const MARK =
   '<!-- Made by scripts/generate-docs.mjs from packages/runtime/src/settings/definition.ts; do not edit. -->'
 const [title, ...rest] = settingsReference().trimEnd().split('\n')
-const documents = [['docs/guides/configuration.md', `${[title, '', MARK, ...rest].join('\n')}\n`]]
+const documents = [
+  ['docs/guides/configuration.md', `${[title, '', MARK, ...rest].join('\n')}\n`],
+  ['docs/hostile-texts.md', hostileTexts(HOSTILE_TEXTS)],
+]
 
 const check = process.argv.includes('--check')
 let drifted = 0

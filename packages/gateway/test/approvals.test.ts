@@ -39,6 +39,25 @@ function send(world: World, decision: ApprovalDecision): Promise<unknown> {
   return world.run(world.host.send(decision))
 }
 
+test('people are told which calls went before and in whose result a value stood, and no more than is known', async (t) => {
+  const world = await World.open(t)
+  const gateway = await world.gateway()
+  world.executor.outputs.set('files.read', { payee: 'DE02 1203 0000 0000 2020 51', ref: 7 })
+  const read = await world.accepted(gateway, 'files.read', { path: '/invoices/17' })
+  await world.reaches(read.action_id, 'succeeded')
+  const to = { iban: 'DE02 1203 0000 0000 2020 51', ref: 7, note: 'thank you very much' }
+  const view = await world.accepted(gateway, 'shop.payout', { amount: '10.00', to })
+  await asked(world, view.action_id)
+  const { origins, chain } = world.host.request(view.action_id)
+  assert.deepEqual(origins, [{ pointer: '/to/iban', origins: ['tool_result:files.read'] }])
+  assert.deepEqual(chain, { depth: 1, tools: ['files.read'], complete: false })
+})
+
+test('a first call is sent without an account', async (t) => {
+  const { request } = await pending(t)
+  assert.deepEqual([request.origins, request.chain], [undefined, undefined])
+})
+
 test('a small refund waits for one person of the host, then runs', async (t) => {
   const { world, id, request, view } = await pending(t)
   assert.equal(view.expires_at, request.decide_by)

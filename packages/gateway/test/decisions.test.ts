@@ -89,6 +89,7 @@ test('a call that waited keeps the chain that it had when it came', async (t) =>
   await world.until('the host', () => world.host.requests.length === 1)
   world.clock.advance(899_000)
   const request = world.host.request(second.action_id)
+  assert.deepEqual(request.chain, { depth: 1, tools: ['files.read'], complete: true })
   const answer = await world.run(world.host.send(world.host.approval(request)))
   assert.deepEqual(answer, { status: 'accepted', state: 'dispatched' })
   await world.reaches(second.action_id, 'succeeded')
@@ -145,6 +146,9 @@ test('a value comes from a result only when the gateway saw it in one', async (t
   const before = await payTo(running, IBAN)
   assert.deepEqual(await factOf(world, before.action_id, 'provenance:/iban'), ['first_seen'])
   assert.equal(before.status, 'pending_approval')
+  await world.until('the host', () => world.host.requests.length === 1)
+  const told = world.host.request(before.action_id).origins
+  assert.deepEqual(told, [{ pointer: '/iban', origins: ['first_seen'] }])
   world.executor.output = { customer: { iban: IBAN } }
   await world.accepted(gateway, 'crm.get', {}, { holdMs: 50 })
   const after = await payTo(running, IBAN, 2)

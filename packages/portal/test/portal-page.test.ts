@@ -178,8 +178,8 @@ describe('the page', () => {
     const hostile = requestOf({ number: 41, tool: REFUND, now, input })
     double.approvals = [hostile]
     await page.goto(`${origin}/approvals/${hostile.action_id}`)
-    await page.getByText('U+202E').waitFor()
-    await page.getByText('<img src=x onerror=alert(1)>**bold**').waitFor()
+    await page.getByText('U+202E').first().waitFor()
+    await page.getByText('<img src=x onerror=alert(1)>**bold**').first().waitFor()
     assert.equal(await page.locator('article img').count(), 0)
   })
 

@@ -13,14 +13,15 @@ import {
 import { type Hash, hashJson, type Sha256 } from './hash.ts'
 import type { ActionId } from './ids.ts'
 import { ARGUMENTS_MAX_BYTES, type JsonObject } from './json.ts'
+import { type CallChain, callChainShape, type Origins, originsShape } from './origins.ts'
 import { type PreconditionValue, preconditionValueShape } from './precondition.ts'
-import type { Source } from './principal.ts'
-import { sourceShape } from './principal.ts'
+import { type Source, sourceShape } from './principal.ts'
 import {
   arrayShape,
   nullableShape,
   objectShape,
   oneOfShape,
+  optionalMember,
   type Shape,
   stringShape,
   taggedShape,
@@ -48,6 +49,10 @@ export interface ApprovalRequest {
   readonly requested_at: number
   readonly decide_by: number
   readonly run_by: number
+  /** The gateway's word, no part of the statement. Absent: it knows nothing of where values came from. */
+  readonly origins?: Origins
+  /** The gateway's word, no part of the statement. Absent: it knows no earlier call. */
+  readonly chain?: CallChain
 }
 
 export const approvalRequestShape: Shape<ApprovalRequest> = objectShape({
@@ -63,6 +68,8 @@ export const approvalRequestShape: Shape<ApprovalRequest> = objectShape({
   requested_at: msField,
   decide_by: msField,
   run_by: msField,
+  origins: optionalMember(originsShape),
+  chain: optionalMember(callChainShape),
 })
 
 /** The hashes of what is shown, as whoever shows it computed them. */
@@ -234,11 +241,14 @@ export const approvalDecisionAnswerShape: Shape<ApprovalDecisionAnswer> = tagged
 })
 
 export function approvalRequestJson(request: ApprovalRequest): JsonObject {
+  const { origins, chain, ...asked } = request
   return {
-    ...request,
+    ...asked,
     contract: contractJson(request.contract),
     precondition: request.precondition === null ? null : { ...request.precondition },
     decision: decisionJson(request.decision),
+    ...(origins && { origins: origins.map((one) => ({ ...one, origins: [...one.origins] })) }),
+    ...(chain && { chain: { ...chain, tools: [...chain.tools] } }),
   }
 }
 

@@ -1,3 +1,4 @@
+export { actionCode, type CodedAction } from './action-code.ts'
 export {
   ACTION_STATES,
   type ActionEvent,
@@ -221,6 +222,14 @@ export {
   parseMinorAmount,
   parseMoney,
 } from './money.ts'
+export {
+  type CallChain,
+  CHAIN_TOOLS_MAX,
+  ORIGIN_POINTER_MAX_CHARS,
+  ORIGINS_MAX,
+  ORIGINS_OF_ONE_MAX,
+  type Origins,
+} from './origins.ts'
 export * from './outcome-decision.ts'
 export * from './pin.ts'
 export { pointerParts, pointerProblem, pointerReader, valueAt } from './pointer.ts'

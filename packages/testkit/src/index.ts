@@ -10,6 +10,7 @@ export {
   type WorldCreds,
 } from './bus-world.ts'
 export { type BrowserOptions, type FoundBrowser, findBrowser } from './find-browser.ts'
+export { HOSTILE_TEXTS, type HostileText } from './hostile-texts.ts'
 export {
   type AssertionTwist,
   type AuthenticatorAlgorithm,

@@ -104,7 +104,7 @@ export class PortalDriver {
     const card = this.#page.getByRole('article')
     const facts = await pairs(card.locator('section[aria-labelledby=who-title] dl > div'))
     const reason = card.locator('section[aria-labelledby=why-title]')
-    const amount = await card.locator('header p').first().innerText()
+    const amount = await card.locator('header p').last().innerText()
     return {
       agent: facts['Proposed by'] ?? '',
       tool: facts['Tool'] ?? '',
@@ -165,7 +165,8 @@ async function pairs(rows: Locator): Promise<Readonly<Record<string, string>>> {
   const read = (await rows.all()).map(
     async (row): Promise<[string, string]> => [
       await row.locator('dt').innerText(),
-      await row.locator('dd').innerText(),
+      // What a row says beside its value stands in lines of its own.
+      await row.locator('dd:not(:has(p)), dd p').first().innerText(),
     ],
   )
   return Object.fromEntries(await Promise.all(read))

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ActionEffect as Effect, isFinal } from '@trustgw/core'
-import type { ActionId } from '@trustgw/protocol'
 import type { Unsettled } from '../approvals/unsettled.ts'
 import type { ToolDirectory } from '../registry/tool-directory.ts'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
 import type { AuditTrail } from './audit-trail.ts'
+import type { KnownActions } from './known-actions.ts'
 import type { Outbound } from './outbound.ts'
 import type { Planned } from './planned.ts'
 import type { Review } from './review.ts'
@@ -29,8 +29,8 @@ export interface EffectsDeps {
   readonly review: Review
   readonly outbound: Outbound
   readonly tools: ToolDirectory
-  /** The action as this process last saw it. */
-  readonly known: (id: ActionId) => ActionRecord | undefined
+  /** Actions as this process last saw them. */
+  readonly known: Pick<KnownActions, 'get' | 'callsBefore'>
   readonly stopping: () => boolean
   readonly unsettled: Unsettled
   /** Asks an executor about a stored action; nobody awaits it. */
@@ -107,8 +107,9 @@ export class Effects {
     const tool = tools.find(tenant, tool_id)
     if (tool === undefined) return
     const { decided_at } = record.decision
-    outbound.requestApproval(record, tool.contract, () => {
-      const now = known(id)
+    const of = { contract: tool.contract, before: known.callsBefore(record) }
+    outbound.requestApproval(record, of, () => {
+      const now = known.get(id)?.record
       const pending = now?.state.kind === 'pending_approval'
       return !stopping() && pending && now?.decision.decided_at === decided_at
     })

@@ -1,5 +1,7 @@
 import { type ActionState, isFinal, type StateKind } from '@trustgw/core'
 import { type ActionId, type Principal, type Proposal, principalText } from '@trustgw/protocol'
+import { TRACE_MS } from '../limits/trace.ts'
+import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
 
 /** Actions of one principal that may wait for people at once: against storms of prompts. */
@@ -113,6 +115,28 @@ export class KnownActions {
     return [...this.#pending.values()].flatMap((ids) =>
       [...ids].flatMap((id) => this.#latest.get(id) ?? []),
     )
+  }
+
+  /**
+   * The calls that the same principal made for the same person in the time of a trace before this one,
+   * as far as they are in memory, oldest first. What was denied never came to be a call.
+   */
+  callsBefore({ proposal }: ActionRecord): readonly ActionRecord[] {
+    const who = principalText(proposal.principal)
+    const from = proposal.received_at - TRACE_MS
+    return [...this.#latest.values()]
+      .map(({ record }) => record)
+      .filter(
+        ({ proposal: { action_id, received_at, on_behalf_of, principal }, ...call }) =>
+          received_at > from &&
+          received_at <= proposal.received_at &&
+          action_id !== proposal.action_id &&
+          on_behalf_of === proposal.on_behalf_of &&
+          principalText(principal) === who &&
+          call.reads_for === null &&
+          call.decision.effect !== 'deny',
+      )
+      .sort((a, b) => a.proposal.received_at - b.proposal.received_at)
   }
 
   /** For the metrics. */

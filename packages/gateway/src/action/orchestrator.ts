@@ -92,7 +92,7 @@ export class Orchestrator {
       ...deps,
       trail: this.#trail,
       review: this.#review,
-      known: (id) => this.known.get(id)?.record,
+      known: this.known,
       stopping: () => this.#care.stopping,
       unsettled: this.#unsettled,
       toExecutor: (what, stored) => {

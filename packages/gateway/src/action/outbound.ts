@@ -20,6 +20,7 @@ import {
   utf8Encode,
 } from '@trustgw/protocol'
 import { type Bus, BusFault, type Clock, type Logger, type StoredPublisher } from '@trustgw/runtime'
+import { accountOf } from '../approvals/account.ts'
 import type { ToolDirectory } from '../registry/tool-directory.ts'
 import type { ActionRecord } from './action-record.ts'
 import type { StoredAction } from './action-store.ts'
@@ -92,8 +93,12 @@ export class Outbound {
   }
 
   /** Asks the host until it has stored the request or `wanted` says no. Never awaited by the action. */
-  requestApproval(record: ActionRecord, contract: ToolContract, wanted: () => boolean): void {
-    const request = approvalRequest(record, contract, this.#deps.sha256)
+  requestApproval(
+    record: ActionRecord,
+    of: { readonly contract: ToolContract; readonly before: readonly ActionRecord[] },
+    wanted: () => boolean,
+  ): void {
+    const request = approvalRequest(record, of, this.#deps.sha256)
     if (request === undefined) return
     const to = subject('approval_request', { tenant: request.tenant })
     const data = utf8Encode(canonicalize(approvalRequestJson(request)))
@@ -159,7 +164,7 @@ function readRequestAnswer(data: Uint8Array): ApprovalRequestAnswer | undefined 
 
 function approvalRequest(
   record: ActionRecord,
-  contract: ToolContract,
+  of: { readonly contract: ToolContract; readonly before: readonly ActionRecord[] },
   sha256: Sha256,
 ): ApprovalRequest | undefined {
   const { proposal, decision, state } = record
@@ -169,7 +174,7 @@ function approvalRequest(
     action_id: proposal.action_id,
     tenant: proposal.tenant,
     source: proposal.source,
-    contract,
+    contract: of.contract,
     arguments: proposal.arguments,
     precondition: record.precondition,
     precondition_hash: preconditionHash(sha256, record.precondition),
@@ -177,5 +182,6 @@ function approvalRequest(
     requested_at: decision.decided_at,
     decide_by: state.decide_by,
     run_by: state.run_by,
+    ...accountOf(record, of.before),
   }
 }

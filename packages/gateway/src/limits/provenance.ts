@@ -4,7 +4,7 @@ import type { ActionRecord } from '../action/action-record.ts'
 import type { Recalled } from '../action/action-store.ts'
 
 /** Shorter values occur by chance. */
-const VALUE_MIN_CHARS = 8
+export const VALUE_MIN_CHARS = 8
 /** Results that are searched for one decision, in UTF-16 units of their JSON text. */
 const SEARCH_MAX_CHARS = 4_194_304
 

@@ -31,6 +31,7 @@ import { type ApprovalRecord, givenOf, withDecision } from './approval-record.ts
 import type { ApprovalStore } from './approval-store.ts'
 import { checkRequest } from './check-request.ts'
 import type { DecisionCourier, Delivered } from './decision-courier.ts'
+import { earlierApprovals } from './earlier-approvals.ts'
 
 /** How long an answer to a person waits for the gateway's; the decision is stored anyway. */
 export const VERDICT_WAIT_MS = 4_000
@@ -170,6 +171,16 @@ export class ApprovalDesk {
     const state = event === undefined ? stateOf(record) : laterOf(record, event)
     const given = givenOf(record).map(({ approver, roles }) => ({ approver, roles: [...roles] }))
     return { ok: true, json: { ...approvalRequestJson(record.request), state, given } }
+  }
+
+  /** What was approved of the same tool before; `eventOf` says what became of it. */
+  async earlier(
+    actionId: ActionId,
+    eventOf: (id: ActionId) => ActionEvent | undefined,
+  ): Promise<Answer> {
+    const record = await this.#deps.store.find(actionId)
+    if (record === undefined) return refused('unknown_action')
+    return { ok: true, json: await earlierApprovals(this.#deps.store, record.request, eventOf) }
   }
 
   /** The contract with which an approval was asked for, whatever became of it. */

@@ -30,6 +30,7 @@ import {
   openRecord,
   recordJson,
 } from './approval-record.ts'
+import { ApprovedIndex } from './approved-index.ts'
 
 const APPROVAL_RECORD_TYP = 'approval-record+jwt'
 /** Approvals open at once; more are refused, since nobody reads that many (a prompt storm). */
@@ -61,6 +62,7 @@ interface Found {
 export class ApprovalStore {
   readonly #options: ApprovalStoreOptions
   readonly #open = new Map<ActionId, ApprovalRecord>()
+  readonly #approved = new ApprovedIndex()
 
   constructor(options: ApprovalStoreOptions) {
     this.#options = options
@@ -79,6 +81,11 @@ export class ApprovalStore {
     return [...this.#open.values()]
   }
 
+  /** What was approved of a tool, the newest first, as far back as a card looks. */
+  approvedOf(tool: string): readonly ActionId[] {
+    return this.#approved.of(tool)
+  }
+
   async find(actionId: ActionId): Promise<ApprovalRecord | undefined> {
     return (await this.#find(actionId))?.record
   }
@@ -89,7 +96,7 @@ export class ApprovalStore {
    * was decided on it.
    */
   async add(request: ApprovalRequest): Promise<Result<'added' | 'known', AddRefusal>> {
-    const text = canonicalize(approvalRequestJson(request))
+    const text = askedText(request)
     const room = quorumsOf(request.decision.obligations.approvers) + 1
     const value = this.#seal(openRecord(request))
     if (value.length + room * DECISION_ROOM_BYTES > RECORD_VALUE_MAX_BYTES) {
@@ -99,7 +106,7 @@ export class ApprovalStore {
       const found = await this.#find(request.action_id)
       if (found !== undefined) {
         const earlier = found.record.request
-        if (canonicalize(approvalRequestJson(earlier)) === text) return ok('known')
+        if (askedText(earlier) === text) return ok('known')
         if (earlier.requested_at > request.requested_at) return refuse('stale_request')
         if (earlier.requested_at === request.requested_at) return refuse('conflict')
       }
@@ -141,6 +148,7 @@ export class ApprovalStore {
 
   #index(record: ApprovalRecord): void {
     const id = record.request.action_id
+    this.#approved.note(record)
     const waits = record.decisions.some(({ delivery }) => delivery === 'waiting')
     if (record.state === 'pending' || waits) this.#open.set(id, record)
     else this.#open.delete(id)
@@ -191,4 +199,10 @@ export class ApprovalStore {
   #keyOf(actionId: ActionId): string {
     return `${this.#options.tenant}.${storedKey(sha256, 'approval', actionId)}`
   }
+}
+
+/** What is asked. What the gateway tells beside it is as good as its memory: the first account is kept. */
+function askedText(request: ApprovalRequest): string {
+  const { origins: _origins, chain: _chain, ...asked } = request
+  return canonicalize(approvalRequestJson(asked))
 }

@@ -183,6 +183,14 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
       return outcomeOf(await approvals.show(id.value, deps.actions.find(id.value)))
     }),
   )
+  api.get(
+    '/approvals/:id/earlier',
+    signedIn(deps, async (c) => {
+      const id = parseActionId(c.req.param('id') ?? '')
+      if (!id.ok) return refused('unknown_action')
+      return outcomeOf(await approvals.earlier(id.value, (one) => deps.actions.find(one)))
+    }),
+  )
   api.post(
     '/approvals/:id/begin',
     signedIn(deps, async (c, session) => {

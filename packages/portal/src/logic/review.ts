@@ -1,12 +1,12 @@
 import {
   type ApprovalRequest,
   type ApprovalStatement,
+  actionCode,
   approvalStatement,
   canonicalize,
   contractHash,
   fitsPrecondition,
   type Hash,
-  hashJson,
   hashText,
   type JsonObject,
   ok,
@@ -96,11 +96,14 @@ export function reviewRequest(
     contractHash: contractOwn,
     preconditionHash: preconditionOwn,
     bound: boundOf(request),
-    code: actionCode(
-      request,
-      { inputHash, contractHash: contractOwn, preconditionHash: preconditionOwn },
-      sha256,
-    ),
+    code: actionCode(sha256, {
+      action_id: request.action_id,
+      tenant: request.tenant,
+      tool_id: contract.id,
+      contract_hash: contractOwn,
+      input_hash: inputHash,
+      precondition_hash: preconditionOwn,
+    }),
   })
 }
 
@@ -156,33 +159,4 @@ export function signableApproval(
     { ...ceremony, verdict: 'approve' },
   )
   return ok({ statement, challenge: challengeOf(statement, sha256) })
-}
-
-const CODE_ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-const CODE_CHARS = 8
-
-/** `K7QF-2MXD`: 40 bits over what the action is; the same for every approver and channel. */
-function actionCode(
-  request: ApprovalRequest,
-  hashes: {
-    readonly inputHash: Hash
-    readonly contractHash: Hash
-    readonly preconditionHash: Hash
-  },
-  sha256: Sha256,
-): string {
-  const digest = hashJson(sha256, {
-    action_id: request.action_id,
-    tenant: request.tenant,
-    contract_hash: hashes.contractHash,
-    input_hash: hashes.inputHash,
-    precondition_hash: hashes.preconditionHash,
-  }).slice('sha256:'.length)
-  let bits = BigInt(`0x${digest.slice(0, 10)}`)
-  let code = ''
-  for (let i = 0; i < CODE_CHARS; i++) {
-    code = CODE_ALPHABET.charAt(Number(bits & 31n)) + code
-    bits >>= 5n
-  }
-  return `${code.slice(0, 4)}-${code.slice(4)}`
 }

@@ -11,7 +11,7 @@ const VERBS: Readonly<Record<Operation, string>> = {
 
 /** `refund-bot wants to move money with “Refund an order”`: the part between the names. */
 export function operationVerb(operation: Operation, movesMoney: boolean): string {
-  return movesMoney ? 'move money with' : VERBS[operation]
+  return movesMoney ? 'move' : VERBS[operation]
 }
 
 const NOUNS: Readonly<Record<Operation, string>> = {

@@ -1,6 +1,7 @@
 import { formatMoney } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
 import type { AmountView } from '../logic/amount.ts'
+import { Hardened } from '../ui/hardened.tsx'
 
 /** `250.00 EUR`, grouped for the eye only: thin gaps are drawn, not written. */
 export function AmountLine({ amount }: { readonly amount: AmountView }): ReactElement | null {
@@ -10,22 +11,28 @@ export function AmountLine({ amount }: { readonly amount: AmountView }): ReactEl
 }
 
 /** The amount as the largest thing on the card. */
-export function BigAmount({ amount }: { readonly amount: AmountView }): ReactElement | null {
+export function BigAmount(props: {
+  readonly amount: AmountView
+  /** What stands in the argument, where it counts another unit. */
+  readonly note: string | null
+}): ReactElement | null {
+  const { amount, note } = props
   if (amount.kind === 'none') return null
   if (amount.kind === 'unreadable') {
     return (
       <p className="mt-4 text-xl font-semibold text-red">
-        Amount unclear: {amount.pointer} cannot be read as money
+        Amount unclear: <Hardened text={amount.pointer} /> cannot be read as money
       </p>
     )
   }
   const [digits, currency] = splitAmount(formatMoney(amount.money))
   return (
-    <p className="mt-4 flex items-baseline gap-3 leading-none">
+    <p className="mt-4 flex flex-wrap items-baseline gap-x-3 gap-y-2 leading-none">
       <span className="text-5xl font-semibold tracking-tight sm:text-6xl">
         <Groups digits={digits} />
       </span>
       <span className="text-2xl font-semibold text-soft">{currency}</span>
+      {note === null ? null : <span className="text-soft">the argument counts {note}</span>}
     </p>
   )
 }

@@ -1,22 +1,31 @@
+import type { ApprovalRequest } from '@trustgw/protocol'
 import { type ReactElement, useState } from 'react'
 import { type ArgumentRow, endsOf } from '../logic/arguments.ts'
-import { hardenText } from '../logic/harden.ts'
+import { type RowReview, standingWords } from '../logic/differences.ts'
+import type { Finding } from '../logic/finding.ts'
+import { originWords } from '../logic/origins.ts'
+import type { Standing } from '../logic/past.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 
 const ROWS_AT_FIRST = 40
 
 /** Every argument. What is folded says how much it hides, and one button unfolds all. */
-export function Arguments({ rows }: { readonly rows: readonly ArgumentRow[] }): ReactElement {
+export function Arguments(props: {
+  readonly reviews: readonly RowReview[]
+  /** Whose gateway may say where values came from. */
+  readonly request?: ApprovalRequest
+}): ReactElement {
+  const { reviews, request } = props
   const [open, setOpen] = useState(false)
-  const folded = rows.filter(({ long }) => long).length
-  const beyond = Math.max(0, rows.length - ROWS_AT_FIRST)
-  const shown = open ? rows : rows.slice(0, ROWS_AT_FIRST)
+  const folded = reviews.filter(({ row }) => isFolded(row)).length
+  const beyond = Math.max(0, reviews.length - ROWS_AT_FIRST)
+  const shown = open ? reviews : reviews.slice(0, ROWS_AT_FIRST)
   return (
     <section aria-labelledby="arguments-title">
       <div className="flex flex-wrap items-baseline justify-between gap-x-4 gap-y-1">
         <h2 id="arguments-title" className="font-semibold">
-          {rows.length === 1 ? '1 argument' : `${rows.length} arguments`}
+          {reviews.length === 1 ? '1 argument' : `${reviews.length} arguments`}
         </h2>
         {folded + beyond === 0 ? null : (
           <p className="text-sm">
@@ -35,12 +44,21 @@ export function Arguments({ rows }: { readonly rows: readonly ArgumentRow[] }): 
         )}
       </div>
       <dl className="mt-2 border-t border-line">
-        {shown.map((row) => (
-          <Row key={row.pointer} row={row} open={open} />
+        {shown.map((review) => (
+          <Row
+            key={review.row.pointer}
+            review={review}
+            open={open}
+            origin={request && originWords(request, review.row.pointer)}
+          />
         ))}
       </dl>
     </section>
   )
+}
+
+function isFolded({ long, pointer }: ArgumentRow): boolean {
+  return long || pointer.length > POINTER_LONG_CHARS
 }
 
 function foldedWords(folded: number, beyond: number): string {
@@ -51,21 +69,55 @@ function foldedWords(folded: number, beyond: number): string {
   return `${parts.filter((part) => part !== '').join(', ')}.`
 }
 
-/** One leaf of a document, with what the eye may miss. */
-export function Row(props: { readonly row: ArgumentRow; readonly open: boolean }): ReactElement {
-  const { row, open } = props
+/** One leaf of a document: what it is, where it came from, how it stands to what was approved. */
+export function Row(props: {
+  readonly review: RowReview
+  readonly open: boolean
+  readonly origin?: string | undefined
+}): ReactElement {
+  const { review, open, origin } = props
+  const { row, judged, findings } = review
   return (
     <div className="grid gap-x-6 border-b border-line py-2.5 sm:grid-cols-[11rem_minmax(0,1fr)]">
       <dt className="data text-soft">
-        <Hardened text={row.pointer === '' ? '(whole)' : row.pointer} />
+        <Pointer pointer={row.pointer} open={open} />
       </dt>
       <dd className="min-w-0">
         <p className="data text-[1rem] whitespace-pre-wrap">
           <Value row={row} open={open} />
         </p>
-        <Remarks row={row} />
+        {judged.host === null ? null : (
+          <p className="text-sm">
+            {judged.kind === 'email' ? 'Delivered at ' : 'Leads to '}
+            <strong className="data text-ink">
+              <Hardened text={judged.host} />
+            </strong>
+          </p>
+        )}
+        {row.long ? <p className="text-sm text-soft">{counted(row.length)} in all</p> : null}
+        {findings.map((finding) => (
+          <FindingLine key={finding.text} finding={finding} />
+        ))}
+        <Context standing={findings.length > 0 ? null : review.standing} origin={origin} />
       </dd>
     </div>
+  )
+}
+
+const POINTER_LONG_CHARS = 120
+
+/** A name can be as long as a value, and as hostile. */
+function Pointer(props: { readonly pointer: string; readonly open: boolean }): ReactElement {
+  const text = props.pointer === '' ? '(whole)' : props.pointer
+  const points = Array.from(text)
+  if (props.open || points.length <= POINTER_LONG_CHARS) return <Hardened text={text} />
+  return (
+    <>
+      <Hardened text={points.slice(0, POINTER_LONG_CHARS).join('')} part />
+      <span className="chip bg-amber-wash text-amber">
+        … {counted(points.length - POINTER_LONG_CHARS)} of the name hidden
+      </span>
+    </>
   )
 }
 
@@ -89,23 +141,42 @@ function counted(characters: number): string {
   return `${characters.toLocaleString('en')} characters`
 }
 
-/** What the eye may miss, in words. */
-function Remarks({ row }: { readonly row: ArgumentRow }): ReactElement | null {
-  if (row.type !== 'text') return null
-  const { marks, mixedScripts } = hardenText(row.text)
-  const remarks = [
-    marks === 0 ? '' : `${marks} invisible or odd ${marks === 1 ? 'character' : 'characters'}`,
-    mixedScripts.length === 0 ? '' : `one word mixes ${mixedScripts.join(' and ')} letters`,
-  ].filter((remark) => remark !== '')
+const FINDING_LOOKS = {
+  alarm: 'font-semibold text-red',
+  care: 'text-amber',
+  note: 'text-soft',
+} as const
+
+function FindingLine({ finding }: { readonly finding: Finding }): ReactElement {
   return (
-    <>
-      {row.long ? <p className="text-sm text-soft">{counted(row.length)} in all</p> : null}
-      {remarks.map((remark) => (
-        <p key={remark} className="flex items-center gap-1.5 text-sm font-semibold text-red">
-          <Icon name="warning" size={15} />
-          {remark}
-        </p>
-      ))}
-    </>
+    <p className={`flex items-start gap-1.5 text-sm ${FINDING_LOOKS[finding.tone]}`}>
+      {finding.tone === 'note' ? null : (
+        <Icon name="warning" size={15} className="mt-0.5 shrink-0" />
+      )}
+      <span className="min-w-0 break-words">
+        <Hardened text={finding.text} />
+      </span>
+    </p>
+  )
+}
+
+/** The quiet line: as before or not, and from where by the gateway's word. */
+function Context(props: {
+  readonly standing: Standing | null
+  readonly origin: string | undefined
+}): ReactElement | null {
+  const standing = props.standing === null ? undefined : standingWords(props.standing)
+  const { origin } = props
+  if (standing === undefined && origin === undefined) return null
+  return (
+    <p className="text-sm text-soft">
+      {standing}
+      {standing !== undefined && origin !== undefined ? ' · ' : ''}
+      {origin === undefined ? null : (
+        <>
+          Gateway says: <Hardened text={origin} />
+        </>
+      )}
+    </p>
   )
 }

@@ -2,14 +2,20 @@ import { type ApprovalRequest, formatMoney, type Tier } from '@trustgw/protocol'
 import type { ReactElement, ReactNode } from 'react'
 import { usePortalState } from '../app/context.ts'
 import { needsSentence } from '../logic/needs.ts'
+import { chainWords } from '../logic/origins.ts'
 import type { ReviewedRequest } from '../logic/review.ts'
 import { operationNoun } from '../logic/words.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 
-function Fact(props: { readonly name: string; readonly children: ReactNode }): ReactElement {
+function Fact(props: {
+  readonly name: string
+  /** Over the whole width. */
+  readonly wide?: boolean
+  readonly children: ReactNode
+}): ReactElement {
   return (
-    <div className="min-w-0">
+    <div className={`min-w-0 ${props.wide === true ? 'col-span-full' : ''}`}>
       <dt className="label">{props.name}</dt>
       <dd className="break-words">{props.children}</dd>
     </div>
@@ -46,6 +52,14 @@ export function Facts({ request }: { readonly request: ApprovalRequest }): React
             <Hardened text={contract.credential_ref} />
           </span>
         </Fact>
+        <Fact name="Chain of calls, by the gateway’s word" wide>
+          {chainWords(request)}
+          {(request.chain?.tools ?? []).length === 0 ? null : (
+            <span className="data block">
+              <Hardened text={(request.chain?.tools ?? []).join(' → ')} />
+            </span>
+          )}
+        </Fact>
       </dl>
     </section>
   )
@@ -68,7 +82,11 @@ export function Reason({ request }: { readonly request: ApprovalRequest }): Reac
           <Hardened text={decision.rule_id} />
         </span>
         {`. Needs: ${needsSentence(decision.obligations.approvers, given)}`}
-        {decision.unknown.length > 0 ? `. Unknown to it: ${decision.unknown.join(', ')}` : ''}
+        {decision.unknown.length > 0 ? (
+          <>
+            . Unknown to it: <Hardened text={decision.unknown.join(', ')} />
+          </>
+        ) : null}
       </p>
     </section>
   )

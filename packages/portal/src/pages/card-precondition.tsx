@@ -1,14 +1,15 @@
 import type { ReactElement } from 'react'
+import type { RowReview } from '../logic/differences.ts'
 import type { BoundValues } from '../logic/review.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Row } from './card-arguments.tsx'
 
 /** What was read for the action and is approved with it. */
-export function Precondition({
-  bound,
-}: {
+export function Precondition(props: {
   readonly bound: BoundValues | null
+  readonly reviews: readonly RowReview[]
 }): ReactElement | null {
+  const { bound } = props
   if (bound === null) return null
   return (
     <section
@@ -19,8 +20,8 @@ export function Precondition({
         <Hardened text={bound.title === '' ? 'What was read for it' : bound.title} />
       </h2>
       <dl className="mt-1 border-t border-line">
-        {bound.rows.map((row) => (
-          <Row key={row.pointer} row={row} open={true} />
+        {props.reviews.map((review) => (
+          <Row key={review.row.pointer} review={review} open={true} />
         ))}
       </dl>
       <p className="mt-2 text-sm text-soft">

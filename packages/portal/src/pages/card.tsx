@@ -1,9 +1,12 @@
 import type { ActionState, ApprovalRequest } from '@trustgw/protocol'
-import { type ReactElement, useEffect } from 'react'
+import { type ReactElement, useEffect, useMemo } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
+import { type CardReview, reviewCard } from '../logic/card-review.ts'
 import type { ReviewedRequest, ReviewRefusal } from '../logic/review.ts'
-import { mismatchSentence, operationVerb } from '../logic/words.ts'
+import { mismatchSentence } from '../logic/words.ts'
+import { loadEarlier } from '../state/load-earlier.ts'
+import type { EarlierView } from '../state/portal-state.ts'
 import { Countdown, DeadlineBar } from '../ui/deadline.tsx'
 import { Hardened } from '../ui/hardened.tsx'
 import { HeldNotice } from '../ui/held.tsx'
@@ -11,9 +14,11 @@ import { Icon } from '../ui/icons.tsx'
 import { Blank, Notice } from '../ui/notice.tsx'
 import { BigAmount } from './amount-line.tsx'
 import { Arguments } from './card-arguments.tsx'
+import { Attention } from './card-attention.tsx'
 import { Compare, Consequences, Facts, Hashes, Reason } from './card-facts.tsx'
 import { CARD_TITLE_ID } from './card-focus.ts'
 import { Precondition } from './card-precondition.tsx'
+import { Summary } from './card-summary.tsx'
 import { Progress } from './progress.tsx'
 import { VerdictBar } from './verdict-bar.tsx'
 
@@ -26,6 +31,8 @@ export function Card(props: {
   const { feed } = usePortalState()
   const reviewed = portal.review(props.id)
   useEffect(() => void portal.loadGiven(props.id), [portal, props.id])
+  const isKnown = reviewed?.ok === true
+  useEffect(() => void (isKnown && loadEarlier(portal, props.id)), [portal, props.id, isKnown])
   if (reviewed === undefined) return <Unknown />
   const request = feed.requests.get(props.id)
   if (request === undefined) return <Unknown />
@@ -84,52 +91,39 @@ function Reviewed(props: {
   readonly state: ActionState
 }): ReactElement {
   const { reviewed, state } = props
+  const { request } = reviewed
+  const earlier = usePortalState().earlier.get(request.action_id)
+  const review = useCardReview(reviewed, earlier)
   return (
-    <div className="flex flex-col gap-7 px-5 py-6 lg:px-8">
+    <div className="flex flex-col gap-6 px-5 py-6 lg:px-8">
       <header>
-        <h1
-          id={CARD_TITLE_ID}
-          tabIndex={-1}
-          className="text-xl leading-snug font-normal tracking-tight text-balance lg:text-2xl"
-        >
-          <Summary reviewed={reviewed} />
-        </h1>
-        <BigAmount amount={reviewed.amount} />
+        <Summary summary={review.summary} />
+        <BigAmount amount={reviewed.amount} note={review.summary.minor} />
       </header>
-      <HeldNotice request={reviewed.request} state={state} />
-      <Arguments rows={reviewed.rows} />
-      <Precondition bound={reviewed.bound} />
-      <Facts request={reviewed.request} />
-      <Reason request={reviewed.request} />
+      <HeldNotice request={request} state={state} />
+      <Attention review={review} earlier={earlier} />
+      <Arguments reviews={review.rows} request={request} />
+      <Precondition bound={reviewed.bound} reviews={review.boundRows} />
+      <Reason request={request} />
       {state === 'pending_approval' ? <Consequences reviewed={reviewed} /> : null}
+      <Facts request={request} />
       <Compare code={reviewed.code} />
       <Hashes reviewed={reviewed} />
     </div>
   )
 }
 
-function Summary({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactElement {
-  const { contract, decision } = reviewed.request
-  return (
-    <>
-      <strong className="font-semibold">
-        <Hardened text={decision.principal.subject} />
-      </strong>
-      {decision.on_behalf_of === null ? null : (
-        <>
-          , for{' '}
-          <strong className="font-semibold">
-            <Hardened text={decision.on_behalf_of} />
-          </strong>
-          ,
-        </>
-      )}{' '}
-      wants to {operationVerb(contract.operation, reviewed.amount.kind === 'money')}{' '}
-      <strong className="font-semibold">
-        “<Hardened text={contract.title} />”
-      </strong>
-    </>
-  )
+/** Made anew when something to compare with arrives, not with every event of the feed. */
+function useCardReview(reviewed: ReviewedRequest, earlier: EarlierView | undefined): CardReview {
+  const portal = usePortal()
+  return useMemo(() => {
+    const { feed, session } = portal.store.get()
+    return reviewCard(reviewed, {
+      earlier: earlier?.kind === 'known' ? earlier.calls : [],
+      events: feed.events.values(),
+      person: session?.person.id ?? '',
+    })
+  }, [portal, reviewed, earlier])
 }
 
 function Mismatch(props: {

@@ -2,6 +2,7 @@ import { outcomeObjection, type UnsettledAction } from '@trustgw/protocol'
 import { type ReactElement, type ReactNode, useEffect } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { argumentRows } from '../logic/arguments.ts'
+import { reviewRows } from '../logic/differences.ts'
 import { argumentsOf, doubtSentence, reconciledSentence } from '../logic/outcomes.ts'
 import { problemSentence } from '../logic/words.ts'
 import { Hardened } from '../ui/hardened.tsx'
@@ -61,7 +62,7 @@ function Outcome({ action }: { readonly action: UnsettledAction }): ReactElement
       {args === undefined ? (
         <Notice tone="bad" title="The arguments cannot be read, so nothing of them is shown." />
       ) : (
-        <Arguments rows={argumentRows(args)} />
+        <Arguments reviews={reviewRows(argumentRows(args), [], [])} />
       )}
       <Evidence action={action} />
       {objection === null ? (

@@ -29,9 +29,11 @@ import {
   approvalShape,
   approvalsShape,
   ceremonyShape,
+  type EarlierAnswer,
   type EnrolBegin,
   type EnrolFinish,
   type EnrolLogin,
+  earlierShape,
   enrolBeginShape,
   enrolFinishShape,
   enrolLoginShape,
@@ -78,6 +80,7 @@ export interface Api {
   readonly actions: () => Promise<Answer<{ readonly actions: readonly ActionEvent[] }>>
   readonly approvals: () => Promise<Answer<{ readonly approvals: readonly ApprovalRequest[] }>>
   readonly approval: (id: string) => Promise<Answer<ShownApproval>>
+  readonly earlier: (id: string) => Promise<Answer<EarlierAnswer>>
   readonly beginApproval: (id: string) => Promise<Answer<ApprovalCeremony>>
   readonly approve: (
     id: string,
@@ -154,6 +157,7 @@ export function httpApi(): Api {
     actions: () => get('/api/actions', actionsShape),
     approvals: () => get('/api/approvals', approvalsShape),
     approval: (id) => get(approvalPath(id), approvalShape),
+    earlier: (id) => get(`${approvalPath(id)}/earlier`, earlierShape),
     beginApproval: (id) => post(`${approvalPath(id)}/begin`, {}, ceremonyShape),
     approve: (id, proof) => post(`${approvalPath(id)}/approve`, proof, stateShape),
     deny: (id, reason) => post(`${approvalPath(id)}/deny`, { reason }, stateShape),

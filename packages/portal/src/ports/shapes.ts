@@ -87,6 +87,21 @@ export const approvalShape: Shape<ShownApproval> = {
   },
 }
 
+/** What was approved of the same tool before, as the host tells of it. */
+export const earlierShape = pickedShape({
+  earlier: arrayShape(
+    pickedShape({
+      request: approvalRequestShape,
+      approved_at: whole,
+      approvers: arrayShape(text, { max: EVIDENCE_MAX }),
+      state: nullableShape(text),
+    }),
+    { max: 20 },
+  ),
+  left_out: whole,
+})
+export type EarlierAnswer = ShapeOf<typeof earlierShape>
+
 export const ceremonyShape = pickedShape({
   approver: text,
   nonce: text,

@@ -1,4 +1,5 @@
 import type { Approver, FreezeScope, UnsettledAction } from '@trustgw/protocol'
+import type { EarlierCall } from '../logic/earlier.ts'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { FreezeView } from '../logic/freezes.ts'
 import type { ListedPerson } from '../logic/pinning.ts'
@@ -24,6 +25,18 @@ export type VerdictStatus =
   | { readonly kind: 'sent'; readonly verdict: 'approve' | 'deny' }
   | { readonly kind: 'failed'; readonly sentence: string }
 
+/** What was approved of an action's tool before, as far as this browser found it to be so. */
+export type EarlierView =
+  | { readonly kind: 'unknown' }
+  | {
+      readonly kind: 'known'
+      /** The newest first. */
+      readonly calls: readonly EarlierCall[]
+      /** Told by the host, and not what was proposed and decided. */
+      readonly dropped: number
+      readonly leftOut: number
+    }
+
 export interface PortalState {
   readonly phase: Phase
   readonly session: Session | undefined
@@ -38,6 +51,8 @@ export interface PortalState {
   readonly verdicts: ReadonlyMap<string, VerdictStatus>
   /** Who approved so far, by action: the host's word. */
   readonly given: ReadonlyMap<string, readonly Approver[]>
+  /** By action; what is not there is being asked for. */
+  readonly earlier: ReadonlyMap<string, EarlierView>
   /** What ended unseen and waits for a person; undefined until it was fetched. */
   readonly unsettled: readonly UnsettledAction[] | undefined
   /** Tools by their contracts; undefined until they were fetched. */
@@ -66,6 +81,7 @@ export const INITIAL_STATE: PortalState = {
   snapshotProblem: undefined,
   verdicts: new Map(),
   given: new Map(),
+  earlier: new Map(),
   unsettled: undefined,
   tools: undefined,
   freezes: undefined,

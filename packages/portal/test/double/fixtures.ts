@@ -10,10 +10,11 @@ import {
   hashJson,
   hashText,
   type JsonObject,
-  noPreconditionHash,
   type Operation,
+  type PreconditionValue,
   parseProfile,
   parseTenantId,
+  preconditionHash,
   type Sha256,
   type Tier,
   type ToolContract,
@@ -38,6 +39,7 @@ export interface ToolFixture {
   readonly description?: string
   readonly operation: Operation
   readonly amount?: ToolContract['amount']
+  readonly precondition?: ToolContract['precondition']
 }
 
 export const REFUND: ToolFixture = {
@@ -67,7 +69,7 @@ export function contractOf(tool: ToolFixture): ToolContract {
     tags: [],
     skill_level: null,
     amount: tool.amount ?? { kind: 'none' },
-    precondition: null,
+    precondition: tool.precondition ?? null,
     egress: ['shop.internal'],
     profile: must(parseProfile('connector')),
     credential_ref: 'shop-main',
@@ -89,6 +91,9 @@ export interface RequestFixture {
   readonly ruleId?: string
   readonly roles?: readonly string[]
   readonly approvers?: readonly ApproversClause[]
+  readonly origins?: ApprovalRequest['origins']
+  readonly chain?: ApprovalRequest['chain']
+  readonly precondition?: PreconditionValue
 }
 
 export function requestOf(fixture: RequestFixture): ApprovalRequest {
@@ -103,8 +108,8 @@ export function requestOf(fixture: RequestFixture): ApprovalRequest {
     source: 'mcp',
     contract,
     arguments: text,
-    precondition: null,
-    precondition_hash: noPreconditionHash(sha256),
+    precondition: fixture.precondition ?? null,
+    precondition_hash: preconditionHash(sha256, fixture.precondition ?? null),
     decision: {
       typ: 'trustgw/decision/1',
       action_id: action,
@@ -139,6 +144,8 @@ export function requestOf(fixture: RequestFixture): ApprovalRequest {
     requested_at: start,
     decide_by: fixture.now + (fixture.leftS ?? 480) * 1000,
     run_by: fixture.now + ((fixture.leftS ?? 480) + 120) * 1000,
+    ...(fixture.origins && { origins: fixture.origins }),
+    ...(fixture.chain && { chain: fixture.chain }),
   }
 }
 

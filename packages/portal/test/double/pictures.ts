@@ -8,7 +8,14 @@ import { indexedPng } from './indexed-png.ts'
 import { storyFreezes, storyPeople } from './people-story.ts'
 import { QUICK_START, storyRecorded } from './policy-story.ts'
 import { PortalDouble } from './portal-double.ts'
-import { pendingEvent, storyEvents, storyInstallation, storyRequests, tampered } from './story.ts'
+import {
+  pendingEvent,
+  storyEarlier,
+  storyEvents,
+  storyInstallation,
+  storyRequests,
+  tampered,
+} from './story.ts'
 
 const SIZES = [
   { width: 1280, height: 860 },
@@ -246,6 +253,7 @@ async function take(browser: Browser, root: string, scene: Scene): Promise<void>
       ...storyEvents(now),
     ]
     double.installation = storyInstallation(now)
+    double.earlier = storyEarlier(now)
     double.policy.recorded = storyRecorded(now)
     scene.before?.(double)
     const context = await browser.newContext({

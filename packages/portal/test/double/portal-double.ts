@@ -38,6 +38,8 @@ export class PortalDouble {
   approvals: ApprovalRequest[] = []
   /** Who approved so far, whatever is asked. */
   given: Approver[] = []
+  /** What was approved before, whatever is asked. */
+  earlier: ApprovalRequest[] = []
   unsettled: UnsettledAction[] = []
   tools: object[] = []
   settleRefusal: string | undefined
@@ -203,10 +205,23 @@ export class PortalDouble {
   }
 
   #approval(approval: ApprovalRequest, step: string): readonly [number, object] {
+    if (step === 'earlier') return [200, this.#earlier(approval)]
     if (step === 'begin') return [200, this.ceremony(approval)]
     if (step === 'approve') return [200, { state: 'authorized' }]
     if (step === 'deny') return [200, { state: 'denied' }]
     return [200, { ...approval, state: 'pending_approval', given: this.given }]
+  }
+
+  #earlier({ contract }: ApprovalRequest): object {
+    const earlier = this.earlier
+      .filter((one) => one.contract.id === contract.id)
+      .map((request) => ({
+        request,
+        approved_at: request.requested_at + 60_000,
+        approvers: ['ben'],
+        state: 'succeeded',
+      }))
+    return { earlier, left_out: 0 }
   }
 
   /** What `begin` answers; a test may replace it. */

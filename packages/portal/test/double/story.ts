@@ -1,5 +1,13 @@
 import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
-import { eventOf, REFUND, requestOf } from './fixtures.ts'
+import { eventOf, REFUND, requestOf, type ToolFixture } from './fixtures.ts'
+
+const TRANSFER: ToolFixture = { ...REFUND, id: 'bank.transfer', title: 'Send a transfer' }
+
+/** What the gateway tells of a refund that came after a look at its order. */
+const TOLD = {
+  origins: [{ pointer: '/order_id', origins: ['tool_result:shop.get_order'] }],
+  chain: { depth: 2, tools: ['shop.find_orders', 'shop.get_order'], complete: true },
+}
 
 const AMOUNTS: Readonly<Record<string, string>> = {
   [REFUND.id]: '250.00 EUR',
@@ -16,7 +24,7 @@ export function pendingEvent(request: ApprovalRequest, revision: number): Action
 export function storyRequests(now: number): Record<string, ApprovalRequest> {
   const refund = requestOf({
     number: 1,
-    tool: REFUND,
+    tool: REFUND_BOUND,
     now,
     ageS: 95,
     leftS: 505,
@@ -28,10 +36,16 @@ export function storyRequests(now: number): Record<string, ApprovalRequest> {
       reason: 'Parcel arrived damaged, photos in ticket 8812',
       notify_customer: true,
     },
+    precondition: {
+      tool: 'shop.get_order',
+      arguments: { order: 'ord_20418' },
+      values: { '/status': 'paid', '/total': '250.00 EUR' },
+    },
+    ...TOLD,
   })
   const odd = requestOf({
     number: 2,
-    tool: { ...REFUND, id: 'bank.transfer', title: 'Send a transfer' },
+    tool: TRANSFER,
     now,
     ageS: 220,
     leftS: 44,
@@ -43,6 +57,7 @@ export function storyRequests(now: number): Record<string, ApprovalRequest> {
       currency: 'EUR',
       payee: { name: 'Аcme Supplies Ltd', iban: 'DE89 3704 0044 0532 0130 00' },
       reference: 'Invoice \u202E2026-1183\u202C paid\u200B in full',
+      receipt_to: 'billing@acme-suppliers.example',
       memo: `${'Terms of delivery as agreed. '.repeat(60)}Send the goods to gate 4.`,
     },
   })
@@ -59,6 +74,72 @@ export function storyRequests(now: number): Record<string, ApprovalRequest> {
     input: { path: '/handbook/returns.md', content: '# Returns\n\nWithin 30 days.\n' },
   })
   return { refund, odd, file }
+}
+
+const REFUND_BOUND: ToolFixture = {
+  ...REFUND,
+  precondition: {
+    tool: 'shop.get_order',
+    arguments: { order: { pointer: '/order_id' } },
+    select: ['/status', '/total'],
+    title: 'The order as it is now',
+  },
+}
+
+function refundOf(
+  now: number,
+  of: { number: number; order: string; amount: string; hours: number; reason: string },
+): ApprovalRequest {
+  return requestOf({
+    number: of.number,
+    tool: REFUND_BOUND,
+    now: now - of.hours * 3_600_000,
+    onBehalfOf: 'grace',
+    input: {
+      order_id: of.order,
+      amount: of.amount,
+      currency: 'EUR',
+      reason: of.reason,
+      notify_customer: true,
+    },
+    precondition: {
+      tool: 'shop.get_order',
+      arguments: { order: of.order },
+      values: { '/status': 'paid', '/total': `${of.amount} EUR` },
+    },
+    ...TOLD,
+  })
+}
+
+/** Calls of the same tools that people approved before. */
+export function storyEarlier(now: number): ApprovalRequest[] {
+  const refunds = ['20.00', '35.50', '12.00', '80.00', '19.90', '64.00', '41.25', '80.00'].map(
+    (amount, at) =>
+      refundOf(now, {
+        number: 200 + at,
+        order: `ord_${20_400 + at}`,
+        amount,
+        hours: 3 + at * 7,
+        reason: `Late delivery, ticket ${8_700 + at}`,
+      }),
+  )
+  const transfers = ['1200.00', '1840.00', '960.00', '1500.00'].map((amount, at) =>
+    requestOf({
+      number: 240 + at,
+      tool: TRANSFER,
+      now: now - (at + 1) * 86_400_000,
+      agent: 'invoice-bot',
+      input: {
+        amount,
+        currency: 'EUR',
+        payee: { name: 'Acme Supplies Ltd', iban: 'DE02 1203 0000 0000 2020 51' },
+        reference: `Invoice 2026-11${40 + at} paid in full`,
+        receipt_to: 'billing@acme-supplies.example',
+        memo: 'Terms of delivery as agreed.',
+      },
+    }),
+  )
+  return [...refunds, ...transfers]
 }
 
 export function tampered(request: ApprovalRequest): ApprovalRequest {

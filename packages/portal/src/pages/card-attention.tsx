@@ -1,0 +1,138 @@
+import { formatMoney } from '@trustgw/protocol'
+import type { ReactElement } from 'react'
+import type { CardReview, PlacedFinding } from '../logic/card-review.ts'
+import type { EarlierView } from '../state/portal-state.ts'
+import { Hardened } from '../ui/hardened.tsx'
+import { Icon } from '../ui/icons.tsx'
+
+const SHOWN_MAX = 12
+
+/** What to look at before deciding: alarms, what is new, and what the comparison rests on. */
+export function Attention(props: {
+  readonly review: CardReview
+  readonly earlier: EarlierView | undefined
+}): ReactElement {
+  const { attention, usual } = props.review
+  const alarms = attention.some(({ tone }) => tone === 'alarm')
+  const look = alarms
+    ? 'border-red bg-red-wash'
+    : attention.length > 0
+      ? 'border-amber bg-amber-wash'
+      : 'border-line bg-sunken'
+  return (
+    <section aria-labelledby="look-title" className={`rounded-lg border px-4 py-3 ${look}`}>
+      <h2 id="look-title" className="font-semibold">
+        {titleOf(attention, alarms, isFirst(props.earlier))}
+      </h2>
+      {attention.length === 0 ? null : (
+        <ul className="mt-1.5 flex flex-col gap-1.5">
+          {attention.slice(0, SHOWN_MAX).map((finding) => (
+            <Item key={`${finding.place} ${finding.text}`} finding={finding} />
+          ))}
+        </ul>
+      )}
+      {attention.length > SHOWN_MAX ? (
+        <p className="mt-1.5 font-semibold">{`and ${attention.length - SHOWN_MAX} more, each at its argument`}</p>
+      ) : null}
+      <div className="mt-1.5 text-sm">
+        {usual.map(({ text }) => (
+          <p key={text}>
+            <Hardened text={text} />.
+          </p>
+        ))}
+        <p className={attention.length === 0 ? 'text-soft' : ''}>{comparedWords(props.earlier)}</p>
+        <EarlierList earlier={props.earlier} />
+      </div>
+    </section>
+  )
+}
+
+/** What was compared with; when, by whom and what came of it is the host's word. */
+function EarlierList({
+  earlier,
+}: {
+  readonly earlier: EarlierView | undefined
+}): ReactElement | null {
+  if (earlier?.kind !== 'known' || earlier.calls.length === 0) return null
+  return (
+    <details className="mt-1">
+      <summary className="link w-fit">Show them</summary>
+      <ul className="mt-1 flex flex-col gap-1">
+        {earlier.calls.map(({ reviewed, approved_at, approvers, state }) => (
+          <li key={reviewed.request.action_id}>
+            {new Date(approved_at).toLocaleString('en-GB', WHEN)}
+            {reviewed.amount.kind === 'money' ? `, ${formatMoney(reviewed.amount.money)}` : ''}
+            {', approved by '}
+            <Hardened text={approvers.join(', ')} />
+            {state === null ? ', its end not heard of' : `, ${state.replaceAll('_', ' ')}`}
+          </li>
+        ))}
+      </ul>
+    </details>
+  )
+}
+
+const WHEN = { dateStyle: 'medium', timeStyle: 'short' } as const
+
+function isFirst(earlier: EarlierView | undefined): boolean {
+  return earlier?.kind === 'known' && earlier.calls.length + earlier.leftOut === 0
+}
+
+function titleOf(
+  attention: readonly PlacedFinding[],
+  alarms: boolean,
+  isFirstCall: boolean,
+): string {
+  if (alarms) return 'Look at this first'
+  if (attention.length === 0) return isFirstCall ? 'The first of its kind' : 'Nothing stands out'
+  return attention.length === 1 ? '1 thing is unusual' : `${attention.length} things are unusual`
+}
+
+function Item({ finding }: { readonly finding: PlacedFinding }): ReactElement {
+  const isAlarm = finding.tone === 'alarm'
+  const isPointer = finding.place.startsWith('/') || finding.place.startsWith('read: ')
+  return (
+    <li className="flex items-start gap-2">
+      <Icon
+        name={isAlarm ? 'warning' : 'question'}
+        size={16}
+        className={`mt-1 shrink-0 ${isAlarm ? 'text-red' : 'text-amber'}`}
+      />
+      <span className="min-w-0 break-words">
+        {isPointer ? (
+          <span className="data mr-1.5">
+            <Hardened text={clipped(finding.place)} />
+          </span>
+        ) : null}
+        <span className={isAlarm ? 'font-semibold text-red' : ''}>
+          <Hardened text={finding.text} />
+        </span>
+      </span>
+    </li>
+  )
+}
+
+/** The argument itself has its whole name. */
+const PLACE_MAX_CHARS = 60
+function clipped(place: string): string {
+  const points = Array.from(place)
+  return points.length <= PLACE_MAX_CHARS ? place : `${points.slice(0, PLACE_MAX_CHARS).join('')}…`
+}
+
+function comparedWords(earlier: EarlierView | undefined): string {
+  if (earlier === undefined) return 'Comparing with what was approved before…'
+  if (earlier.kind === 'unknown') {
+    return 'What was approved before could not be read, so nothing was compared with it.'
+  }
+  const { calls, dropped, leftOut } = earlier
+  const left = leftOut === 0 ? '' : ` ${leftOut} were too long to compare.`
+  const bad =
+    dropped === 0
+      ? ''
+      : ` ${dropped} that the server told of did not match their hashes and were left out.`
+  if (calls.length === 0) {
+    return `Nobody here has approved a call of this tool yet: there is nothing to compare with.${left}${bad}`
+  }
+  const count = calls.length === 1 ? 'the 1 call' : `the last ${calls.length} calls`
+  return `Compared with ${count} of this tool that people approved; hashed again in this browser.${left}${bad}`
+}

@@ -1,0 +1,39 @@
+import { argumentRows, endsOf } from '../../src/logic/arguments.ts'
+import { hardenText } from '../../src/logic/harden.ts'
+import { judgeValue } from '../../src/logic/judge-value.ts'
+
+export interface Rendering {
+  /** What a reader sees, marks with their meaning. */
+  readonly shown: string
+  /** What the card says of it. */
+  readonly said: readonly string[]
+}
+
+/** How the card shows a text as an argument, folded as it is at first. */
+export function portalRendering(text: string): Rendering {
+  const [row] = argumentRows(text)
+  if (row === undefined) throw new TypeError('a text has one row')
+  const { host, kind, findings } = judgeValue(row)
+  const leads = host === null ? [] : [`${kind === 'email' ? 'Delivered at' : 'Leads to'} ${host}`]
+  const length = row.long ? [`${row.length.toLocaleString('en')} characters in all`] : []
+  return {
+    shown: row.long ? folded(text) : ink(text, 'whole'),
+    said: [...leads, ...length, ...findings.map((finding) => ink(finding.text, 'whole'))],
+  }
+}
+
+function folded(text: string): string {
+  const { head, hidden, tail } = endsOf(text)
+  if (hidden === 0) return ink(text, 'whole')
+  const chip = `… ${hidden.toLocaleString('en')} characters hidden …`
+  return `${ink(head, 'part')}${chip}${ink(tail, 'part')}`
+}
+
+function ink(text: string, extent: 'whole' | 'part'): string {
+  return hardenText(text, extent)
+    .segments.map((segment) => {
+      if (segment.kind === 'text') return segment.text
+      return segment.kind === 'break' ? '\n' : `⟦${segment.label} ${segment.meaning}⟧`
+    })
+    .join('')
+}
