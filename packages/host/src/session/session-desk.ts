@@ -26,7 +26,7 @@ export const SESSION_SWEEP_MS: number = 60 * 60_000
 
 const ID_RANDOM_BYTES = 16
 
-/** spec/policy.md "Auth levels": 5 while a passkey was used lately, otherwise 3. */
+/** spec/protocol.md §8: 5 while a passkey was used lately, otherwise 3. */
 type AuthLevel = 3 | 5
 
 /** A checked session: the person is as stored now, not as it was at sign-in. */
