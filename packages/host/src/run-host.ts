@@ -168,9 +168,9 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
       records: deps.sessions,
       people,
       key: deps.sessionKey,
+      audit,
       clock,
       random,
-      log,
     }),
     enrolments: new EnrolmentDesk({
       tenant,

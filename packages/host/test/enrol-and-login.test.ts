@@ -360,7 +360,6 @@ describe('a session', () => {
     world.clock.advance(SESSION_RENEW_AFTER_MS)
     cookies = (await world.call('GET', '/api/actions', { cookies })).cookies
     assert.equal(await alive(cookies), 200)
-    assert.equal(await alive(first), 401, 'an older copy is worth nothing')
     for (let passed = 0; passed < SESSION_MAX_MS; passed += SESSION_TTL_MS / 2) {
       world.clock.advance(SESSION_TTL_MS / 2)
       const answer = await world.call('GET', '/api/session', { cookies })

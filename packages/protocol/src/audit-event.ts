@@ -62,6 +62,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'signed_in',
   'sign_in_refused',
   'signed_out',
+  'stepped_up',
+  'session_ended',
+  'session_replayed',
   'approval_given',
   'approval_refused',
   'denial_given',
@@ -127,6 +130,9 @@ export type AuditEventType =
   | 'signed_in'
   | 'sign_in_refused'
   | 'signed_out'
+  | 'stepped_up'
+  | 'session_ended'
+  | 'session_replayed'
   | 'approval_given'
   | 'approval_refused'
   | 'denial_given'

@@ -45,6 +45,7 @@ const TYPE_STYLES: Partial<Record<AuditEventType, keyof Style>> = {
   proposal_refused: 'bad',
   enrolment_refused: 'bad',
   sign_in_refused: 'bad',
+  session_replayed: 'bad',
   registry_refused: 'bad',
   policy_refused: 'bad',
 }

@@ -9,7 +9,7 @@ import { newNonce } from '../crypto.ts'
 import type { HostDeps } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
 import type { PeopleStore } from '../people/people-store.ts'
-import { type PersonRecord, userHandle } from '../people/person.ts'
+import { type PersonId, type PersonRecord, userHandle } from '../people/person.ts'
 import { CEREMONY_TTL_MS, CeremonyBook } from './ceremony-book.ts'
 import type { AssertionResponse } from './passkey-response.ts'
 import { challengeOf, checkAssertion, type RelyingParty, requestOptions } from './passkeys.ts'
@@ -65,11 +65,15 @@ export class LoginDesk {
     }
   }
 
-  async finish(ceremony: string, given: AssertionResponse): Promise<LoginOutcome> {
+  /** `by`: only this person will do, who is signed in already and proves it again. */
+  async finish(ceremony: string, given: AssertionResponse, by?: PersonId): Promise<LoginOutcome> {
     const challenge = this.#open.take(ceremony, this.#deps.clock.now())
     if (challenge === undefined) return refused('ceremony_unknown')
-    const outcome = await this.#check(challenge, given)
-    await this.#deps.audit.append(outcome.ok ? 'signed_in' : 'sign_in_refused', {
+    const proved = await this.#check(challenge, given)
+    const isOther = proved.ok && by !== undefined && proved.person.person !== by
+    const outcome = isOther ? refused('login_refused') : proved
+    const good = by === undefined ? 'signed_in' : 'stepped_up'
+    await this.#deps.audit.append(outcome.ok ? good : 'sign_in_refused', {
       actor: outcome.ok
         ? { kind: 'human', id: outcome.person.person }
         : { kind: 'system', id: 'host' },

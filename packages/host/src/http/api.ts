@@ -9,6 +9,7 @@ import type { FreezeDesk } from '../freezes/freeze-desk.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
 import type { OutcomeDesk } from '../outcomes/outcome-desk.ts'
 import type { PinDesk } from '../pins/pin-desk.ts'
+import { deviceName } from '../session/device-name.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
 import type { ToolDesk } from '../tools/tool-desk.ts'
 import type { ApiEnv } from './api-env.ts'
@@ -35,6 +36,7 @@ import {
   sessionCookie,
   sessionReply,
 } from './session-cookies.ts'
+import { ownSessionRoutes } from './session-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
 
 /** Actions listed at once. */
@@ -68,6 +70,7 @@ type Outcome = Reply | Refused
 export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>()
   sessionRoutes(api, deps)
+  ownSessionRoutes(api, deps, (handle) => signedIn(deps, handle))
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
   outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
@@ -95,8 +98,8 @@ function sessionRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   api.get('/session', async (c) => {
     const session = await sessions.check(tokenOf(c))
     if (session === undefined) return problemResponse(refused('no_session'), noCookies(cookies))
-    const { expiresAt, person, renewed } = session
-    return jsonResponse(sessionReply(cookies, person, { token: renewed, expiresAt }))
+    const { person, renewed: token } = session
+    return jsonResponse(sessionReply(cookies, person, { ...session, token, replayed: 0 }))
   })
   api.delete('/session', async (c) => {
     const body = await readBody(c.req.raw, emptyBody)
@@ -121,7 +124,7 @@ function sessionRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
       if (!body.ok) return problemResponse(body)
       const outcome = await logins.finish(body.value.ceremony, body.value.response)
       if (!outcome.ok) return problemResponse(outcome)
-      const session = await sessions.start(outcome.person)
+      const session = await sessions.start(outcome.person, deviceOf(c))
       return jsonResponse(sessionReply(cookies, outcome.person, session))
     }),
   )
@@ -153,7 +156,7 @@ function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
       const outcome = await enrolments.finish(body.value.ceremony, body.value.response)
       if (!outcome.ok) return problemResponse(outcome)
       const { person, fingerprint } = outcome
-      const session = await sessions.start(person)
+      const session = await sessions.start(person, deviceOf(c))
       const reply = sessionReply(cookies, person, session)
       return jsonResponse({ ...reply, json: { ...reply.json, fingerprint } })
     }),
@@ -260,6 +263,10 @@ function outcomeOf(answer: Answer): Outcome {
 
 function respond(answer: Answer): Response {
   return answer.ok ? jsonResponse({ json: answer.json }) : problemResponse(answer)
+}
+
+function deviceOf(c: Context<ApiEnv>): string {
+  return deviceName(c.req.header('user-agent'))
 }
 
 function tokenOf(c: Context<ApiEnv>): string | undefined {

@@ -18,11 +18,20 @@ export interface SessionCookieDeps {
   readonly tickets: HostDeps['tickets']
 }
 
+export interface SessionFacts {
+  readonly token: string | undefined
+  readonly expiresAt: number
+  readonly authLevel: number
+  readonly authTime: number
+  /** Sessions that a copied token ended since the last sign-in; zero after that. */
+  readonly replayed: number
+}
+
 /** What a page learns of its session, with the cookies that carry it. */
 export function sessionReply(
   deps: SessionCookieDeps,
   person: PersonRecord,
-  session: { readonly token: string | undefined; readonly expiresAt: number },
+  session: SessionFacts,
 ): Reply {
   const { busUrl, clock, secure, tenant, tickets } = deps
   const now = clock.now()
@@ -36,6 +45,9 @@ export function sessionReply(
     person: { id: person.person, name: person.name, roles: [...person.roles] },
     tenant,
     expires_at: session.expiresAt,
+    auth_level: session.authLevel,
+    auth_time: session.authTime,
+    sessions_replayed: session.replayed,
     now,
     bus: {
       url: busUrl,

@@ -1,26 +1,15 @@
-import {
-  canonicalize,
-  type Id,
-  integerShape,
-  makeId,
-  objectShape,
-  oneOfShape,
-  parsedShape,
-  parseId,
-  parseJsonObject,
-  readShape,
-  type Shape,
-  signJws,
-  storedKey,
-  stringShape,
-  type TenantId,
-  utf8Encode,
-  verifyJws,
-} from '@trustgw/protocol'
-import { type RecordStore, sha256 } from '@trustgw/runtime'
+import { type JsonObject, makeId, storedKey, type TenantId } from '@trustgw/protocol'
+import { type RecordStore, type StoredRecord, sha256 } from '@trustgw/runtime'
 import type { HostDeps, HostKey } from '../deps.ts'
 import type { PeopleStore } from '../people/people-store.ts'
-import { type PersonId, type PersonRecord, personIdField, timeField } from '../people/person.ts'
+import type { PersonId, PersonRecord } from '../people/person.ts'
+import {
+  decodeSession,
+  encodeSession,
+  type SessionId,
+  type SessionRecord,
+} from './session-record.ts'
+import { readSessionToken, type SessionToken, signSessionToken } from './session-token.ts'
 
 /** How long a session token holds without use. */
 export const SESSION_TTL_MS: number = 15 * 60_000
@@ -28,70 +17,26 @@ export const SESSION_TTL_MS: number = 15 * 60_000
 export const SESSION_MAX_MS: number = 12 * 60 * 60_000
 /** A token of this age is replaced when it is used. */
 export const SESSION_RENEW_AFTER_MS = 60_000
+/** How long a replaced token is still taken, for an answer that was lost on its way. */
+export const SESSION_GRACE_MS = 30_000
+/** How long the use of a passkey counts as recent. */
+export const STEP_UP_MS: number = 5 * 60_000
 /** How often ended sessions are removed. */
 export const SESSION_SWEEP_MS: number = 60 * 60_000
 
-const SESSION_TYP = 'session+jwt'
-const SESSION_ISS = 'trustgw/host'
-const SESSION_AUD = 'trustgw/portal'
-const SESSION_TOKEN_MAX_BYTES = 2_048
-const SESSION_RECORD_MAX_BYTES = 2_048
 const ID_RANDOM_BYTES = 16
 
-type SessionId = Id<'session'>
-
-const sessionIdField: Shape<SessionId> = parsedShape(
-  stringShape({ max: 40, characters: 'token' }),
-  'session_id',
-  (text) => parseId('session', text),
-)
-const generationField: Shape<number> = integerShape({ min: 1, max: 1_000_000 })
-
-/** Times in milliseconds, unlike those of RFC 7519: no other token reads these claims. */
-interface SessionClaims {
-  readonly iss: typeof SESSION_ISS
-  readonly aud: typeof SESSION_AUD
-  readonly tenant: string
-  readonly sub: PersonId
-  readonly sid: SessionId
-  readonly generation: number
-  readonly issued_at: number
-  readonly expires_at: number
-}
-
-const claimsShape: Shape<SessionClaims> = objectShape({
-  iss: oneOfShape(SESSION_ISS),
-  aud: oneOfShape(SESSION_AUD),
-  tenant: stringShape({ min: 1, max: 31, characters: 'token' }),
-  sub: personIdField,
-  sid: sessionIdField,
-  generation: generationField,
-  issued_at: timeField,
-  expires_at: timeField,
-})
-
-/** What lies in the bucket `sessions` while a session is not signed out. */
-interface SessionRecord {
-  readonly v: 1
-  readonly sid: SessionId
-  readonly person: PersonId
-  readonly generation: number
-  readonly ends_at: number
-}
-
-const recordShape: Shape<SessionRecord> = objectShape({
-  v: oneOfShape(1),
-  sid: sessionIdField,
-  person: personIdField,
-  generation: generationField,
-  ends_at: timeField,
-})
+/** spec/protocol.md §8: 5 while a passkey was used lately, otherwise 3. */
+type AuthLevel = 3 | 5
 
 /** A checked session: the person is as stored now, not as it was at sign-in. */
 export interface Session {
-  readonly sid: string
+  readonly sid: SessionId
   readonly person: PersonRecord
   readonly expiresAt: number
+  readonly authLevel: AuthLevel
+  /** When a passkey was last used for this session. */
+  readonly authTime: number
   /** A token that replaces the cookie's, where it was time for one. */
   readonly renewed: string | undefined
 }
@@ -101,15 +46,31 @@ export interface SessionDeps {
   readonly records: RecordStore
   readonly people: PeopleStore
   readonly key: HostKey
+  readonly audit: HostDeps['audit']
   readonly clock: HostDeps['clock']
   readonly random: HostDeps['random']
-  readonly log: HostDeps['log']
+}
+
+/** What a new session is answered with. */
+export interface StartedSession {
+  readonly token: string
+  readonly expiresAt: number
+  readonly authLevel: AuthLevel
+  readonly authTime: number
+  /** Sessions of this person that an older token ended since the last sign-in. */
+  readonly replayed: number
+}
+
+interface Found {
+  readonly record: SessionRecord
+  readonly stored: StoredRecord
 }
 
 /**
  * Sessions of people: a signed token in a cookie, and a record whose absence revokes it at once.
- * A token is replaced as it is used; the record's generation and the one before it are accepted,
- * so that an answer lost on its way signs nobody out, while an older copy is worth nothing.
+ * A token is replaced as it is used, and its predecessor is taken for a short while, so that an
+ * answer lost on its way signs nobody out. One that comes back later is a copy: since nobody can
+ * tell whose, the session ends for both holders (spec/protocol.md §8).
  */
 export class SessionDesk {
   readonly #deps: SessionDeps
@@ -118,54 +79,100 @@ export class SessionDesk {
     this.#deps = deps
   }
 
-  async start(
-    person: PersonRecord,
-  ): Promise<{ readonly token: string; readonly expiresAt: number }> {
+  async start({ person }: PersonRecord, device: string): Promise<StartedSession> {
     const now = this.#deps.clock.now()
-    const sid = makeId('session', this.#deps.random.bytes(ID_RANDOM_BYTES))
+    const replayed = await this.#forgetReplayed(person)
     const record: SessionRecord = {
       v: 1,
-      sid,
-      person: person.person,
+      sid: makeId('session', this.#deps.random.bytes(ID_RANDOM_BYTES)),
+      person,
+      state: 'open',
       generation: 1,
+      created_at: now,
+      renewed_at: now,
+      auth_time: now,
       ends_at: now + SESSION_MAX_MS,
+      device,
     }
-    const created = await this.#deps.records.create(this.#keyOf(sid), encode(record))
+    const created = await this.#deps.records.create(this.#keyOf(record.sid), encodeSession(record))
     if (!created.ok) throw new TypeError('a session id was drawn twice')
-    return { token: this.#token(record, now), expiresAt: now + SESSION_TTL_MS }
+    const expiresAt = now + SESSION_TTL_MS
+    return { token: this.#token(record, now), expiresAt, authLevel: 5, authTime: now, replayed }
   }
 
-  /** The session of a cookie, or `undefined`: forged, expired, signed out, person gone. */
-  async check(token: string | undefined): Promise<Session | undefined> {
+  /** The session of a cookie, or `undefined`: forged, expired, ended, person gone. */
+  async check(text: string | undefined): Promise<Session | undefined> {
     const now = this.#deps.clock.now()
-    const claims = this.#read(token, now)
-    if (claims === undefined) return undefined
-    const stored = await this.#deps.records.get(this.#keyOf(claims.sid))
-    const record = stored === undefined ? undefined : decode(stored.value)
-    if (stored === undefined || record === undefined) return undefined
+    const token = readSessionToken(this.#deps, text, now)
+    const found = token === undefined ? undefined : await this.#find(token.sid)
+    if (token === undefined || found === undefined) return undefined
+    const { record } = found
     // No token outlives the record's end, so the end needs no look of its own.
-    if (!matches(record, claims)) return undefined
-    const known = await this.#deps.people.find(claims.sub)
-    if (known === undefined) return undefined
-    const session = { sid: claims.sid, person: known.record }
-    if (now - claims.issued_at < SESSION_RENEW_AFTER_MS) {
-      return { ...session, expiresAt: claims.expires_at, renewed: undefined }
+    if (record.state !== 'open' || record.person !== token.person) return undefined
+    if (isReplay(record, token, now)) {
+      await this.#endReplayed(found)
+      return undefined
     }
-    const renewed = await this.#renew(record, claims, stored.revision)
-    const expiresAt = Math.min(now + SESSION_TTL_MS, record.ends_at)
-    return { ...session, expiresAt, renewed }
+    const known = await this.#deps.people.find(token.person)
+    if (known === undefined) return undefined
+    const session = {
+      sid: token.sid,
+      person: known.record,
+      authLevel: authLevel(record, now),
+      authTime: record.auth_time,
+    }
+    const renewed = await this.#renew(found, token, now)
+    if (renewed === undefined) return { ...session, expiresAt: token.expiresAt, renewed }
+    return { ...session, expiresAt: Math.min(now + SESSION_TTL_MS, record.ends_at), renewed }
   }
 
   /** Ends a session at once and names its person; `undefined` where none was. */
-  async end(token: string | undefined): Promise<PersonId | undefined> {
-    const claims = this.#read(token, this.#deps.clock.now())
-    if (claims === undefined) return undefined
-    const key = this.#keyOf(claims.sid)
+  async end(text: string | undefined): Promise<PersonId | undefined> {
+    const token = readSessionToken(this.#deps, text, this.#deps.clock.now())
+    if (token === undefined) return undefined
+    return (await this.endOne(token.person, token.sid)) ? token.person : undefined
+  }
+
+  /** Ends one session of a person. False: the person has no such session. */
+  async endOne(person: PersonId, sid: SessionId): Promise<boolean> {
     for (;;) {
-      const stored = await this.#deps.records.get(key)
-      if (stored === undefined) return undefined
-      const removed = await this.#deps.records.remove(key, stored.revision)
-      if (removed.ok) return claims.sub
+      const found = await this.#find(sid)
+      if (found?.record.person !== person || found.record.state !== 'open') return false
+      const removed = await this.#deps.records.remove(found.stored.key, found.stored.revision)
+      if (removed.ok) return true
+    }
+  }
+
+  /** Ends every session of a person, but one where it is named; tells how many there were. */
+  async endAll(person: PersonId, except?: SessionId): Promise<number> {
+    let ended = 0
+    for (const { sid } of await this.#open(person)) {
+      if (sid !== except && (await this.endOne(person, sid))) ended += 1
+    }
+    return ended
+  }
+
+  /** Somebody's own sessions, newest first. */
+  async list({ sid: own, person }: Session): Promise<readonly JsonObject[]> {
+    const records = await this.#open(person.person)
+    return [...records]
+      .sort((a, b) => b.created_at - a.created_at)
+      .map(({ sid, created_at, renewed_at, device }) => ({
+        sid,
+        created_at,
+        used_at: renewed_at,
+        device,
+        current: sid === own,
+      }))
+  }
+
+  /** A passkey was used for this session now. False: the session ended meanwhile. */
+  async stepUp({ sid }: Session): Promise<boolean> {
+    for (;;) {
+      const found = await this.#find(sid)
+      if (found?.record.state !== 'open') return false
+      const next = { ...found.record, auth_time: this.#deps.clock.now() }
+      if (await this.#replace(found, next)) return true
     }
   }
 
@@ -173,53 +180,79 @@ export class SessionDesk {
   async sweep(): Promise<void> {
     const now = this.#deps.clock.now()
     for (const stored of await this.#deps.records.list(this.#deps.tenant)) {
-      const record = decode(stored.value)
+      const record = decodeSession(stored.value)
       if (record === undefined || now >= record.ends_at) {
         await this.#deps.records.remove(stored.key, stored.revision)
       }
     }
   }
 
-  async #renew(record: SessionRecord, claims: SessionClaims, revision: number): Promise<string> {
-    const now = this.#deps.clock.now()
-    if (claims.generation < record.generation) return this.#token(record, now)
-    const next = { ...record, generation: record.generation + 1 }
-    const replaced = await this.#deps.records.replace(
-      this.#keyOf(record.sid),
-      encode(next),
-      revision,
-    )
-    // Somebody renewed or signed out at the same time: this token stays as it is.
-    return this.#token(replaced.ok ? next : record, now)
+  /** A token in place of an old one; none while it is young, or where another call was faster. */
+  async #renew(found: Found, token: SessionToken, now: number): Promise<string | undefined> {
+    const { record } = found
+    if (token.generation < record.generation) return this.#token(record, now)
+    if (now - token.issuedAt < SESSION_RENEW_AFTER_MS) return undefined
+    const next = { ...record, generation: record.generation + 1, renewed_at: now }
+    return (await this.#replace(found, next)) ? this.#token(next, now) : undefined
   }
 
-  #token(record: SessionRecord, now: number): string {
-    const claims: SessionClaims = {
-      iss: SESSION_ISS,
-      aud: SESSION_AUD,
-      tenant: this.#deps.tenant,
-      sub: record.person,
-      sid: record.sid,
-      generation: record.generation,
-      issued_at: now,
-      expires_at: Math.min(now + SESSION_TTL_MS, record.ends_at),
+  async #endReplayed(found: Found): Promise<void> {
+    let latest: Found | undefined = found
+    while (latest?.record.state === 'open') {
+      if (await this.#replace(latest, { ...latest.record, state: 'replayed' })) {
+        await this.#deps.audit.append('session_replayed', {
+          actor: { kind: 'system', id: 'host' },
+          payload: { person: latest.record.person, session: latest.record.sid },
+        })
+        return
+      }
+      latest = await this.#find(found.record.sid)
     }
-    const { kid, sign } = this.#deps.key
-    return signJws({ typ: SESSION_TYP, kid, payload: { ...claims } }, sign)
   }
 
-  #read(token: string | undefined, now: number): SessionClaims | undefined {
-    if (token === undefined) return undefined
-    const { key, tenant } = this.#deps
-    const verified = verifyJws(token, {
-      typ: SESSION_TYP,
-      maxBytes: SESSION_TOKEN_MAX_BYTES,
-      keyFor: (kid) => (kid === key.kid ? key.verify : undefined),
+  async #forgetReplayed(person: PersonId): Promise<number> {
+    let count = 0
+    for (const { record, stored } of await this.#all(person)) {
+      if (record.state !== 'replayed') continue
+      const removed = await this.#deps.records.remove(stored.key, stored.revision)
+      if (removed.ok) count += 1
+    }
+    return count
+  }
+
+  async #open(person: PersonId): Promise<readonly SessionRecord[]> {
+    const now = this.#deps.clock.now()
+    return (await this.#all(person))
+      .map(({ record }) => record)
+      .filter(
+        ({ state, renewed_at, ends_at }) =>
+          state === 'open' && now < ends_at && now < renewed_at + SESSION_GRACE_MS + SESSION_TTL_MS,
+      )
+  }
+
+  async #all(person: PersonId): Promise<readonly Found[]> {
+    const all = await this.#deps.records.list(this.#deps.tenant)
+    return all.flatMap((stored) => {
+      const record = decodeSession(stored.value)
+      return record?.person === person ? [{ record, stored }] : []
     })
-    if (!verified.ok) return undefined
-    const claims = readShape(claimsShape, verified.value.payload)
-    if (!claims.ok || claims.value.tenant !== tenant) return undefined
-    return now < claims.value.expires_at ? claims.value : undefined
+  }
+
+  async #find(sid: SessionId): Promise<Found | undefined> {
+    const stored = await this.#deps.records.get(this.#keyOf(sid))
+    const record = stored === undefined ? undefined : decodeSession(stored.value)
+    if (stored === undefined || record?.sid !== sid) return undefined
+    return { record, stored }
+  }
+
+  async #replace({ stored }: Found, next: SessionRecord): Promise<boolean> {
+    const value = encodeSession(next)
+    return (await this.#deps.records.replace(stored.key, value, stored.revision)).ok
+  }
+
+  #token({ person, sid, generation, ends_at }: SessionRecord, now: number): string {
+    const expiresAt = Math.min(now + SESSION_TTL_MS, ends_at)
+    return signSessionToken(this.#deps, { person, sid, generation, issuedAt: now, expiresAt })
   }
 
   #keyOf(sid: SessionId): string {
@@ -227,19 +260,12 @@ export class SessionDesk {
   }
 }
 
-function matches(record: SessionRecord, claims: SessionClaims): boolean {
-  const current =
-    claims.generation === record.generation || claims.generation === record.generation - 1
-  return current && record.sid === claims.sid && record.person === claims.sub
+function authLevel({ auth_time }: SessionRecord, now: number): AuthLevel {
+  return now - auth_time < STEP_UP_MS ? 5 : 3
 }
 
-function encode(record: SessionRecord): Uint8Array {
-  return utf8Encode(canonicalize({ ...record }))
-}
-
-function decode(value: Uint8Array): SessionRecord | undefined {
-  const parsed = parseJsonObject(value, { maxBytes: SESSION_RECORD_MAX_BYTES })
-  if (!parsed.ok) return undefined
-  const read = readShape(recordShape, parsed.value)
-  return read.ok ? read.value : undefined
+function isReplay(record: SessionRecord, { generation }: SessionToken, now: number): boolean {
+  if (generation === record.generation) return false
+  const isPrevious = generation === record.generation - 1
+  return !isPrevious || now - record.renewed_at > SESSION_GRACE_MS
 }

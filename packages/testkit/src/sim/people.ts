@@ -6,6 +6,7 @@ import {
   contractHash,
   hashText,
   type JsonObject,
+  makeId,
   preconditionHash,
   statementHash,
 } from '@trustgw/protocol'
@@ -162,7 +163,9 @@ function sign(
 
 function sessionOf({ name, roles, passkey }: SimPerson): Session {
   return {
-    sid: `ses-${name}`,
+    sid: makeId('session', new Uint8Array(16)),
+    authLevel: 5,
+    authTime: 1,
     expiresAt: Number.MAX_SAFE_INTEGER,
     renewed: undefined,
     person: {
