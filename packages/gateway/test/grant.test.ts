@@ -78,7 +78,7 @@ test('only an authorized action with a recorded decision gets a grant', async (t
   assert.ok(state.kind === 'authorized')
   const states: ActionRecord['state'][] = [
     { ...state, kind: 'dispatched', jti: 'j', grant_exp: 1 },
-    { ...state, kind: 'scheduled', not_before: 1 },
+    { ...state, kind: 'scheduled', not_before: Number.MAX_SAFE_INTEGER },
     { kind: 'denied', since: 1, reason: 'no', by: null },
     { kind: 'proposed', since: 1, round: 1, issued: [], cancel: null },
   ]

@@ -84,6 +84,18 @@ describe('approving', () => {
     return request
   }
 
+  /** One that waits out an undo window of a minute before it runs. */
+  async function stoppable(
+    verdict: Partial<ApprovalRequest['decision']> = { effect: 'allow', tier: 0 },
+  ): Promise<ApprovalRequest> {
+    const made = approvalRequest(world)
+    const approvers = verdict.effect === 'allow' ? [] : made.decision.obligations.approvers
+    const obligations = { ...made.decision.obligations, approvers, undo_ms: 60_000 }
+    const request = { ...made, decision: { ...made.decision, ...verdict, obligations } }
+    assert.equal((await ask(world, request))['status'], 'stored')
+    return request
+  }
+
   const begin = (request: ApprovalRequest, who: SignedIn = ann) =>
     world.call('POST', `${pathOf(request)}/begin`, { body: {}, cookies: who.cookies })
 
@@ -409,6 +421,70 @@ describe('approving', () => {
     const denied = await asked({ approvers })
     await approve(denied)
     assert.equal((await deny(denied, cem)).status, 200, 'who is not needed may deny')
+  })
+
+  it('asks in order where an order is asked for', async () => {
+    const approvers = [
+      { roles: ['viewer'], quorum: 1 },
+      { roles: ['approver'], quorum: 1, after: ['viewer'] },
+    ]
+    const request = await asked({ approvers })
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'pending_approval' })
+    assert.equal(text((await approve(request)).json, 'code'), 'approver_not_yet')
+    assert.equal((await approve(request, { who: ben })).status, 200)
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'authorized' })
+    assert.equal(text((await approve(request)).json, 'state'), 'authorized')
+  })
+
+  it('lets whom an escalation names decide when its time has come', async () => {
+    const clause = { roles: ['boss'], quorum: 1 }
+    const later = { after_ms: 600_000, roles: ['approver'] }
+    const early = await asked({ approvers: [{ ...clause, escalation: later }] })
+    assert.equal(text((await approve(early)).json, 'code'), 'role_missing')
+    assert.equal(text((await deny(early)).json, 'code'), 'role_missing')
+    const now = await asked({ approvers: [{ ...clause, escalation: { ...later, after_ms: 1 } }] })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal((await approve(now)).status, 200)
+  })
+
+  it('shows what runs by itself, which can be stopped and not approved', async () => {
+    const request = await stoppable()
+    const listed = await world.call('GET', '/api/approvals', { cookies: ann.cookies })
+    assert.ok(JSON.stringify(listed.json).includes(request.action_id))
+    assert.equal(text((await approve(request)).json, 'code'), 'not_pending')
+    const event = { revision: 4, state: 'scheduled', at: request.requested_at + 1 } as const
+    await tell(world, request, event)
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'cancelled' })
+    const stopped = await deny(request)
+    assert.deepEqual(stopped.json, { state: 'cancelled', delivered: true })
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'authorized' })
+  })
+
+  it('refuses to show what is simply allowed', async () => {
+    const request = approvalRequest(world)
+    const decision = { ...request.decision, effect: 'allow', tier: 0 } as const
+    const answer = await ask(world, { ...request, decision })
+    assert.deepEqual(answer, { status: 'refused', code: 'not_an_approval' })
+  })
+
+  it('stops what was approved inside its undo window; a stop that comes too late leaves it approved', async () => {
+    for (const [answer, state] of [
+      [{ status: 'accepted', state: 'cancelled' }, 'denied'],
+      [{ status: 'refused', code: 'not_pending' }, 'authorized'],
+    ] as const) {
+      const request = await stoppable({ effect: 'require_approval', tier: 2 })
+      world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'scheduled' })
+      assert.equal(text((await approve(request)).json, 'state'), 'scheduled')
+      world.gateway.answer = () => Promise.resolve(answer)
+      const stopped = await deny(request, ben)
+      assert.equal(stopped.status, answer.status === 'accepted' ? 200 : 409)
+      const one = await world.call('GET', pathOf(request), { cookies: ann.cookies })
+      assert.equal(one.json['state'], state)
+    }
+    const plain = await asked()
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'authorized' })
+    await approve(plain)
+    assert.equal(text((await deny(plain, ben)).json, 'code'), 'not_pending')
   })
 
   it('says so when the gateway had decided otherwise', async () => {

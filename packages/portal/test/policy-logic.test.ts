@@ -143,7 +143,15 @@ describe('a rule from the form', () => {
     assert.equal(rule?.effect, 'require_approval')
     assert.equal(rule?.tier, 2)
     assert.equal(rule?.reason, form.reason)
-    assert.deepEqual(rule?.approvers, { roles: ['finance'], quorum: 1, channels: ['portal'] })
+    const { roles, quorum, channels } = rule?.approvers ?? assert.fail()
+    assert.deepEqual(
+      { roles, quorum, channels },
+      {
+        roles: ['finance'],
+        quorum: 1,
+        channels: ['portal'],
+      },
+    )
     assert.deepEqual(
       rule?.match.map(({ kind }) => kind),
       ['tool', 'operation', 'amount'],

@@ -19,6 +19,7 @@ import {
   jsonShape,
   objectShape,
   oneOfShape,
+  optionalMember,
   type Shape,
   stringShape,
 } from './shape.ts'
@@ -52,6 +53,8 @@ export interface Obligations {
   readonly approvers: readonly ApproversClause[]
   /** Where people may say so. */
   readonly channels: readonly string[]
+  /** How long it waits, once it may run, for somebody to stop it; absent: not at all. */
+  readonly undo_ms?: number
 }
 
 /**
@@ -83,6 +86,9 @@ export interface DecisionRecord {
 /** How old a decision may be when a grant names it, in milliseconds (spec/protocol.md §4). */
 export const DECISION_FRESH_MS = 10_000
 
+/** Longest undo window. */
+export const UNDO_MAX_MS: number = 24 * 3_600_000
+
 const FACTS_MAX = 256
 const HOUR_MS = 3_600_000
 
@@ -91,6 +97,7 @@ export const obligationsShape: Shape<Obligations> = objectShape({
   approval_ttl_ms: integerShape({ min: 1_000, max: 30 * 24 * HOUR_MS }),
   approvers: approversShape,
   channels: labelsField,
+  undo_ms: optionalMember(integerShape({ min: 1_000, max: UNDO_MAX_MS })),
 })
 
 export const tierShape: Shape<Tier> = oneOfShape(0, 1, 2, 3)

@@ -48,8 +48,11 @@ export {
   type ApproversVerdict,
   approversJson,
   approversShape,
+  clausesAfter,
   countIn,
   countsIn,
+  ESCALATION_MAX_MS,
+  type Escalation,
   EVIDENCE_MAX,
   judgeApprover,
   judgeApprovers,
@@ -112,6 +115,7 @@ export {
   obligationsShape,
   type Tier,
   tierShape,
+  UNDO_MAX_MS,
 } from './decision.ts'
 export * from './execution-result.ts'
 export * from './executor-query.ts'

@@ -1,5 +1,5 @@
 /** Steps up to the clearance: policy's decision and people's (spec/protocol.md §5). */
-import { judgeApprover, judgeApprovers } from '@trustgw/protocol'
+import { clausesAfter, judgeApprover, judgeApprovers } from '@trustgw/protocol'
 import type { Effect, EventMap } from './events.ts'
 import {
   audit,
@@ -104,7 +104,7 @@ export function approvalGranted(
   if (state.evidence.some((given) => given.approver === approver)) {
     return ignore(state, 'same_approver')
   }
-  const { approvers } = state.need
+  const approvers = clausesAfter(state.need.approvers, now - state.need.asked_at)
   const adds = judgeApprover(approvers, state.evidence, event.evidence.roles)
   if (adds !== 'counts') return ignore(state, `approver_${adds}`)
   const evidence = [...state.evidence, event.evidence]

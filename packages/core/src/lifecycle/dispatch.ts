@@ -8,6 +8,7 @@ import {
   ignore,
   isSpent,
   issueGrant,
+  offerStop,
   outstanding,
   passed,
   type Step,
@@ -41,7 +42,7 @@ export function undoWindow(state: Authorized, event: EventMap['undo_window'], no
   if (timely.state !== state) return timely
   const { not_before } = event
   const next: Scheduled = { ...state, kind: 'scheduled', since: now, not_before }
-  return same(next, [audit(state, next, 'scheduled', { not_before })])
+  return same(next, [audit(state, next, 'scheduled', { not_before }), ...offerStop(next)])
 }
 
 export function sendBack(state: Authorized, { reason }: EventMap['changed'], now: number): Step {

@@ -160,6 +160,8 @@ export type Effect =
       readonly run_by: number
     }
   | { readonly kind: 'withdraw_approval' }
+  /** Show people what runs by itself soon, so that they can stop it. */
+  | { readonly kind: 'offer_stop'; readonly not_before: number; readonly run_by: number }
   /** With `recheck`, look at everything again first, and send `changed` if it differs. */
   | { readonly kind: 'issue_grant'; readonly recheck: boolean; readonly run_by: number }
   | { readonly kind: 'dispatch'; readonly jti: string; readonly grant_exp: number }
@@ -186,5 +188,6 @@ export type Ignored =
   | 'same_approver'
   | 'approver_lacks_role'
   | 'approver_not_needed'
+  | 'approver_not_yet'
   | 'initiator_approved'
   | 'tier_too_low'

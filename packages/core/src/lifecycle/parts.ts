@@ -60,6 +60,7 @@ export function outstanding(state: ActionState, now: number): readonly Effect[] 
   if (state.kind === 'preparing') return [{ kind: 'read_precondition' }]
   if (state.kind === 'pending_approval') return [requestApproval(state)]
   if (state.kind === 'authorized') return [issueGrant(state, true)]
+  if (state.kind === 'scheduled') return offerStop(state)
   return []
 }
 
@@ -86,6 +87,10 @@ export const requestApproval = ({ need, decide_by, run_by }: PendingApproval): E
   run_by,
 })
 
+/** Whoever approved has the action in view already. */
+export const offerStop = ({ need, not_before, run_by }: Scheduled): readonly Effect[] =>
+  need === null ? [{ kind: 'offer_stop', not_before, run_by }] : []
+
 export const issueGrant = ({ run_by }: Authorized | Scheduled, recheck: boolean): Effect => ({
   kind: 'issue_grant',
   recheck,
@@ -101,6 +106,10 @@ export function leave(from: ActionState, to: Cancelled | Expired | Denied, detai
 
 export const cancel = (from: ActionState, by: string, now: number): Step =>
   leave(from, { kind: 'cancelled', since: now, by }, { by })
+
+/** An approver says no inside the undo window. */
+export const stop = (from: Scheduled, by: string, reason: string, now: number): Step =>
+  leave(from, { kind: 'cancelled', since: now, by, stopped_for: reason }, { approver: by, reason })
 
 export const expire = (from: ActionState, reason: Expired['reason'], now: number): Step =>
   leave(from, { kind: 'expired', since: now, reason }, { reason })

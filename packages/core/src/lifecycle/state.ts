@@ -30,6 +30,8 @@ export interface Need {
   readonly approvers: readonly ApproversClause[]
   /** The person or agent that may not approve (spec/protocol.md §5). */
   readonly initiator: string
+  /** From when on an escalation counts. */
+  readonly asked_at: number
 }
 
 /** One person's approval. `ref` is the hash of the stored evidence; the roles are the host's word. */
@@ -138,6 +140,8 @@ export interface Cancelled {
   readonly kind: 'cancelled'
   readonly since: number
   readonly by: string
+  /** Why an approver stopped it inside its undo window; absent where its proposer took it back. */
+  readonly stopped_for?: string
 }
 export interface Expired {
   readonly kind: 'expired'

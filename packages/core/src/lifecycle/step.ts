@@ -31,7 +31,7 @@ import {
 } from './dispatch.ts'
 import type { ActionEvent, EventKind, EventMap } from './events.ts'
 import { finished, lateResult, reconcile, unclear, unseen } from './outcome.ts'
-import { cancel, deny, ignore, outstanding, passed, type Step, same } from './parts.ts'
+import { cancel, deny, ignore, outstanding, passed, type Step, same, stop } from './parts.ts'
 import { type ActionState, isFinal, type StateKind, type StateMap } from './state.ts'
 
 type Row<T> = {
@@ -99,6 +99,7 @@ const TABLE: Table = {
   scheduled: {
     ...NONE,
     grant_issued: grantIssued,
+    approval_denied: (state, { by, reason }, now) => stop(state, by, reason, now),
     cancel_requested: cancelNow,
     changed: (state, { reason }, now) => cancel(state, `changed: ${reason}`, now),
     tick: scheduledTick,

@@ -38,6 +38,7 @@ const needShape: Shape<Need> = objectShape({
   tier: releasedBy,
   approvers: approversShape,
   initiator: name,
+  asked_at: ms,
 })
 const evidenceShape: Shape<Evidence> = objectShape({
   ref: name,
@@ -113,7 +114,12 @@ export const actionStateShape: Shape<ActionState> = taggedShape('kind', {
   failed: ended('failed'),
   reconciled_succeeded: reconciled('reconciled_succeeded'),
   reconciled_failed: reconciled('reconciled_failed'),
-  cancelled: objectShape({ kind: oneOfShape('cancelled'), since: ms, by: name }),
+  cancelled: objectShape({
+    kind: oneOfShape('cancelled'),
+    since: ms,
+    by: name,
+    stopped_for: optionalMember(reason),
+  }),
   expired: objectShape({
     kind: oneOfShape('expired'),
     since: ms,

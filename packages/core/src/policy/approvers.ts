@@ -14,18 +14,45 @@ const asSet = (items: readonly string[]): readonly string[] => [...new Set(items
 /** What a rule asks when it stands alone, in canonical form; null where it asks nobody. */
 export function askedBy(approvers: RuleApprovers | null): Asked | null {
   if (approvers === null) return null
-  const { roles, quorum, channels } = approvers
-  return { approvers: [{ roles: asSet(roles), quorum }], channels: asSet(channels) }
+  return { approvers: clausesOf(approvers), channels: asSet(approvers.channels) }
 }
 
-/** Whoever satisfies the second clause satisfies the first. */
+/** One clause, or one for each step of an order. */
+function clausesOf({
+  roles,
+  quorum,
+  in_order,
+  escalate,
+}: RuleApprovers): readonly ApproversClause[] {
+  if (in_order.length === 0) {
+    const escalation = escalate === null ? undefined : { ...escalate, roles: asSet(escalate.roles) }
+    return [{ roles: asSet(roles), quorum, ...(escalation === undefined ? {} : { escalation }) }]
+  }
+  return in_order.map((role, index) => {
+    const before = in_order[index - 1]
+    return { roles: [role], quorum: 1, ...(before === undefined ? {} : { after: [before] }) }
+  })
+}
+
+/** Everybody who may ever count in a clause; empty: everybody. */
+const whoeverCounts = ({ roles, escalation }: ApproversClause): readonly string[] =>
+  roles.length === 0 ? roles : [...roles, ...(escalation?.roles ?? [])]
+
+/** Whoever satisfies the second clause satisfies the first; said only where it is plain. */
 function isImplied(a: ApproversClause, b: ApproversClause): boolean {
+  if (keyOf(a) === keyOf(b)) return true
+  const theirs = whoeverCounts(b)
   const narrower =
-    a.roles.length === 0 || (b.roles.length > 0 && b.roles.every((role) => a.roles.includes(role)))
-  return narrower && b.quorum >= a.quorum
+    a.roles.length === 0 || (theirs.length > 0 && theirs.every((role) => a.roles.includes(role)))
+  return a.after === undefined && narrower && b.quorum >= a.quorum
 }
 
-const keyOf = ({ roles, quorum }: ApproversClause): string => JSON.stringify([roles, quorum])
+const keyOf = (clause: ApproversClause): string => {
+  const { roles, quorum, after, escalation } = clause
+  const more =
+    after === undefined && escalation === undefined ? [] : [after ?? null, escalation ?? null]
+  return JSON.stringify([roles, quorum, ...more])
+}
 
 /**
  * Every clause of several, each once, without those that another one implies, in the order of their

@@ -2,7 +2,7 @@
  * The policy language as data (spec/policy.md "File"): what a policy file says after parsing, before
  * compiling. Everything here is plain JSON-like data; nothing here evaluates.
  */
-import { type ApproversClause, type Effect, type Money, type Tier } from '@trustgw/protocol'
+import type { Effect, Escalation, Money, Tier } from '@trustgw/protocol'
 
 /** Largest policy file, in UTF-16 code units of its text. */
 export const POLICY_MAX_CHARS = 2_097_152
@@ -131,8 +131,14 @@ export type Condition =
   | { readonly kind: 'provenance'; readonly pointer: string; readonly globs: readonly string[] }
 
 /** Whom a rule or limit asks, and where they may say so. */
-export interface RuleApprovers extends ApproversClause {
+export interface RuleApprovers {
+  /** Any of these roles; empty: every approver, or those of `in_order`. */
+  readonly roles: readonly string[]
+  readonly quorum: number
   readonly channels: readonly string[]
+  /** One person of each role, in this order; empty: `roles` and `quorum` say who. */
+  readonly in_order: readonly string[]
+  readonly escalate: Escalation | null
 }
 
 export interface Rule extends Verdict {
@@ -141,6 +147,8 @@ export interface Rule extends Verdict {
   readonly reason: string
   /** Present exactly when people decide: `require_approval` and `require_proof`. */
   readonly approvers: RuleApprovers | null
+  /** How long what this rule lets pass may be stopped before it runs; 0: not at all. */
+  readonly undo_ms: number
   readonly match: readonly Condition[]
 }
 
@@ -188,9 +196,9 @@ export function ofKind<T extends { readonly kind: string }, K extends T['kind']>
   )
 }
 
-/** A permitting rule counts only when known true; a restricting one unless known false. */
-export function restricts(effect: Effect): boolean {
-  return effect !== 'allow'
+/** A permitting rule counts only when known true; a restricting one, as what waits is, unless known false. */
+export function restrictsInDoubt({ effect, undo_ms }: Pick<Rule, 'effect' | 'undo_ms'>): boolean {
+  return effect !== 'allow' || undo_ms > 0
 }
 
 /** From 0, least restrictive, to 4. */

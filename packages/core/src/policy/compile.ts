@@ -89,7 +89,8 @@ const isIndexed = ({ condition: { kind } }: Test): boolean =>
 function standingOf(from: Rule | Limit, layer: LayerName): Standing {
   const { effect, tier, reason, approvers } = from
   const id = layer === 'platform' ? from.id : `${layer}:${from.id}`
-  return { effect, tier, id, reason, asked: askedBy(approvers) }
+  const undo_ms = 'undo_ms' in from ? from.undo_ms : 0
+  return { effect, tier, id, reason, asked: askedBy(approvers), undo_ms }
 }
 
 const exactly = (_: string, value: unknown): unknown =>

@@ -9,6 +9,8 @@ export interface Standing extends Verdict {
   readonly id: string
   readonly reason: string
   readonly asked: Asked | null
+  /** Of a rule that lets pass after a while. */
+  readonly undo_ms: number
 }
 
 export interface CompiledRule {

@@ -8,7 +8,7 @@ import {
   type Tier,
 } from '@trustgw/protocol'
 import { type Asked, allAsked, NOBODY_ASKED } from './approvers.ts'
-import { DEFAULT_RULE_ID, LAYERS, restricts, strength, type Verdict } from './ast.ts'
+import { DEFAULT_RULE_ID, LAYERS, restrictsInDoubt, strength, type Verdict } from './ast.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { Standing } from './compiled-rule.ts'
 import type { PolicyFacts } from './facts.ts'
@@ -91,7 +91,7 @@ function readRules(compiled: CompiledPolicy, look: Look, undecidedBy: string[]):
     if (truth === true) {
       matched.push(entry)
       reached = entry.priority
-    } else if (truth === 'unknown' && restricts(entry.rule.rule.effect)) doubted.push(entry)
+    } else if (truth === 'unknown' && restrictsInDoubt(entry.rule.rule)) doubted.push(entry)
   }
   return { matched, doubted }
 }
@@ -117,6 +117,7 @@ const byDefault = (effect: 'allow' | 'deny'): Standing => ({
   id: DEFAULT_RULE_ID,
   reason: 'No rule matches, so the default holds',
   asked: null,
+  undo_ms: 0,
 })
 const DEFAULTS = { allow: byDefault('allow'), deny: byDefault('deny') }
 
@@ -142,22 +143,29 @@ interface Outcome extends Verdict {
   readonly rule_id: string
   readonly reason: string
   readonly asked: Asked
+  readonly undo_ms: number
 }
+
+/** Waiting out the longest window waits out all. */
+export const longestUndo = (standing: readonly { readonly undo_ms: number }[]): number =>
+  Math.max(0, ...standing.map(({ undo_ms }) => undo_ms))
 
 /** What stands, with who may approve it; what nobody could approve is denied. */
 function outcomeOf(standing: readonly Standing[]): Outcome {
   const { effect, tier, id: rule_id, reason } = strictest(standing)
+  const undo_ms = effect === 'deny' ? 0 : longestUndo(standing)
   if (effect === 'allow' || effect === 'deny') {
-    return { effect, tier, rule_id, reason, asked: NOBODY_ASKED }
+    return { effect, tier, rule_id, reason, asked: NOBODY_ASKED, undo_ms }
   }
   const asked = allAsked(standing)
-  if (asked !== null) return { effect, tier, rule_id, reason, asked }
+  if (asked !== null) return { effect, tier, rule_id, reason, asked, undo_ms }
   return {
     effect: 'deny',
     tier: 0,
     rule_id,
     reason: `${reason}; no approval satisfies every rule that stands`,
     asked: NOBODY_ASKED,
+    undo_ms: 0,
   }
 }
 
@@ -198,7 +206,14 @@ function seenByAll(all: readonly Seen[]): Seen {
 function asRecorded(outcome: Outcome, { facts }: Seen): Outcome {
   if (facts.length <= FACTS_MAX) return outcome
   const reason = `More than ${FACTS_MAX} facts would have to be looked at`
-  return { effect: 'deny', tier: 0, rule_id: DEFAULT_RULE_ID, reason, asked: NOBODY_ASKED }
+  return {
+    effect: 'deny',
+    tier: 0,
+    rule_id: DEFAULT_RULE_ID,
+    reason,
+    asked: NOBODY_ASKED,
+    undo_ms: 0,
+  }
 }
 
 function finish(
@@ -206,7 +221,7 @@ function finish(
   seen: Seen,
   rest: Pick<PolicyDecision, 'policy_fingerprint'> & Lifetimes,
 ): PolicyDecision {
-  const { asked, effect, tier, rule_id, reason } = asRecorded(outcomeOf(standing), seen)
+  const { asked, effect, tier, rule_id, reason, undo_ms } = asRecorded(outcomeOf(standing), seen)
   const isWhole = seen.facts.length <= FACTS_MAX
   return {
     effect,
@@ -218,6 +233,7 @@ function finish(
       approval_ttl_ms: rest.approval_ttl_ms,
       approvers: asked.approvers,
       channels: asked.channels,
+      ...(undo_ms === 0 ? {} : { undo_ms }),
     },
     policy_fingerprint: rest.policy_fingerprint,
     facts: isWhole ? seen.facts : seen.facts.slice(0, FACTS_MAX),

@@ -95,7 +95,8 @@ interface Walk {
 
 function isWider(before: Stands, after: Stands): boolean {
   if (after.strength < before.strength) return true
-  return after.strength === before.strength && !askedAtLeast(before.asked, after.asked)
+  if (after.strength !== before.strength) return false
+  return after.undo_ms < before.undo_ms || !askedAtLeast(before.asked, after.asked)
 }
 
 const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, tier, rule_id })
@@ -103,6 +104,7 @@ const sideOf = ({ effect, tier, rule_id }: PolicyDecision): Side => ({ effect, t
 const standsOf = (decision: PolicyDecision): Stands => ({
   strength: strength(decision),
   asked: decision.obligations,
+  undo_ms: decision.obligations.undo_ms ?? 0,
 })
 
 const TRUTH_ORDER: readonly Truth[] = [true, 'unknown', false]

@@ -1,6 +1,6 @@
 /** Why a proposal was decided as it was, and what would be allowed instead. */
 import { formatMoney, type Json } from '@trustgw/protocol'
-import { type Condition, restricts, type Verdict } from './ast.ts'
+import { type Condition, restrictsInDoubt, type Verdict } from './ast.ts'
 import { conditionKey } from './cells.ts'
 import { type ArgumentChange, type SearchBounds, smallestChange, WIDE } from './change.ts'
 import type { CompiledPolicy } from './compile.ts'
@@ -76,7 +76,7 @@ function explainRule(
 ): ExplainedRule {
   const lines = explainLines(rule.match, compiled, compiled.begin(facts))
   const truth = allOf(lines.map((line) => line.truth))
-  const stands = truth === true || (truth === 'unknown' && restricts(rule.effect))
+  const stands = truth === true || (truth === 'unknown' && restrictsInDoubt(rule))
   const { effect, tier, id, priority } = rule
   return { layer: compiled.layer, id, priority, effect, tier, truth, stands, lines }
 }

@@ -6,7 +6,9 @@ import {
   type Money,
   pointerProblem,
   type Tier,
+  UNDO_MAX_MS,
 } from '@trustgw/protocol'
+import { ANY_APPROVER, approversSyntax } from './approvers-syntax.ts'
 import {
   APPROVAL_TTL_MAX_MS,
   DEFAULT_RULE_ID,
@@ -16,7 +18,6 @@ import {
   type LimitKey,
   type PolicyDefaults,
   PRIORITY_MAX,
-  QUORUM_MAX,
   REASON_MAX_CHARS,
   type Rule,
   type RuleApprovers,
@@ -31,7 +32,6 @@ import {
   inside,
   type Raw,
   type RawTable,
-  readChoice,
   readTable,
   wrong,
   wrongKey,
@@ -40,9 +40,6 @@ import { choice, described, integer, list, need, optional, type Syntax, text } f
 import { duration, money } from './value-syntax.ts'
 
 const RULE_ID_MAX_CHARS = 64
-/** Used where a rule that asks people does not narrow who: one approver, in the portal. */
-const ANY_APPROVER: RuleApprovers = { roles: [], quorum: 1, channels: ['portal'] }
-const CHANNELS = ['portal'] as const
 
 const id: Syntax<string> = text((written) => {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(written)) {
@@ -55,16 +52,10 @@ const priority = described(integer({ min: 0, max: PRIORITY_MAX }), 'Lower is loo
 const effect = choice<Effect>(EFFECTS)
 const tier: Syntax<number> = integer({ min: 1, max: 3 })
 const reason = text(undefined, REASON_MAX_CHARS)
-const roles = list(text(undefined, RULE_ID_MAX_CHARS))
-const quorum = integer({ min: 1, max: QUORUM_MAX })
-const channel: Syntax<string> = {
-  ...choice<string>(CHANNELS),
-  read: (raw, at) =>
-    raw === 'telegram'
-      ? wrong(at, '"telegram" is not supported yet')
-      : readChoice(raw, at, CHANNELS),
-}
-const channels: Syntax<readonly string[]> = list(channel)
+const undo = described(
+  duration(UNDO_MAX_MS),
+  'How long it waits, once it may run, for somebody to stop it',
+)
 const grantTtl = duration(GRANT_TTL_MAX_MS)
 const approvalTtl = duration(APPROVAL_TTL_MAX_MS)
 const window = duration(WINDOW_MAX_MS)
@@ -101,7 +92,8 @@ const RULE_MEMBERS: readonly Member[] = [
   { name: 'effect', schema: effect.schema, isRequired: true },
   { name: 'tier', schema: tier.schema },
   { name: 'reason', schema: reason.schema },
-  { name: 'approvers', schema: {} },
+  { name: 'approvers', schema: approversSyntax.schema },
+  { name: 'undo', schema: undo.schema },
   { name: 'match', schema: matchSyntax.schema, isRequired: true },
 ]
 const LIMIT_MEMBERS: readonly Member[] = [
@@ -114,12 +106,7 @@ const LIMIT_MEMBERS: readonly Member[] = [
   { name: 'on_exceed', schema: onExceed.schema, isRequired: true },
   { name: 'tier', schema: tier.schema },
   { name: 'reason', schema: reason.schema },
-  { name: 'approvers', schema: {} },
-]
-const APPROVERS_MEMBERS: readonly Member[] = [
-  { name: 'roles', schema: roles.schema },
-  { name: 'quorum', schema: quorum.schema },
-  { name: 'channels', schema: channels.schema },
+  { name: 'approvers', schema: approversSyntax.schema },
 ]
 const DEFAULTS_MEMBERS: readonly Member[] = [
   { name: 'effect', schema: { enum: ['deny', 'allow'] } },
@@ -130,12 +117,7 @@ const DEFAULTS_MEMBERS: readonly Member[] = [
 function tableSchema(members: readonly Member[]): Syntax<unknown>['schema'] {
   return {
     type: 'object',
-    properties: Object.fromEntries(
-      members.map(({ name, schema }) => [
-        name,
-        name === 'approvers' ? tableSchema(APPROVERS_MEMBERS) : schema,
-      ]),
-    ),
+    properties: Object.fromEntries(members.map(({ name, schema }) => [name, schema])),
     required: members.filter(({ isRequired }) => isRequired === true).map(({ name }) => name),
     additionalProperties: false,
   }
@@ -161,18 +143,6 @@ function readTier(table: RawTable, stands: Effect, at: At): Tier | null {
   return only
 }
 
-function readApprovers(raw: Raw, at: At): RuleApprovers | null {
-  const table = readTable(raw, at)
-  if (table === null) return null
-  checkKeys(table, keysOf(APPROVERS_MEMBERS), at)
-  if (table.size === 0) return wrong(at, 'expected roles, quorum or channels')
-  return {
-    roles: optional(table, ['roles', roles], ANY_APPROVER.roles, at),
-    quorum: optional(table, ['quorum', quorum], ANY_APPROVER.quorum, at),
-    channels: optional(table, ['channels', channels], ANY_APPROVER.channels, at),
-  }
-}
-
 interface Standing extends Verdict {
   readonly approvers: RuleApprovers | null
 }
@@ -189,7 +159,7 @@ function readAsked(
     return written === undefined ? { approvers: null } : wrong(here, `${stands} asks no approvers`)
   }
   return complete({
-    approvers: written === undefined ? ANY_APPROVER : readApprovers(written, here),
+    approvers: written === undefined ? ANY_APPROVER : approversSyntax.read(written, here),
   })
 }
 
@@ -216,7 +186,10 @@ function readRule(raw: Raw, at: At): Rule | null {
   })
   if (parts === null) return null
   const { standing, ...rest } = parts
-  return { ...rest, ...standing, reason: why ?? `Rule ${rest.id}` }
+  const undo_ms = optional(table, ['undo', undo], 0, at)
+  if (undo_ms > 0 && standing.effect === 'deny')
+    wrong(inside(at, 'undo'), 'deny has nothing to undo')
+  return { ...rest, ...standing, reason: why ?? `Rule ${rest.id}`, undo_ms }
 }
 
 /** What is written of a verdict beside the effect; defaults are not written. */
@@ -228,11 +201,7 @@ function standingForm({
   const form: Record<string, Json> = {}
   if (stands === 'require_approval') form['tier'] = itsTier
   if (approvers === null) return form
-  form['approvers'] = {
-    ...(approvers.roles.length === 0 ? {} : { roles: roles.write(approvers.roles) }),
-    quorum: approvers.quorum,
-    channels: channels.write(approvers.channels),
-  }
+  form['approvers'] = approversSyntax.write(approvers)
   return form
 }
 
@@ -244,6 +213,7 @@ export const ruleSyntax: Syntax<Rule> = {
     effect: rule.effect,
     reason: rule.reason,
     ...standingForm(rule),
+    ...(rule.undo_ms === 0 ? {} : { undo: undo.write(rule.undo_ms) }),
     match: matchSyntax.write(rule.match),
   }),
   schema: tableSchema(RULE_MEMBERS),

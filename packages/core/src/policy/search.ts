@@ -3,9 +3,10 @@
  * still matter. Two policies that leave the same rules open are the same from there on, so the walk
  * ends where they begin to agree.
  */
+
 import { type Asked, allAsked, askedBy, NOBODY_ASKED } from './approvers.ts'
 import type { Condition, Rule } from './ast.ts'
-import { restricts, strength } from './ast.ts'
+import { restrictsInDoubt, strength } from './ast.ts'
 import {
   BLANK_FACTS,
   type Cell,
@@ -15,6 +16,7 @@ import {
   type Variable,
   variablesOf,
 } from './cells.ts'
+import { longestUndo } from './decide.ts'
 import type { PolicyFacts } from './facts.ts'
 import type { Truth } from './truth.ts'
 
@@ -142,13 +144,13 @@ export function remaining(rules: readonly KeyedRule[], choice: Choice): readonly
     const status = statusOf(keyedRule, choice)
     if (status === 'false') continue
     const doubted = keys.some((key) => choice.truths.get(key) === 'unknown')
-    if (doubted && !restricts(rule.effect)) continue
+    if (doubted && !restrictsInDoubt(rule)) continue
     if (status === 'true') reached = rule.priority
     const isBeside = rule.priority === last
     last = rule.priority
     const open = keys.filter((key) => !choice.truths.has(key)).sort()
     const asks = JSON.stringify(rule.approvers)
-    const form = `${isBeside} ${doubted} ${strength(rule)} ${asks} ${open.join()}`
+    const form = `${isBeside} ${doubted} ${strength(rule)} ${asks} ${rule.undo_ms} ${open.join()}`
     left.push({ keyed: keyedRule, status, form })
   }
   return left
@@ -158,6 +160,7 @@ export function remaining(rules: readonly KeyedRule[], choice: Choice): readonly
 export interface Stands {
   readonly strength: number
   readonly asked: Asked
+  readonly undo_ms: number
 }
 
 const DEFAULT_STRENGTH = { deny: 4, allow: 0, none: -1 }
@@ -173,9 +176,12 @@ export function standing(left: readonly Left[], fallback: DefaultEffect): Stands
   const rules = [...matched, ...rulesThat(left, 'unknown')]
   const falls = known.length === 0 ? [DEFAULT_STRENGTH[fallback]] : []
   const top = Math.max(...falls, ...rules.map(strength))
-  if (top <= 0 || top === 4) return { strength: top, asked: NOBODY_ASKED }
+  const undo_ms = top === 4 ? 0 : longestUndo(rules)
+  if (top <= 0 || top === 4) return { strength: top, asked: NOBODY_ASKED, undo_ms }
   const asked = allAsked(rules.map(({ approvers }) => ({ asked: askedBy(approvers) })))
-  return asked === null ? { strength: 4, asked: NOBODY_ASKED } : { strength: top, asked }
+  return asked === null
+    ? { strength: 4, asked: NOBODY_ASKED, undo_ms: 0 }
+    : { strength: top, asked, undo_ms }
 }
 
 export interface StrengthRange {

@@ -192,7 +192,10 @@ export function optional<T, F>(
   return written === undefined ? fallback : (syntax.read(written, inside(at, name)) ?? fallback)
 }
 
-/** One form for every way to write the same: lists are sets, so they are sorted, each item once. */
+/**
+ * One form for every way to write the same: lists are sets, so they are sorted, each item once; but for
+ * the order in which people are asked.
+ */
 export function canonicalSets(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value
   if (isJsonArray(value)) {
@@ -200,7 +203,10 @@ export function canonicalSets(value: Json): Json {
     return [...items.keys()].sort(byText).map((key) => canonicalSets(items.get(key) ?? null))
   }
   return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name, canonicalSets(item)]),
+    Object.entries(value).map(([name, item]) => [
+      name,
+      name === 'in_order' ? item : canonicalSets(item),
+    ]),
   )
 }
 

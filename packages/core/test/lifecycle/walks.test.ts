@@ -30,11 +30,17 @@ const later = fc.oneof(
 const soon = fc.integer({ min: START, max: START + 32_000 })
 const result = fc.constant({ result_hash: 'sha256:r', reason: null })
 const roles = fc.subarray(['finance', 'legal'])
-const approvers = fc.array(fc.record({ roles, quorum: fc.integer({ min: 1, max: 2 }) }), {
-  minLength: 1,
-  maxLength: 2,
-})
-const need = fc.record({ tier, approvers, initiator: person })
+const clause = fc.record(
+  {
+    roles,
+    quorum: fc.integer({ min: 1, max: 2 }),
+    after: fc.subarray(['finance', 'legal'], { minLength: 1 }),
+    escalation: fc.record({ after_ms: fc.constantFrom(1, 60_000), roles }),
+  },
+  { requiredKeys: ['roles', 'quorum'] },
+)
+const approvers = fc.array(clause, { minLength: 1, maxLength: 2 })
+const need = fc.record({ tier, approvers, initiator: person, asked_at: fc.constant(START) })
 
 const decision = fc.oneof(
   fc.record({ outcome: fc.constant('allow' as const), run_by: later }),
@@ -249,7 +255,8 @@ test('what was sent leaves for another state by word of an executor only, never 
       // One executor's refusal is not yet the end: another may be about to claim.
       if (event.kind === 'executor_refused') assert.equal(state.kind, before.kind)
       if (event.kind !== 'tick' || now < before.grant_exp + 5_000) continue
-      const isOver = before.cancel !== null || now >= before.run_by
+      const isRefused = before.refused_for !== undefined
+      const isOver = before.cancel !== null || isRefused || now >= before.run_by
       const claim = isOver ? { kind: 'cancel_claim' } : { kind: 'find_claim', jti: before.jti }
       assert.deepEqual(effects, [claim])
     }
@@ -296,7 +303,7 @@ test('recovery asks again for what is outstanding, and after a cancel only for i
   const live = { since: START, round: 1, issued: ['g1'], cancel: null }
   const cleared = { ...live, run_by: START + 9_000, need: null, evidence: [] }
   const anybody = [{ roles: [], quorum: 1 }]
-  const asked = { tier: 2 as const, approvers: anybody, initiator: 'bot' }
+  const asked = { tier: 2 as const, approvers: anybody, initiator: 'bot', asked_at: START }
   const dispatched = {
     ...cleared,
     kind: 'dispatched' as const,

@@ -102,7 +102,8 @@ const ruleOn = (id: string, channels: readonly string[]): Rule => ({
   effect: 'require_approval',
   tier: 1,
   reason: 'r',
-  approvers: { roles: [], quorum: 1, channels },
+  approvers: { roles: [], quorum: 1, channels, in_order: [], escalate: null },
+  undo_ms: 0,
   match: [],
 })
 

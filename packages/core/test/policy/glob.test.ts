@@ -32,6 +32,7 @@ function matchesTool(globs: readonly string[], tool: string): boolean {
           tier: 0,
           reason: 'r',
           approvers: null,
+          undo_ms: 0,
           match: [{ kind: 'tool', globs }],
         },
       ],

@@ -238,7 +238,7 @@ test('whoever stands with the strictest is asked too, whoever matched below it i
 })
 
 test('what nobody could approve is denied', () => {
-  const nobody = { strength: 4, asked: { approvers: [], channels: [] } }
+  const nobody = { strength: 4, asked: { approvers: [], channels: [] }, undo_ms: 0 }
   assert.deepEqual(standing(left(['crowd', 'true'], ['click', 'true']), 'allow'), nobody)
   assert.deepEqual(standing(left(['crowd', 'unknown'], ['passkey', 'true']), 'allow'), nobody)
   assert.equal(standing(left(['crowd', 'true']), 'allow').strength, 1)

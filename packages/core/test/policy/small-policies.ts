@@ -12,7 +12,7 @@ const VERDICTS = [
   { effect: 'deny', tier: 0 },
 ] as const
 export const DENY = 4
-const APPROVERS = { roles: [], quorum: 1, channels: ['portal'] }
+const APPROVERS = { roles: [], quorum: 1, channels: ['portal'], in_order: [], escalate: null }
 
 export const RULES: readonly AbstractRule[] = [1, 2, 3].flatMap((priority) =>
   TRUTHS.flatMap((truth) => VERDICTS.map((_, strength) => ({ priority, truth, strength }))),
@@ -27,6 +27,7 @@ function concrete(rule: AbstractRule, index: number): Rule {
     ...verdict,
     reason: 'r',
     approvers: rule.strength === 0 || rule.strength === DENY ? null : APPROVERS,
+    undo_ms: 0,
     match: [{ kind: 'args', pointer: `/${index}`, predicates: [{ kind: 'eq', value: true }] }],
   }
 }

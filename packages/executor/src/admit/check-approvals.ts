@@ -8,6 +8,7 @@ import {
   approvalStatementJson,
   base64urlDecode,
   canonicalize,
+  clausesAfter,
   evidenceHash,
   type Hash,
   type JwsVerifier,
@@ -64,7 +65,7 @@ export async function checkApprovals(
       ? approvals.length === 0
         ? undefined
         : refused('evidence_unexpected')
-      : (checkPeople(value, nowMs) ?? (await checkSignatures(value, deps)))
+      : (checkPeople(value, nowMs) ?? (await checkSignatures(value, deps, nowMs)))
   return problem ?? { ok: true, value: stage.mint(value) }
 }
 
@@ -89,7 +90,7 @@ function checkPeople(value: BoundActionValue, nowMs: number): Refused | undefine
     if (timing !== undefined) return refused(timing)
   }
   // Roles are looked at where the pins are: here everybody counts everywhere.
-  const approvers = decision.obligations.approvers.map((clause) => ({ ...clause, roles: [] }))
+  const approvers = decision.obligations.approvers.map(({ quorum }) => ({ roles: [], quorum }))
   return clausesProblem(
     approvers,
     approvals.map(({ approver }) => ({ approver, roles: [] })),
@@ -124,7 +125,7 @@ function timeProblem(
   const extended =
     decide_by > decided_at + obligations.approval_ttl_ms ||
     run_by < decide_by ||
-    run_by > decide_by + RUN_AFTER_DECIDE_MAX_MS
+    run_by > decide_by + (obligations.undo_ms ?? 0) + RUN_AFTER_DECIDE_MAX_MS
   if (extended) return 'deadline_extended'
   return run_by < nowMs ? 'run_by_passed' : undefined
 }
@@ -132,6 +133,7 @@ function timeProblem(
 async function checkSignatures(
   value: BoundActionValue,
   deps: ApprovalDeps,
+  nowMs: number,
 ): Promise<Refused | undefined> {
   const { decision, approvals } = value.action
   if (decision.tier === 1) {
@@ -151,13 +153,20 @@ async function checkSignatures(
     pinned.push({ evidence, pin })
   }
   const given = pinned.map(({ pin }) => ({ approver: pin.person, roles: pin.roles }))
-  const unmet = clausesProblem(decision.obligations.approvers, given)
+  const unmet = clausesProblem(clausesNow(value, nowMs), given)
   if (unmet !== undefined) return unmet
   for (const { evidence, pin } of pinned) {
     const problem = checkPasskey(evidence, value, { pin, sha256: deps.sha256 })
     if (problem !== undefined) return refused(problem)
   }
   return undefined
+}
+
+/** When people were asked is the gateway's word; whom an escalation names is the decision's. */
+function clausesNow({ action }: BoundActionValue, nowMs: number): readonly ApproversClause[] {
+  const { approvers, approval_ttl_ms } = action.decision.obligations
+  const askedAt = Math.max(...action.approvals.map(({ decide_by }) => decide_by - approval_ttl_ms))
+  return clausesAfter(approvers, nowMs - askedAt)
 }
 
 type PasskeyEvidence = ApprovalEvidence & { readonly kind: 'passkey' }

@@ -174,8 +174,9 @@ function stageOf(state: Open): Entry | undefined {
   switch (state.kind) {
     case 'proposed':
     case 'preparing':
-    case 'scheduled':
       return undefined
+    case 'scheduled':
+      return { type: 'scheduled', detail: { not_before: state.not_before } }
     case 'pending_approval':
       return { type: 'approval_requested', detail: { tier: state.need.tier } }
     case 'authorized':
@@ -196,7 +197,7 @@ function endOf(state: Ended): Entry {
     case 'expired':
       return { type: 'expired', detail: { reason: state.reason } }
     case 'cancelled':
-      return { type: 'cancelled', detail: { by: state.by } }
+      return { type: 'cancelled', detail: cancelledBy(state) }
     case 'denied':
       return {
         type: 'denied',
@@ -209,6 +210,13 @@ function endOf(state: Ended): Entry {
     case 'reconciled_failed':
       return { type: 'reconciled', detail: { ...resultOf(state), by: state.by } }
   }
+}
+
+function cancelledBy({
+  by,
+  stopped_for,
+}: ActionState & { readonly kind: 'cancelled' }): Entry['detail'] {
+  return stopped_for === undefined ? { by } : { approver: by, reason: stopped_for }
 }
 
 function released(state: ActionState & { readonly kind: 'authorized' }): Entry | undefined {

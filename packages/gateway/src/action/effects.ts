@@ -75,6 +75,7 @@ export class Effects {
       case 'evaluate':
         return review.evaluateAgain(record)
       case 'request_approval':
+      case 'offer_stop':
         this.#requestApproval(record)
         return undefined
       case 'issue_grant':
@@ -96,6 +97,8 @@ export class Effects {
     const { review, hold } = this.#deps
     const { state } = stored.record
     const isCleared = state.kind === 'authorized' || state.kind === 'scheduled'
+    const undo = undoWindowOf(stored.record)
+    if (undo !== undefined) return undo
     if (!isCleared || !review.isFrozen(stored.record)) return review.release(stored.record, recheck)
     hold(stored, state.run_by)
     return undefined
@@ -106,12 +109,26 @@ export class Effects {
     const { tenant, tool_id, action_id: id } = record.proposal
     const tool = tools.find(tenant, tool_id)
     if (tool === undefined) return
-    const { decided_at } = record.decision
+    const { state, decision } = record
+    const { decided_at } = decision
     const of = { contract: tool.contract, before: known.callsBefore(record) }
     outbound.requestApproval(record, of, () => {
       const now = known.get(id)?.record
-      const pending = now?.state.kind === 'pending_approval'
-      return !stopping() && pending && now?.decision.decided_at === decided_at
+      return (
+        !stopping() && now?.state.kind === state.kind && now?.decision.decided_at === decided_at
+      )
     })
+  }
+}
+
+/** Before its first grant, an action waits for somebody to stop it where its rule says so. */
+export function undoWindowOf({ state, decision }: ActionRecord): Planned | undefined {
+  const { undo_ms } = decision.obligations
+  if (undo_ms === undefined || state.kind !== 'authorized' || state.issued.length > 0)
+    return undefined
+  const { round, since } = state
+  return {
+    event: { kind: 'undo_window', not_before: since + undo_ms },
+    fits: ({ state: now }) => now.kind === 'authorized' && now.round === round,
   }
 }

@@ -7,6 +7,7 @@ import { firstEvaluation } from '../decide/evaluator.ts'
 import { STORE_WITHIN_MS } from '../limits/ledger.ts'
 import { type ActionRecord, newRecord } from './action-record.ts'
 import type { AuditTrail } from './audit-trail.ts'
+import { undoWindowOf } from './effects.ts'
 import type { Review } from './review.ts'
 import { takePlanned } from './take-step.ts'
 
@@ -61,7 +62,7 @@ export function opening(
   const { state, effects } = step(initialState(now), { kind: 'evaluated', decision }, now)
   const record = { ...decided, state }
   const issue = effects.find((effect) => effect.kind === 'issue_grant')
-  if (issue === undefined) return { record, effects }
+  if (issue === undefined || undoWindowOf(record) !== undefined) return { record, effects }
   const planned = issue.recheck ? undefined : deps.review.grant(record)
   if (planned === undefined) return { record, effects }
   const granted = takePlanned(record, planned, deps)

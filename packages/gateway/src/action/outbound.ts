@@ -168,7 +168,7 @@ function approvalRequest(
   sha256: Sha256,
 ): ApprovalRequest | undefined {
   const { proposal, decision, state } = record
-  if (state.kind !== 'pending_approval') return undefined
+  if (state.kind !== 'pending_approval' && state.kind !== 'scheduled') return undefined
   return {
     v: 1,
     action_id: proposal.action_id,
@@ -180,7 +180,7 @@ function approvalRequest(
     precondition_hash: preconditionHash(sha256, record.precondition),
     decision,
     requested_at: decision.decided_at,
-    decide_by: state.decide_by,
+    decide_by: state.kind === 'scheduled' ? state.not_before : state.decide_by,
     run_by: state.run_by,
     ...accountOf(record, of.before),
   }

@@ -211,8 +211,8 @@ function placesOf(
 function sameClearance({ state }: ActionRecord): (record: ActionRecord) => boolean {
   const issued = 'issued' in state ? state.issued.length : null
   return ({ state: now }) =>
-    now.kind === 'authorized' &&
-    state.kind === 'authorized' &&
+    (now.kind === 'authorized' || now.kind === 'scheduled') &&
+    now.kind === state.kind &&
     now.round === state.round &&
     now.issued.length === issued
 }

@@ -41,6 +41,7 @@ const UNPREPARED: ReadonlyMap<string, string> = new Map([
   ['precondition_timeout', NOT_READ],
 ])
 const REASONS: { readonly [S in StateKind]?: string } = {
+  scheduled: 'It may run; until then people can stop it.',
   dispatched: 'It was sent to its executor, which has not said yet whether it runs.',
   refused: 'The executor refused to run it.',
   expired: 'Its time ran out before it was released.',
@@ -62,6 +63,8 @@ function safeReason({ state, decision, result, superseded_by }: ActionRecord): s
   if (state.kind === 'refused' && state.reason === STALE)
     return superseded_by === null ? CHANGES : SUPERSEDED
   if (state.kind === 'pending_approval') return toldReason(decision)
+  if (state.kind === 'cancelled' && state.stopped_for !== undefined)
+    return `An approver stopped it: ${state.stopped_for}`
   if (result?.reason === SETTLED_BY_PERSON) return BY_PERSON
   if (FAILED.includes(state.kind)) return result?.reason ?? 'The tool failed.'
   return REASONS[state.kind] ?? null
@@ -108,6 +111,12 @@ export function actionEvent(stored: StoredAction, now: number): ActionEvent {
     amount: record.tool.amount,
     proposed_at: proposal.received_at,
     at: now,
-    decide_by: state.kind === 'pending_approval' ? state.decide_by : null,
+    decide_by: decideBy(state),
   }
+}
+
+/** Until when people may say something: yes or no, or that it shall not run. */
+function decideBy(state: ActionRecord['state']): number | null {
+  if (state.kind === 'scheduled') return state.not_before
+  return state.kind === 'pending_approval' ? state.decide_by : null
 }

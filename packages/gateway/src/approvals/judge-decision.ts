@@ -9,6 +9,7 @@ import {
   asObject,
   base64urlDecode,
   canonicalize,
+  clausesAfter,
   hexEncode,
   type JwsExpectation,
   judgeApprover,
@@ -18,6 +19,7 @@ import {
   statementHash,
   verifyJws,
 } from '@trustgw/protocol'
+import type { Clock } from '@trustgw/runtime'
 import type { ActionRecord } from '../action/action-record.ts'
 
 export type DecisionRefusal =
@@ -30,8 +32,16 @@ export type DecisionRefusal =
   | 'role_missing'
   /** Everybody whom this person could stand for has approved. */
   | 'approver_not_needed'
+  /** Others are asked first. */
+  | 'approver_not_yet'
   | 'deadline_mismatch'
   | 'statement_mismatch'
+
+export interface JudgeDeps {
+  readonly sha256: Sha256
+  readonly hostKeyFor: JwsExpectation['keyFor']
+  readonly clock: Pick<Clock, 'now'>
+}
 
 /**
  * Whether an approval fits the pending action. What only the executor can know (that the passkey is
@@ -41,10 +51,7 @@ export type DecisionRefusal =
 export function judgeApproval(
   record: ActionRecord,
   decision: ApprovalDecision,
-  deps: {
-    readonly sha256: Sha256
-    readonly hostKeyFor: JwsExpectation['keyFor']
-  },
+  deps: JudgeDeps,
 ): DecisionRefusal | undefined {
   const { state } = record
   const { evidence } = decision
@@ -53,7 +60,7 @@ export function judgeApproval(
   if (evidence.approver !== decision.approver) return 'approver_mismatch'
   if (state.evidence.some((given) => given.approver === evidence.approver))
     return 'approved_already'
-  const unfit = unfitApprover(state.need, state.evidence, decision)
+  const unfit = unfitApprover(state, decision, deps.clock.now())
   if (unfit !== undefined) return unfit
   if (evidence.decide_by !== state.decide_by || evidence.run_by !== state.run_by)
     return 'deadline_mismatch'
@@ -63,14 +70,15 @@ export function judgeApproval(
 }
 
 function unfitApprover(
-  need: Need,
-  counted: readonly Evidence[],
+  { need, evidence: counted }: { readonly need: Need; readonly evidence: readonly Evidence[] },
   { approver, roles }: ApprovalDecision,
+  now: number,
 ): DecisionRefusal | undefined {
   if (approver === need.initiator) return 'initiator_cannot_approve'
-  const adds = judgeApprover(need.approvers, counted, roles)
+  const clauses = clausesAfter(need.approvers, now - need.asked_at)
+  const adds = judgeApprover(clauses, counted, roles)
   if (adds === 'counts') return undefined
-  return adds === 'lacks_role' ? 'role_missing' : 'approver_not_needed'
+  return adds === 'lacks_role' ? 'role_missing' : `approver_${adds}`
 }
 
 function statementOf(

@@ -1,12 +1,7 @@
-import {
-  type ApprovalDecision,
-  evidenceHash,
-  type JwsExpectation,
-  type Sha256,
-} from '@trustgw/protocol'
+import { type ApprovalDecision, evidenceHash, type Sha256 } from '@trustgw/protocol'
 import type { ActionRecord } from '../action/action-record.ts'
 import type { Planned } from '../action/planned.ts'
-import { type DecisionRefusal, judgeApproval } from './judge-decision.ts'
+import { type DecisionRefusal, type JudgeDeps, judgeApproval } from './judge-decision.ts'
 
 /** What became of a verdict when it was given to the action. */
 export interface Heard {
@@ -18,11 +13,7 @@ export interface Heard {
  * One person's verdict as an event of the action. An approval is judged against what is stored when
  * it is counted, not against what was there when it came.
  */
-export function verdictPlan(
-  decision: ApprovalDecision,
-  heard: Heard,
-  deps: { readonly sha256: Sha256; readonly hostKeyFor: JwsExpectation['keyFor'] },
-): Planned {
+export function verdictPlan(decision: ApprovalDecision, heard: Heard, deps: JudgeDeps): Planned {
   const { approver, roles, evidence, reason } = decision
   if (decision.verdict === 'deny')
     return { event: { kind: 'approval_denied', by: approver, reason } }
@@ -44,13 +35,18 @@ export function verdictPlan(
   }
 }
 
+function isEndedBy(state: ActionRecord['state'], person: string): boolean {
+  const isStopped = state.kind === 'cancelled' && state.stopped_for !== undefined
+  return (state.kind === 'denied' || isStopped) && state.by === person
+}
+
 /** Whether this very decision is stored already: a repeat of it gets the same answer. */
 export function heardBefore(
   { state, evidence }: ActionRecord,
   decision: ApprovalDecision,
   sha256: Sha256,
 ): boolean {
-  if (decision.verdict === 'deny') return state.kind === 'denied' && state.by === decision.approver
+  if (decision.verdict === 'deny') return isEndedBy(state, decision.approver)
   if (decision.evidence === null) return false
   const ref = evidenceHash(sha256, decision.evidence)
   return evidence.some((given) => evidenceHash(sha256, given) === ref)

@@ -9,6 +9,7 @@ import {
   type Sha256,
   type TenantId,
 } from '@trustgw/protocol'
+import type { Clock } from '@trustgw/runtime'
 import type { ActionRecord } from '../action/action-record.ts'
 import type { StoredAction } from '../action/action-store.ts'
 import type { Planned } from '../action/planned.ts'
@@ -28,6 +29,7 @@ export interface VerdictsDeps {
   ) => Promise<StoredAction | undefined>
   readonly sha256: Sha256
   readonly hostKeyFor: JwsExpectation['keyFor']
+  readonly clock: Pick<Clock, 'now'>
 }
 
 /** What people said, from the host, given to the actions. Accepted means stored. */

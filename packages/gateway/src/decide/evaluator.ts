@@ -108,10 +108,11 @@ export function firstEvaluation(record: DecisionRecord, prepares: boolean): Eval
 /** The decision as far as the life of the action is concerned. */
 export function evaluationOf(record: DecisionRecord): Evaluation {
   const { effect, tier, obligations, decided_at } = record
+  const { undo_ms = 0 } = obligations
   if (effect === 'deny') return { outcome: 'deny', reason: record.reason }
   if (effect === 'require_proof' || tier === 3) return { outcome: 'proof' }
   if (effect === 'allow' && tier === 0)
-    return { outcome: 'allow', run_by: decided_at + RUN_WITHIN_MS }
+    return { outcome: 'allow', run_by: decided_at + undo_ms + RUN_WITHIN_MS }
   const { approvers } = obligations
   if (effect !== 'require_approval' || tier === 0 || approvers.length === 0)
     return { outcome: 'deny', reason: 'inconsistent decision' }
@@ -120,7 +121,7 @@ export function evaluationOf(record: DecisionRecord): Evaluation {
   return {
     outcome: 'pending',
     decide_by,
-    run_by: decide_by + RUN_WITHIN_MS,
-    need: { tier, approvers, initiator },
+    run_by: decide_by + undo_ms + RUN_WITHIN_MS,
+    need: { tier, approvers, initiator, asked_at: decided_at },
   }
 }

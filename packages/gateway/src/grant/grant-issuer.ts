@@ -1,6 +1,7 @@
 import {
   type Approver,
   CLEARANCE_OF_TIER,
+  clausesAfter,
   DECISION_FRESH_MS,
   decisionHash,
   EFFECT_OF_TIER,
@@ -60,7 +61,9 @@ export function authorize(
   | { readonly ok: true; readonly value: Authorization }
   | { readonly ok: false; readonly reason: AuthorizationRefusal } {
   const { state, decision } = record
-  if (state.kind !== 'authorized') return { ok: false, reason: 'not_authorized' }
+  const isCleared =
+    state.kind === 'authorized' || (state.kind === 'scheduled' && now >= state.not_before)
+  if (!isCleared) return { ok: false, reason: 'not_authorized' }
   if (record.decision_event === null) return { ok: false, reason: 'decision_not_recorded' }
   if (decision.effect !== EFFECT_OF_TIER[decision.tier] || decision.tier === 3) {
     return { ok: false, reason: 'decision_forbids' }
@@ -82,7 +85,9 @@ export function authorize(
 function isApproved({ decision, evidence }: ActionRecord, counted: readonly Approver[]): boolean {
   const people = new Set(evidence.map(({ approver }) => approver))
   const given = counted.filter(({ approver }) => people.has(approver))
-  return judgeApprovers(decision.obligations.approvers, given) === 'met'
+  // Each was counted when their turn had come.
+  const clauses = clausesAfter(decision.obligations.approvers, Number.POSITIVE_INFINITY)
+  return judgeApprovers(clauses, given) === 'met'
 }
 
 export interface GrantIssuerDeps {

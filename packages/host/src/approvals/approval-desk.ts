@@ -27,7 +27,14 @@ import type { HostDeps, HostKey } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
 import type { PersonRecord } from '../people/person.ts'
 import type { Session } from '../session/session-desk.ts'
-import { type ApprovalRecord, givenOf, withDecision } from './approval-record.ts'
+import {
+  type ApprovalRecord,
+  clausesAt,
+  givenOf,
+  mayBeStopped,
+  runsByItself,
+  withDecision,
+} from './approval-record.ts'
 import type { ApprovalStore } from './approval-store.ts'
 import { checkRequest } from './check-request.ts'
 import type { DecisionCourier, Delivered } from './decision-courier.ts'
@@ -92,7 +99,8 @@ export class ApprovalDesk {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const now = this.#deps.clock.now()
-    const blocked = mayDecide(record, session.person, now) ?? mayApprove(record, session.person)
+    const blocked =
+      mayDecide(record, session.person, now) ?? mayApprove(record, session.person, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     const nonce = newNonce(this.#deps.random)
@@ -122,7 +130,8 @@ export class ApprovalDesk {
     if (open === undefined || !isFor(open, session, actionId)) return refused('ceremony_unknown')
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
-    const blocked = mayDecide(record, session.person, now) ?? mayApprove(record, session.person)
+    const blocked =
+      mayDecide(record, session.person, now) ?? mayApprove(record, session.person, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     if (request.requested_at !== open.requestedAt) return refused('ceremony_unknown')
@@ -149,7 +158,9 @@ export class ApprovalDesk {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const now = this.#deps.clock.now()
-    const blocked = mayDecide(record, session.person, now)
+    const blocked = mayBeStopped(record)
+      ? isAsked(record, session.person, now)
+      : mayDecide(record, session.person, now)
     if (blocked !== undefined) return blocked
     return await this.#decide(record.request, {
       v: 1,
@@ -190,11 +201,11 @@ export class ApprovalDesk {
 
   /** An action that went on without us: its approval is put away. */
   async follow(event: ActionEvent): Promise<void> {
-    if (waitsForPeople(event)) return
     const open = this.#deps.store
       .open()
       .find(({ request }) => request.action_id === event.action_id)
     if (open?.state !== 'pending' || event.at <= open.request.requested_at) return
+    if (waitsForPeople(open, event)) return
     await this.#close(event.action_id, open.request.requested_at, event.state)
   }
 
@@ -291,39 +302,54 @@ function isFor(open: OpenApproval, session: Session, actionId: ActionId): boolea
 
 /** Whether this person may decide at all on what is asked: time, state, channel, role. */
 function mayDecide(record: ApprovalRecord, person: PersonRecord, now: number): Refused | undefined {
-  const { approvers, channels } = record.request.decision.obligations
   if (record.state !== 'pending') return refused('not_pending')
   if (now >= record.request.decide_by) return refused('too_late')
+  return isAsked(record, person, now)
+}
+
+/** Channel and role. What runs by itself may be stopped by whoever approves at all. */
+function isAsked(
+  { request }: ApprovalRecord,
+  person: PersonRecord,
+  now: number,
+): Refused | undefined {
+  const { channels } = request.decision.obligations
+  if (runsByItself(request))
+    return person.approval.length > 0 ? undefined : refused('no_approval_credential')
   if (channels.length > 0 && !channels.includes(CHANNEL)) {
     return refused('role_missing', 'this action is not decided in the portal')
   }
-  const covered = approvers.some((clause) => countsIn(clause, person.roles))
+  const covered = clausesAt(request, now).some((clause) => countsIn(clause, person.roles))
   return covered ? undefined : refused('role_missing')
 }
 
 /** What an approval needs beyond a denial. */
-function mayApprove(record: ApprovalRecord, person: PersonRecord): Refused | undefined {
+function mayApprove(
+  record: ApprovalRecord,
+  person: PersonRecord,
+  now: number,
+): Refused | undefined {
   const { decision } = record.request
+  if (runsByItself(record.request)) return refused('not_pending', 'nobody has to approve it')
   const initiator = decision.on_behalf_of ?? decision.principal.subject
   if (initiator === person.person) return refused('initiator_cannot_approve')
   const gave = record.decisions.some((given) => given.decision.approver === person.person)
   if (gave) return refused('not_pending', 'you approved already')
-  const { approvers } = decision.obligations
-  if (judgeApprover(approvers, givenOf(record), person.roles) === 'not_needed') {
-    return refused('approver_not_needed')
-  }
+  const adds = judgeApprover(clausesAt(record.request, now), givenOf(record), person.roles)
+  if (adds === 'not_needed' || adds === 'not_yet') return refused(`approver_${adds}`)
   // Whoever holds no passkey for approvals is no approver, at tier 1 neither.
   return person.approval.length === 0 ? refused('no_approval_credential') : undefined
 }
 
-function waitsForPeople({ state }: ActionEvent): boolean {
+function waitsForPeople({ request }: ApprovalRecord, { state }: ActionEvent): boolean {
+  if (runsByItself(request) && (state === 'authorized' || state === 'scheduled')) return true
   return state === 'proposed' || state === 'preparing' || state === 'pending_approval'
 }
 
 /** The state in the words of an action's life (spec/protocol.md §5). */
 function stateOf(record: ApprovalRecord): string {
   const words = {
-    pending: 'pending_approval',
+    pending: runsByItself(record.request) ? 'scheduled' : 'pending_approval',
     approved: 'authorized',
     denied: 'denied',
     closed: record.closed_by ?? 'expired',
@@ -333,7 +359,7 @@ function stateOf(record: ApprovalRecord): string {
 
 /** While the event still says that people are awaited, the host may know better. */
 function laterOf(record: ApprovalRecord, event: ActionEvent): string {
-  return waitsForPeople(event) ? stateOf(record) : event.state
+  return waitsForPeople(record, event) ? stateOf(record) : event.state
 }
 
 /** What came of a delivery, or `undefined` when that takes longer than a person should wait. */

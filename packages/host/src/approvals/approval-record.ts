@@ -2,11 +2,13 @@ import {
   type ApprovalDecision,
   type ApprovalRequest,
   type Approver,
+  type ApproversClause,
   approvalDecisionJson,
   approvalDecisionShape,
   approvalRequestJson,
   approvalRequestShape,
   arrayShape,
+  clausesAfter,
   EVIDENCE_MAX,
   type JsonObject,
   judgeApprover,
@@ -81,7 +83,30 @@ export function openRecord(request: ApprovalRequest): ApprovalRecord {
   return { v: 1, request, state: 'pending', closed_by: null, decisions: [] }
 }
 
-export type DecideRefusal = 'not_pending' | 'too_late' | 'role_missing' | 'approver_not_needed'
+export type DecideRefusal =
+  | 'not_pending'
+  | 'too_late'
+  | 'role_missing'
+  | 'approver_not_needed'
+  | 'approver_not_yet'
+
+/** Approved, and inside its undo window as far as the host can know: the gateway knows. */
+export function mayBeStopped({ request, state }: ApprovalRecord): boolean {
+  return state === 'approved' && request.decision.obligations.undo_ms !== undefined
+}
+
+/** Whether nobody was asked: it runs by itself unless somebody stops it. */
+export function runsByItself({ decision }: ApprovalRequest): boolean {
+  return decision.effect === 'allow'
+}
+
+/** Who counts at a time: an escalation asks more people later. */
+export function clausesAt(
+  { decision, requested_at }: ApprovalRequest,
+  now: number,
+): readonly ApproversClause[] {
+  return clausesAfter(decision.obligations.approvers, now - requested_at)
+}
 
 /**
  * The record with one verdict more. The first denial ends it; approvals count by person, and what
@@ -91,17 +116,20 @@ export function withDecision(
   record: ApprovalRecord,
   decision: ApprovalDecision,
 ): Result<ApprovalRecord, DecideRefusal> {
-  if (record.state !== 'pending') return refuse('not_pending')
-  if (decision.decided_at >= record.request.decide_by) return refuse('too_late')
+  const { request } = record
+  const isStop = decision.verdict === 'deny' && mayBeStopped(record)
+  if (record.state !== 'pending' && !isStop) return refuse('not_pending')
+  if (!isStop && decision.decided_at >= request.decide_by) return refuse('too_late')
   const again = record.decisions.some((given) => given.decision.approver === decision.approver)
   if (again && decision.verdict === 'approve') return refuse('not_pending', 'you approved already')
   const decisions = [...record.decisions, { decision, delivery: 'waiting', answer: null } as const]
   if (decision.verdict === 'deny') return ok({ ...record, decisions, state: 'denied' })
-  const { approvers } = record.request.decision.obligations
+  if (runsByItself(request)) return refuse('not_pending', 'nobody has to approve it')
+  const approvers = clausesAt(request, decision.decided_at)
   const given = givenOf(record)
   const adds = judgeApprover(approvers, given, decision.roles)
   if (adds !== 'counts') {
-    return refuse(adds === 'lacks_role' ? 'role_missing' : 'approver_not_needed')
+    return refuse(adds === 'lacks_role' ? 'role_missing' : `approver_${adds}`)
   }
   const isMet = judgeApprovers(approvers, [...given, decision]) === 'met'
   return ok({ ...record, decisions, state: isMet ? 'approved' : 'pending' })
@@ -131,6 +159,14 @@ export function isNamed(given: GivenDecision, name: DecisionName): boolean {
   return approver === name.approver && verdict === name.verdict && decidedAt === name.decidedAt
 }
 
+function isApproved(record: ApprovalRecord): boolean {
+  const { request } = record
+  if (runsByItself(request)) return false
+  const { approvers } = request.decision.obligations
+  const clauses = clausesAfter(approvers, Number.POSITIVE_INFINITY)
+  return judgeApprovers(clauses, givenOf(record)) === 'met'
+}
+
 /** The record after the gateway's answer to one decision, or after giving up on it. */
 export function withDelivery(
   record: ApprovalRecord,
@@ -143,6 +179,9 @@ export function withDelivery(
     isNamed(given, name) ? { ...given, ...end } : given,
   )
   if (end.delivery === 'accepted') return { ...record, decisions }
+  // A stop that came too late leaves it approved.
+  if (name.verdict === 'deny' && isApproved(record))
+    return { ...record, decisions, state: 'approved' }
   const closed_by = end.answer ?? 'expired'
   return { ...record, decisions, state: 'closed', closed_by }
 }

@@ -76,7 +76,10 @@ export function checkRequest(
 
 function checkPolicy(request: ApprovalRequest, now: number): Result<null, RequestRefusal> {
   const { decision } = request
-  if (decision.effect !== 'require_approval' || decision.tier < 1) return refuse('not_an_approval')
+  const asks = decision.effect === 'require_approval' && decision.tier >= 1
+  // What runs by itself unless somebody stops it is shown, too.
+  const isTold = decision.effect === 'allow' && decision.obligations.undo_ms !== undefined
+  if (!asks && !isTold) return refuse('not_an_approval')
   if (decision.tier > TIER_MAX) return refuse('tier_unsupported')
   if (request.run_by < request.decide_by || request.decide_by <= request.requested_at) {
     return refuse('deadlines_differ')

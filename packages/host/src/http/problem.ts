@@ -27,6 +27,10 @@ export const PROBLEMS = {
     status: 409,
     title: 'Enough people with your roles have approved; others are still asked',
   },
+  approver_not_yet: {
+    status: 409,
+    title: 'Others are asked before you; you can approve after them',
+  },
   no_approval_credential: { status: 409, title: 'You have no passkey for approvals' },
   not_frozen: { status: 409, title: 'This freeze does not stand any more' },
   fingerprint_differs: { status: 409, title: 'The passkey has another fingerprint' },

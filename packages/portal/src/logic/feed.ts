@@ -1,5 +1,7 @@
 import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
 
+/** States in which a person has something to say. */
+const WAITS: readonly string[] = ['pending_approval', 'scheduled']
 /** Actions kept in memory; the oldest leave first. */
 const EVENTS_MAX = 600
 
@@ -66,7 +68,9 @@ export function mergeSnapshot(
 
 function isPending(feed: Feed, id: string): boolean {
   const state = feed.events.get(id)?.state
-  return state === undefined || state === 'pending_approval'
+  // What runs by itself is listed before news of it came, too.
+  if (state === undefined) return feed.requests.get(id)?.decision.tier !== 0
+  return state === 'pending_approval'
 }
 
 /** Requests that wait for a person, the nearest deadline first. */
@@ -76,10 +80,19 @@ export function pendingRequests(feed: Feed): readonly ApprovalRequest[] {
     .sort((a, b) => a.decide_by - b.decide_by || (a.action_id < b.action_id ? -1 : 1))
 }
 
+/** What runs by itself soon unless a person stops it, the nearest first. */
+export function stoppableRequests(feed: Feed): readonly ApprovalRequest[] {
+  const runsAt = ({ action_id, decide_by }: ApprovalRequest): number =>
+    feed.events.get(action_id)?.decide_by ?? decide_by
+  return [...feed.requests.values()]
+    .filter(({ action_id }) => feed.events.get(action_id)?.state === 'scheduled')
+    .sort((a, b) => runsAt(a) - runsAt(b) || (a.action_id < b.action_id ? -1 : 1))
+}
+
 /** Actions that wait for a person whose request has not been fetched yet. */
 export function missingRequests(feed: Feed): readonly string[] {
   return [...feed.events.values()]
-    .filter(({ action_id, state }) => state === 'pending_approval' && !feed.requests.has(action_id))
+    .filter(({ action_id, state }) => WAITS.includes(state) && !feed.requests.has(action_id))
     .map(({ action_id }) => action_id)
 }
 

@@ -113,7 +113,10 @@ function misfit(request: ApprovalRequest, tenant: string): ReviewRefusal | undef
   if (decision.action_id !== request.action_id) return 'action_differs'
   const tenants = [request.tenant, decision.tenant, decision.principal.tenant]
   if (tenants.some((named) => named !== tenant)) return 'tenant_differs'
-  const asks = decision.effect === 'require_approval' && decision.tier > 0
+  const asks =
+    decision.effect === 'require_approval'
+      ? decision.tier > 0
+      : decision.effect === 'allow' && decision.obligations.undo_ms !== undefined
   return asks ? undefined : 'not_an_approval'
 }
 

@@ -50,6 +50,7 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
     'This action was proposed on your behalf, so somebody else must decide.',
   ],
   ['approver_not_needed', 'Enough people with your roles have approved; others are still asked.'],
+  ['approver_not_yet', 'Others are asked before you; you can approve after them.'],
   ['role_missing', 'This takes a role that you do not have.'],
   ['initiator_cannot_settle', 'This was done on your behalf, so somebody else must find out.'],
   ['not_unsettled', 'Somebody else settled it, or its end came to be known meanwhile.'],

@@ -4,7 +4,7 @@ import { usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
 import { navigate } from '../app/router.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
-import { pendingRequests } from '../logic/feed.ts'
+import { pendingRequests, stoppableRequests } from '../logic/feed.ts'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { Card } from './card.tsx'
 import { RequestItem } from './request-item.tsx'
@@ -15,12 +15,13 @@ const WIDE = '(min-width: 64rem)'
 export function ApprovalsPage({ id }: { readonly id: string | undefined }): ReactElement {
   const state = usePortalState()
   const pending = pendingRequests(state.feed)
+  const stoppable = stoppableRequests(state.feed)
   useFirstChoice(id, pending)
   useListKeys(id, pending)
   if (!state.loaded && state.snapshotProblem === undefined) {
     return <Waiting text="Fetching what waits for you…" />
   }
-  if (id === undefined && pending.length === 0) return <NothingWaits />
+  if (id === undefined && pending.length + stoppable.length === 0) return <NothingWaits />
   return (
     <div className="lg:grid lg:grid-cols-[21rem_minmax(0,1fr)]">
       <section
@@ -39,6 +40,18 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
             </li>
           ))}
         </ul>
+        {stoppable.length === 0 ? null : (
+          <>
+            <h2 className="px-5 pt-2 pb-3 font-semibold">Runs by itself soon</h2>
+            <ul className="flex flex-col px-3 pb-6">
+              {stoppable.map((request) => (
+                <li key={request.action_id}>
+                  <RequestItem request={request} current={request.action_id === id} />
+                </li>
+              ))}
+            </ul>
+          </>
+        )}
       </section>
       <div className={id === undefined ? 'max-lg:hidden' : ''}>
         {id === undefined ? null : <Card key={id} id={id} next={nextAfter(pending, id)} />}

@@ -113,6 +113,7 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
           arguments{sum}
           {bound === null ? '' : ', if what was read for it is still so'}.{' '}
           {request.contract.idempotent === true ? REPEATED : ''}
+          {undoSentence(request.decision.obligations.undo_ms)}
           {proofSentence(request.decision.tier)}
         </p>
       </div>
@@ -128,6 +129,14 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
       </div>
     </section>
   )
+}
+
+const MINUTE_MS = 60_000
+
+function undoSentence(undoMs: number | undefined): string {
+  if (undoMs === undefined) return ''
+  const time = undoMs < MINUTE_MS ? `${undoMs / 1000} s` : `${Math.round(undoMs / MINUTE_MS)} min`
+  return `It waits ${time} before it runs, in which it can be stopped. `
 }
 
 function proofSentence(tier: Tier): string {

@@ -20,6 +20,7 @@ import { CARD_TITLE_ID } from './card-focus.ts'
 import { Precondition } from './card-precondition.tsx'
 import { Summary } from './card-summary.tsx'
 import { Progress } from './progress.tsx'
+import { StopBar } from './stop-bar.tsx'
 import { VerdictBar } from './verdict-bar.tsx'
 
 /** One proposal, complete. Every word on it is derived from what was hashed in this browser. */
@@ -36,7 +37,8 @@ export function Card(props: {
   if (reviewed === undefined) return <Unknown />
   const request = feed.requests.get(props.id)
   if (request === undefined) return <Unknown />
-  const state = feed.events.get(props.id)?.state ?? 'pending_approval'
+  const event = feed.events.get(props.id)
+  const state = event?.state ?? (request.decision.tier === 0 ? 'scheduled' : 'pending_approval')
   const waits = state === 'pending_approval'
   return (
     <article
@@ -56,6 +58,8 @@ export function Card(props: {
         )}
         {waits ? (
           <VerdictBar request={request} reviewed={reviewed.ok ? reviewed.value : undefined} />
+        ) : event?.state === 'scheduled' ? (
+          <StopBar event={event} />
         ) : (
           <Progress id={props.id} state={state} next={props.next} />
         )}

@@ -2,13 +2,16 @@ import { type FormEvent, type ReactElement, useEffect, useRef, useState } from '
 import { usePortal } from '../app/context.ts'
 
 const REASON_MAX_CHARS = 500
+const DENY_WORDS = { legend: 'Why do you deny it?', submit: 'Deny it' }
 const PRESETS = ['Wrong amount', 'Wrong recipient', 'Not asked for', 'Looks suspicious'] as const
 
 /** A denial needs a reason; a preset is a start that may be added to. */
 export function DenyForm(props: {
   readonly id: string
+  readonly words?: { readonly legend: string; readonly submit: string }
   readonly onBack: () => void
 }): ReactElement {
+  const { legend, submit: submitWord } = props.words ?? DENY_WORDS
   const portal = usePortal()
   const [reason, setReason] = useState('')
   const field = useRef<HTMLTextAreaElement>(null)
@@ -27,7 +30,7 @@ export function DenyForm(props: {
       className="flex flex-col gap-3"
     >
       <fieldset className="flex flex-wrap gap-2">
-        <legend className="mb-2 font-semibold">Why do you deny it?</legend>
+        <legend className="mb-2 font-semibold">{legend}</legend>
         {PRESETS.map((preset) => (
           <button
             key={preset}
@@ -67,7 +70,7 @@ export function DenyForm(props: {
           Back
         </button>
         <button type="submit" className="button button-deny" disabled={line === ''}>
-          Deny it
+          {submitWord}
         </button>
       </div>
     </form>

@@ -1,6 +1,6 @@
 import type { ApprovalRequest } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
-import { usePortal } from '../app/context.ts'
+import { usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
 import { Countdown, DeadlineBar } from '../ui/deadline.tsx'
 import { Hardened } from '../ui/hardened.tsx'
@@ -16,7 +16,9 @@ export function RequestItem(props: {
 }): ReactElement {
   const { request, current } = props
   const reviewed = usePortal().review(request.action_id)
-  const span = { startMs: request.requested_at, endMs: request.decide_by }
+  const event = usePortalState().feed.events.get(request.action_id)
+  const endMs = (event?.state === 'scheduled' ? event.decide_by : null) ?? request.decide_by
+  const span = { startMs: request.requested_at, endMs }
   return (
     <NavLink
       to={`/approvals/${request.action_id}`}

@@ -1,4 +1,10 @@
-import { type ApprovalRequest, type Approver, judgeApprover } from '@trustgw/protocol'
+import {
+  type ApprovalRequest,
+  type Approver,
+  type ApproversClause,
+  clausesAfter,
+  judgeApprover,
+} from '@trustgw/protocol'
 import { type ReactElement, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
@@ -93,27 +99,28 @@ function busyWords(status: VerdictStatus): string | undefined {
 /** Why this person cannot approve; the host and the executor judge again by themselves. */
 function useHindrance(request: ApprovalRequest, over: boolean): string | undefined {
   const { session, given } = usePortalState()
+  const { serverNow } = usePortal()
   const { decision } = request
   if (over) return 'The time to decide is over.'
   if (decision.on_behalf_of !== null && decision.on_behalf_of === session?.person.id) {
     return 'Proposed on your behalf, so somebody else must approve.'
   }
-  const unasked = notAsked(request, session?.person, given.get(request.action_id) ?? [])
+  const clauses = clausesAfter(decision.obligations.approvers, serverNow() - request.requested_at)
+  const unasked = notAsked(clauses, session?.person, given.get(request.action_id) ?? [])
   if (unasked !== undefined) return unasked
   return decision.tier > 2 ? 'This needs a proof that this page cannot present.' : undefined
 }
 
 /** Why an approval of this person would add nothing to those given. */
 function notAsked(
-  request: ApprovalRequest,
+  approvers: readonly ApproversClause[],
   person: Session['person'] | undefined,
   given: readonly Approver[],
 ): string | undefined {
-  const { approvers } = request.decision.obligations
   if (given.some(({ approver }) => approver === person?.id)) return APPROVED_ALREADY
   const adds = judgeApprover(approvers, given, person?.roles ?? [])
   if (adds === 'lacks_role') return `This needs ${needsSentence(approvers, given)}.`
-  return adds === 'not_needed' ? problemSentence('approver_not_needed', '') : undefined
+  return adds === 'counts' ? undefined : problemSentence(`approver_${adds}`, '')
 }
 
 function Choices(props: {

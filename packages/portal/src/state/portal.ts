@@ -236,7 +236,10 @@ export class Portal {
   }
 
   async deny(id: string, reason: string): Promise<void> {
-    if (this.#busy(id)) return
+    const status = this.store.get().verdicts.get(id)
+    // What this person approved may still be stopped inside its undo window.
+    const hasApproved = status?.kind === 'sent' && status.verdict === 'approve'
+    if (this.#busy(id) && !hasApproved) return
     this.#verdict(id, { kind: 'sending' })
     const answer = await this.ports.api.deny(id, reason)
     if (!answer.ok) return this.#failed(id, answer)
