@@ -60,14 +60,20 @@ function deniedReason({ by, reason }: Denied, decision: DecisionRecord): string 
 
 function safeReason({ state, decision, result, superseded_by }: ActionRecord): string | null {
   if (state.kind === 'denied') return deniedReason(state, decision)
-  if (state.kind === 'refused' && state.reason === STALE)
-    return superseded_by === null ? CHANGES : SUPERSEDED
+  if (state.kind === 'refused' && state.reason === STALE) return staleReason(superseded_by)
   if (state.kind === 'pending_approval') return toldReason(decision)
-  if (state.kind === 'cancelled' && state.stopped_for !== undefined)
-    return `An approver stopped it: ${state.stopped_for}`
+  if (state.kind === 'cancelled') return stoppedReason(state)
   if (result?.reason === SETTLED_BY_PERSON) return BY_PERSON
   if (FAILED.includes(state.kind)) return result?.reason ?? 'The tool failed.'
   return REASONS[state.kind] ?? null
+}
+
+const staleReason = (by: string | null): string => (by === null ? CHANGES : SUPERSEDED)
+
+function stoppedReason({
+  stopped_for,
+}: Extract<ActionRecord['state'], { readonly kind: 'cancelled' }>): string | null {
+  return stopped_for === undefined ? null : `An approver stopped it: ${stopped_for}`
 }
 
 /** What a rule or limit without a reason of its own is given: its id, which is not the caller's to know. */

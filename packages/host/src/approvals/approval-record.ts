@@ -120,10 +120,18 @@ export function withDecision(
   const isStop = decision.verdict === 'deny' && mayBeStopped(record)
   if (record.state !== 'pending' && !isStop) return refuse('not_pending')
   if (!isStop && decision.decided_at >= request.decide_by) return refuse('too_late')
+  if (decision.verdict === 'deny')
+    return ok({ ...record, decisions: beside(record, decision), state: 'denied' })
+  return withApproval(record, decision)
+}
+
+function withApproval(
+  record: ApprovalRecord,
+  decision: ApprovalDecision,
+): Result<ApprovalRecord, DecideRefusal> {
+  const { request } = record
   const again = record.decisions.some((given) => given.decision.approver === decision.approver)
-  if (again && decision.verdict === 'approve') return refuse('not_pending', 'you approved already')
-  const decisions = [...record.decisions, { decision, delivery: 'waiting', answer: null } as const]
-  if (decision.verdict === 'deny') return ok({ ...record, decisions, state: 'denied' })
+  if (again) return refuse('not_pending', 'you approved already')
   if (runsByItself(request)) return refuse('not_pending', 'nobody has to approve it')
   const approvers = clausesAt(request, decision.decided_at)
   const given = givenOf(record)
@@ -132,8 +140,14 @@ export function withDecision(
     return refuse(adds === 'lacks_role' ? 'role_missing' : `approver_${adds}`)
   }
   const isMet = judgeApprovers(approvers, [...given, decision]) === 'met'
-  return ok({ ...record, decisions, state: isMet ? 'approved' : 'pending' })
+  const state = isMet ? 'approved' : 'pending'
+  return ok({ ...record, decisions: beside(record, decision), state })
 }
+
+const beside = (
+  { decisions }: ApprovalRecord,
+  decision: ApprovalDecision,
+): readonly GivenDecision[] => [...decisions, { decision, delivery: 'waiting', answer: null }]
 
 /** The approvals given so far. */
 export function givenOf({ decisions }: ApprovalRecord): readonly Approver[] {

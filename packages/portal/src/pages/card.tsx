@@ -1,4 +1,4 @@
-import type { ActionState, ApprovalRequest } from '@trustgw/protocol'
+import type { ActionEvent, ActionState, ApprovalRequest } from '@trustgw/protocol'
 import { type ReactElement, useEffect, useMemo } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
@@ -38,7 +38,7 @@ export function Card(props: {
   const request = feed.requests.get(props.id)
   if (request === undefined) return <Unknown />
   const event = feed.events.get(props.id)
-  const state = event?.state ?? (request.decision.tier === 0 ? 'scheduled' : 'pending_approval')
+  const state = event?.state ?? stateAtFirst(request)
   const waits = state === 'pending_approval'
   return (
     <article
@@ -58,14 +58,24 @@ export function Card(props: {
         )}
         {waits ? (
           <VerdictBar request={request} reviewed={reviewed.ok ? reviewed.value : undefined} />
-        ) : event?.state === 'scheduled' ? (
-          <StopBar event={event} />
         ) : (
-          <Progress id={props.id} state={state} next={props.next} />
+          <Onward event={event} id={props.id} state={state} next={props.next} />
         )}
       </div>
     </article>
   )
+}
+
+/** What nobody has to decide any more: it can be stopped yet, or goes its way. */
+function Onward(props: {
+  readonly event: ActionEvent | undefined
+  readonly id: string
+  readonly state: ActionState
+  readonly next: string | undefined
+}): ReactElement {
+  const { event, ...progress } = props
+  if (event?.state === 'scheduled') return <StopBar event={event} />
+  return <Progress {...progress} />
 }
 
 function TimeStrip({ request }: { readonly request: ApprovalRequest }): ReactElement {
@@ -158,6 +168,11 @@ function Mismatch(props: {
       </dl>
     </div>
   )
+}
+
+/** Before news of it came. */
+function stateAtFirst({ decision }: ApprovalRequest): ActionState {
+  return decision.tier === 0 ? 'scheduled' : 'pending_approval'
 }
 
 function Unknown(): ReactElement {
