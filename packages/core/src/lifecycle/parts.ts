@@ -60,7 +60,8 @@ export function outstanding(state: ActionState, now: number): readonly Effect[] 
   if (state.kind === 'preparing') return [{ kind: 'read_precondition' }]
   if (state.kind === 'pending_approval') return [requestApproval(state)]
   if (state.kind === 'authorized') return [issueGrant(state, true)]
-  if (state.kind === 'scheduled') return offerStop(state)
+  if (state.kind === 'scheduled')
+    return passed(state.not_before, now) ? [issueGrant(state, true)] : offerStop(state)
   return []
 }
 

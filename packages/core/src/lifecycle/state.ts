@@ -203,8 +203,14 @@ function deadlines(state: ActionState): readonly number[] {
   return []
 }
 
-/** When a `tick` may change this state next, or null when time alone changes nothing. */
-export function wakeAt(state: ActionState): number | null {
-  const times = deadlines(state)
+/**
+ * When a `tick` has something to do for this state after `after`, or null when time alone changes
+ * nothing. Without `after` the first time of all, which may be over.
+ */
+export function wakeAt(
+  state: ActionState,
+  after: number = Number.NEGATIVE_INFINITY,
+): number | null {
+  const times = deadlines(state).filter((time) => time > after)
   return times.length === 0 ? null : Math.min(...times)
 }

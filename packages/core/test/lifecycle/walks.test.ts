@@ -324,6 +324,10 @@ test('recovery asks again for what is outstanding, and after a cancel only for i
     ['request_approval'],
   )
   assert.deepEqual(outstanding({ ...cleared, kind: 'authorized' }), ['issue_grant'])
+  const scheduled = { ...cleared, kind: 'scheduled' } as const
+  assert.deepEqual(outstanding({ ...scheduled, not_before: START + 1 }), ['offer_stop'])
+  assert.deepEqual(outstanding({ ...scheduled, not_before: START + 1, need: asked }), [])
+  assert.deepEqual(outstanding({ ...scheduled, not_before: START }), ['issue_grant'])
   assert.deepEqual(outstanding(dispatched), ['dispatch'])
   assert.deepEqual(outstanding({ ...dispatched, grant_exp: START }), [])
   const cancel = { by: 'bot', at: START }

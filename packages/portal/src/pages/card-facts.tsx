@@ -68,10 +68,11 @@ export function Facts({ request }: { readonly request: ApprovalRequest }): React
 export function Reason({ request }: { readonly request: ApprovalRequest }): ReactElement {
   const { decision } = request
   const given = usePortalState().given.get(request.action_id)
+  const asksNobody = decision.effect === 'allow'
   return (
     <section aria-labelledby="why-title" className="border-l-4 border-amber pl-4">
       <h2 id="why-title" className="font-semibold">
-        Why you are asked
+        {asksNobody ? 'Why it may run' : 'Why you are asked'}
       </h2>
       <p className="mt-0.5">
         <Hardened text={decision.reason === '' ? 'The rule gives no reason.' : decision.reason} />
@@ -81,7 +82,10 @@ export function Reason({ request }: { readonly request: ApprovalRequest }): Reac
         <span className="data">
           <Hardened text={decision.rule_id} />
         </span>
-        {`. Needs: ${needsSentence(decision.obligations.approvers, given)}`}
+        {asksNobody ? '. Asks nobody; ' : '. Needs: '}
+        {asksNobody
+          ? 'whoever approves may stop it'
+          : needsSentence(decision.obligations.approvers, given)}
         {decision.unknown.length > 0 ? (
           <>
             . Unknown to it: <Hardened text={decision.unknown.join(', ')} />

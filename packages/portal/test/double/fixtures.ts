@@ -94,6 +94,8 @@ export interface RequestFixture {
   readonly origins?: ApprovalRequest['origins']
   readonly chain?: ApprovalRequest['chain']
   readonly precondition?: PreconditionValue
+  /** Its rule has an undo window; at tier 0 nobody is asked. */
+  readonly undoMs?: number
 }
 
 export function requestOf(fixture: RequestFixture): ApprovalRequest {
@@ -125,7 +127,7 @@ export function requestOf(fixture: RequestFixture): ApprovalRequest {
       tool_id: contract.id,
       contract_hash: contractHash(sha256, contract),
       input_hash: hashText(sha256, text),
-      effect: 'require_approval',
+      effect: fixture.tier === 0 ? 'allow' : 'require_approval',
       tier: fixture.tier ?? 2,
       rule_id: fixture.ruleId ?? 'refunds-over-100',
       reason: fixture.reason ?? 'Refunds over 100.00 EUR need a person with a passkey.',
@@ -134,6 +136,7 @@ export function requestOf(fixture: RequestFixture): ApprovalRequest {
         approval_ttl_ms: 600_000,
         approvers: fixture.approvers ?? [{ roles: fixture.roles ?? ['approver'], quorum: 1 }],
         channels: ['portal'],
+        ...(fixture.undoMs === undefined ? {} : { undo_ms: fixture.undoMs }),
       },
       policy_fingerprint: hashJson(sha256, { policy: 1 }),
       policy_epoch: 7,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { addVirtualAuthenticator, openBrowser } from '@trustgw/testkit'
 import type { Browser, Page } from 'playwright-core'
 import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
-import { eventOf } from './fixtures.ts'
+import { eventOf, REFUND, requestOf } from './fixtures.ts'
 import { indexedPng } from './indexed-png.ts'
 import { storyFreezes, storyPeople } from './people-story.ts'
 import { QUICK_START, storyRecorded } from './policy-story.ts'
@@ -40,6 +40,17 @@ const requests = storyRequests(now)
 const refund = must(requests['refund'])
 const odd = must(requests['odd'])
 const file = must(requests['file'])
+const undo = requestOf({
+  number: 77,
+  tool: REFUND,
+  now,
+  tier: 0,
+  undoMs: 600_000,
+  approvers: [],
+  ruleId: 'refunds-small',
+  reason: 'Small refunds run after ten minutes, unless somebody stops them.',
+  input: { order_id: 'ord_20433', amount: '18.50', currency: 'EUR', reason: 'Late by two days' },
+})
 const card = (id: string): string => `/approvals/${id}`
 
 function must<T>(value: T | undefined): T {
@@ -200,6 +211,15 @@ const SCENES: readonly Scene[] = [
     act: async (page) => {
       await page.context().setOffline(true)
       await page.getByText('This device is offline').waitFor()
+    },
+  },
+  {
+    name: 'undo',
+    path: card(undo.action_id),
+    before: (double) => {
+      double.approvals = [undo, ...double.approvals]
+      const runs = { decide_by: now + 540_000, at: now - 60_000 }
+      double.actions = [eventOf(undo, 'scheduled', 99, runs), ...double.actions]
     },
   },
   { name: 'unreachable', path: '/', before: (double) => void (double.answers = false) },

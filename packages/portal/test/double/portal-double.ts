@@ -79,7 +79,7 @@ export class PortalDouble {
   /** Publishes an event to every page and remembers it for snapshots. */
   publish(event: ActionEvent): void {
     this.actions = [event, ...this.actions.filter((known) => known.action_id !== event.action_id)]
-    if (event.state !== 'pending_approval') {
+    if (event.state !== 'pending_approval' && event.state !== 'scheduled') {
       this.approvals = this.approvals.filter((known) => known.action_id !== event.action_id)
     }
     for (const stream of this.#streams) stream.write(`data: ${JSON.stringify(event)}\n\n`)

@@ -224,6 +224,7 @@ match = { tool = ["shop.look", "shop.stock"] }
 id = "coupons"
 priority = 10
 effect = "allow"
+undo = "5s"
 reason = "A few coupons are fine"
 match = { tool = ["shop.coupon"] }
 [[rules]]
@@ -247,6 +248,7 @@ id = "payouts"
 priority = 20
 effect = "require_approval"
 tier = 2
+undo = "15s"
 reason = "Payouts need two people of finance"
 approvers = { quorum = 2, roles = ["finance"], channels = ["portal"] }
 match = { tool = ["shop.payout"] }
