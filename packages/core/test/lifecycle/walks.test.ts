@@ -11,7 +11,7 @@ import {
   step,
   wakeAt,
 } from '@trustgw/core'
-import { judgeApprovers } from '@trustgw/protocol'
+import { clausesAfter, judgeApprovers } from '@trustgw/protocol'
 import fc from 'fast-check'
 import { repositoryFile } from '../hashing.ts'
 
@@ -30,14 +30,25 @@ const later = fc.oneof(
 const soon = fc.integer({ min: START, max: START + 32_000 })
 const result = fc.constant({ result_hash: 'sha256:r', reason: null })
 const roles = fc.subarray(['finance', 'legal'])
-const clause = fc.record(
+const quorum = fc.integer({ min: 1, max: 2 })
+const clause = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ roles, quorum }) },
   {
-    roles,
-    quorum: fc.integer({ min: 1, max: 2 }),
-    after: fc.subarray(['finance', 'legal'], { minLength: 1 }),
-    escalation: fc.record({ after_ms: fc.constantFrom(1, 60_000), roles }),
+    weight: 1,
+    arbitrary: fc.record({
+      roles,
+      quorum,
+      after: fc.subarray(['finance', 'legal'], { minLength: 1 }),
+    }),
   },
-  { requiredKeys: ['roles', 'quorum'] },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      roles,
+      quorum,
+      escalation: fc.record({ after_ms: fc.constantFrom(1, 60_000), roles }),
+    }),
+  },
 )
 const approvers = fc.array(clause, { minLength: 1, maxLength: 2 })
 const need = fc.record({ tier, approvers, initiator: person, asked_at: fc.constant(START) })
@@ -158,7 +169,7 @@ test('no walk leaves the arrows of the specification', () => {
       seen.add(`${before.kind} → ${state.kind}`)
     }
   })
-  assert.ok(seen.size >= 24, `walks come far enough to mean something: ${seen.size}`)
+  assert.ok(seen.size >= 18, `walks come far enough to mean something: ${seen.size}`)
 })
 
 test('every state takes every event without a throw, also with times that are none [INV-19]', () => {
@@ -207,7 +218,8 @@ test('nothing gated is dispatched without the whole quorum of each clause, of ot
       const { need: asked, evidence } = state
       const people = new Set(evidence.map(({ approver }) => approver))
       assert.ok(people.size === evidence.length && !people.has(asked.initiator))
-      assert.equal(judgeApprovers(asked.approvers, evidence), 'met')
+      const clauses = clausesAfter(asked.approvers, Number.POSITIVE_INFINITY)
+      assert.equal(judgeApprovers(clauses, evidence), 'met')
       assert.ok(evidence.every((given) => given.tier >= asked.tier))
     }
   })
