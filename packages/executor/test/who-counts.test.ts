@@ -11,7 +11,7 @@ const ARGUMENTS = '{"amount":"250.00","order_id":"ord_1001"}'
 const MINUTE_MS = 60_000
 
 /** An executor that pinned a rule with these approvers, Ana of finance and Hal, a head. */
-function pinned(approvers: string, more = ''): { readonly world: World; readonly fate: Fate } {
+function pinned(approvers: string, more = ''): Pinned {
   const world = new World(GATED_REFUND)
   const text = `version = 1
 [[rules]]
@@ -30,37 +30,56 @@ match = { tool = ["shop.refund"] }
   const deps = world.admission({
     pins: { current: () => Promise.resolve({ ok: true, value: pins }) },
   })
-  const says = (decision: DecisionRecord, person: string, times: Times): ApprovalEvidence => {
+  const says: Pinned['says'] = (decision, person, times = {}) => {
     const statement = world.statement(decision, { approver: person, ...times })
     return person === 'hal'
       ? world.passkeyEvidence(statement, hal.assert(statementHash(sha256, statement)))
       : world.passkeyEvidence(statement)
   }
-  return {
-    world,
-    fate: async (people, times = () => ({})) => {
-      const decision = world.decision(ARGUMENTS, { source: 'mcp' })
-      const evidence = people.map((person) => says(decision, person, times(decision)))
-      const outcome = await clearAction(
-        bytesOf(await world.granted({ tier: 2, decision, evidence })),
-        deps,
-      )
-      return outcome.ok ? 'admitted' : outcome.reason
-    },
+  const admit: Pinned['admit'] = async (decision, evidence) => {
+    const action = await world.granted({ tier: 2, decision, evidence })
+    const outcome = await clearAction(bytesOf(action), deps)
+    return outcome.ok ? 'admitted' : outcome.reason
   }
+  const fate: Pinned['fate'] = async (people, times = () => ({})) => {
+    const decision = world.decision(ARGUMENTS, { source: 'mcp' })
+    return await admit(
+      decision,
+      people.map((person) => says(decision, person, times(decision))),
+    )
+  }
+  return { world, says, admit, fate }
 }
 
 type Times = { readonly decide_by?: number; readonly run_by?: number }
-type Fate = (
-  people: readonly string[],
-  times?: (decision: DecisionRecord) => Times,
-) => Promise<string>
+
+interface Pinned {
+  readonly world: World
+  readonly says: (decision: DecisionRecord, person: string, times?: Times) => ApprovalEvidence
+  readonly admit: (
+    decision: DecisionRecord,
+    evidence: readonly ApprovalEvidence[],
+  ) => Promise<string>
+  readonly fate: (
+    people: readonly string[],
+    times?: (decision: DecisionRecord) => Times,
+  ) => Promise<string>
+}
 
 test('an order of roles needs one person of each, in that order', async () => {
   const { fate } = pinned('{ in_order = ["finance", "head"] }')
   assert.equal(await fate(['ana', 'hal']), 'admitted')
   assert.equal(await fate(['hal', 'ana']), 'quorum_not_met')
   assert.equal(await fate(['ana']), 'quorum_not_met')
+})
+
+test("the order in which people approved is the gateway's word: no signature holds it", async () => {
+  const { world, says, admit } = pinned('{ in_order = ["finance", "head"] }')
+  const decision = world.decision(ARGUMENTS, { source: 'mcp' })
+  const first = says(decision, 'hal')
+  const second = says(decision, 'ana')
+  assert.equal(await admit(decision, [first, second]), 'quorum_not_met')
+  assert.equal(await admit(decision, [second, first]), 'admitted')
 })
 
 test('whom an escalation names counts from its time on, measured by the deadline that was signed', async () => {

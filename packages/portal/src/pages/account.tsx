@@ -29,7 +29,6 @@ export function AccountPage(): ReactElement {
   if (sessions === undefined && problem === undefined) {
     return <Waiting text="Fetching where you are signed in…" />
   }
-  const hasOthers = (sessions ?? []).some(({ current }) => !current)
   return (
     <div className="mx-auto max-w-3xl px-3 py-6 lg:px-8 lg:py-8">
       <h1
@@ -48,38 +47,41 @@ export function AccountPage(): ReactElement {
           <Notice tone="bad" title={problem} alert />
         </div>
       )}
-      {(session?.sessions_replayed ?? 0) === 0 ? null : <Replayed />}
-      <section aria-labelledby="sessions-title" className="sheet mt-5 px-5 py-6 lg:px-8">
-        <h2 id="sessions-title" className="text-xl font-semibold tracking-tight">
-          Where you are signed in
-        </h2>
-        <ul className="mt-2">
-          {(sessions ?? []).map((one) => (
-            <li key={one.sid} className="border-t border-line py-4 first:border-t-0">
-              <OneSession session={one} onEnd={() => void act(portal.account.end(one))} />
-            </li>
-          ))}
-        </ul>
-        <div className="flex flex-wrap gap-3 border-t border-line pt-5">
-          {hasOthers ? (
-            <button
-              type="button"
-              className="button"
-              onClick={() => void act(portal.account.endOthers())}
-            >
-              Sign out everywhere else
-            </button>
-          ) : null}
-          <button
-            type="button"
-            className="button button-deny"
-            onClick={() => void portal.account.endAll().then(setProblem)}
-          >
-            Sign out everywhere
-          </button>
-        </div>
-      </section>
+      {session?.sessions_replayed === 0 ? null : <Replayed />}
+      <Sessions sessions={sessions ?? []} act={(ending) => void act(ending)} />
     </div>
+  )
+}
+
+function Sessions(props: {
+  readonly sessions: readonly OwnSession[]
+  readonly act: (ending: Promise<string | undefined>) => void
+}): ReactElement {
+  const { account } = usePortal()
+  const { sessions, act } = props
+  return (
+    <section aria-labelledby="sessions-title" className="sheet mt-5 px-5 py-6 lg:px-8">
+      <h2 id="sessions-title" className="text-xl font-semibold tracking-tight">
+        Where you are signed in
+      </h2>
+      <ul className="mt-2">
+        {sessions.map((one) => (
+          <li key={one.sid} className="border-t border-line py-4 first:border-t-0">
+            <OneSession session={one} onEnd={() => act(account.end(one))} />
+          </li>
+        ))}
+      </ul>
+      <div className="flex flex-wrap gap-3 border-t border-line pt-5">
+        {sessions.some(({ current }) => !current) ? (
+          <button type="button" className="button" onClick={() => act(account.endOthers())}>
+            Sign out everywhere else
+          </button>
+        ) : null}
+        <button type="button" className="button button-deny" onClick={() => act(account.endAll())}>
+          Sign out everywhere
+        </button>
+      </div>
+    </section>
   )
 }
 
