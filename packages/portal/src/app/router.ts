@@ -8,7 +8,6 @@ const PLAIN = [
   'policy',
   'emergency',
   'people',
-  'account',
   'installation',
   'enrol',
 ] as const

@@ -100,11 +100,7 @@ function Rail({ current }: { readonly current: Route['page'] }): ReactElement {
         <FreezeButton />
         <LinkIndicator />
         <div className="border-t border-line pt-4">
-          <p className="font-semibold">
-            <NavLink to="/account" className="link [overflow-wrap:anywhere]">
-              {session?.person.name}
-            </NavLink>
-          </p>
+          <p className="font-semibold">{session?.person.name}</p>
           <p className="text-sm text-soft">
             {session?.person.roles.join(', ')} at {session?.tenant}
           </p>
@@ -158,10 +154,6 @@ function TopBar(): ReactElement {
         <LinkIndicator compact />
         <FreezeButton compact />
         <ThemeButton />
-        <NavLink to="/account" className="button button-quiet">
-          <Icon name="person" />
-          <span className="sr-only">Your account</span>
-        </NavLink>
         <SignOut compact />
       </div>
     </header>

@@ -52,7 +52,6 @@ function Person({ person }: { readonly person: ListedPerson }): ReactElement {
           <span className="data">{person.id}</span>
           {person.roles.length === 0 ? ', no role' : `, ${person.roles.join(', ')}`}
         </p>
-        <EndSessions person={person.id} />
       </header>
       {person.passkeys.length === 0 ? (
         <p className="text-soft">No approval passkey.</p>
@@ -66,30 +65,6 @@ function Person({ person }: { readonly person: ListedPerson }): ReactElement {
         </ul>
       )}
     </article>
-  )
-}
-
-/** An admin signs somebody out everywhere; the sign-in passkey is asked for where that is long ago. */
-function EndSessions({ person }: { readonly person: string }): ReactElement | null {
-  const portal = usePortal()
-  const { session } = usePortalState()
-  const [problem, setProblem] = useState<string>()
-  const [isDone, setDone] = useState(false)
-  const isAdmin = session?.person.roles.includes(POLICY_ADMIN_ROLE) ?? false
-  if (!isAdmin || person === session?.person.id) return null
-  const end = async (): Promise<void> => {
-    const refused = await portal.account.endOf(person)
-    setProblem(refused)
-    setDone(refused === undefined)
-  }
-  return (
-    <div className="mt-3 flex flex-col items-start gap-3">
-      {problem === undefined ? null : <Notice tone="bad" title={problem} alert />}
-      <button type="button" className="button" onClick={() => void end()}>
-        {isDone ? 'Signed out everywhere' : 'Sign out everywhere'}
-        <span className="sr-only"> {person}</span>
-      </button>
-    </div>
   )
 }
 

@@ -11,7 +11,6 @@ import type { FreezeWish, ListedFreeze } from '../logic/freezes.ts'
 import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyText } from '../logic/policy-draft.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
-import { endedShape, type OwnSession, ownSessionsShape } from './account-shapes.ts'
 import {
   type FreezeChallenge,
   freezeChallengeShape,
@@ -113,12 +112,6 @@ export interface Api {
     nonce: string,
     assertion: PasskeyResponse,
   ) => Promise<Answer<{ readonly person: string }>>
-  readonly sessions: () => Promise<Answer<{ readonly sessions: readonly OwnSession[] }>>
-  readonly endSession: (sid: string) => Promise<Answer<{ readonly ended: number }>>
-  readonly endSessions: (keepThis: boolean) => Promise<Answer<{ readonly ended: number }>>
-  readonly endSessionsOf: (person: string) => Promise<Answer<{ readonly ended: number }>>
-  readonly stepUpBegin: () => Promise<Answer<LoginBegin>>
-  readonly stepUpFinish: (ceremony: string, response: PasskeyResponse) => Promise<Answer<null>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -152,10 +145,6 @@ function post<T>(path: string, body: object, shape: Shape<T>): Promise<Answer<T>
   return call({ method: 'POST', path, body, shape })
 }
 
-function remove(path: string, body: object): Promise<Answer<{ readonly ended: number }>> {
-  return call({ method: 'DELETE', path, body, shape: endedShape })
-}
-
 function approvalPath(id: string): string {
   return `/api/approvals/${encodeURIComponent(id)}`
 }
@@ -184,13 +173,6 @@ export function httpApi(): Api {
     pinChallenge: (wish) => post('/api/people/pin/challenge', wish, pinChallengeShape),
     pinApply: (nonce, assertion) =>
       post('/api/people/pin/apply', { nonce, assertion }, pinnedShape),
-    sessions: () => get('/api/sessions', ownSessionsShape),
-    endSession: (sid) => remove(`/api/sessions/${encodeURIComponent(sid)}`, {}),
-    endSessions: (keepThis) => remove('/api/sessions', { keep_this: keepThis }),
-    endSessionsOf: (person) => remove(`/api/people/${encodeURIComponent(person)}/sessions`, {}),
-    stepUpBegin: () => post('/api/step-up/begin', {}, loginBeginShape),
-    stepUpFinish: (ceremony, response) =>
-      post('/api/step-up/finish', { ceremony, response }, nothing),
     installation: () => get('/api/installation', installationShape),
     policy: () => get('/api/policy', policyShape),
     policyStatus: () => get('/api/policy/status', policyStatusShape),

@@ -47,8 +47,6 @@ export const sessionShape = pickedShape({
   person: personShape,
   tenant: text,
   expires_at: whole,
-  /** Sessions of this person that ended because an older key of them came back. */
-  sessions_replayed: whole,
   now: whole,
   bus: pickedShape({ url: text, subject: text, changed: text, inbox_prefix: text, user: text }),
 })

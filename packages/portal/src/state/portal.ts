@@ -13,7 +13,6 @@ import type { Answer, Api, PasskeyResponse } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EnrolFinish, Session } from '../ports/shapes.ts'
-import { AccountDesk } from './account-desk.ts'
 import { FreezeDesk } from './freeze-desk.ts'
 import { LiveLink } from './live-link.ts'
 import { PeopleDesk } from './people-desk.ts'
@@ -32,7 +31,6 @@ export class Portal {
   readonly ports: Ports
   readonly freezes: FreezeDesk
   readonly people: PeopleDesk
-  readonly account: AccountDesk
   readonly #link: LiveLink
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
@@ -44,7 +42,6 @@ export class Portal {
     const desk = { ports, store, sessionLost, serverNow }
     this.freezes = new FreezeDesk(desk)
     this.people = new PeopleDesk(desk)
-    this.account = new AccountDesk(desk, () => this.#onSignedOut())
     this.#link = new LiveLink(ports, {
       onLink: (link) => this.store.update({ link }),
       onEvent: (event) => this.#onEvent(event),

@@ -42,9 +42,6 @@ const PATHS = {
   ),
   moon: <path d="M16.500 12A7 7 0 0 1 8 3.500a7 7 0 1 0 8.500 8.500" />,
   system: <path d="M2.500 4h15v10h-15zM7 17h6" />,
-  person: (
-    <path d="M10 3a3.500 3.500 0 1 1 0 7 3.500 3.500 0 0 1 0-7M3.500 17a6.500 6.500 0 0 1 13 0" />
-  ),
   exit: <path d="M8 3H3.500v14H8M7.500 10H17M13.500 6l4 4-4 4" />,
 } satisfies Readonly<Record<string, ReactNode>>
 

@@ -214,16 +214,6 @@ const SCENES: readonly Scene[] = [
     },
   },
   {
-    name: 'account',
-    path: '/account',
-    before: (double) => {
-      double.sessions = [
-        { sid: 'ses_1', current: true, device: 'Chrome on Linux' },
-        { sid: 'ses_2', current: false, device: 'Safari on iPhone' },
-      ]
-    },
-  },
-  {
     name: 'undo',
     path: card(undo.action_id),
     before: (double) => {

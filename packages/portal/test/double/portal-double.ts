@@ -46,11 +46,6 @@ export class PortalDouble {
   installation: object = {}
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
-  /** Where the person is signed in. */
-  sessions: { readonly sid: string; readonly current: boolean; readonly device: string }[] = []
-  replayed = 0
-  /** An admin's passkey was used a while ago. */
-  wantsStepUp = false
   policy = new PolicyDouble()
   readonly crowd = new PeopleDouble()
   approvalCredentials: string[] = []
@@ -151,11 +146,6 @@ export class PortalDouble {
     if (area === 'login') return this.#login(first)
     if (!this.signedIn) return problem(401, 'no_session')
     if (area === 'session') return [200, this.#session()]
-    if (area === 'sessions') return this.#ownSessions(first, method)
-    if (area === 'step-up') return this.#stepUp(first)
-    if (area === 'people' && second === 'sessions') {
-      return this.wantsStepUp ? problem(403, 'step_up_required') : [200, { ended: 1 }]
-    }
     if (area === 'actions') return [200, { actions: this.actions }]
     if (area === 'tools') return first === '' ? [200, { tools: this.tools }] : this.#ordered()
     if (area === 'outcomes') return this.#outcomes(first)
@@ -166,25 +156,6 @@ export class PortalDouble {
     const approval = this.approvals.find((known) => known.action_id === first)
     if (approval === undefined) return problem(404, 'unknown_action')
     return this.#approval(approval, second)
-  }
-
-  #ownSessions(sid: string, method: string): readonly [number, object] {
-    const at = Date.now() - 60_000
-    const listed = this.sessions.map((one) => ({ ...one, created_at: at, used_at: at }))
-    if (method === 'GET') return [200, { sessions: listed }]
-    const posted = this.posted.get('/api/sessions') as { keep_this: boolean } | undefined
-    const before = this.sessions.length
-    if (sid !== '') this.sessions = this.sessions.filter((one) => one.sid !== sid)
-    else this.sessions = this.sessions.filter((one) => posted?.keep_this === true && one.current)
-    this.signedIn = this.sessions.some(({ current }) => current)
-    return [200, { ended: before - this.sessions.length }]
-  }
-
-  #stepUp(step: string): readonly [number, object] {
-    const challenge = randomBytes(32).toString('base64url')
-    if (step === 'begin') return [200, { ceremony: 'c', options: { challenge, rpId: 'localhost' } }]
-    this.wantsStepUp = false
-    return [200, {}]
   }
 
   #ordered(): readonly [number, object] {
@@ -273,7 +244,6 @@ export class PortalDouble {
       person: this.person,
       tenant: TENANT,
       expires_at: now + 900_000,
-      sessions_replayed: this.replayed,
       now,
       bus: {
         url: this.bus?.url ?? 'ws://localhost:1',
