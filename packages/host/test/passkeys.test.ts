@@ -108,12 +108,12 @@ describe('the passkeys of a person', () => {
     const cookies = await fresh(ann)
     const last = await remove(ann.login.id, cookies)
     assert.deepEqual([last.status, text(last.json, 'code')], [409, 'last_passkey'])
-    const before = recorded('passkey_removed')
+    const removed = recorded('passkey_removed')
     for (const id of [ben.login.id, ben.approval.id, 'AAAA', '%2e%2e']) {
       assert.equal((await remove(id, cookies)).status, 404, id)
       assert.equal((await rename(id, 'Mine', cookies)).status, 404, id)
     }
-    assert.equal(recorded('passkey_removed'), before)
+    assert.equal(recorded('passkey_removed'), removed)
     assert.equal((await signIn(ben.login)).status, 200)
   })
 

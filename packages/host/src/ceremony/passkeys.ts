@@ -57,7 +57,7 @@ export function creationOptions(party: RelyingParty, request: CreationRequest): 
     rp: { id: party.rpId, name: RP_NAME },
     user: { id, name: displayName, displayName },
     pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
-    excludeCredentials: (request.exclude ?? []).map((id) => ({ id, type: 'public-key' })),
+    excludeCredentials: (request.exclude ?? []).map((known) => ({ id: known, type: 'public-key' })),
     authenticatorSelection: {
       residentKey: 'required',
       requireResidentKey: true,

@@ -83,7 +83,7 @@ function Brand(): ReactElement {
   return (
     <span className="flex items-center gap-2.5 font-semibold tracking-tight">
       <Mark />
-      <span>Trust Gateway</span>
+      <span className="max-[420px]:sr-only">Trust Gateway</span>
     </span>
   )
 }

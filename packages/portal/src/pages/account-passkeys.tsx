@@ -126,6 +126,7 @@ function NameForm(props: {
       label={passkey === undefined ? WORDS[purpose].add : 'Rename the passkey'}
       confirm={passkey === undefined ? 'Make passkey' : 'Rename'}
       isReady={given !== ''}
+      takesPasskey={passkey === undefined}
       sign={() =>
         passkey === undefined ? account.add(purpose, given) : account.rename(passkey.id, given)
       }

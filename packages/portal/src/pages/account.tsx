@@ -9,6 +9,7 @@ import { OwnSessions } from './account-sessions.tsx'
 export function AccountPage(): ReactElement {
   const portal = usePortal()
   const { account, accountProblem, session } = usePortalState()
+  const roles = session?.person.roles ?? []
   useEffect(() => void portal.account.load(), [portal])
   if (account === undefined && accountProblem === undefined) {
     return <Waiting text="Fetching your passkeys…" />
@@ -19,7 +20,7 @@ export function AccountPage(): ReactElement {
       <p className="mt-1 px-2 text-soft">
         <Hardened text={session?.person.name ?? ''} />,{' '}
         <span className="data">{session?.person.id}</span>. Your roles:{' '}
-        {session?.person.roles.join(', ') || 'none'}.
+        {roles.length === 0 ? 'none' : roles.join(', ')}.
       </p>
       {accountProblem === undefined ? null : (
         <div className="mt-4">

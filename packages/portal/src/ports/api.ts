@@ -193,6 +193,10 @@ function approvalPath(id: string): string {
   return `/api/approvals/${encodeURIComponent(id)}`
 }
 
+function passkeyPath(id: string): string {
+  return `/api/passkeys/${encodeURIComponent(id)}`
+}
+
 /** The API of the page's own origin. */
 export function httpApi(): Api {
   const { get, post, remove, onStepUpNeeded } = new Caller()
@@ -256,7 +260,6 @@ function accountCalls({
   post,
   remove,
 }: Pick<Caller, 'get' | 'post' | 'remove'>): Pick<Api, AccountCalls> {
-  const passkey = (id: string): string => `/api/passkeys/${encodeURIComponent(id)}`
   return {
     stepUpBegin: () => post('/api/step-up/begin', {}, loginBeginShape),
     stepUpFinish: (ceremony, response) =>
@@ -264,8 +267,8 @@ function accountCalls({
     passkeys: () => get('/api/passkeys', ownPasskeysShape),
     passkeyBegin: (purpose) => post('/api/passkeys/begin', { purpose }, passkeyBegunShape),
     passkeyFinish: (made) => post('/api/passkeys/finish', made, passkeyAddedShape),
-    passkeyRename: (id, name) => post(`${passkey(id)}/name`, { name }, nothing),
-    passkeyRemove: (id) => remove(passkey(id), {}, endedShape),
+    passkeyRename: (id, name) => post(`${passkeyPath(id)}/name`, { name }, nothing),
+    passkeyRemove: (id) => remove(passkeyPath(id), {}, endedShape),
     sessions: () => get('/api/sessions', ownSessionsShape),
     endSession: (sid) => remove(`/api/sessions/${encodeURIComponent(sid)}`, {}, endedShape),
     endSessions: (keepThis) => remove('/api/sessions', { keep_this: keepThis }, endedShape),

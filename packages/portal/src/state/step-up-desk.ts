@@ -4,24 +4,18 @@ import type { DeskDeps } from './ceremony.ts'
 /** One dialog for the sign-in passkey, however many calls wait for it. */
 export class StepUpDesk {
   readonly #deps: DeskDeps
-  #waiting: { readonly given: Promise<boolean>; readonly end: (given: boolean) => void } | undefined
+  readonly #waiting: ((given: boolean) => void)[] = []
 
   constructor(deps: DeskDeps) {
     this.#deps = deps
   }
 
   /** Opens the dialog; true once the passkey was given, false when the person closed it. */
-  readonly ask = (): Promise<boolean> => {
-    if (this.#waiting === undefined) {
-      let end: (given: boolean) => void = () => {}
-      const given = new Promise<boolean>((resolve) => {
-        end = resolve
-      })
-      this.#waiting = { given, end }
+  readonly ask = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      this.#waiting.push(resolve)
       this.#deps.store.update({ steppingUp: true })
-    }
-    return this.#waiting.given
-  }
+    })
 
   /** Undefined when it was given; else a sentence. */
   async prove(): Promise<string | undefined> {
@@ -39,10 +33,8 @@ export class StepUpDesk {
   readonly close = (): void => this.#end(false)
 
   #end(given: boolean): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
     this.#deps.store.update({ steppingUp: false })
-    waiting?.end(given)
+    for (const goOn of this.#waiting.splice(0)) goOn(given)
   }
 
   #failed({ code, title }: { readonly code: string; readonly title: string }): string {
