@@ -126,9 +126,16 @@ describe('the own account, in real browsers, on the real host', () => {
     // The first browser takes a session of its own, so that there are two.
     await page.context().clearCookies()
     await page.reload()
+    // As the host answers after a copied cookie came back.
+    await page.route('**/api/login/finish', async (route) => {
+      const response = await route.fetch()
+      await route.fulfill({ response, json: { ...(await response.json()), sessions_replayed: 1 } })
+    })
     await page.getByRole('button', { name: 'Sign in with passkey' }).click()
+    await page.getByRole('alert').filter({ hasText: 'session of yours was copied' }).waitFor()
     const sessions = page.getByRole('region', { name: 'Where you are signed in' })
     await sessions.getByText('This one').waitFor()
+    await assertGood('account-copied')
     assert.equal(await sessions.getByRole('listitem').count(), 2)
     await other.goto(system.portal)
     await other.getByText('Connection: Live').filter({ visible: true }).waitFor()
