@@ -5,6 +5,7 @@ import { DecisionCourier } from './approvals/decision-courier.ts'
 import { serveRequests } from './approvals/request-service.ts'
 import { EnrolmentDesk } from './ceremony/enrolment-desk.ts'
 import { LoginDesk } from './ceremony/login-desk.ts'
+import { PasskeyDesk } from './ceremony/passkey-desk.ts'
 import type { RelyingParty } from './ceremony/passkeys.ts'
 import type { HostDeps } from './deps.ts'
 import { FreezeDesk } from './freezes/freeze-desk.ts'
@@ -56,6 +57,7 @@ interface Desks {
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
   readonly logins: LoginDesk
+  readonly passkeys: PasskeyDesk
   readonly policy: ApiDeps['policy']
 }
 
@@ -184,6 +186,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
       onEnrolled,
     }),
     logins: new LoginDesk({ tenant, party, people, clock, random, audit }),
+    passkeys: new PasskeyDesk({ tenant, party, people, clock, random, audit }),
     policy: policyDesks(deps, { tenant, party, people }),
   }
 }
@@ -209,6 +212,7 @@ function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDe
   const { audit, bus, clock, tickets } = deps
   return {
     ...desks,
+    tell: portalNews(settings.tenant, deps),
     attempts: new AttemptLimit(),
     cookies: {
       tenant: settings.tenant,

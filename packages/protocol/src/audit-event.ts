@@ -65,6 +65,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'stepped_up',
   'session_ended',
   'session_replayed',
+  'passkey_added',
+  'passkey_renamed',
+  'passkey_removed',
   'approval_given',
   'approval_refused',
   'denial_given',
@@ -133,6 +136,9 @@ export type AuditEventType =
   | 'stepped_up'
   | 'session_ended'
   | 'session_replayed'
+  | 'passkey_added'
+  | 'passkey_renamed'
+  | 'passkey_removed'
   | 'approval_given'
   | 'approval_refused'
   | 'denial_given'

@@ -138,7 +138,7 @@ export class EnrolmentDesk {
   ): Promise<PersonRecord | undefined> {
     const { tenant, people, clock, audit } = this.#deps
     const { approval, fingerprint } = made
-    if (await this.#isKnown([open.login.id, approval.id])) return undefined
+    if (await people.hasPasskey([open.login.id, approval.id])) return undefined
     const known = await people.find(enrolment.person)
     const next = withEnrolment({ tenant, person: enrolment.person }, known?.record, {
       enrolment: enrolment.id,
@@ -155,14 +155,6 @@ export class EnrolmentDesk {
       payload: { enrolment: enrolment.id, roles: enrolment.roles.join(' '), fingerprint },
     })
     return (await people.save(next.value, known?.revision)) ? next.value : undefined
-  }
-
-  /** Without attestation anybody can claim any id, so an id belongs to who came first. */
-  async #isKnown(ids: readonly string[]): Promise<boolean> {
-    const people = await this.#deps.people.list()
-    return people.some(({ login, approval }) =>
-      [...login, ...approval].some(({ id }) => ids.includes(id)),
-    )
   }
 
   /** Tells the supervisor. A fault there is not the person's: she is enrolled. */

@@ -93,7 +93,20 @@ export class LoginDesk {
     if (passkey === undefined) return refused('wrong_credential')
     if (!handleFits(given, person)) return refused('login_refused')
     const holds = await checkAssertion(party, challenge, passkey, given)
-    return holds ? { ok: true, person } : refused('login_refused')
+    if (!holds) return refused('login_refused')
+    await this.#noteUse(person.person, passkey.id)
+    return { ok: true, person }
+  }
+
+  /** A note, no proof: where somebody writes the person at the same time, it is left out. */
+  async #noteUse(person: PersonId, id: string): Promise<void> {
+    const { people, clock } = this.#deps
+    const known = await people.find(person)
+    if (known === undefined) return
+    const login = known.record.login.map((one) =>
+      one.id === id ? { ...one, used_at: clock.now() } : one,
+    )
+    await people.save({ ...known.record, login }, known.revision)
   }
 }
 

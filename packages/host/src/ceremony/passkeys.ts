@@ -11,6 +11,7 @@ import {
 import { sha256 } from '@trustgw/runtime'
 import { hashAsChallenge } from '../crypto.ts'
 import {
+  type PasskeyPurpose,
   type PasskeyRecord,
   type PersonId,
   type PersonRecord,
@@ -39,9 +40,11 @@ export function challengeOf(statement: SignedStatement): string {
 
 export interface CreationRequest {
   readonly challenge: string
-  readonly purpose: 'login' | 'approval'
+  readonly purpose: PasskeyPurpose
   readonly person: PersonId
   readonly name: string
+  /** Passkeys of the same person and purpose: a device that holds one makes no second over it. */
+  readonly exclude?: readonly string[]
 }
 
 /** PublicKeyCredentialCreationOptionsJSON (WebAuthn level 3 §5.1.8). */
@@ -54,7 +57,7 @@ export function creationOptions(party: RelyingParty, request: CreationRequest): 
     rp: { id: party.rpId, name: RP_NAME },
     user: { id, name: displayName, displayName },
     pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
-    excludeCredentials: [],
+    excludeCredentials: (request.exclude ?? []).map((known) => ({ id: known, type: 'public-key' })),
     authenticatorSelection: {
       residentKey: 'required',
       requireResidentKey: true,

@@ -4,8 +4,10 @@ import type { ActionFeed } from '../actions/action-feed.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
+import type { PasskeyDesk } from '../ceremony/passkey-desk.ts'
 import type { HostDeps } from '../deps.ts'
 import type { FreezeDesk } from '../freezes/freeze-desk.ts'
+import type { PortalNews } from '../freezes/tell-portals.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
 import type { OutcomeDesk } from '../outcomes/outcome-desk.ts'
 import type { PinDesk } from '../pins/pin-desk.ts'
@@ -26,6 +28,7 @@ import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
 import { freezeRoutes } from './freeze-routes.ts'
 import { outcomeRoutes } from './outcome-routes.ts'
+import { passkeyRoutes } from './passkey-routes.ts'
 import { peopleRoutes } from './people-routes.ts'
 import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
@@ -36,7 +39,7 @@ import {
   sessionCookie,
   sessionReply,
 } from './session-cookies.ts'
-import { ownSessionRoutes } from './session-routes.ts'
+import { endedNews, ownSessionRoutes } from './session-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
 
 /** Actions listed at once. */
@@ -48,6 +51,8 @@ export interface ApiDeps {
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
   readonly logins: LoginDesk
+  readonly passkeys: PasskeyDesk
+  readonly tell: PortalNews
   readonly approvals: ApprovalDesk
   readonly outcomes: OutcomeDesk
   readonly tools: ToolDesk
@@ -70,7 +75,9 @@ type Outcome = Reply | Refused
 export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>()
   sessionRoutes(api, deps)
-  ownSessionRoutes(api, deps, (handle) => signedIn(deps, handle))
+  const ended = endedNews(deps.audit, deps.tell)
+  ownSessionRoutes(api, { ...deps, ended }, (handle) => signedIn(deps, handle))
+  passkeyRoutes(api, { ...deps, ended }, (handle) => signedIn(deps, handle))
   enrolmentRoutes(api, deps)
   approvalRoutes(api, deps)
   outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))

@@ -21,6 +21,8 @@ export const PROBLEMS = {
   unknown_session: { status: 404, title: 'You have no such session' },
   unknown_action: { status: 404, title: 'No approval is known for this action' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
+  last_passkey: { status: 409, title: 'This is your last passkey for signing in' },
+  too_many_passkeys: { status: 409, title: 'You have as many passkeys as one person may have' },
   not_pending: { status: 409, title: 'The action waits for no approval any more' },
   not_unsettled: { status: 409, title: 'This run waits for nobody to find out any more' },
   approver_not_needed: {

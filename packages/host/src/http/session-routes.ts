@@ -1,7 +1,8 @@
-import { booleanShape, objectShape, POLICY_ADMIN_ROLE, type Shape } from '@trustgw/protocol'
+import { booleanShape, objectShape, type Shape } from '@trustgw/protocol'
 import type { Hono } from 'hono'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { HostDeps } from '../deps.ts'
+import type { PortalNews } from '../freezes/tell-portals.ts'
 import { personIdField } from '../people/person.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
 import { sessionIdField } from '../session/session-record.ts'
@@ -9,12 +10,13 @@ import type { ApiEnv } from './api-env.ts'
 import { emptyBody, loginFinishBody } from './api-shapes.ts'
 import { readBody } from './body.ts'
 import type { SignedIn } from './outcome-routes.ts'
-import { type Refused, refused } from './problem.ts'
+import { objectionToActingOnOthers } from './permissions.ts'
+import { refused } from './problem.ts'
 
 interface SessionRoutesDeps {
   readonly sessions: SessionDesk
   readonly logins: LoginDesk
-  readonly audit: HostDeps['audit']
+  readonly ended: EndedNews
 }
 
 const everywhereBody: Shape<{ readonly keep_this: boolean }> = objectShape({
@@ -27,7 +29,7 @@ export function ownSessionRoutes(
   deps: SessionRoutesDeps,
   signedIn: SignedIn,
 ): void {
-  const { sessions } = deps
+  const { sessions, ended } = deps
   api.get(
     '/sessions',
     signedIn(async (_, session) => ({ json: { sessions: [...(await sessions.list(session))] } })),
@@ -40,7 +42,7 @@ export function ownSessionRoutes(
       const sid = sessionIdField.read(c.req.param('sid') ?? '')
       const { person } = session.person
       if (!sid.ok || !(await sessions.endOne(person, sid.value))) return refused('unknown_session')
-      await tellEnded(deps, session, person, 1)
+      await ended(session, person, 1)
       return { json: { ended: 1 } }
     }),
   )
@@ -50,9 +52,9 @@ export function ownSessionRoutes(
       const body = await readBody(c.req.raw, everywhereBody)
       if (!body.ok) return body
       const { person } = session.person
-      const ended = await sessions.endAll(person, body.value.keep_this ? session.sid : undefined)
-      await tellEnded(deps, session, person, ended)
-      return { json: { ended } }
+      const count = await sessions.endAll(person, body.value.keep_this ? session.sid : undefined)
+      await ended(session, person, count)
+      return { json: { ended: count } }
     }),
   )
   api.delete(
@@ -62,11 +64,11 @@ export function ownSessionRoutes(
       if (!body.ok) return body
       const person = personIdField.read(c.req.param('person') ?? '')
       if (!person.ok) return refused('not_found')
-      const objection = mayActOnOthers(session)
+      const objection = objectionToActingOnOthers(session)
       if (objection !== undefined) return objection
-      const ended = await sessions.endAll(person.value)
-      await tellEnded(deps, session, person.value, ended)
-      return { json: { ended } }
+      const count = await sessions.endAll(person.value)
+      await ended(session, person.value, count)
+      return { json: { ended: count } }
     }),
   )
   stepUpRoutes(api, deps, signedIn)
@@ -97,20 +99,16 @@ function stepUpRoutes(
   )
 }
 
-/** What touches other people takes an admin who used a passkey lately. */
-function mayActOnOthers({ authLevel, person }: Session): Refused | undefined {
-  if (!person.roles.includes(POLICY_ADMIN_ROLE)) return refused('role_missing')
-  return authLevel < 5 ? refused('step_up_required') : undefined
-}
+/** Puts ended sessions on record and tells portals to look whether theirs still holds. */
+export type EndedNews = (session: Session, person: string, count: number) => Promise<void>
 
-async function tellEnded(
-  { audit }: SessionRoutesDeps,
-  session: Session,
-  person: string,
-  count: number,
-): Promise<void> {
-  await audit.append('session_ended', {
-    actor: { kind: 'human', id: session.person.person },
-    payload: { person, count },
-  })
+export function endedNews(audit: HostDeps['audit'], tell: PortalNews): EndedNews {
+  return async (session, person, count) => {
+    if (count === 0) return
+    tell('sessions')
+    await audit.append('session_ended', {
+      actor: { kind: 'human', id: session.person.person },
+      payload: { person, count },
+    })
+  }
 }

@@ -77,6 +77,13 @@ export class PeopleStore {
     return people
   }
 
+  /** Without attestation anybody can claim any id, so an id belongs to who came first. */
+  async hasPasskey(ids: readonly string[]): Promise<boolean> {
+    return (await this.list()).some(({ login, approval }) =>
+      [...login, ...approval].some(({ id }) => ids.includes(id)),
+    )
+  }
+
   /** Writes on the given revision (undefined: where nobody is). False: somebody was faster. */
   async save(record: PersonRecord, revision: number | undefined): Promise<boolean> {
     const token = signJws(

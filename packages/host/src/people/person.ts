@@ -5,6 +5,7 @@ import {
   objectShape,
   ok,
   oneOfShape,
+  optionalMember,
   parsedShape,
   type Result,
   refuse,
@@ -25,6 +26,10 @@ export interface PasskeyRecord {
   readonly rp_id: string
   readonly transports: readonly string[]
   readonly created_at: number
+  /** What its owner calls it. */
+  readonly name?: string
+  /** When it last signed somebody in; absent for approvals, which the audit tells. */
+  readonly used_at?: number
 }
 
 /** A person, as kept in the bucket `acl`: the payload of a JWS by the host. */
@@ -76,6 +81,8 @@ const passkeyShape: Shape<PasskeyRecord> = objectShape({
   rp_id: stringShape({ min: 1, max: 253, characters: 'token' }),
   transports: arrayShape(stringShape({ min: 1, max: 32, characters: 'token' }), { max: 8 }),
   created_at: timeField,
+  name: optionalMember(personNameField),
+  used_at: optionalMember(timeField),
 })
 
 export const personRecordShape: Shape<PersonRecord> = objectShape({
@@ -143,7 +150,9 @@ export function withEnrolment(
   })
 }
 
+export type PasskeyPurpose = 'login' | 'approval'
+
 /** WebAuthn user handles differ by purpose, so an authenticator keeps both passkeys apart. */
-export function userHandle(purpose: 'login' | 'approval', person: PersonId): string {
+export function userHandle(purpose: PasskeyPurpose, person: PersonId): string {
   return `${purpose}:${person}`
 }

@@ -104,6 +104,7 @@ export interface GatewaySide {
 }
 
 export interface World {
+  readonly sessionKey: HostKey
   readonly origin: string
   readonly folder: string
   readonly clock: ShiftedClock
@@ -201,6 +202,7 @@ export async function startWorld(): Promise<World> {
   const audit: AuditLine[] = []
   const enrolled: EnrolledMessage[] = []
   const hostKey = newKey('host')
+  const sessionKey = newKey('session')
   const signers = newSigners()
   const settings: HostSettings = {
     tenant: TENANT,
@@ -231,7 +233,7 @@ export async function startWorld(): Promise<World> {
     log: silentLogger,
     audit: auditInto(audit, state),
     hostKey,
-    sessionKey: newKey('session'),
+    sessionKey,
     tickets: { issue: () => ({ jwt: 'eyJ.bus.ticket', inboxPrefix: '_INBOX.person-x' }) },
     onEnrolled: (message) => enrolled.push(message),
   }
@@ -239,6 +241,7 @@ export async function startWorld(): Promise<World> {
   const world: World = {
     origin,
     signers,
+    sessionKey,
     freezes,
     folder,
     clock,

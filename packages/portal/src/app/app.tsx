@@ -1,5 +1,6 @@
 import { type ReactElement, useEffect } from 'react'
 import { pendingRequests } from '../logic/feed.ts'
+import { AccountPage } from '../pages/account.tsx'
 import { ActivityPage } from '../pages/activity.tsx'
 import { ApprovalsPage } from '../pages/approvals.tsx'
 import { EmergencyPage } from '../pages/emergency.tsx'
@@ -58,6 +59,7 @@ const PAGES: Readonly<Record<Exclude<Route['page'], 'approvals' | 'enrol'>, Reac
   policy: <PolicyChunk />,
   emergency: <EmergencyPage />,
   people: <PeoplePage />,
+  account: <AccountPage />,
   installation: <InstallationPage />,
   missing: (
     <Blank title="No such page">
@@ -78,6 +80,7 @@ const TITLES: Readonly<Record<Route['page'], string>> = {
   policy: 'Policy',
   emergency: 'Emergency',
   people: 'People',
+  account: 'Your account',
   installation: 'Installation',
   enrol: 'Set up your passkeys',
   missing: 'No such page',

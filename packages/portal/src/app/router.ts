@@ -8,6 +8,7 @@ const PLAIN = [
   'policy',
   'emergency',
   'people',
+  'account',
   'installation',
   'enrol',
 ] as const

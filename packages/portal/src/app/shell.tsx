@@ -9,8 +9,10 @@ import { FreezeDialog } from './freeze-dialog.tsx'
 import { NavLink } from './nav-link.tsx'
 import { OutcomeBanner } from './outcome-banner.tsx'
 import { PolicyBanner } from './policy-banner.tsx'
+import { ReplayBanner } from './replay-banner.tsx'
 import type { Route } from './router.ts'
 import { ShortcutHelp } from './shortcut-help.tsx'
+import { StepUpDialog } from './step-up-dialog.tsx'
 import { chooseTheme, storedTheme, type Theme } from './theme.ts'
 import { ToolsBanner } from './tools-banner.tsx'
 
@@ -46,6 +48,7 @@ export function Shell(props: {
           <FreezeBanner onEmergencyPage={props.route.page === 'emergency'} />
           <OutcomeBanner onOutcomesPage={props.route.page === 'outcomes'} />
           <ToolsBanner onToolsPage={props.route.page === 'tools'} />
+          <ReplayBanner />
           <PolicyBanner onPolicyPage={props.route.page === 'policy'} />
           {props.children}
         </main>
@@ -53,6 +56,7 @@ export function Shell(props: {
       <TabBar current={props.route.page} />
       <ShortcutHelp />
       <FreezeDialog />
+      <StepUpDialog />
     </div>
   )
 }
@@ -79,7 +83,7 @@ function Brand(): ReactElement {
   return (
     <span className="flex items-center gap-2.5 font-semibold tracking-tight">
       <Mark />
-      <span>Trust Gateway</span>
+      <span className="max-[420px]:sr-only">Trust Gateway</span>
     </span>
   )
 }
@@ -100,7 +104,16 @@ function Rail({ current }: { readonly current: Route['page'] }): ReactElement {
         <FreezeButton />
         <LinkIndicator />
         <div className="border-t border-line pt-4">
-          <p className="font-semibold">{session?.person.name}</p>
+          <p className="font-semibold">
+            <NavLink
+              to="/account"
+              current={current === 'account'}
+              className={`hover:underline ${current === 'account' ? 'text-brand' : ''}`}
+            >
+              {session?.person.name}
+              <span className="sr-only">: your account</span>
+            </NavLink>
+          </p>
           <p className="text-sm text-soft">
             {session?.person.roles.join(', ')} at {session?.tenant}
           </p>
@@ -154,6 +167,10 @@ function TopBar(): ReactElement {
         <LinkIndicator compact />
         <FreezeButton compact />
         <ThemeButton />
+        <NavLink to="/account" className="button button-quiet">
+          <Icon name="person" />
+          <span className="sr-only">Your account</span>
+        </NavLink>
         <SignOut compact />
       </div>
     </header>

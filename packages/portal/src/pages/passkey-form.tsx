@@ -7,12 +7,14 @@ export function PasskeyForm(props: {
   readonly label: string
   readonly confirm: string
   readonly isReady: boolean
+  /** False for what the same form does without a passkey. */
+  readonly takesPasskey?: boolean
   /** Undefined when it was done; else a sentence. */
   readonly sign: () => Promise<string | undefined>
   readonly onBack: () => void
   readonly children: ReactNode
 }): ReactElement {
-  const { label, confirm, isReady, sign, onBack, children } = props
+  const { label, confirm, isReady, sign, onBack, children, takesPasskey = true } = props
   const [status, setStatus] = useState<'idle' | 'signing' | { readonly problem: string }>('idle')
   const isBusy = status === 'signing'
   const submit = async (event: FormEvent): Promise<void> => {
@@ -43,8 +45,8 @@ export function PasskeyForm(props: {
           className="button button-primary whitespace-nowrap max-sm:flex-1 max-sm:px-2"
           disabled={!isReady || isBusy}
         >
-          <Icon name="key" />
-          {isBusy ? 'Waiting for your passkey…' : confirm}
+          {takesPasskey ? <Icon name="key" /> : null}
+          {isBusy ? (takesPasskey ? 'Waiting for your passkey…' : 'Saving…') : confirm}
         </button>
       </div>
     </form>

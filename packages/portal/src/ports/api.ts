@@ -12,6 +12,18 @@ import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyText } from '../logic/policy-draft.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
+  type Ended,
+  endedShape,
+  type OwnPasskey,
+  type OwnSession,
+  ownPasskeysShape,
+  ownSessionsShape,
+  type PasskeyAdded,
+  type PasskeyBegun,
+  passkeyAddedShape,
+  passkeyBegunShape,
+} from './account-shapes.ts'
+import {
   type FreezeChallenge,
   freezeChallengeShape,
   freezesShape,
@@ -126,6 +138,22 @@ export interface Api {
   ) => Promise<Answer<EnrolFinish>>
   readonly loginBegin: () => Promise<Answer<LoginBegin>>
   readonly loginFinish: (ceremony: string, response: PasskeyResponse) => Promise<Answer<Session>>
+  readonly stepUpBegin: () => Promise<Answer<LoginBegin>>
+  readonly stepUpFinish: (ceremony: string, response: PasskeyResponse) => Promise<Answer<null>>
+  /** Who asks for the passkey when a call takes it; true: it was given, and the call goes out again. */
+  readonly onStepUpNeeded: (ask: () => Promise<boolean>) => void
+  readonly passkeys: () => Promise<Answer<{ readonly passkeys: readonly OwnPasskey[] }>>
+  readonly passkeyBegin: (purpose: OwnPasskey['purpose']) => Promise<Answer<PasskeyBegun>>
+  readonly passkeyFinish: (made: {
+    readonly ceremony: string
+    readonly name: string
+    readonly response: PasskeyResponse
+  }) => Promise<Answer<PasskeyAdded>>
+  readonly passkeyRename: (id: string, name: string) => Promise<Answer<null>>
+  readonly passkeyRemove: (id: string) => Promise<Answer<Ended>>
+  readonly sessions: () => Promise<Answer<{ readonly sessions: readonly OwnSession[] }>>
+  readonly endSession: (sid: string) => Promise<Answer<Ended>>
+  readonly endSessions: (keepThis: boolean) => Promise<Answer<Ended>>
 }
 
 interface Call<T> {
@@ -137,23 +165,46 @@ interface Call<T> {
 
 const nothing: Shape<null> = { description: {}, read: () => ({ ok: true, value: null }) }
 
-function get<T>(path: string, shape: Shape<T>): Promise<Answer<T>> {
-  return call({ method: 'GET', path, shape })
-}
+/** Asks for the passkey once where a call takes it, and sends the call once more. */
+class Caller {
+  #ask: (() => Promise<boolean>) | undefined
 
-function post<T>(path: string, body: object, shape: Shape<T>): Promise<Answer<T>> {
-  return call({ method: 'POST', path, body, shape })
+  readonly onStepUpNeeded = (ask: () => Promise<boolean>): void => {
+    this.#ask = ask
+  }
+
+  readonly get = <T>(path: string, shape: Shape<T>): Promise<Answer<T>> =>
+    this.#call({ method: 'GET', path, shape })
+
+  readonly post = <T>(path: string, body: object, shape: Shape<T>): Promise<Answer<T>> =>
+    this.#call({ method: 'POST', path, body, shape })
+
+  readonly remove = <T>(path: string, body: object, shape: Shape<T>): Promise<Answer<T>> =>
+    this.#call({ method: 'DELETE', path, body, shape })
+
+  async #call<T>(request: Call<T>): Promise<Answer<T>> {
+    const answer = await call(request)
+    if (answer.ok || answer.code !== 'step_up_required') return answer
+    return (await this.#ask?.()) === true ? await call(request) : answer
+  }
 }
 
 function approvalPath(id: string): string {
   return `/api/approvals/${encodeURIComponent(id)}`
 }
 
+function passkeyPath(id: string): string {
+  return `/api/passkeys/${encodeURIComponent(id)}`
+}
+
 /** The API of the page's own origin. */
 export function httpApi(): Api {
+  const { get, post, remove, onStepUpNeeded } = new Caller()
   return {
+    onStepUpNeeded,
+    ...accountCalls({ get, post, remove }),
     session: () => get('/api/session', sessionShape),
-    signOut: () => call({ method: 'DELETE', path: '/api/session', body: {}, shape: nothing }),
+    signOut: () => remove('/api/session', {}, nothing),
     actions: () => get('/api/actions', actionsShape),
     approvals: () => get('/api/approvals', approvalsShape),
     approval: (id) => get(approvalPath(id), approvalShape),
@@ -189,6 +240,38 @@ export function httpApi(): Api {
     loginBegin: () => post('/api/login/begin', {}, loginBeginShape),
     loginFinish: (ceremony, response) =>
       post('/api/login/finish', { ceremony, response }, sessionShape),
+  }
+}
+
+type AccountCalls =
+  | 'stepUpBegin'
+  | 'stepUpFinish'
+  | 'passkeys'
+  | 'passkeyBegin'
+  | 'passkeyFinish'
+  | 'passkeyRename'
+  | 'passkeyRemove'
+  | 'sessions'
+  | 'endSession'
+  | 'endSessions'
+
+function accountCalls({
+  get,
+  post,
+  remove,
+}: Pick<Caller, 'get' | 'post' | 'remove'>): Pick<Api, AccountCalls> {
+  return {
+    stepUpBegin: () => post('/api/step-up/begin', {}, loginBeginShape),
+    stepUpFinish: (ceremony, response) =>
+      post('/api/step-up/finish', { ceremony, response }, nothing),
+    passkeys: () => get('/api/passkeys', ownPasskeysShape),
+    passkeyBegin: (purpose) => post('/api/passkeys/begin', { purpose }, passkeyBegunShape),
+    passkeyFinish: (made) => post('/api/passkeys/finish', made, passkeyAddedShape),
+    passkeyRename: (id, name) => post(`${passkeyPath(id)}/name`, { name }, nothing),
+    passkeyRemove: (id) => remove(passkeyPath(id), {}, endedShape),
+    sessions: () => get('/api/sessions', ownSessionsShape),
+    endSession: (sid) => remove(`/api/sessions/${encodeURIComponent(sid)}`, {}, endedShape),
+    endSessions: (keepThis) => remove('/api/sessions', { keep_this: keepThis }, endedShape),
   }
 }
 

@@ -47,6 +47,7 @@ export const sessionShape = pickedShape({
   person: personShape,
   tenant: text,
   expires_at: whole,
+  sessions_replayed: whole,
   now: whole,
   bus: pickedShape({ url: text, subject: text, changed: text, inbox_prefix: text, user: text }),
 })
@@ -136,7 +137,7 @@ export const stateShape = pickedShape({ state: text })
 const credentialList = arrayShape(pickedShape({ id: text }), { max: 64 })
 
 /** What is taken from `PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3 §5.1.8). */
-const creationShape = pickedShape({
+export const creationShape = pickedShape({
   challenge: text,
   rp: pickedShape({ id: text, name: text }),
   user: pickedShape({ id: text, name: text, displayName: text }),

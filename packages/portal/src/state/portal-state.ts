@@ -4,6 +4,7 @@ import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { FreezeView } from '../logic/freezes.ts'
 import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
+import type { OwnPasskey, OwnSession } from '../ports/account-shapes.ts'
 import type { Installation, ListedContract, Session } from '../ports/shapes.ts'
 
 /** How the live feed stands. */
@@ -64,11 +65,23 @@ export interface PortalState {
   readonly freezing: FreezeScope | undefined
   readonly people: readonly ListedPerson[] | undefined
   readonly peopleProblem: string | undefined
+  readonly account: Account | undefined
+  readonly accountProblem: string | undefined
+  /** A call waits for the sign-in passkey. */
+  readonly steppingUp: boolean
+  /** Sessions that a copied cookie ended before this sign-in. */
+  readonly replayed: number
   readonly installation: Installation | undefined
   readonly installationProblem: string | undefined
   readonly policyStatus: PolicyStatusView | undefined
   /** Polite announcement for screen readers; `count` makes equal texts distinct. */
   readonly announcement: { readonly text: string; readonly count: number }
+}
+
+/** The person's own passkeys and sessions. */
+export interface Account {
+  readonly passkeys: readonly OwnPasskey[]
+  readonly sessions: readonly OwnSession[]
 }
 
 export const INITIAL_STATE: PortalState = {
@@ -89,6 +102,10 @@ export const INITIAL_STATE: PortalState = {
   freezing: undefined,
   people: undefined,
   peopleProblem: undefined,
+  account: undefined,
+  accountProblem: undefined,
+  steppingUp: false,
+  replayed: 0,
   installation: undefined,
   installationProblem: undefined,
   policyStatus: undefined,

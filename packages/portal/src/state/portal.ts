@@ -1,4 +1,10 @@
-import type { ActionEvent, OutcomeDecision, Result, UnsettledAction } from '@trustgw/protocol'
+import type {
+  ActionEvent,
+  OutcomeDecision,
+  Result,
+  UiChange,
+  UnsettledAction,
+} from '@trustgw/protocol'
 import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
@@ -13,10 +19,12 @@ import type { Answer, Api, PasskeyResponse } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EnrolFinish, Session } from '../ports/shapes.ts'
+import { AccountDesk } from './account-desk.ts'
 import { FreezeDesk } from './freeze-desk.ts'
 import { LiveLink } from './live-link.ts'
 import { PeopleDesk } from './people-desk.ts'
 import { INITIAL_STATE, Store, type VerdictStatus } from './portal-state.ts'
+import { StepUpDesk } from './step-up-desk.ts'
 
 const SERVER_RETRY_MS = 4_000
 /** How often it is asked who decides by which policy, beside each return to the page. */
@@ -31,6 +39,8 @@ export class Portal {
   readonly ports: Ports
   readonly freezes: FreezeDesk
   readonly people: PeopleDesk
+  readonly account: AccountDesk
+  readonly stepUp: StepUpDesk
   readonly #link: LiveLink
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
@@ -42,10 +52,13 @@ export class Portal {
     const desk = { ports, store, sessionLost, serverNow }
     this.freezes = new FreezeDesk(desk)
     this.people = new PeopleDesk(desk)
+    this.account = new AccountDesk(desk)
+    this.stepUp = new StepUpDesk(desk)
+    ports.api.onStepUpNeeded(this.stepUp.ask)
     this.#link = new LiveLink(ports, {
       onLink: (link) => this.store.update({ link }),
       onEvent: (event) => this.#onEvent(event),
-      onChange: (what) => void (what === 'freezes' ? this.freezes.load() : this.people.load()),
+      onChange: (what) => void this.#reload[what](),
       onSession: (session) => this.#onSession(session),
       onSignedOut: () => this.#onSignedOut(),
       onCatchUp: () => {
@@ -56,6 +69,13 @@ export class Portal {
         void this.loadPolicyStatus()
       },
     })
+  }
+
+  readonly #reload: Readonly<Record<UiChange['what'], () => Promise<void>>> = {
+    freezes: () => this.freezes.load(),
+    people: () => this.people.load(),
+    // This one may be among the sessions that ended.
+    sessions: () => this.account.load(),
   }
 
   /** Server time, by which deadlines are judged. */
@@ -87,6 +107,7 @@ export class Portal {
     const session = await this.ports.api.loginFinish(begun.value.ceremony, signed.value)
     if (!session.ok) return sentenceOf(session)
     this.#signedIn(session.value)
+    this.store.update({ replayed: session.value.sessions_replayed })
     return undefined
   }
 
@@ -312,6 +333,7 @@ export class Portal {
     clearInterval(this.#statusTimer)
     window.removeEventListener('focus', this.#lookAtPolicy)
     this.#reviews.clear()
+    this.stepUp.close()
     this.store.update({ ...INITIAL_STATE, phase: 'signed_out', link: { kind: 'signed_out' } })
   }
 

@@ -3,7 +3,13 @@ import { createReadStream, existsSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import type { ActionEvent, ApprovalRequest, Approver, UnsettledAction } from '@trustgw/protocol'
+import type {
+  ActionEvent,
+  ApprovalRequest,
+  Approver,
+  UiChange,
+  UnsettledAction,
+} from '@trustgw/protocol'
 import type { PortalLogin } from '@trustgw/testkit/bus-world'
 import { TENANT } from './fixtures.ts'
 import { PeopleDouble } from './people-double.ts'
@@ -86,7 +92,7 @@ export class PortalDouble {
   }
 
   /** Tells every page that a list changed. */
-  tell(what: 'freezes' | 'people'): void {
+  tell(what: UiChange['what']): void {
     for (const stream of this.#streams) {
       stream.write(`event: changed\ndata: ${JSON.stringify({ v: 1, what })}\n\n`)
     }
@@ -244,6 +250,7 @@ export class PortalDouble {
       person: this.person,
       tenant: TENANT,
       expires_at: now + 900_000,
+      sessions_replayed: 0,
       now,
       bus: {
         url: this.bus?.url ?? 'ws://localhost:1',

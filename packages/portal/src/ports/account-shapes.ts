@@ -1,0 +1,49 @@
+import {
+  arrayShape,
+  booleanShape,
+  integerShape,
+  nullableShape,
+  oneOfShape,
+  pickedShape,
+  type Shape,
+  type ShapeOf,
+  stringShape,
+} from '@trustgw/protocol'
+import { creationShape } from './shapes.ts'
+
+const SESSIONS_MAX = 4_096
+const PASSKEYS_MAX = 64
+
+const text = stringShape({ max: 2_000 })
+const moment = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
+
+const ownPasskeyShape = pickedShape({
+  id: text,
+  purpose: oneOfShape('login', 'approval'),
+  name: nullableShape(text),
+  created_at: moment,
+  used_at: nullableShape(moment),
+})
+export type OwnPasskey = ShapeOf<typeof ownPasskeyShape>
+
+const ownSessionShape = pickedShape({
+  sid: text,
+  created_at: moment,
+  used_at: moment,
+  device: text,
+  current: booleanShape(),
+})
+export type OwnSession = ShapeOf<typeof ownSessionShape>
+
+export const ownPasskeysShape: Shape<{ readonly passkeys: readonly OwnPasskey[] }> = pickedShape({
+  passkeys: arrayShape(ownPasskeyShape, { max: PASSKEYS_MAX }),
+})
+export const ownSessionsShape: Shape<{ readonly sessions: readonly OwnSession[] }> = pickedShape({
+  sessions: arrayShape(ownSessionShape, { max: SESSIONS_MAX }),
+})
+export const passkeyBegunShape = pickedShape({ ceremony: text, options: creationShape })
+export type PasskeyBegun = ShapeOf<typeof passkeyBegunShape>
+export const passkeyAddedShape = pickedShape({ id: text, fingerprint: text })
+export type PasskeyAdded = ShapeOf<typeof passkeyAddedShape>
+export const endedShape = pickedShape({ ended: moment })
+export type Ended = ShapeOf<typeof endedShape>

@@ -1,0 +1,65 @@
+import { problemSentence } from '../logic/words.ts'
+import type { OwnPasskey } from '../ports/account-shapes.ts'
+import type { Answer } from '../ports/api.ts'
+import type { DeskDeps } from './ceremony.ts'
+
+/** The person's own passkeys and sessions. Its calls give undefined when done, else a sentence. */
+export class AccountDesk {
+  readonly #deps: DeskDeps
+
+  constructor(deps: DeskDeps) {
+    this.#deps = deps
+  }
+
+  async load(): Promise<void> {
+    const { ports, store } = this.#deps
+    const [passkeys, sessions] = await Promise.all([ports.api.passkeys(), ports.api.sessions()])
+    if (passkeys.ok && sessions.ok) {
+      const account = { ...passkeys.value, ...sessions.value }
+      store.update({ account, accountProblem: undefined })
+    } else {
+      store.update({ accountProblem: this.#problem(passkeys) ?? this.#problem(sessions) })
+    }
+  }
+
+  async add(purpose: OwnPasskey['purpose'], name: string): Promise<string | undefined> {
+    const { api, passkeys } = this.#deps.ports
+    const begun = await api.passkeyBegin(purpose)
+    if (!begun.ok) return this.#problem(begun)
+    const { ceremony, options } = begun.value
+    const made = await passkeys.create(options)
+    if (!made.ok) return this.#problem(made)
+    return this.#done(await api.passkeyFinish({ ceremony, name, response: made.value }), 'Added')
+  }
+
+  async rename(id: string, name: string): Promise<string | undefined> {
+    return this.#done(await this.#deps.ports.api.passkeyRename(id, name), 'Renamed')
+  }
+
+  async remove(id: string): Promise<string | undefined> {
+    return this.#done(await this.#deps.ports.api.passkeyRemove(id), 'Removed')
+  }
+
+  async endSession(sid: string): Promise<string | undefined> {
+    return this.#done(await this.#deps.ports.api.endSession(sid), 'Signed out there')
+  }
+
+  /** Everywhere, this session too. */
+  async endAll(): Promise<string | undefined> {
+    const answer = await this.#deps.ports.api.endSessions(false)
+    if (answer.ok) this.#deps.sessionLost()
+    return this.#problem(answer)
+  }
+
+  async #done(answer: Answer<unknown>, said: string): Promise<string | undefined> {
+    if (answer.ok) this.#deps.store.announce(said)
+    await this.load()
+    return this.#problem(answer)
+  }
+
+  #problem(answer: Answer<unknown>): string | undefined {
+    if (answer.ok) return undefined
+    if (answer.code === 'no_session') this.#deps.sessionLost()
+    return problemSentence(answer.code, answer.title)
+  }
+}

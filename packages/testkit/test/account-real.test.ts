@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { openBrowser, type TestBrowser } from '../src/browser.ts'
+import { type RunningSystem, startSystem } from '../src/system.ts'
+import { addVirtualAuthenticator, type VirtualAuthenticator } from '../src/virtual-authenticator.ts'
+import { CACHE_DIR } from './e2e-support.ts'
+import { assertAccessible, assertFits } from './page-checks.ts'
+
+const WIDE = { width: 1280, height: 860 }
+const NARROW = { width: 360, height: 780 }
+/** A folder for pictures of this run; none are taken without it. */
+const PICTURES = process.env['WALK_PICTURES']
+
+describe('the own account, in real browsers, on the real host', () => {
+  let system: RunningSystem
+  let browser: TestBrowser
+  let page: Page
+  let first: VirtualAuthenticator
+
+  const opened = async (): Promise<Page> => {
+    const context = await browser.browser.newContext({ viewport: WIDE, reducedMotion: 'reduce' })
+    const made = await context.newPage()
+    made.setDefaultTimeout(20_000)
+    return made
+  }
+
+  before(async () => {
+    system = await startSystem()
+    browser = await openBrowser({ cacheDir: CACHE_DIR })
+    page = await opened()
+    first = await addVirtualAuthenticator(page)
+    if (PICTURES !== undefined) await mkdir(PICTURES, { recursive: true })
+  })
+  after(async () => {
+    await browser.close()
+    await system.remove()
+  })
+
+  /** Dark and light, wide and narrow: no violation, nothing out of the frame. */
+  const assertGood = async (state: string): Promise<void> => {
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.emulateMedia({ colorScheme })
+      for (const size of [NARROW, WIDE]) {
+        await page.setViewportSize(size)
+        await assertAccessible(page, `${state}, ${colorScheme}, ${size.width}`)
+        await assertFits(page, state)
+        if (PICTURES !== undefined) {
+          const path = join(PICTURES, `${state}-${colorScheme}-${size.width}.png`)
+          await page.screenshot({ path, fullPage: true })
+        }
+      }
+    }
+  }
+
+  const passkeys = () => page.getByRole('region', { name: 'Sign-in passkeys' })
+
+  test('a second sign-in passkey, made on another device, takes the place of the first', async () => {
+    await page.goto(system.enrolmentLink ?? '')
+    await page.getByLabel('Your name').fill('Alex Morgan')
+    await page.getByRole('button', { name: /sign-in passkey/ }).click()
+    await page.getByRole('button', { name: /approval passkey/ }).click()
+    await page.getByText('Compare with the terminal').waitFor()
+    await page.goto(`${system.portal}/account`)
+    await passkeys().getByText('Your only one').waitFor()
+    assert.equal(
+      await passkeys()
+        .getByRole('button', { name: /^Remove/ })
+        .count(),
+      0,
+    )
+    await first.remove()
+    await addVirtualAuthenticator(page)
+    await passkeys().getByRole('button', { name: 'Add a sign-in passkey' }).click()
+    await passkeys().getByRole('textbox', { name: 'Name' }).fill('Telephone')
+    await passkeys().getByRole('button', { name: 'Make passkey' }).click()
+    await passkeys().getByRole('heading', { name: 'Telephone' }).waitFor()
+    await assertGood('account')
+    await passkeys().getByRole('button', { name: 'Remove Unnamed passkey' }).click()
+    await assertGood('account-removing')
+    await passkeys().getByRole('button', { name: 'Remove passkey' }).click()
+    await passkeys().getByText('Your only one').waitFor()
+    await passkeys().getByRole('button', { name: 'Rename Telephone' }).click()
+    await passkeys().getByRole('textbox', { name: 'Name' }).fill('Old telephone')
+    await page.keyboard.press('Enter')
+    await passkeys().getByRole('heading', { name: 'Old telephone' }).waitFor()
+    await page.getByRole('button', { name: 'Sign out', exact: true }).first().click()
+    await page.getByRole('button', { name: 'Sign in with passkey' }).click()
+    await page.getByRole('heading', { name: 'Old telephone' }).waitFor()
+  })
+
+  test('what takes a fresh passkey asks for it in one dialog and goes on by itself', async () => {
+    const calls: string[] = []
+    await page.route('**/api/passkeys/begin', async (route) => {
+      calls.push(route.request().url())
+      if (calls.length % 2 === 0) return await route.continue()
+      const code = 'step_up_required'
+      const body = { type: `urn:trustgw:problem:${code}`, title: 'Again', status: 403, code }
+      await route.fulfill({ status: 403, contentType: 'application/problem+json', json: body })
+    })
+    const dialog = page.getByRole('dialog', { name: 'Is it still you?' })
+    const approvals = page.getByRole('region', { name: 'Approval passkeys' })
+    await approvals.getByRole('button', { name: 'Add an approval passkey' }).click()
+    await approvals.getByRole('textbox', { name: 'Name' }).fill('Telephone')
+    await approvals.getByRole('button', { name: 'Make passkey' }).click()
+    await dialog.waitFor()
+    await assertGood('step-up')
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'hidden' })
+    await approvals.getByRole('alert').filter({ hasText: 'Nothing was changed' }).waitFor()
+    assert.equal(calls.length, 1, 'closing the dialog sends nothing again')
+    calls.pop()
+    await approvals.getByRole('button', { name: 'Make passkey' }).click()
+    await dialog.getByRole('button', { name: 'Use sign-in passkey' }).click()
+    await approvals.getByRole('heading', { name: 'Telephone' }).waitFor()
+    assert.equal(calls.length, 2, 'once more, not more often')
+    assert.equal(await dialog.count(), 0)
+    await page.unroute('**/api/passkeys/begin')
+  })
+
+  test('signing out everywhere ends the other browser at once', async () => {
+    const other = await opened()
+    await other.context().addCookies(await page.context().cookies())
+    // The first browser takes a session of its own, so that there are two.
+    await page.context().clearCookies()
+    await page.reload()
+    // As the host answers after a copied cookie came back.
+    await page.route('**/api/login/finish', async (route) => {
+      const response = await route.fetch()
+      await route.fulfill({ response, json: { ...(await response.json()), sessions_replayed: 1 } })
+    })
+    await page.getByRole('button', { name: 'Sign in with passkey' }).click()
+    await page.getByRole('alert').filter({ hasText: 'session of yours was copied' }).waitFor()
+    const sessions = page.getByRole('region', { name: 'Where you are signed in' })
+    await sessions.getByText('This one').waitFor()
+    await assertGood('account-copied')
+    assert.equal(await sessions.getByRole('listitem').count(), 2)
+    await other.goto(system.portal)
+    await other.getByText('Connection: Live').filter({ visible: true }).waitFor()
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+    await page.getByRole('button', { name: 'Sign in with passkey' }).waitFor()
+    await other.getByRole('button', { name: 'Sign in with passkey' }).waitFor({ timeout: 3_000 })
+  })
+})
