@@ -19,7 +19,7 @@ export function DenyForm(props: {
   const line = reason.replaceAll(/\s+/g, ' ').trim()
   const submit = (event: FormEvent): void => {
     event.preventDefault()
-    if (line !== '') void portal.deny(props.id, line)
+    if (line !== '') void portal.verdicts.deny(props.id, line)
   }
   return (
     <form

@@ -136,7 +136,7 @@ function Choices(props: {
   const click = reviewed?.request.decision.tier === 1
   const approve = (): void => {
     if (click && !confirming) setMode('confirm')
-    else void portal.approve(id)
+    else void portal.verdicts.approve(id)
   }
   return (
     <div className="flex flex-wrap items-center justify-end gap-2 sm:gap-3">

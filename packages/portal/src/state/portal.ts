@@ -7,15 +7,10 @@ import type {
 } from '@trustgw/protocol'
 import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
-import {
-  type ReviewedRequest,
-  type ReviewRefusal,
-  reviewRequest,
-  signableApproval,
-} from '../logic/review.ts'
+import { type ReviewedRequest, type ReviewRefusal, reviewRequest } from '../logic/review.ts'
 import { stateView } from '../logic/states.ts'
 import { problemSentence } from '../logic/words.ts'
-import type { Answer, Api, PasskeyResponse } from '../ports/api.ts'
+import type { Answer, Api } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EnrolFinish, Session } from '../ports/shapes.ts'
@@ -23,8 +18,9 @@ import { AccountDesk } from './account-desk.ts'
 import { FreezeDesk } from './freeze-desk.ts'
 import { LiveLink } from './live-link.ts'
 import { PeopleDesk } from './people-desk.ts'
-import { INITIAL_STATE, Store, type VerdictStatus } from './portal-state.ts'
+import { INITIAL_STATE, Store } from './portal-state.ts'
 import { StepUpDesk } from './step-up-desk.ts'
+import { VerdictDesk } from './verdict-desk.ts'
 
 const SERVER_RETRY_MS = 4_000
 /** How often it is asked who decides by which policy, beside each return to the page. */
@@ -41,6 +37,7 @@ export class Portal {
   readonly people: PeopleDesk
   readonly account: AccountDesk
   readonly stepUp: StepUpDesk
+  readonly verdicts: VerdictDesk
   readonly #link: LiveLink
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
@@ -54,6 +51,10 @@ export class Portal {
     this.people = new PeopleDesk(desk)
     this.account = new AccountDesk(desk)
     this.stepUp = new StepUpDesk(desk)
+    this.verdicts = new VerdictDesk(desk, {
+      review: (id) => this.review(id),
+      catchUp: () => void this.catchUp(),
+    })
     ports.api.onStepUpNeeded(this.stepUp.ask)
     this.#link = new LiveLink(ports, {
       onLink: (link) => this.store.update({ link }),
@@ -232,74 +233,6 @@ export class Portal {
     const reviewed = reviewRequest(request, session.tenant, sha256)
     this.#reviews.set(id, reviewed)
     return reviewed
-  }
-
-  /** Approves exactly what is on the card; tier 2 asks for the passkey. */
-  async approve(id: string): Promise<void> {
-    const reviewed = this.review(id)
-    const session = this.store.get().session
-    if (reviewed?.ok !== true || session === undefined || this.#busy(id)) return
-    this.#verdict(id, { kind: 'sending' })
-    const { api } = this.ports
-    const begun = await api.beginApproval(id)
-    if (!begun.ok) return this.#failed(id, begun)
-    const { approver, nonce, decide_by, run_by } = begun.value
-    const ceremony = { approver, nonce, decide_by, run_by }
-    const signable = signableApproval(reviewed.value, ceremony, session.person.id, sha256)
-    if (!signable.ok) return this.#failed(id, { code: signable.reason, title: signable.reason })
-    const proof = await this.#proof(id, signable.value.challenge, begun.value)
-    if (!proof.ok) return this.#failed(id, proof)
-    this.#verdict(id, { kind: 'sending' })
-    const answer = await api.approve(id, { nonce, assertion: proof.value })
-    if (!answer.ok) return this.#failed(id, answer)
-    this.#verdict(id, { kind: 'sent', verdict: 'approve' })
-    this.store.announce('Approved')
-  }
-
-  async deny(id: string, reason: string): Promise<void> {
-    const status = this.store.get().verdicts.get(id)
-    // What this person approved may still be stopped inside its undo window.
-    const hasApproved = status?.kind === 'sent' && status.verdict === 'approve'
-    if (this.#busy(id) && !hasApproved) return
-    this.#verdict(id, { kind: 'sending' })
-    const answer = await this.ports.api.deny(id, reason)
-    if (!answer.ok) return this.#failed(id, answer)
-    this.#verdict(id, { kind: 'sent', verdict: 'deny' })
-    this.store.announce('Denied')
-  }
-
-  async #proof(
-    id: string,
-    challenge: string,
-    ceremony: { readonly rp_id: string; readonly credential_ids: readonly string[] },
-  ): Promise<Answer<PasskeyResponse | null>> {
-    const tier = this.store.get().feed.requests.get(id)?.decision.tier
-    if (tier === 1) return { ok: true, value: null }
-    if (tier !== 2) return { ok: false, code: 'tier_unsupported', title: 'Not possible here' }
-    this.#verdict(id, { kind: 'passkey' })
-    return this.ports.passkeys.sign({
-      challenge,
-      rpId: ceremony.rp_id,
-      allowCredentials: ceremony.credential_ids.map((credential) => ({ id: credential })),
-    })
-  }
-
-  #busy(id: string): boolean {
-    const kind = this.store.get().verdicts.get(id)?.kind ?? 'idle'
-    return kind !== 'idle' && kind !== 'failed'
-  }
-
-  #verdict(id: string, status: VerdictStatus): void {
-    this.store.update({ verdicts: new Map(this.store.get().verdicts).set(id, status) })
-  }
-
-  #failed(id: string, problem: { readonly code: string; readonly title: string }): void {
-    const sentence = sentenceOf(problem)
-    this.#verdict(id, { kind: 'failed', sentence })
-    this.store.announce(sentence)
-    if (problem.code === 'no_session') this.#onSignedOut()
-    // The action may have ended meanwhile: look again, so that the card says how.
-    else void this.catchUp()
   }
 
   #signedIn(session: Session): void {
