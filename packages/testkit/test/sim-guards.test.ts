@@ -95,7 +95,7 @@ const REMOVED: readonly Removed[] = [
     guard: 'what was sent ends by an executor’s word, not by time or a wish',
     sabotage: gatewaysThatTakeItThatNothingRan,
     seen: 'what is stored is what happened',
-    from: 92,
+    from: 273,
   },
   {
     guard: 'a grant is recorded before it is sent',
