@@ -47,7 +47,9 @@ describe('two gateways, two executors and three servers of the bus: any one of e
     await Promise.all(ids.map((id) => endOf(system, id)))
     t.diagnostic(`${leader}: all ended ${Math.round(performance.now() - began)} ms after the kill`)
     await back()
-    assert.notEqual(await leaderOf(system, 'KV_actions'), leader)
+    // It may lead again: it is back before the others have voted, on a busy machine.
+    const killed = (await processes(system)).find(({ name }) => name === leader)
+    assert.deepEqual([killed?.lastEnd, killed?.restarts], ['SIGKILL', 1])
     await assertPaidOnce(system, ids)
   })
 
