@@ -120,3 +120,30 @@ test('channels are intersected, and without a common one nobody could approve', 
   const none = on(['telegram'], ['portal'])
   assert.deepEqual([none.effect, none.obligations.approvers], ['deny', []])
 })
+
+const waiting = (match: Rule['match'], undo_ms: number, priority = 1): Rule => ({
+  ...ruleOn(`w${priority}`, []),
+  effect: 'allow',
+  tier: 0,
+  approvers: null,
+  priority,
+  undo_ms,
+  match,
+})
+
+test('in doubt an undo window holds, and never lets pass what nothing else does', () => {
+  const unknown: Rule['match'] = [
+    { kind: 'args', pointer: '/x', predicates: [{ kind: 'eq', value: true }] },
+  ]
+  const over = (...rules: readonly Rule[]): PolicyDecision => {
+    const defaults = { effect: 'deny', grant_ttl_ms: 1_000, approval_ttl_ms: 1_000 } as const
+    return decide(compilePolicy({ version: 1, defaults, rules, limits: [] }, sha256), factsOf({}))
+  }
+  assert.equal(over(waiting(unknown, 60_000)).effect, 'deny')
+  const both = over(waiting(unknown, 60_000), waiting([], 0, 2))
+  assert.deepEqual([both.effect, both.obligations.undo_ms], ['allow', 60_000])
+  const plain = over(waiting(unknown, 0), waiting([], 0, 2))
+  assert.deepEqual([plain.effect, plain.obligations.undo_ms], ['allow', undefined])
+  const longest = over(waiting([], 5_000), { ...waiting([], 9_000), id: 'w1b' })
+  assert.equal(longest.obligations.undo_ms, 9_000)
+})
