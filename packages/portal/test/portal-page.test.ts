@@ -100,6 +100,22 @@ describe('the page', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('has a heading of the first level on every page, also while nothing has come yet', async () => {
+    await page.goto(`${origin}/`)
+    await page.getByRole('heading', { level: 1 }).first().waitFor()
+    await context.route(
+      (url) => url.pathname.startsWith('/api/') && url.pathname !== '/api/session',
+      () => undefined,
+    )
+    const paths = ['/', '/activity', '/outcomes', '/tools', '/policy', '/emergency', '/people']
+    for (const path of [...paths, '/account', '/installation', '/approvals/none']) {
+      await page.goto(`${origin}${path}`)
+      await page.getByRole('navigation').first().waitFor()
+      await page.getByRole('heading', { level: 1 }).first().waitFor()
+      await page.getByRole('status').filter({ visible: true }).first().waitFor()
+    }
+  })
+
   it('offers no approve button for what does not match, and says why [INV-25]', async () => {
     double.approvals = [tampered(refund)]
     await page.goto(`${origin}/approvals/${refund.action_id}`)

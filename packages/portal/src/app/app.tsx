@@ -33,11 +33,11 @@ export function App(): ReactElement {
 function Page({ route }: { readonly route: Route }): ReactElement {
   const { phase } = usePortalState()
   if (route.page === 'enrol') return <EnrolPage />
-  if (phase === 'loading') return <Waiting text="Looking for your session…" />
+  if (phase === 'loading') return <Waiting text="Looking for your session…" page="Trust Gateway" />
   if (phase === 'signed_out') return <SignInPage />
   if (phase === 'unreachable') {
     return (
-      <Blank title="The server does not answer">
+      <Blank title="The server does not answer" page="Trust Gateway">
         <p role="status">
           This page tries again every few seconds. If it stays like this, look at the terminal in
           which Trust Gateway runs.
@@ -62,7 +62,7 @@ const PAGES: Readonly<Record<Exclude<Route['page'], 'approvals' | 'enrol'>, Reac
   account: <AccountPage />,
   installation: <InstallationPage />,
   missing: (
-    <Blank title="No such page">
+    <Blank title="No such page" page="No such page">
       <p>
         <a className="link" href="/">
           Go to the approvals

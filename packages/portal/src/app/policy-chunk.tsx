@@ -17,10 +17,10 @@ export function PolicyChunk(): ReactElement {
       isHere = false
     }
   }, [])
-  if (page === undefined) return <Waiting text="Fetching the policy…" />
+  if (page === undefined) return <Waiting text="Fetching the policy…" page="Policy" />
   if (page !== 'failed') return <page.Page />
   return (
-    <Blank title="This page could not be fetched">
+    <Blank title="This page could not be fetched" page="Policy">
       <p>The server may have been updated.</p>
       <button type="button" className="button mt-5" onClick={() => location.reload()}>
         Reload

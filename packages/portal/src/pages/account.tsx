@@ -12,7 +12,7 @@ export function AccountPage(): ReactElement {
   const roles = session?.person.roles ?? []
   useEffect(() => void portal.account.load(), [portal])
   if (account === undefined && accountProblem === undefined) {
-    return <Waiting text="Fetching your passkeys…" />
+    return <Waiting text="Fetching your passkeys…" page="Your account" />
   }
   return (
     <div className="mx-auto max-w-3xl px-3 py-6 lg:px-8 lg:py-8">

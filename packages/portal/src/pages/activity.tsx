@@ -17,7 +17,7 @@ export function ActivityPage(): ReactElement {
   const [filter, setFilter] = useState<EventFilter>(NO_FILTER)
   const events = filterEvents(feed, filter)
   const all = [...feed.events.values()]
-  if (!loaded) return <Waiting text="Fetching what happened…" />
+  if (!loaded) return <Waiting text="Fetching what happened…" page="Activity" />
   return (
     <div className="px-4 py-6 lg:px-8 lg:py-8">
       <h1 className="text-2xl font-semibold tracking-tight">Activity</h1>

@@ -19,7 +19,7 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
   useFirstChoice(id, pending)
   useListKeys(id, pending)
   if (!state.loaded && state.snapshotProblem === undefined) {
-    return <Waiting text="Fetching what waits for you…" />
+    return <Waiting text="Fetching what waits for you…" page="Approvals" />
   }
   if (id === undefined && pending.length + stoppable.length === 0) return <NothingWaits />
   return (
@@ -101,8 +101,7 @@ function toList(id: string | undefined): void {
 function NothingWaits(): ReactElement {
   const portal = usePortal()
   return (
-    <Blank title="Nothing waits for you">
-      <h1 className="sr-only">Approvals</h1>
+    <Blank title="Nothing waits for you" page="Approvals">
       <p>
         When an agent proposes something that the policy will not let pass alone, it appears here at
         once. You need not reload.

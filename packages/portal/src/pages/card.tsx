@@ -177,7 +177,7 @@ function stateAtFirst({ decision }: ApprovalRequest): ActionState {
 
 function Unknown(): ReactElement {
   return (
-    <Blank title="No such approval">
+    <Blank title="No such approval" page="Approvals">
       <p>It may have been decided long ago, or the address is not complete.</p>
       <p className="mt-4">
         <NavLink className="link" to="/">

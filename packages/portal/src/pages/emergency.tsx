@@ -16,7 +16,7 @@ export function EmergencyPage(): ReactElement {
   const { freezes, freezesProblem } = usePortalState()
   useEffect(() => void portal.freezes.load(), [portal])
   if (freezes === undefined && freezesProblem === undefined) {
-    return <Waiting text="Fetching what is frozen…" />
+    return <Waiting text="Fetching what is frozen…" page="Emergency" />
   }
   return (
     <div className="mx-auto max-w-3xl px-3 py-6 lg:px-8 lg:py-8">

@@ -15,11 +15,11 @@ export function OutcomesPage(): ReactElement {
   const portal = usePortal()
   const { unsettled } = usePortalState()
   useEffect(() => void portal.loadOutcomes(), [portal])
-  if (unsettled === undefined) return <Waiting text="Fetching what ended unseen…" />
+  if (unsettled === undefined)
+    return <Waiting text="Fetching what ended unseen…" page="Ended unseen" />
   if (unsettled.length === 0) {
     return (
-      <Blank title="Nothing ended unseen">
-        <h1 className="sr-only">Unseen ends</h1>
+      <Blank title="Nothing ended unseen" page="Ended unseen">
         <p>
           When nobody can tell whether a call was done, it appears here for a person to find out.
         </p>

@@ -14,7 +14,7 @@ export function PeoplePage(): ReactElement {
   const { people, peopleProblem } = usePortalState()
   useEffect(() => void portal.people.load(), [portal])
   if (people === undefined && peopleProblem === undefined) {
-    return <Waiting text="Fetching the people…" />
+    return <Waiting text="Fetching the people…" page="People" />
   }
   return (
     <div className="mx-auto max-w-3xl px-3 py-6 lg:px-8 lg:py-8">

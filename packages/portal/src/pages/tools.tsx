@@ -17,10 +17,10 @@ export function ToolsPage(): ReactElement {
   const portal = usePortal()
   const { tools, session } = usePortalState()
   useEffect(() => void portal.loadTools(), [portal])
-  if (tools === undefined) return <Waiting text="Fetching the tools…" />
+  if (tools === undefined) return <Waiting text="Fetching the tools…" page="Tools" />
   if (tools.length === 0) {
     return (
-      <Blank title="No tools yet">
+      <Blank title="No tools yet" page="Tools">
         <p>They appear when an executor serves them.</p>
       </Blank>
     )

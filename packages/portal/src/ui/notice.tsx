@@ -31,13 +31,15 @@ export function Notice(props: {
   )
 }
 
-/** What stands where a list would be. */
+/** What stands where a list would be; with `page`, it is all there is of the page of that name. */
 export function Blank(props: {
   readonly title: string
+  readonly page?: string
   readonly children: ReactNode
 }): ReactElement {
   return (
     <div className="mx-auto flex max-w-md flex-col items-center px-6 py-20 text-center">
+      <PageName page={props.page} />
       <svg width="88" height="72" viewBox="0 0 88 72" fill="none" aria-hidden="true">
         <g stroke="var(--line)" strokeWidth="2.5" strokeLinecap="round">
           <path d="M6 68h76" />
@@ -53,14 +55,23 @@ export function Blank(props: {
   )
 }
 
-export function Waiting({ text }: { readonly text: string }): ReactElement {
+/** With `page`, it stands for the whole page of that name until that is there. */
+export function Waiting(props: { readonly text: string; readonly page?: string }): ReactElement {
   return (
-    <p role="status" className="flex items-center justify-center gap-3 px-6 py-24 text-soft">
-      <span
-        className="spin size-5 rounded-full border-2 border-line border-t-brand"
-        aria-hidden="true"
-      />
-      {text}
-    </p>
+    <>
+      <PageName page={props.page} />
+      <p role="status" className="flex items-center justify-center gap-3 px-6 py-24 text-soft">
+        <span
+          className="spin size-5 rounded-full border-2 border-line border-t-brand"
+          aria-hidden="true"
+        />
+        {props.text}
+      </p>
+    </>
   )
+}
+
+/** A page has a heading of the first level in every state, so that a screen reader finds it. */
+function PageName({ page }: { readonly page: string | undefined }): ReactElement | null {
+  return page === undefined ? null : <h1 className="sr-only">{page}</h1>
 }

@@ -45,10 +45,10 @@ export function PolicyPage(): ReactElement {
 function Loaded(): ReactElement {
   const desk = useDesk()
   const { phase, problem, answer, draft } = useDeskState()
-  if (phase === 'loading') return <Waiting text="Fetching the policy…" />
+  if (phase === 'loading') return <Waiting text="Fetching the policy…" page="Policy" />
   if (phase === 'failed') {
     return (
-      <Blank title="The policy could not be fetched">
+      <Blank title="The policy could not be fetched" page="Policy">
         <p>{problem}</p>
         <button type="button" className="button mt-5" onClick={() => void desk.load()}>
           Try again
