@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ManualClock, silentLogger } from '@trustgw/runtime'
+import { type Logger, ManualClock, silentLogger } from '@trustgw/runtime'
 import type { RunOutcome } from '../src/connectors/connector.ts'
 import { BREAKER_OPEN_MS, type Passage, ToolGate } from '../src/run/tool-gate.ts'
 import { type Handler, withBench } from './support/bench.ts'
@@ -122,11 +122,20 @@ test('tool_unavailable: after five unseen ends nothing is claimed, until a trial
     else if (well) response.writeHead(200).end('{}')
     else request.socket.destroy()
   }
-  await withBench({ handler }, async (bench) => {
+  let isLeftAlone = false
+  const logger: Logger = {
+    ...silentLogger,
+    with: () => logger,
+    warn: (event) => {
+      isLeftAlone ||= event === 'tool_left_alone'
+    },
+  }
+  await withBench({ handler, logger }, async (bench) => {
     for (let times = 1; times <= 5; times += 1) {
       await bench.invoke(await bench.granted())
       await until(() => bench.results().length === times)
     }
+    await until(() => isLeftAlone)
     const later = await bench.granted()
     const away = { status: 'refused', reason: 'tool_unavailable', retryable: true }
     assert.deepEqual(await bench.invoke(later), away)

@@ -29,6 +29,7 @@ import {
   type BusLink,
   type Clock,
   executorCrossings,
+  type Logger,
   nodeRandom,
   PublicKeys,
   silentLogger,
@@ -93,6 +94,7 @@ export interface BenchOptions {
   readonly served?: number
   /** No policy bundle is on the bus yet. */
   readonly withoutPolicy?: boolean
+  readonly logger?: Logger
 }
 
 export const PAY: Handler = (_request, response) => {
@@ -153,7 +155,7 @@ export async function withBench(
         auditKey: { kid: 'exec-audit-1', sign: first.execAuditKey.sign },
         clock: { ...clockOf(first), setTimer: (ms, callback) => timer(ms, callback) },
         random: nodeRandom,
-        logger: silentLogger,
+        logger: options.logger ?? silentLogger,
       },
     )
     all.push(started)
