@@ -169,7 +169,7 @@ async function standing(freezer: Freezer, ...notices: readonly FreezeNotice[]): 
   return count
 }
 
-const ACTION = { tool: REFUND.id, agent: 'a', profile: PROFILE, credential: 'c' } as const
+const ACTION = { tool: REFUND.id, agent: 'a', key: 'k', profile: PROFILE, credential: 'c' } as const
 
 test('operator, host, gateway and any pinned person freeze alone; nobody else does', async () => {
   const by: {
@@ -259,6 +259,52 @@ test('gateway, host and a person who is no admin thaw nothing; operator and pinn
       assert.equal(await standing(freezer, freezer.sealed(freeze, 'host'), sealed), 0, who)
     })
   }
+})
+
+test('what is revoked for good needs what a thaw needs, and no thaw ends it; of less it is a freeze', async () => {
+  const agent: FreezeScope = { kind: 'agent', name: 'a' }
+  const makers: readonly (readonly [
+    string,
+    (freezer: Freezer, of: FreezeStatement) => FreezeNotice,
+    number,
+  ])[] = [
+    ['operator', (freezer, of) => freezer.sealed(of, 'operator'), 1],
+    ['admin', (freezer, of) => freezer.signed(of, 'ada'), 1],
+    [
+      'host for the admin',
+      (freezer, of) => freezer.sealed(of, 'host', freezer.signed(of, 'ada').assertion),
+      1,
+    ],
+    ['host', (freezer, of) => freezer.sealed(of, 'host'), 0],
+    ['gateway', (freezer, of) => freezer.sealed(of, 'gateway'), 0],
+    [
+      'host for an approver',
+      (freezer, of) => freezer.sealed(of, 'host', freezer.signed(of, 'ana').assertion),
+      0,
+    ],
+  ]
+  for (const [who, make, left] of makers) {
+    await withFreezer(async (freezer) => {
+      const by = who === 'host for an approver' ? 'ana' : 'ada'
+      const revocation = freezeOf({ scope: agent, final: true, by })
+      const book = await freezer.open()
+      assert.ok((await book.offer(bytes(make(freezer, revocation)))).ok, who)
+      assert.equal(book.isFrozen(TENANT, ACTION), true, who)
+      assert.equal(book.isRevoked(TENANT, { agent: 'a' }), left === 1, who)
+      const thaw = freezer.sealed(thawOf(revocation), 'operator')
+      assert.ok((await book.offer(bytes(thaw))).ok)
+      assert.equal(book.standing(TENANT).length, left, `${who}, after a thaw`)
+      assert.equal(book.isRevoked(TENANT, { agent: 'b', key: 'k' }), false)
+      await book.stop()
+      const again = await freezer.open()
+      assert.equal(again.standing(TENANT).length, left, `${who}, after a restart`)
+      await again.stop()
+    })
+  }
+  await withFreezer(async (freezer) => {
+    const alone = freezer.signed(freezeOf({ scope: agent, final: true, by: 'ana' }), 'ana')
+    assert.equal(await standing(freezer, alone), 0, 'an approver revokes nothing')
+  })
 })
 
 test('a thaw ends the freeze that it names and no other, also no later one of the same words', async () => {
@@ -406,6 +452,8 @@ test('a scope covers what it names', async () => {
     [{ kind: 'tool', name: `${ACTION.tool}s` }, false],
     [{ kind: 'agent', name: 'a' }, true],
     [{ kind: 'agent', name: 'b' }, false],
+    [{ kind: 'key', name: 'k' }, true],
+    [{ kind: 'key', name: 'a' }, false],
     [{ kind: 'profile', name: PROFILE }, true],
     [{ kind: 'profile', name: 'other' }, false],
     [{ kind: 'credential', name: 'c' }, true],

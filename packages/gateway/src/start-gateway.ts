@@ -82,8 +82,8 @@ export interface RunningGateway {
 interface Directories {
   readonly tools: ToolDirectory
   readonly quarantine: ToolQuarantine
-  /** Told of changed tools once there is somebody to tell. */
-  readonly changed: { tell: (tenant: TenantId) => void }
+  /** Told of changed tools and agents once there is somebody to tell. */
+  readonly changed: { tell: () => void }
   readonly agents: AgentDirectory
 }
 
@@ -120,9 +120,20 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     hear(message, orchestrator)
   })
   const recovered = await takeUp()
-  changed.tell = (tenant) => orchestrator.toolsChanged(tenant)
-  for (const tenant of tenants) orchestrator.toolsChanged(tenant)
-  const stopFreezes = deps.freezes.onChange(() => orchestrator.freezesChanged())
+  changed.tell = () => orchestrator.lookAgain()
+  orchestrator.lookAgain()
+  const stopFreezes = deps.freezes.onChange(() => {
+    orchestrator.lookAgain()
+    // What was revoked for good is served no more.
+    const revoked = tenants.filter((tenant) =>
+      tools
+        .list(tenant)
+        .some(({ contract: { id } }) => deps.freezes.isRevoked(tenant, { tool: id })),
+    )
+    Promise.all(revoked.map((tenant) => tools.rebuild(tenant))).catch((error: unknown) => {
+      log.warn('tools_not_judged', { error: String(error) })
+    })
+  })
   const peers = makePeers(deps, takeUp)
   peers?.start()
   const { bus } = link
@@ -184,8 +195,12 @@ function makeDirectories(deps: StartGatewayDeps): Directories {
     log,
   })
   const tools: ToolDirectory = new ToolDirectory({
-    judge: (tenant, contracts) => quarantine.judge(tenant, contracts),
-    onTools: (tenant) => changed.tell(tenant),
+    judge: async (tenant, contracts) => {
+      const held = await quarantine.judge(tenant, contracts)
+      const revoked = contracts.filter(({ id }) => deps.freezes.isRevoked(tenant, { tool: id }))
+      return new Set([...held, ...revoked.map(({ id }) => id)])
+    },
+    onTools: () => changed.tell(),
     tools: recordsOf(link, 'tools'),
     tenants,
     executorKeyFor: executorKeys(keys),
@@ -204,6 +219,8 @@ function makeDirectories(deps: StartGatewayDeps): Directories {
     tenants,
     accountOf: deps.agentAccounts,
     operatorKeyFor: keys.keyFor({ role: 'operator' }),
+    freezes: deps.freezes,
+    onAgents: () => changed.tell(),
     sha256,
     clock,
     log,

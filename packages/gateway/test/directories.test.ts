@@ -47,6 +47,8 @@ async function bare(t: TestContext, tenants: readonly TenantId[] = TENANTS): Pro
       [GLOBEX, 'GLOBEX_ACCOUNT'],
     ]),
     operatorKeyFor: world.keys.public.keyFor({ role: 'operator' }),
+    freezes: { isRevoked: () => false },
+    onAgents: () => undefined,
   })
   await Promise.all([tools.start(), agents.start()])
   t.after(async () => {
@@ -178,6 +180,8 @@ test('an unknown key costs the same work as a known one', async (t) => {
     tenants: TENANTS,
     accountOf: new Map(),
     operatorKeyFor: world.keys.public.keyFor({ role: 'operator' }),
+    freezes: { isRevoked: () => false },
+    onAgents: () => undefined,
     sha256: counting,
     clock: world.clock,
     log: silentLogger,
@@ -292,6 +296,8 @@ test('an older answer that comes late does not overwrite a newer one', async (t)
     tenants: [ACME],
     accountOf: new Map(),
     operatorKeyFor: world.keys.public.keyFor({ role: 'operator' }),
+    freezes: { isRevoked: () => false },
+    onAgents: () => undefined,
     sha256,
     clock: world.clock,
     log: silentLogger,

@@ -90,7 +90,7 @@ describe('on a real bus, with the rights of its own account only', () => {
       grantKey: () => ({ kid: 'grant', sign: keys.of.grant.sign }),
       audit: () => audit,
       policy: fixedPolicy(inForce),
-      freezes: { isFrozen: () => false, onChange: () => () => undefined },
+      freezes: { isFrozen: () => false, isRevoked: () => false, onChange: () => () => undefined },
       clock: systemClock,
       random: nodeRandom,
       log: silentLogger,

@@ -131,7 +131,12 @@ describe('freezes by a passkey', () => {
     assert.ok(read.value.notice.seal !== null && read.value.notice.assertion !== null)
     assert.equal(read.value.notice.assertion.credential_id, bob.approval.id)
     assert.deepEqual(await standing(), [
-      { statement: at(begun.json, 'statement'), reason: 'odd refunds', vouched: 'host' },
+      {
+        statement: at(begun.json, 'statement'),
+        reason: 'odd refunds',
+        vouched: 'host',
+        final: false,
+      },
     ])
     await until(() => changed.length > 0)
     assert.deepEqual(JSON.parse(changed[0] ?? ''), { v: 1, what: 'freezes' })
@@ -261,5 +266,18 @@ describe('freezes by a passkey', () => {
     await world.restart()
     const [shown] = await standing()
     assert.equal(text(shown ?? null, 'vouched'), 'gateway')
+  })
+
+  it('only an admin revokes for good, and nobody ends that', async () => {
+    const wish = { ...STOP, scope: { kind: 'agent', name: 'gone-bot' }, final: true }
+    const refused = await begin(bob, wish)
+    assert.deepEqual([refused.status, refused.json['code']], [403, 'role_missing'])
+    const done = await freeze(ann, wish)
+    assert.equal(done.status, 200, done.text)
+    assert.equal(world.freezes.book.isRevoked(TENANT, { agent: 'gone-bot' }), true)
+    const hash = text(done.json, 'hash')
+    const ending = await begin(ann, { order: 'thaw', freeze: hash, reason: 'mended' })
+    assert.deepEqual([ending.status, ending.json['code']], [409, 'revoked_for_good'])
+    assert.deepEqual(told(), ['freeze_given ann'])
   })
 })

@@ -161,12 +161,14 @@ export function freezeKey(tenant: TenantId, hash: Hash): string {
 export interface Freezable {
   readonly tool: string
   readonly agent: string
+  /** Id of the credential by which the agent was recognised. */
+  readonly key: string
   readonly profile: string
   readonly credential: string
 }
 
-/** Whether a freeze keeps this action from starting. */
-export function isCovered({ scope }: FreezeStatement, action: Freezable): boolean {
+/** Whether a freeze keeps this action from starting; a part that is not given is covered by nothing that names it. */
+export function isCovered({ scope }: FreezeStatement, action: Partial<Freezable>): boolean {
   return scope.kind === 'tenant' || action[scope.kind] === scope.name
 }
 

@@ -16,6 +16,7 @@ import {
   arrayShape,
   objectShape,
   oneOfShape,
+  optionalMember,
   type Shape,
   stringShape,
   taggedShape,
@@ -85,9 +86,15 @@ export interface PolicyStatement {
 /** What of a tenant stands still. */
 export type FreezeScope =
   | { readonly kind: 'tenant' }
-  | { readonly kind: 'tool' | 'agent' | 'profile' | 'credential'; readonly name: string }
+  | {
+      readonly kind: 'tool' | 'agent' | 'key' | 'profile' | 'credential'
+      readonly name: string
+    }
 
-/** `trustgw/freeze/1`: nothing that the scope covers starts, until a thaw names this one (§4 "Freeze and thaw"). */
+/**
+ * `trustgw/freeze/1`: nothing that the scope covers starts, until a thaw names this one; with `final`
+ * for good, which is how an agent, a key or a tool is revoked (§4 "Freeze and thaw").
+ */
 export interface FreezeStatement {
   readonly typ: 'trustgw/freeze/1'
   readonly tenant: TenantId
@@ -95,6 +102,7 @@ export interface FreezeStatement {
   readonly reason_hash: Hash
   /** The how-manieth freeze of the tenant that its maker knows; for people, nothing is decided by it. */
   readonly counter: number
+  readonly final?: true
   /** A person, or the plane that says it. */
   readonly by: string
   readonly at: number
@@ -204,6 +212,7 @@ export const freezeScopeShape: Shape<FreezeScope> = taggedShape('kind', {
   tenant: objectShape({ kind: oneOfShape('tenant') }),
   tool: namedScope('tool'),
   agent: namedScope('agent'),
+  key: namedScope('key'),
   profile: namedScope('profile'),
   credential: namedScope('credential'),
 })
@@ -214,6 +223,7 @@ export const freezeStatementShape: Shape<FreezeStatement> = objectShape({
   scope: freezeScopeShape,
   reason_hash: hashField,
   counter: countField,
+  final: optionalMember(oneOfShape(true)),
   by: nameField,
   at: msField,
   nonce: nonceField,

@@ -92,6 +92,7 @@ export {
   FreezeBook,
   type FreezeBookDeps,
   type FreezeNews,
+  isForGood,
   type StandingFreeze,
   storeNotice,
 } from './freeze/freeze-book.ts'

@@ -34,7 +34,13 @@ const REASON = 'one of many'
 const parsed = parseTenantId('demo')
 assert.ok(parsed.ok)
 const TENANT = parsed.value
-const ACTION = { tool: 'shop.refund', agent: 'a', profile: 'connector', credential: 'shop' }
+const ACTION = {
+  tool: 'shop.refund',
+  agent: 'a',
+  key: 'k',
+  profile: 'connector',
+  credential: 'shop',
+}
 
 const gatewayKey = generateSigningKey()
 const operatorKey = generateSigningKey()

@@ -18,6 +18,7 @@ import {
 } from '@trustgw/protocol'
 import {
   type BusLink,
+  isForGood,
   loadTrust,
   nodeRandom,
   type PublicKeys,
@@ -40,6 +41,8 @@ export interface KnownFreeze {
   readonly statement: FreezeStatement
   readonly reason: string
   readonly vouched: string
+  /** No thaw ends it. */
+  readonly final: boolean
   /** The thaw that ended it; null while it stands. */
   readonly thaw: { readonly by: string; readonly at: number } | null
 }
@@ -52,15 +55,22 @@ export interface Sealed {
 /** Something stands still from now on, by the operator's key. */
 export function operatorFreeze(
   settings: Settings,
-  freeze: { readonly scope: FreezeScope; readonly reason: string; readonly counter: number },
+  freeze: {
+    readonly scope: FreezeScope
+    readonly reason: string
+    readonly counter: number
+    /** No thaw ends it. */
+    readonly final?: boolean
+  },
 ): Promise<Sealed> {
-  const { scope, reason, counter } = freeze
+  const { scope, reason, counter, final = false } = freeze
   return sealed(settings, reason, {
     typ: 'trustgw/freeze/1',
     tenant: tenantOf(settings),
     scope,
     reason_hash: hashText(sha256, reason),
     counter,
+    ...(final ? { final } : {}),
     ...now(),
   })
 }
@@ -131,9 +141,10 @@ export class FreezeAdmin {
     return notices.flatMap(({ notice, hash, vouched }) => {
       const { statement, reason } = notice
       if (statement.typ !== 'trustgw/freeze/1') return []
-      const thaw = thaws.get(hash)
+      const final = isForGood(statement, vouched)
+      const thaw = final ? undefined : thaws.get(hash)
       const ended = thaw === undefined ? null : { by: thaw.by, at: thaw.at }
-      return [{ hash, statement, reason, vouched, thaw: ended }]
+      return [{ hash, statement, reason, vouched, final, thaw: ended }]
     })
   }
 

@@ -30,7 +30,7 @@ export async function checkFreeze(
   const isBehind = (): boolean => freezes.count(tenant_id) < freezesHeard(tenant_id)
   if (isBehind()) await freezes.catchUp()
   if (isBehind()) return refused('freezes_behind')
-  const agent = value.action.decision.principal.subject
-  const action = { tool: tool_name, agent, profile: aud, credential: credential_ref }
+  const { subject: agent, client: key } = value.action.decision.principal
+  const action = { tool: tool_name, agent, key, profile: aud, credential: credential_ref }
   return freezes.isFrozen(tenant_id, action) ? refused('frozen') : undefined
 }

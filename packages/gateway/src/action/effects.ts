@@ -100,6 +100,8 @@ export class Effects {
     const undo = undoWindowOf(stored.record)
     if (undo !== undefined) return undo
     if (!isCleared || !review.isFrozen(stored.record)) return review.release(stored.record, recheck)
+    // No thaw brings a revoked agent back: what it asked for ends.
+    if (!review.isActive(stored.record)) return review.release(stored.record, true)
     hold(stored, state.run_by)
     return undefined
   }

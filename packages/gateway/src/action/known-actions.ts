@@ -110,10 +110,10 @@ export class KnownActions {
     return (waiting?.size ?? 0) >= TOOL_WAITING_MAX ? 'tool' : undefined
   }
 
-  /** What waits for people's approval. */
-  pending(): readonly StoredAction[] {
-    return [...this.#pending.values()].flatMap((ids) =>
-      [...ids].flatMap((id) => this.#latest.get(id) ?? []),
+  /** What waits for people's approval, or for the end of the time in which they may stop it. */
+  stoppable(): readonly StoredAction[] {
+    return [...this.#latest.values()].filter(
+      ({ record: { state } }) => state.kind === 'pending_approval' || state.kind === 'scheduled',
     )
   }
 

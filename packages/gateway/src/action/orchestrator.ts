@@ -24,7 +24,7 @@ import { opening, recorded } from './opening.ts'
 import type { OrchestratorDeps } from './orchestrator-deps.ts'
 import { type Planned, type Progress, recoveredFrom, type Work } from './planned.ts'
 import { Preparation } from './preparation.ts'
-import { Review, voidPlan } from './review.ts'
+import { Review } from './review.ts'
 import { makeSuccessor } from './succession.ts'
 import { takePlanned } from './take-step.ts'
 import { Waiters } from './waiters.ts'
@@ -206,19 +206,14 @@ export class Orchestrator {
     })
   }
 
-  /** Approvals that were asked for under a contract that is not the tool's any more are void. */
-  toolsChanged(tenant: TenantId): void {
+  /** Tools, agents or freezes are others: what is held is looked at again, what is void ends. */
+  lookAgain(): void {
     this.#care.thaw()
-    for (const { record } of this.known.pending()) {
-      const planned = record.proposal.tenant === tenant ? voidPlan(record, this.#deps.tools) : null
-      const id = record.proposal.action_id
-      if (planned !== null) this.#care.background(this.#drive(tenant, id, planned), tenant, id)
+    for (const { record } of this.known.stoppable()) {
+      const { tenant, action_id: id } = record.proposal
+      const planned = this.#review.voided(record)
+      if (planned !== undefined) this.#care.background(this.#drive(tenant, id, planned), tenant, id)
     }
-  }
-
-  /** What a freeze holds is looked at again. */
-  freezesChanged(): void {
-    this.#care.thaw()
   }
 
   cancel(tenant: TenantId, id: ActionId, by: string): Promise<StoredAction | undefined> {

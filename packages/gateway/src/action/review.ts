@@ -47,6 +47,8 @@ const UNDECIDABLE = {
   no_policy: 'no policy is in force',
 }
 
+export const TOOL_CHANGED = 'the tool changed while this waited for approval'
+
 /** Decides again, and looks at everything again before a grant is made (spec/protocol.md §5). */
 export class Review {
   readonly #deps: ReviewDeps
@@ -72,7 +74,7 @@ export class Review {
     const tool = tools.find(proposal.tenant, proposal.tool_id)
     if (tool === undefined)
       return deny(tools.isHeld(proposal.tenant, proposal.tool_id) ? 'tool_held' : 'no_tool')
-    if (!this.#isActive(proposal)) return deny('no_agent')
+    if (!this.isActive(record)) return deny('no_agent')
     const decided = await decider.decide(proposal, tool, record)
     if (!decided.ok) {
       if (decided.reason === 'no_policy') return deny('no_policy')
@@ -180,17 +182,44 @@ export class Review {
     }
   }
 
-  #isActive({ tenant, principal }: Proposal): boolean {
+  /** Whether whoever proposed this may still propose. */
+  isActive({ proposal: { tenant, principal } }: Pick<ActionRecord, 'proposal'>): boolean {
     return this.#deps.agents.isActive(tenant, principal.client)
   }
 
-  #changedSince(
-    { proposal, decision }: ActionRecord,
-    tool: RegisteredTool | undefined,
-  ): string | undefined {
+  /**
+   * What becomes of an action that waits and may not run as it was asked: its agent is not active any
+   * more, or its tool's contract is another one; undefined where nothing changed. A tool that is not
+   * served just now may come back as it was.
+   */
+  voided(record: ActionRecord): Planned | undefined {
+    const { proposal, decision, state } = record
+    const reason = this.isActive(record) ? this.#changedTool(record) : UNDECIDABLE.no_agent
+    if (reason === undefined) return undefined
+    return {
+      event: { kind: 'changed', reason },
+      fits: (now) =>
+        now.state.kind === state.kind &&
+        now.decision.contract_hash === decision.contract_hash &&
+        now.proposal.principal.client === proposal.principal.client,
+    }
+  }
+
+  #changedTool({ proposal, decision }: ActionRecord): string | undefined {
+    const { tools } = this.#deps
+    const { tenant, tool_id } = proposal
+    const tool = tools.find(tenant, tool_id)
+    const isVoid =
+      tool === undefined
+        ? tools.isHeld(tenant, tool_id)
+        : tool.contract_hash !== decision.contract_hash
+    return isVoid ? TOOL_CHANGED : undefined
+  }
+
+  #changedSince(record: ActionRecord, tool: RegisteredTool | undefined): string | undefined {
     if (tool === undefined) return 'tool_gone'
-    if (tool.contract_hash !== decision.contract_hash) return 'contract_changed'
-    return this.#isActive(proposal) ? undefined : 'agent_inactive'
+    if (tool.contract_hash !== record.decision.contract_hash) return 'contract_changed'
+    return this.isActive(record) ? undefined : 'agent_inactive'
   }
 }
 
@@ -234,28 +263,3 @@ function isSame(a: DecisionRecord, b: DecisionRecord): boolean {
 
 const obligations = (record: DecisionRecord): string =>
   canonicalize(decisionJson(record)['obligations'] ?? null)
-
-export const TOOL_CHANGED = 'the tool changed while this waited for approval'
-
-/**
- * What becomes of an action that waits for approval of a contract that is not its tool's any more; null
- * where nothing changed. A tool that is not served just now may come back as it was.
- */
-export function voidPlan(
-  { proposal, decision }: ActionRecord,
-  tools: ToolDirectory,
-): Planned | null {
-  const { tenant, tool_id } = proposal
-  const tool = tools.find(tenant, tool_id)
-  const isVoid =
-    tool === undefined
-      ? tools.isHeld(tenant, tool_id)
-      : tool.contract_hash !== decision.contract_hash
-  if (!isVoid) return null
-  return {
-    event: { kind: 'changed', reason: TOOL_CHANGED },
-    fits: (now) =>
-      now.state.kind === 'pending_approval' &&
-      now.decision.contract_hash === decision.contract_hash,
-  }
-}

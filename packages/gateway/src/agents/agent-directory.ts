@@ -20,6 +20,7 @@ import {
   type RecordStore,
   type Requester,
 } from '@trustgw/runtime'
+import type { FreezeView } from '../decide/freeze-view.ts'
 import { type Caller, mintCaller } from './caller.ts'
 
 /** What the operator says of an agent; null where nothing is known. */
@@ -35,6 +36,9 @@ export interface AgentDirectoryDeps {
   /** Account public key of each tenant's agents, as the server states it in requests. */
   readonly accountOf: ReadonlyMap<TenantId, string>
   readonly operatorKeyFor: JwsExpectation['keyFor']
+  readonly freezes: Pick<FreezeView, 'isRevoked'>
+  /** Who may propose may be others now. */
+  readonly onAgents: (tenant: TenantId) => void
   readonly sha256: Sha256
   readonly clock: Clock
   readonly log: Logger
@@ -78,7 +82,7 @@ export class AgentDirectory {
     const given = hashText(this.#deps.sha256, parts.secret)
     // Compared even when there is no such record, so that time says nothing about which keys exist.
     const fits = constantTimeEqual(given, record?.secret_hash ?? `sha256:${'0'.repeat(64)}`)
-    if (record === undefined || !fits || record.status !== 'active') return undefined
+    if (record === undefined || !fits || !this.#isGood(record)) return undefined
     return this.#caller(record, source, 'api-key')
   }
 
@@ -90,14 +94,14 @@ export class AgentDirectory {
     if (requester?.user === undefined) return undefined
     if (requester.account !== this.#deps.accountOf.get(tenant)) return undefined
     const record = this.#byNkey.get(requester.user)
-    if (record === undefined || record.tenant !== tenant || record.status !== 'active')
-      return undefined
+    if (record === undefined || record.tenant !== tenant || !this.#isGood(record)) return undefined
     return this.#caller(record, 'nats', 'nats')
   }
 
   /** Whether the credential behind a caller is still good. */
   isActive(tenant: TenantId, keyId: string): boolean {
-    return this.#records.get(`${tenant}.${keyId}`)?.status === 'active'
+    const record = this.#records.get(`${tenant}.${keyId}`)
+    return record !== undefined && this.#isGood(record)
   }
 
   /** What the operator says now of whoever holds this credential. */
@@ -105,6 +109,10 @@ export class AgentDirectory {
     const record = this.#records.get(`${tenant}.${keyId}`)
     const { roles = null, scopes = null, skill_level = null } = record ?? {}
     return { roles, scopes, skill_level }
+  }
+
+  #isGood({ tenant, agent, key_id: key, status }: AgentRecord): boolean {
+    return status === 'active' && !this.#deps.freezes.isRevoked(tenant, { agent, key })
   }
 
   #caller(record: AgentRecord, source: Source, issuer: string): Caller {
@@ -145,6 +153,7 @@ export class AgentDirectory {
         record.nkey === null ? [] : [[record.nkey, record]],
       ),
     )
+    for (const tenant of this.#deps.tenants) this.#deps.onAgents(tenant)
   }
 
   #read(key: string, value: Uint8Array): AgentRecord | undefined {

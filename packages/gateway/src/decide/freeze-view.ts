@@ -3,6 +3,8 @@ import type { Freezable, Proposal, TenantId, ToolContract } from '@trustgw/proto
 /** What stands still, as the gateway heard it (spec/protocol.md §4 "Freeze and thaw"). */
 export interface FreezeView {
   isFrozen(tenant: TenantId, action: Freezable): boolean
+  /** Whether something is revoked for good that covers what is known of an action. */
+  isRevoked(tenant: TenantId, action: Partial<Freezable>): boolean
   /** Calls at each freeze and thaw from now on; the returned function ends that. */
   onChange(listener: () => void): () => void
 }
@@ -13,6 +15,6 @@ export function standsStill(
   { tenant, principal }: Pick<Proposal, 'tenant' | 'principal'>,
   { id, profile, credential_ref }: ToolContract,
 ): boolean {
-  const agent = principal.subject
-  return freezes.isFrozen(tenant, { tool: id, agent, profile, credential: credential_ref })
+  const { subject: agent, client: key } = principal
+  return freezes.isFrozen(tenant, { tool: id, agent, key, profile, credential: credential_ref })
 }

@@ -42,7 +42,13 @@ export interface FreezeDeskDeps {
 
 /** What a person wants. */
 export type FreezeWish =
-  | { readonly order: 'freeze'; readonly scope: FreezeScope; readonly reason: string }
+  | {
+      readonly order: 'freeze'
+      readonly scope: FreezeScope
+      readonly reason: string
+      /** No thaw ends it; for admins. */
+      readonly final?: true
+    }
   | { readonly order: 'thaw'; readonly freeze: Hash; readonly reason: string }
 
 /** A statement that was shown to one person in one session. */
@@ -71,10 +77,11 @@ export class FreezeDesk {
   list(): JsonObject {
     const { freezes, tenant } = this.#deps
     return {
-      freezes: freezes.standing(tenant).map(({ statement, reason, vouched }) => ({
+      freezes: freezes.standing(tenant).map(({ statement, reason, vouched, isFinal }) => ({
         statement: statementJson(statement),
         reason,
         vouched,
+        final: isFinal,
       })),
     }
   }
@@ -110,11 +117,8 @@ export class FreezeDesk {
     if (statement.by !== session.person.person) return refused('ceremony_unknown')
     const assertion = await signedBy(party, statement, session.person, given)
     if (assertion === undefined) return await this.#refuse(statement)
-    if (statement.typ === 'trustgw/thaw/1') {
-      const wish = { order: 'thaw', freeze: statement.freeze_hash, reason } as const
-      const blocked = this.#objection(session.person, wish)
-      if (blocked !== undefined) return blocked
-    }
+    const blocked = this.#objection(session.person, wishOf(statement, reason))
+    if (blocked !== undefined) return blocked
     await this.#carryOut(
       sealFreezeNotice(sha256, { statement, reason, assertion }, this.#deps.hostKey),
     )
@@ -154,7 +158,8 @@ export class FreezeDesk {
     }
     const { scope } = statement
     const name = scope.kind === 'tenant' ? '' : scope.name
-    const payload = { freeze_hash: hash, scope: scope.kind, name, reason_hash }
+    const final = statement.final === true
+    const payload = { freeze_hash: hash, scope: scope.kind, name, reason_hash, final }
     await this.#deps.audit.append('freeze_given', { actor, payload })
   }
 
@@ -166,12 +171,17 @@ export class FreezeDesk {
     return refused('signature_refused')
   }
 
-  /** Anybody who can sign may stop; only an admin may let go on. Executors judge by their own pins. */
+  /** Anybody who can sign may stop; only an admin may let go on, or stop for good. Executors judge by their own pins. */
   #objection(person: PersonRecord, wish: FreezeWish): Refused | undefined {
-    if (wish.order === 'thaw') {
+    const isForGood = wish.order === 'freeze' && wish.final === true
+    if (wish.order === 'thaw' || isForGood) {
       if (!person.roles.includes(POLICY_ADMIN_ROLE)) return refused('role_missing')
+    }
+    if (wish.order === 'thaw') {
       const standing = this.#deps.freezes.standing(this.#deps.tenant)
-      if (!standing.some(({ hash }) => hash === wish.freeze)) return refused('not_frozen')
+      const found = standing.find(({ hash }) => hash === wish.freeze)
+      if (found === undefined) return refused('not_frozen')
+      if (found.isFinal) return refused('revoked_for_good')
     }
     return person.approval.length === 0 ? refused('no_approval_credential') : undefined
   }
@@ -185,8 +195,18 @@ export class FreezeDesk {
     if (wish.order === 'thaw') {
       return { typ: 'trustgw/thaw/1', tenant, freeze_hash: wish.freeze, reason_hash, ...said }
     }
-    const { scope } = wish
+    const { scope, final } = wish
     const counter = freezes.count(tenant) + 1
-    return { typ: 'trustgw/freeze/1', tenant, scope, reason_hash, counter, ...said }
+    const forGood = final === true ? { final } : {}
+    return { typ: 'trustgw/freeze/1', tenant, scope, reason_hash, counter, ...forGood, ...said }
   }
+}
+
+/** What was wished for, read back from what was signed. */
+function wishOf(statement: FreezeStatement | ThawStatement, reason: string): FreezeWish {
+  if (statement.typ === 'trustgw/thaw/1') {
+    return { order: 'thaw', freeze: statement.freeze_hash, reason }
+  }
+  const { scope, final } = statement
+  return { order: 'freeze', scope, reason, ...(final === undefined ? {} : { final }) }
 }

@@ -3,6 +3,7 @@ import {
   hashField,
   objectShape,
   oneOfShape,
+  optionalMember,
   type Shape,
   stringShape,
   taggedShape,
@@ -19,7 +20,12 @@ const REASON_MAX_CHARS = 500
 const reason = stringShape({ min: 1, max: REASON_MAX_CHARS })
 
 const wishBody: Shape<FreezeWish> = taggedShape('order', {
-  freeze: objectShape({ order: oneOfShape('freeze'), scope: freezeScopeShape, reason }),
+  freeze: objectShape({
+    order: oneOfShape('freeze'),
+    scope: freezeScopeShape,
+    reason,
+    final: optionalMember(oneOfShape(true)),
+  }),
   thaw: objectShape({ order: oneOfShape('thaw'), freeze: hashField, reason }),
 })
 

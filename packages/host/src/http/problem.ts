@@ -34,6 +34,7 @@ export const PROBLEMS = {
     title: 'Others are asked before you; you can approve after them',
   },
   no_approval_credential: { status: 409, title: 'You have no passkey for approvals' },
+  revoked_for_good: { status: 409, title: 'This was revoked for good: no thaw ends it' },
   not_frozen: { status: 409, title: 'This freeze does not stand any more' },
   fingerprint_differs: { status: 409, title: 'The passkey has another fingerprint' },
   pin_exists: { status: 409, title: 'An admin has pinned this passkey already' },

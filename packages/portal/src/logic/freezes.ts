@@ -23,6 +23,7 @@ export interface ListedFreeze {
   readonly statement: FreezeStatement
   readonly reason: string
   readonly vouched: string
+  readonly final: boolean
 }
 
 /** A freeze that no thaw has ended. */
@@ -33,6 +34,8 @@ export interface FreezeView {
   readonly reason: string | null
   /** Whoever said it, in words. */
   readonly who: string
+  /** No thaw ends it. */
+  readonly isFinal: boolean
 }
 
 /** Freezes of this tenant, under hashes that were made here. */
@@ -43,11 +46,12 @@ export function freezeViews(
 ): readonly FreezeView[] {
   return listed
     .filter(({ statement }) => statement.tenant === tenant)
-    .map(({ statement, reason, vouched }) => ({
+    .map(({ statement, reason, vouched, final }) => ({
       hash: statementHash(sha256, statement),
       statement,
       reason: hashText(sha256, reason) === statement.reason_hash ? reason : null,
       who: whoOf(statement.by, vouched),
+      isFinal: final,
     }))
 }
 
@@ -59,24 +63,27 @@ function whoOf(by: string, vouched: string): string {
 
 /** What stands still, as a sentence names it. */
 export function scopeWords(scope: FreezeScope): string {
-  return scope.kind === 'tenant' ? 'everything' : `the ${scope.kind} ${scope.name}`
+  if (scope.kind === 'tenant') return 'everything'
+  return scope.kind === 'key' ? `the agent key ${scope.name}` : `the ${scope.kind} ${scope.name}`
 }
 
-/** Of an action, as far as it is known; an unknown part is covered by nothing that names it. */
-export type KnownParts = Pick<Freezable, 'tool' | 'agent'> & Partial<Freezable>
-
-/** The freezes that keep an action from starting. */
+/** The freezes that keep an action from starting, as far as it is known. */
 export function holding(
   freezes: readonly FreezeView[],
-  { tool, agent, profile = '', credential = '' }: KnownParts,
+  action: Partial<Freezable>,
 ): readonly FreezeView[] {
-  const action = { tool, agent, profile, credential }
   return freezes.filter(({ statement }) => isCovered(statement, action))
 }
 
 /** What a person wants. */
 export type FreezeWish =
-  | { readonly order: 'freeze'; readonly scope: FreezeScope; readonly reason: string }
+  | {
+      readonly order: 'freeze'
+      readonly scope: FreezeScope
+      readonly reason: string
+      /** No thaw ends it; for admins. */
+      readonly final?: true
+    }
   | { readonly order: 'thaw'; readonly freeze: Hash; readonly reason: string }
 
 /** What the host adds to it for one ceremony. */
@@ -116,5 +123,7 @@ function ownStatement(
 ): OfferedFreeze | undefined {
   if (wish.order === 'thaw') return { typ: 'trustgw/thaw/1', freeze_hash: wish.freeze, ...said }
   if (offered.typ !== 'trustgw/freeze/1') return undefined
-  return { typ: 'trustgw/freeze/1', scope: wish.scope, counter: offered.counter, ...said }
+  const { scope, final } = wish
+  const forGood = final === true ? { final } : {}
+  return { typ: 'trustgw/freeze/1', scope, counter: offered.counter, ...forGood, ...said }
 }

@@ -94,6 +94,7 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
     'bundle_texts_differ',
     'The server’s bundle holds other policies than this page. Nothing was signed.',
   ],
+  ['revoked_for_good', 'This was revoked for good: nobody can bring it back.'],
   ['not_frozen', 'This freeze is over already.'],
   ['signature_refused', 'The passkey’s answer did not fit this statement. Nothing was done.'],
   [

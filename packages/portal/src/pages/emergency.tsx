@@ -67,13 +67,14 @@ function Standing({ freezes }: { readonly freezes: readonly FreezeView[] }): Rea
 function Freeze({ freeze }: { readonly freeze: FreezeView }): ReactElement {
   const { session } = usePortalState()
   const now = useNow(usePortal().serverNow, 15_000)
-  const { hash, statement, reason, who } = freeze
+  const { hash, statement, reason, who, isFinal } = freeze
   const title = `freeze-${hash.slice('sha256:'.length)}`
   const isAdmin = session?.person.roles.includes(POLICY_ADMIN_ROLE) ?? false
   return (
     <article aria-labelledby={title} className="sheet flex flex-col gap-5 px-5 py-6 lg:px-8">
       <h2 id={title} className="text-xl font-semibold tracking-tight [overflow-wrap:anywhere]">
-        <span className="text-red">Frozen:</span> <Hardened text={scopeWords(statement.scope)} />
+        <span className="text-red">{isFinal ? 'Revoked for good:' : 'Frozen:'}</span>{' '}
+        <Hardened text={scopeWords(statement.scope)} />
       </h2>
       {reason === null ? (
         <Notice tone="bad" title="The reason is not the one that was signed, so it is not shown." />
@@ -97,9 +98,14 @@ function Freeze({ freeze }: { readonly freeze: FreezeView }): ReactElement {
         <dt className="label">Hash</dt>
         <dd className="data">{hash}</dd>
       </dl>
-      {isAdmin ? <Thaw freeze={freeze} /> : <Notice tone="plain" title="An admin can thaw it." />}
+      {isFinal ? null : <Ending freeze={freeze} isAdmin={isAdmin} />}
     </article>
   )
+}
+
+function Ending(props: { readonly freeze: FreezeView; readonly isAdmin: boolean }): ReactElement {
+  const { freeze, isAdmin } = props
+  return isAdmin ? <Thaw freeze={freeze} /> : <Notice tone="plain" title="An admin can thaw it." />
 }
 
 /** A button, then a reason, then the passkey: about exactly this freeze and no later one. */

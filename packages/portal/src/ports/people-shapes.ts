@@ -1,5 +1,6 @@
 import {
   arrayShape,
+  booleanShape,
   freezeStatementShape,
   hashField,
   integerShape,
@@ -26,7 +27,12 @@ const moment = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
 
 export const freezesShape: Shape<{ readonly freezes: readonly ListedFreeze[] }> = pickedShape({
   freezes: arrayShape(
-    pickedShape({ statement: freezeStatementShape, reason: text, vouched: text }),
+    pickedShape({
+      statement: freezeStatementShape,
+      reason: text,
+      vouched: text,
+      final: booleanShape(),
+    }),
     { max: FREEZES_MAX },
   ),
 })

@@ -1,8 +1,8 @@
-import type { ActionEvent, ActionState, ApprovalRequest } from '@trustgw/protocol'
+import type { ActionEvent, ActionState, ApprovalRequest, Freezable } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
 import { usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
-import { type FreezeView, holding, type KnownParts } from '../logic/freezes.ts'
+import { type FreezeView, holding } from '../logic/freezes.ts'
 import { Hardened } from './hardened.tsx'
 import { Icon } from './icons.tsx'
 
@@ -17,7 +17,7 @@ const NOT_STARTED: ReadonlySet<ActionState> = new Set<ActionState>([
 ])
 
 /** The freezes that hold an action; none once it has started. */
-function useHolding(parts: KnownParts, state: ActionState): readonly FreezeView[] {
+function useHolding(parts: Partial<Freezable>, state: ActionState): readonly FreezeView[] {
   const freezes = usePortalState().freezes ?? []
   return NOT_STARTED.has(state) ? holding(freezes, parts) : []
 }
@@ -88,7 +88,7 @@ export function HeldNotice(props: {
   )
 }
 
-function partsOf({ contract, decision }: ApprovalRequest): KnownParts {
+function partsOf({ contract, decision }: ApprovalRequest): Partial<Freezable> {
   return {
     tool: contract.id,
     agent: decision.principal.subject,

@@ -20,13 +20,17 @@ export function listedFreeze(
   const reason_hash = hashText(sha256, reason)
   const nonce = randomBytes(16).toString('base64url')
   const head = { typ: 'trustgw/freeze/1', tenant: TENANT, scope, reason_hash, counter: 1 } as const
-  return { statement: { ...head, by, at, nonce }, reason, vouched }
+  return { statement: { ...head, by, at, nonce }, reason, vouched, final: false }
 }
 
 type Wish = { readonly reason: string } & (
-  | { readonly order: 'freeze'; readonly scope: FreezeScope }
+  | { readonly order: 'freeze'; readonly scope: FreezeScope; readonly final?: true }
   | { readonly order: 'thaw'; readonly freeze: string }
 )
+
+function freezeOf({ scope, final }: Extract<Wish, { readonly order: 'freeze' }>): object {
+  return { scope, ...(final === undefined ? {} : { final }) }
+}
 
 /** What the double answers of freezes and people; it checks nothing, and signs whatever it is told. */
 export class PeopleDouble {
@@ -53,7 +57,7 @@ export class PeopleDouble {
     }
     const own =
       this.#wish.order === 'freeze'
-        ? { typ: 'trustgw/freeze/1', scope: this.#wish.scope, counter: 7, ...said }
+        ? { typ: 'trustgw/freeze/1', ...freezeOf(this.#wish), counter: 7, ...said }
         : { typ: 'trustgw/thaw/1', freeze_hash: this.#wish.freeze, ...said }
     this.#statement = this.twist(own)
     return { statement: this.#statement, nonce, expires_at: Date.now() + 1_000 }
@@ -63,7 +67,8 @@ export class PeopleDouble {
     const wish = this.#wish
     if (wish?.order === 'freeze') {
       const statement = this.#statement as FreezeStatement
-      this.freezes = [...this.freezes, { statement, reason: wish.reason, vouched: 'host' }]
+      const { reason, final = false } = wish
+      this.freezes = [...this.freezes, { statement, reason, vouched: 'host', final }]
     } else if (wish?.order === 'thaw') {
       this.freezes = this.freezes.filter(
         ({ statement }) => statementHash(sha256, statement) !== wish.freeze,

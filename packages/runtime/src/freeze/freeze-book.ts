@@ -35,8 +35,10 @@ export interface StandingFreeze {
   readonly hash: Hash
   readonly statement: FreezeStatement
   readonly reason: string
-  /** Who vouched for it: `operator`, `host`, `gateway`, or `person <id>`. */
+  /** Who vouched for it: `operator`, `host`, `gateway`, `person <id>`, or `host for <id>`. */
   readonly vouched: string
+  /** It says so, and who vouched for it may say so: no thaw ends it. */
+  readonly isFinal: boolean
 }
 
 export type FreezeNews =
@@ -147,6 +149,13 @@ export class FreezeBook {
   isFrozen(tenant: TenantId, action: Freezable): boolean {
     if (this.#known.get(tenant)?.isOverfull === true) return true
     return this.standing(tenant).some(({ statement }) => isCovered(statement, action))
+  }
+
+  /** Whether something was revoked for good that covers what is known here of an action. */
+  isRevoked(tenant: TenantId, action: Partial<Freezable>): boolean {
+    return this.standing(tenant).some(
+      ({ statement, isFinal }) => isFinal && isCovered(statement, action),
+    )
   }
 
   /** Calls at each freeze and thaw that is believed from now on; the returned function ends that. */
@@ -330,8 +339,14 @@ function believe({ entries, thawed }: Known, entry: Entry): void {
 
 function asStanding({ notice, hash, vouched }: Entry, known: Known): readonly StandingFreeze[] {
   const { statement, reason } = notice
-  if (statement.typ !== 'trustgw/freeze/1' || known.thawed.has(hash)) return []
-  return [{ hash, statement, reason, vouched }]
+  if (statement.typ !== 'trustgw/freeze/1') return []
+  const isFinal = isForGood(statement, vouched)
+  return known.thawed.has(hash) && !isFinal ? [] : [{ hash, statement, reason, vouched, isFinal }]
+}
+
+/** Whether no thaw ends this freeze. One plane's word alone stops, and stops nothing for good. */
+export function isForGood(statement: FreezeStatement, vouched: string): boolean {
+  return statement.final === true && vouched !== 'host' && vouched !== 'gateway'
 }
 
 /** Puts a notice on the bus, for good. False where its place is taken. `BusFault`. */

@@ -15,7 +15,7 @@ export interface FreezeNewsRecorder {
 }
 
 type Told = 'frozen' | 'thawed' | 'freeze_refused'
-type Payload = { readonly [name: string]: string | number }
+type Payload = { readonly [name: string]: string | number | boolean }
 
 /**
  * Puts what a process believes and refuses of freezes on record; in the background, it waits for
@@ -48,10 +48,10 @@ export function recordFreezeNews({
       append(tenant, 'thawed', { freeze_hash: hash, by, vouched })
       return
     }
-    const { hash, statement, vouched } = news.freeze
+    const { hash, statement, vouched, isFinal } = news.freeze
     const { scope, by, reason_hash } = statement
     const name = scope.kind === 'tenant' ? '' : scope.name
-    const told = { freeze_hash: hash, scope: scope.kind, name, by, vouched }
+    const told = { freeze_hash: hash, scope: scope.kind, name, by, vouched, final: isFinal }
     log.warn('frozen', { tenant, ...told })
     append(tenant, 'frozen', { ...told, reason_hash })
   }

@@ -32,7 +32,7 @@ export function freezeKeysAt(
 
 /**
  * Who vouches for a notice, for a plane that has no pins (gateway, host, log): any plane's seal freezes;
- * the operator's thaws, and the host's word that an admin's passkey did. NOT checked: that passkey;
+ * the operator's thaws or revokes, and the host's word that an admin's passkey did. NOT checked: that passkey;
  * executors do, and what they believe is what counts.
  */
 export function verifyNoticeSeal(
@@ -42,7 +42,10 @@ export function verifyNoticeSeal(
 ): Result<string> {
   const { statement, assertion } = unverified.notice
   const sealed = checkFreezeSeal(unverified, freezeKeysAt(keys, statement, now))
-  if (!sealed.ok || statement.typ === 'trustgw/freeze/1') return sealed
-  if (sealed.value === 'operator') return sealed
-  return sealed.value === 'host' && assertion !== null ? ok('host') : refuse('thaw_not_allowed')
+  if (!sealed.ok || sealed.value === 'operator') return sealed
+  const isForPerson = sealed.value === 'host' && assertion !== null
+  if (statement.typ === 'trustgw/thaw/1') {
+    return isForPerson ? ok('host') : refuse('thaw_not_allowed')
+  }
+  return isForPerson && statement.final === true ? ok(`host for ${statement.by}`) : sealed
 }

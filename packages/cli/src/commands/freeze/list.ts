@@ -34,13 +34,13 @@ async function list(context: Context): Promise<number> {
 
 const HEAD = ['STATUS', 'WHAT', 'BY', 'SINCE', 'WHY', 'FREEZE']
 
-function asRow({ hash, statement, reason, thaw }: KnownFreeze): readonly string[] {
+function asRow({ hash, statement, reason, final, thaw }: KnownFreeze): readonly string[] {
   const { scope, by, at } = statement
-  const status = thaw === null ? 'stands' : 'thawed'
+  const status = final ? 'for good' : thaw === null ? 'stands' : 'thawed'
   return [status, scopeWords(scope), visible(by), new Date(at).toISOString(), visible(reason), hash]
 }
 
-function asJson({ hash, statement, reason, vouched, thaw }: KnownFreeze): object {
+function asJson({ hash, statement, reason, vouched, final, thaw }: KnownFreeze): object {
   const { scope, by, at, counter } = statement
-  return { freeze: hash, scope, by, at, counter, reason, vouched, thaw }
+  return { freeze: hash, scope, by, at, counter, reason, vouched, final, thaw }
 }

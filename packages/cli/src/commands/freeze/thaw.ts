@@ -55,7 +55,11 @@ async function onBus(
   const admin = await openBus(settings)
   try {
     const standing = (await admin.list()).filter((freeze) => freeze.thaw === null)
-    const wanted = standing.filter(({ hash }) => text === undefined || hash === text)
+    const named = standing.filter(({ hash }) => text === undefined || hash === text)
+    const wanted = named.filter(({ final }) => !final)
+    if (text !== undefined && named.length > wanted.length) {
+      throw new CommandFault('revoked_for_good', `${visible(text)} is for good: no thaw ends it`)
+    }
     if (text !== undefined && wanted.length === 0) {
       throw new CommandFault('freeze_unknown', `no freeze ${visible(text)} stands`)
     }
