@@ -6,6 +6,7 @@ export type ExecutorFaultCode =
   | 'policy_pin_refused'
   /** The freezes that this executor kept cannot be read any more. */
   | 'freezes_refused'
+  | 'agents_refused'
   /** The stream of nonces, of the journal or of freezes would let an entry vanish or be replaced. */
   | 'stream_not_insert_only'
 

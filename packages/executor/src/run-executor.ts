@@ -16,13 +16,13 @@ import {
   recordKeyNews,
   type SchemaCompiler,
   sha256,
-  startAuditWriter,
 } from '@trustgw/runtime'
 import type { AdmissionDeps } from './admit/admission.ts'
 import type { BeatDeps } from './admit/check-beat.ts'
 import type { FreezeDeps } from './admit/check-freeze.ts'
 import { type Claims, openClaims } from './admit/open-claims.ts'
 import { ToolIndex } from './admit/tool-index.ts'
+import { type AgentBook, followAgents } from './agents/agent-book.ts'
 import { Heartbeat, type HeartbeatDeps } from './beat/heartbeat.ts'
 import type { Connector } from './connectors/connector.ts'
 import type { Credentials } from './connectors/credentials.ts'
@@ -42,6 +42,7 @@ import { callsAtOnce, limitsOf, timeoutsOf } from './run/manifest-limits.ts'
 import { RegistryPublisher } from './run/registry-publisher.ts'
 import { ResultOutbox } from './run/result-outbox.ts'
 import { Runner } from './run/runner.ts'
+import { startAudits } from './run/start-audits.ts'
 import { ToolGate } from './run/tool-gate.ts'
 import { Wal } from './run/wal.ts'
 
@@ -139,7 +140,7 @@ export async function startExecutor(
 ): Promise<RunningExecutor> {
   const { connectors, schemas } = own
   const claims = await openClaims(deps.link)
-  const audits = await startAudits(settings, deps)
+  const audits = await startAudits({ ...settings, ...deps })
   const tools = new ToolIndex(sha256, schemas)
   const catalogue = new Catalogue([...connectors.values()], tools)
   const heartbeat = new Heartbeat({ ...deps, bus: deps.link.bus })
@@ -155,10 +156,19 @@ export async function startExecutor(
     sha256,
   })
   const follower = await followPins(own, { ...settings, ...deps, pins: own.pins, auditOf, sha256 })
-  const live = { policies, heartbeat, freezes }
+  const agents = await followAgents({
+    ...settings,
+    ...deps,
+    ...own,
+    dir: join(ownDir(settings), 'agents'),
+    auditOf,
+    onChanged: () => catalogue.offer(),
+    sha256,
+  })
+  const live = { policies, heartbeat, freezes, agents }
   const parts: Parts = { ...own, ...live, settings, deps, claims, audits, tools }
   const { executor, outbox, wal } = await assemble(parts)
-  const registry = makeRegistry({ settings, deps, policies })
+  const registry = makeRegistry({ settings, deps, policies, agents })
   await catalogue.serve(registry)
   heartbeat.start()
   const stopRecording = recordKeyNews({
@@ -173,6 +183,7 @@ export async function startExecutor(
     await policies.stop()
     await freezes.stop()
     await follower?.stop()
+    await agents.stop()
     await registry.stop()
     stopRecording()
     await executor.stop(STOP_GRACE_MS)
@@ -200,6 +211,7 @@ interface Parts extends ExecutorParts {
   readonly policies: PinnedPolicies
   readonly heartbeat: Heartbeat
   readonly freezes: FreezeBook
+  readonly agents: AgentBook
 }
 
 interface Assembled {
@@ -292,32 +304,6 @@ function admissionDeps(parts: Parts): Omit<AdmissionDeps, 'tenants'> {
   }
 }
 
-async function startAudits(
-  settings: ExecutorSettings,
-  deps: ExecutorRunDeps,
-): Promise<ReadonlyMap<TenantId, AuditWriter>> {
-  const component = executorComponent(settings.profile)
-  const writers = new Map<TenantId, AuditWriter>()
-  for (const tenant of settings.tenants) {
-    const writer = await startAuditWriter({
-      tenant,
-      component,
-      instance: settings.instance,
-      local: true,
-      ...deps.auditKey,
-      sha256,
-      clock: deps.clock,
-      random: deps.random,
-      bus: deps.link.bus,
-      publisher: deps.link.publisher({ stream: 'AUDIT' }),
-      reader: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
-      keyFor: (kid, at) => deps.trust.keyFor({ role: 'audit', component, at })(kid),
-    })
-    writers.set(tenant, writer)
-  }
-  return writers
-}
-
 interface ConnectorContext {
   readonly settings: ExecutorSettings
   readonly deps: ExecutorRunDeps
@@ -380,12 +366,14 @@ function makeRegistry({
   settings,
   deps,
   policies,
-}: Pick<Parts, 'settings' | 'deps' | 'policies'>): RegistryPublisher {
+  agents,
+}: Pick<Parts, 'settings' | 'deps' | 'policies' | 'agents'>): RegistryPublisher {
   return new RegistryPublisher({
     registry: deps.link.publisher({ stream: 'KV_tools' }),
     tenants: settings.tenants,
     profile: settings.profile,
     policyOf: (tenant) => policies.pinned(tenant),
+    agentsOf: (tenant) => agents.vouched(tenant),
     ...deps.resultKey,
     sha256,
     clock: deps.clock,

@@ -32,6 +32,7 @@ import { SUCCESSORS_MAX } from './action/succession.ts'
 import { toolSummary } from './action/tool-summary.ts'
 import { actionView } from './action/view.ts'
 import type { AgentDirectory } from './agents/agent-directory.ts'
+import type { CallRates } from './agents/call-rates.ts'
 import { assertCaller, type Caller } from './agents/caller.ts'
 import type { Decided, Undecided } from './decide/decided.ts'
 import { evaluationOf } from './decide/evaluator.ts'
@@ -44,7 +45,7 @@ import type {
   ProposeCall,
   VisibleTool,
 } from './gateway-api.ts'
-import { CROWDED, UNDECIDED } from './refusal-words.ts'
+import { CROWDED, TOO_MANY_CALLS, UNDECIDED } from './refusal-words.ts'
 import type { RegisteredTool, ToolDirectory } from './registry/tool-directory.ts'
 
 /** How often a waiting caller is told of the state, and stored state is looked at again. */
@@ -74,6 +75,7 @@ export interface GatewayDeps {
   readonly tools: ToolDirectory
   readonly agents: AgentDirectory
   readonly freezes: FreezeView
+  readonly rates: CallRates
   /** Whether every tenant has a policy in force. */
   readonly hasPolicy: () => boolean
   readonly audit: (tenant: Caller['principal']['tenant']) => AuditWriter
@@ -98,12 +100,17 @@ export class Gateway implements GatewayApi {
 
   bundles(caller: Caller): readonly Bundle[] {
     assertCaller(caller)
-    return this.#deps.tools.bundles(caller.principal.tenant)
+    const used = new Set(this.tools(caller).map(({ contract }) => contract.bundle))
+    return this.#deps.tools.bundles(caller.principal.tenant).filter(({ id }) => used.has(id))
   }
 
   tools(caller: Caller): readonly VisibleTool[] {
     assertCaller(caller)
-    return this.#deps.tools.list(caller.principal.tenant)
+    const { tenant } = caller.principal
+    const { agents, tools } = this.#deps
+    return tools
+      .list(tenant)
+      .filter(({ contract }) => agents.mayCall(tenant, caller.key_id, contract))
   }
 
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] } {
@@ -117,10 +124,14 @@ export class Gateway implements GatewayApi {
   async propose(caller: Caller, call: ProposeCall, hold: Hold): Promise<CallOutcome> {
     assertCaller(caller)
     const { tenant } = caller.principal
-    const tool = this.#deps.tools.find(tenant, call.tool)
-    if (tool === undefined) {
-      const isHeld = this.#deps.tools.isHeld(tenant, call.tool)
+    const { agents, rates, tools } = this.#deps
+    const tool = tools.find(tenant, call.tool)
+    if (tool === undefined || !agents.mayCall(tenant, caller.key_id, tool.contract)) {
+      const isHeld = tool === undefined && tools.isHeld(tenant, call.tool)
       return this.#refused(caller, call.tool, isHeld ? 'tool_quarantined' : 'unknown_tool')
+    }
+    if (!rates.take(tenant, caller.key_id, agents.callsPerMinute(tenant, caller.key_id))) {
+      return this.#refused(caller, call.tool, 'busy', TOO_MANY_CALLS)
     }
     const text = canonicalize(call.arguments)
     if (utf8Length(text) > ARGUMENTS_MAX_BYTES)

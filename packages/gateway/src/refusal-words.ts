@@ -15,3 +15,6 @@ export const CROWDED: { readonly [C in Crowded]: string } = {
   principal: 'too many of your actions are open',
   tool: 'the tool does not answer, or has as much to do as it can',
 }
+
+/** What a caller is told whose credential has a limit of its own. */
+export const TOO_MANY_CALLS = 'as many calls as this agent may make in a minute were made'

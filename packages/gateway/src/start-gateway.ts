@@ -33,6 +33,7 @@ import { Orchestrator } from './action/orchestrator.ts'
 import { Outbound } from './action/outbound.ts'
 import { Peers } from './action/peers.ts'
 import { AgentDirectory } from './agents/agent-directory.ts'
+import { CallRates } from './agents/call-rates.ts'
 import { answerHost } from './approvals/answer-host.ts'
 import type { FreezeView } from './decide/freeze-view.ts'
 import type { PolicyFeed } from './decide/policy-source.ts'
@@ -102,6 +103,7 @@ export async function startGateway(deps: StartGatewayDeps): Promise<RunningGatew
     store,
     orchestrator,
     freezes: deps.freezes,
+    rates: new CallRates(deps.clock),
     hasPolicy: () => tenants.every((tenant) => deps.policy.inForce(tenant) !== undefined),
     audit: deps.audit,
     bus: link.bus,
@@ -216,6 +218,8 @@ function makeDirectories(deps: StartGatewayDeps): Directories {
   })
   const agents = new AgentDirectory({
     agents: recordsOf(link, 'agents'),
+    notices: recordsOf(link, 'agent_notices'),
+    executors: tools,
     tenants,
     accountOf: deps.agentAccounts,
     operatorKeyFor: keys.keyFor({ role: 'operator' }),

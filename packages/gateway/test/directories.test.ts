@@ -1,15 +1,24 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type JsonObject, type TenantId } from '@trustgw/protocol'
+import {
+  agentNoticeJson,
+  agentRecordHash,
+  canonicalize,
+  type JsonObject,
+  type TenantId,
+  utf8Encode,
+} from '@trustgw/protocol'
 import {
   AjvSchemaCompiler,
   BusFault,
+  ManualClock,
   type RecordStore,
   type Requester,
   sha256,
   silentLogger,
 } from '@trustgw/runtime'
 import { AgentDirectory } from '../src/agents/agent-directory.ts'
+import { CallRates } from '../src/agents/call-rates.ts'
 import { ToolDirectory } from '../src/registry/tool-directory.ts'
 import { ACME, contract, GLOBEX, SHELL } from './support/keys.ts'
 import { agentRecord, apiKey, World } from './support/world.ts'
@@ -48,6 +57,8 @@ async function bare(t: TestContext, tenants: readonly TenantId[] = TENANTS): Pro
     ]),
     operatorKeyFor: world.keys.public.keyFor({ role: 'operator' }),
     freezes: { isRevoked: () => false },
+    notices: world.records('agent_notices'),
+    executors: tools,
     onAgents: () => undefined,
   })
   await Promise.all([tools.start(), agents.start()])
@@ -181,6 +192,8 @@ test('an unknown key costs the same work as a known one', async (t) => {
     accountOf: new Map(),
     operatorKeyFor: world.keys.public.keyFor({ role: 'operator' }),
     freezes: { isRevoked: () => false },
+    notices: world.records('agent_notices'),
+    executors: { vouches: () => false },
     onAgents: () => undefined,
     sha256: counting,
     clock: world.clock,
@@ -297,6 +310,8 @@ test('an older answer that comes late does not overwrite a newer one', async (t)
     accountOf: new Map(),
     operatorKeyFor: world.keys.public.keyFor({ role: 'operator' }),
     freezes: { isRevoked: () => false },
+    notices: world.records('agent_notices'),
+    executors: { vouches: () => false },
     onAgents: () => undefined,
     sha256,
     clock: world.clock,
@@ -314,4 +329,70 @@ test('an older answer that comes late does not overwrite a newer one', async (t)
   await world.idle(50)
   assert.equal(agents.isActive(ACME, agentRecord().key_id), false)
   await agents.stop()
+})
+
+test('an agent of an admin is known by the word of executors only, and for their tools', async (t) => {
+  const { world, tools, agents } = await bare(t)
+  const record = agentRecord({
+    key_id: 'dddddddddddddddd',
+    agent: 'clerk',
+    limits: {
+      until: world.clock.now() + 60_000,
+      tools: ['files.*', 'shell.run'],
+      calls_per_minute: 2,
+    },
+  })
+  const record_hash = agentRecordHash(sha256, record)
+  const statement = {
+    typ: 'trustgw/agent/1',
+    tenant: ACME,
+    key_id: record.key_id,
+    record_hash,
+    admin: 'ada',
+    at: world.clock.now(),
+    nonce: 'A'.repeat(22),
+  } as const
+  const [credential_id, signature] = ['AAAA', 'AAAA']
+  const assertion = {
+    credential_id,
+    signature,
+    client_data_json: 'e30',
+    authenticator_data: 'A'.repeat(52),
+  }
+  const notice = agentNoticeJson({ v: 1, statement, record, assertion })
+  const bytes = utf8Encode(canonicalize(notice))
+  assert.ok((await world.records('agent_notices').create(`${ACME}.${record.key_id}`, bytes)).ok)
+  await world.idle(100)
+  assert.equal(agents.byApiKey(apiKey(record), 'rest'), undefined, 'nobody vouches for it')
+  const run = contract('shell.run', { profile: SHELL })
+  await world.serve([run], { profile: SHELL, agents: [record_hash] })
+  await world.until('the executor', () => agents.byApiKey(apiKey(record), 'rest') !== undefined)
+  const may = (id: string): boolean => {
+    const tool = tools.find(ACME, id)
+    return tool !== undefined && agents.mayCall(ACME, record.key_id, tool.contract)
+  }
+  assert.deepEqual([may('shell.run'), may('files.read')], [true, false])
+  await world.serve([run], { profile: SHELL, key: 'connector', agents: [] })
+  await world.idle(100)
+  assert.equal(may('shell.run'), true, 'another executor takes nothing away')
+  const all = tools.list(ACME).map((tool) => tool.contract)
+  await world.serve(
+    all.filter(({ id }) => id !== 'shell.run'),
+    { agents: [record_hash] },
+  )
+  await world.until('the other executor', () => may('files.read'))
+  assert.equal(may('shop.refund'), false, 'its limits name other tools')
+  assert.equal(agents.callsPerMinute(ACME, record.key_id), 2)
+  world.clock.advance(60_000)
+  assert.equal(agents.byApiKey(apiKey(record), 'rest'), undefined, 'its time is over')
+})
+
+test('a credential makes as many calls a minute as its limit says', () => {
+  const clock = new ManualClock(1_000)
+  const rates = new CallRates(clock)
+  const take = (key: string, limit: number | null): boolean => rates.take(ACME, key, limit)
+  assert.deepEqual([take('a', 2), take('a', 2), take('a', 2)], [true, true, false])
+  assert.ok(take('b', 2) && take('c', null))
+  clock.advance(60_000)
+  assert.ok(take('a', 2))
 })

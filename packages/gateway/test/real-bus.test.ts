@@ -159,6 +159,7 @@ describe('on a real bus, with the rights of its own account only', () => {
       profile: CONNECTOR,
       policy: null,
       published_at: Date.now(),
+      agents: [],
       bundles: [],
       tools: CONTRACTS,
     })

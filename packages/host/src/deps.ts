@@ -72,11 +72,15 @@ export interface HostDeps {
   /** What admins ordered about tools. */
   readonly toolOrders: RecordStore
   /** The freezes that this host believes. */
-  readonly freezes: Pick<FreezeBook, 'standing' | 'count' | 'offer' | 'onChange'>
+  readonly freezes: Pick<FreezeBook, 'standing' | 'count' | 'offer' | 'onChange' | 'isRevoked'>
   /** The bucket `freezes`; the host adds what people's passkeys signed. */
   readonly freezeRecords: RecordStore
   /** The bucket `pins`; the host adds what an admin's passkey signed. */
   readonly pins: RecordStore
+  /** Agents that the operator registered. */
+  readonly agents: RecordStore
+  /** The bucket `agent_notices`; the host adds what an admin's passkey signed. */
+  readonly agentNotices: RecordStore
   /** Tells portals what changed. */
   readonly ui: StoredPublisher
   /** What executors serve, and which bundle each of them pinned. */

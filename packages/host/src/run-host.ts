@@ -1,4 +1,5 @@
 import { ActionFeed } from './actions/action-feed.ts'
+import { AgentDesk } from './agents/agent-desk.ts'
 import { ApprovalDesk } from './approvals/approval-desk.ts'
 import { ApprovalStore } from './approvals/approval-store.ts'
 import { DecisionCourier } from './approvals/decision-courier.ts'
@@ -53,6 +54,7 @@ interface Desks {
   readonly tools: ToolDesk
   readonly freezes: FreezeDesk
   readonly pins: PinDesk
+  readonly agents: AgentDesk
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -121,9 +123,12 @@ async function openDesks(
   const stopSweeping = sweepOften(desks, deps)
   const tell = portalNews(tenant, deps)
   const stopTelling = deps.freezes.onChange(() => tell('freezes'))
+  // Who may propose: what the operator registered, and what executors vouch for.
+  const watches = [deps.agents, deps.tools].map((bucket) => bucket.watch(() => tell('agents')))
   return async (closePortal) => {
     stopSweeping()
     stopTelling()
+    await Promise.all(watches.map((watch) => watch.stop()))
     // Requests in hand may be waiting for a delivery, which is taken up at the next start.
     await Promise.all([closePortal(), desks.courier.stop()])
     await responder.stop()
@@ -156,13 +161,23 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     })
   }
   const files = new EnrolmentFiles(settings.enrolmentsFolder, tenant)
+  const policy = policyDesks(deps, { tenant, party, people })
+  const tell = portalNews(tenant, deps)
   return {
     store,
     courier,
     approvals,
     tools: new ToolDesk({ ...deps, tenant }),
     freezes: new FreezeDesk({ ...deps, tenant, party }),
-    pins: new PinDesk({ ...deps, tenant, party, people, tell: portalNews(tenant, deps) }),
+    pins: new PinDesk({ ...deps, tenant, party, people, tell }),
+    agents: new AgentDesk({
+      ...deps,
+      tenant,
+      party,
+      people,
+      tell,
+      registries: () => policy.view.registries(),
+    }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
     sessions: new SessionDesk({
@@ -187,7 +202,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     }),
     logins: new LoginDesk({ tenant, party, people, clock, random, audit }),
     passkeys: new PasskeyDesk({ tenant, party, people, clock, random, audit }),
-    policy: policyDesks(deps, { tenant, party, people }),
+    policy,
   }
 }
 

@@ -274,6 +274,7 @@ describe('policy on the host', () => {
       tenant: TENANT,
       profile: CONTRACT.profile,
       published_at: 1,
+      agents: [],
       bundles: [],
       tools,
       policy,

@@ -3,6 +3,8 @@ import { type Hash } from './hash.ts'
 import type { JsonObject } from './json.ts'
 import { type OnBehalfOf, onBehalfOfShape } from './principal.ts'
 import {
+  arrayShape,
+  integerShape,
   nullableShape,
   objectShape,
   oneOfShape,
@@ -15,9 +17,23 @@ import type { TenantId } from './subjects.ts'
 export const AGENT_RECORD_TYP = 'agent-record+jwt'
 export const AGENT_RECORD_MAX_BYTES = 8_192
 
+const TOOLS_MAX = 64
+const CALLS_A_MINUTE_MAX = 6_000
+
+/** What one credential may do at most, whatever policy permits. */
+export interface AgentLimits {
+  /** Unix ms; it opens nothing from then on. Null: no end. */
+  readonly until: number | null
+  /** Ids of tools, or `<connector>.*`. Null: every tool. */
+  readonly tools: readonly string[] | null
+  /** At each gateway. Null: no limit of its own. */
+  readonly calls_per_minute: number | null
+}
+
 /**
  * One credential of an agent: the value under `<tenant>.<key id>` in the bucket `agents`, as the
- * payload of a JWS of {@link AGENT_RECORD_TYP} by the operator's root key.
+ * payload of a JWS of {@link AGENT_RECORD_TYP} by the operator's root key; or in a notice that an
+ * admin's passkey signed.
  */
 export interface AgentRecord {
   readonly v: 1
@@ -31,6 +47,7 @@ export interface AgentRecord {
   readonly roles?: readonly string[]
   readonly scopes?: readonly string[]
   readonly skill_level?: string | null
+  readonly limits?: AgentLimits
   /** SHA-256 of the secret of the API key; the secret has 256 random bits, so no salt is needed. */
   readonly secret_hash: Hash | null
   /** The public user nkey with which the agent is on the bus. */
@@ -39,6 +56,12 @@ export interface AgentRecord {
   readonly created_at: number
   readonly changed_at: number
 }
+
+export const agentLimitsShape: Shape<AgentLimits> = objectShape({
+  until: nullableShape(msField),
+  tools: nullableShape(arrayShape(nameField, { min: 1, max: TOOLS_MAX })),
+  calls_per_minute: nullableShape(integerShape({ min: 1, max: CALLS_A_MINUTE_MAX })),
+})
 
 export const agentRecordShape: Shape<AgentRecord> = objectShape({
   v: oneOfShape(1),
@@ -51,6 +74,7 @@ export const agentRecordShape: Shape<AgentRecord> = objectShape({
   roles: optionalMember(labelsField),
   scopes: optionalMember(labelsField),
   skill_level: optionalMember(nullableShape(nameField)),
+  limits: optionalMember(agentLimitsShape),
   secret_hash: nullableShape(hashField),
   nkey: nullableShape(stringShape({ min: 56, max: 56, characters: 'token' })),
   status: oneOfShape('active', 'revoked'),
@@ -58,8 +82,23 @@ export const agentRecordShape: Shape<AgentRecord> = objectShape({
   changed_at: msField,
 })
 
-export function agentRecordJson(record: AgentRecord): JsonObject {
-  return { ...record }
+export function agentRecordJson({ roles, scopes, limits, ...record }: AgentRecord): JsonObject {
+  return {
+    ...record,
+    ...(roles === undefined ? {} : { roles: [...roles] }),
+    ...(scopes === undefined ? {} : { scopes: [...scopes] }),
+    ...(limits === undefined
+      ? {}
+      : { limits: { ...limits, tools: limits.tools === null ? null : [...limits.tools] } }),
+  }
+}
+
+/** Whether the limits of a credential leave it this tool. */
+export function mayNameTool({ limits }: Pick<AgentRecord, 'limits'>, toolId: string): boolean {
+  const tools = limits?.tools ?? null
+  if (tools === null) return true
+  const connector = `${toolId.slice(0, toolId.indexOf('.'))}.*`
+  return tools.includes(toolId) || tools.includes(connector)
 }
 
 /** `tgk_<tenant>_<key id>_<secret>`: key id 16 lower-case base32 characters, secret 43 of base64url. */

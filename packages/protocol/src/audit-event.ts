@@ -95,6 +95,9 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'pin_revoked',
   'pin_refused',
   'pin_given',
+  'agent_registered',
+  'agent_admitted',
+  'agent_refused',
   'service_started',
   'service_stopped',
 ]
@@ -166,6 +169,9 @@ export type AuditEventType =
   | 'pin_revoked'
   | 'pin_refused'
   | 'pin_given'
+  | 'agent_registered'
+  | 'agent_admitted'
+  | 'agent_refused'
   | 'service_started'
   | 'service_stopped'
 

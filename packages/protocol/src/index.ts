@@ -6,16 +6,8 @@ export {
   actionEventShape,
   actionStateShape,
 } from './action-event.ts'
-export {
-  AGENT_RECORD_MAX_BYTES,
-  AGENT_RECORD_TYP,
-  type AgentRecord,
-  type ApiKeyParts,
-  agentRecordJson,
-  agentRecordShape,
-  formatApiKey,
-  parseApiKey,
-} from './agent-record.ts'
+export * from './agent-notice.ts'
+export * from './agent-record.ts'
 export {
   APPROVAL_DECISION_MAX_BYTES,
   APPROVAL_DECISION_TYP,
@@ -125,6 +117,7 @@ export {
   countField,
   grantIdField,
   hashField,
+  labelsField,
   msField,
   nameField,
   profileField,
@@ -352,7 +345,9 @@ export {
   taggedShape,
 } from './shape.ts'
 export {
+  type AgentStatement,
   type ApprovalStatement,
+  agentStatementShape,
   approvalStatementJson,
   approvalStatementShape,
   type EnrolStatement,

@@ -136,6 +136,18 @@ export interface PinStatement {
   readonly nonce: string
 }
 
+/** `trustgw/agent/1`: an admin registers one credential of an agent (§4 "Agents"). */
+export interface AgentStatement {
+  readonly typ: 'trustgw/agent/1'
+  readonly tenant: TenantId
+  readonly key_id: string
+  /** Of the whole record: who it is, for whom it acts, what it may do. */
+  readonly record_hash: Hash
+  readonly admin: string
+  readonly at: number
+  readonly nonce: string
+}
+
 /** Everything whose hash may become a WebAuthn challenge. There is no other. */
 export type SignedStatement =
   | ApprovalStatement
@@ -145,6 +157,7 @@ export type SignedStatement =
   | FreezeStatement
   | ThawStatement
   | PinStatement
+  | AgentStatement
 
 const PIN_ROLES_MAX = 32
 const PIN_ORIGINS_MAX = 8
@@ -253,6 +266,16 @@ export const pinStatementShape: Shape<PinStatement> = objectShape({
   nonce: nonceField,
 })
 
+export const agentStatementShape: Shape<AgentStatement> = objectShape({
+  typ: oneOfShape('trustgw/agent/1'),
+  tenant: tenantField,
+  key_id: nameField,
+  record_hash: hashField,
+  admin: nameField,
+  at: msField,
+  nonce: nonceField,
+})
+
 /** The registry of statements; a text of another `typ` is no statement. */
 export const signedStatementShape: Shape<SignedStatement> = taggedShape('typ', {
   'trustgw/approval/1': approvalStatementShape,
@@ -262,6 +285,7 @@ export const signedStatementShape: Shape<SignedStatement> = taggedShape('typ', {
   'trustgw/freeze/1': freezeStatementShape,
   'trustgw/thaw/1': thawStatementShape,
   'trustgw/pin/1': pinStatementShape,
+  'trustgw/agent/1': agentStatementShape,
 })
 
 export function statementJson(statement: SignedStatement): JsonObject {
@@ -276,6 +300,7 @@ export function statementJson(statement: SignedStatement): JsonObject {
     case 'trustgw/enrol/1':
     case 'trustgw/bundle/1':
     case 'trustgw/thaw/1':
+    case 'trustgw/agent/1':
       return { ...statement }
   }
 }

@@ -1,3 +1,4 @@
+import { VOUCHED_AGENTS_MAX } from './agent-notice.ts'
 import { contractJson, type ToolContract, toolContractShape } from './contract.ts'
 import { hashField, msField, nameField, profileField, tenantField } from './fields.ts'
 import type { Hash } from './hash.ts'
@@ -37,6 +38,8 @@ export interface ToolRegistry {
   readonly tools: readonly ToolContract[]
   /** The policy that this profile pinned last; null: none yet. */
   readonly policy: PinnedPolicy | null
+  /** Hashes of the agent records that an admin pinned there registered (§4 "Agents"). */
+  readonly agents: readonly Hash[]
 }
 
 /** Which bundle an executor verified by itself: what it names, a gateway may decide by. */
@@ -60,6 +63,7 @@ export const toolRegistryShape: Shape<ToolRegistry> = objectShape({
   ),
   tools: arrayShape(toolContractShape, { max: TOOLS_MAX }),
   policy: nullableShape(objectShape({ epoch: epochField, bundle_hash: hashField })),
+  agents: arrayShape(hashField, { max: VOUCHED_AGENTS_MAX }),
 })
 
 export function toolRegistryJson(registry: ToolRegistry): JsonObject {
@@ -68,5 +72,6 @@ export function toolRegistryJson(registry: ToolRegistry): JsonObject {
     bundles: registry.bundles.map((bundle) => ({ ...bundle })),
     tools: registry.tools.map(contractJson),
     policy: registry.policy === null ? null : { ...registry.policy },
+    agents: [...registry.agents],
   }
 }

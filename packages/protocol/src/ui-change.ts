@@ -6,10 +6,10 @@ import { objectShape, oneOfShape, type Shape } from './shape.ts'
  */
 export interface UiChange {
   readonly v: 1
-  readonly what: 'freezes' | 'people' | 'sessions'
+  readonly what: 'freezes' | 'people' | 'sessions' | 'agents'
 }
 
 export const uiChangeShape: Shape<UiChange> = objectShape({
   v: oneOfShape(1),
-  what: oneOfShape('freezes', 'people', 'sessions'),
+  what: oneOfShape('freezes', 'people', 'sessions', 'agents'),
 })

@@ -281,6 +281,57 @@ describe('freezes and pins by people’s passkeys, in the real system', () => {
     }
   })
 
+  test('an admin registers an agent; paused it is held, resumed it works, revoked it is nobody, within a second', async () => {
+    const { page } = admin
+    await page.goto(`${system.portal}/agents`)
+    await page.getByRole('button', { name: 'Register an agent…' }).click()
+    await assertAccessible(page, 'agents')
+    await page.getByLabel('Name', { exact: true }).fill('clerk')
+    await page.getByLabel('On whose behalf it acts').selectOption('bob')
+    await page.getByText('Limits of this key').click()
+    await page.getByLabel('Only these tools').fill('shop.*')
+    await page.getByRole('button', { name: 'Register with passkey' }).click()
+    const key = (await page.locator('p.data', { hasText: /^tgk_/ }).textContent()) ?? ''
+    await page.getByRole('button', { name: 'I have stored it' }).click()
+    const asClerk = async (call: object = READ): Promise<unknown> => {
+      const body = { ...call, wait_ms: 20_000 }
+      const answer = await callJson(`${system.gateway}/v1/actions/propose`, { key, body })
+      return answer.status === 401 ? 401 : (answer.body['code'] ?? answer.body['status'])
+    }
+    await until('the executor takes the agent up', async () => (await asClerk()) === 'succeeded')
+    const files = { tool: 'files.list_directory', arguments: { path: '.' } }
+    assert.equal(await asClerk(files), 'unknown_tool', 'its limits name other tools')
+    const clerk = page.getByRole('article', { name: 'clerk' })
+    await clerk.getByText('Active').waitFor()
+    const order = async (ask: RegExp, why: RegExp, confirm: string): Promise<void> => {
+      await clerk.getByRole('button', { name: ask }).click()
+      await clerk.getByLabel(why).fill('looked at')
+      await clerk.getByRole('button', { name: confirm }).click()
+    }
+    await order(/^Pause/, /Why/, 'Pause with passkey')
+    await clerk.getByText('Paused', { exact: true }).waitFor()
+    await until('it is held', async () => (await asClerk()) === 'frozen')
+    await order(/^Resume/, /What was found/, 'Resume with passkey')
+    await until('it works again', async () => (await asClerk()) === 'succeeded')
+    await clerk.getByText('Active').waitFor()
+    await assertAccessible(page, 'agents')
+    await page.setViewportSize(NARROW)
+    await assertFits(page, 'agents')
+    await page.setViewportSize(WIDE)
+    await order(/^Revoke for good/, /Why/, 'Revoke with passkey')
+    await clerk.getByText('Revoked', { exact: true }).waitFor()
+    await until('it is nobody', async () => (await asClerk()) === 401)
+    const { freezes } = (await json('freeze', 'list')) as {
+      freezes: { final: boolean; freeze: string }[]
+    }
+    const revoked = freezes.find(({ final }) => final)?.freeze ?? ''
+    assert.equal((await system.command(['thaw', revoked])).code, 1, 'nobody brings it back')
+    assert.equal(await told(), 'succeeded', 'others go on')
+    await bob.page.goto(`${system.portal}/agents`)
+    await bob.page.getByRole('article', { name: 'clerk' }).waitFor()
+    assert.equal(await bob.page.getByRole('button', { name: /Register|Revoke/ }).count(), 0)
+  })
+
   test('everything that people did is on record, by whom', async () => {
     const tail = await system.command(['audit', 'tail', '--last', '2000', '--no-follow', '--json'])
     const lines = tail.out.split('\n').filter((line) => line.startsWith('{'))

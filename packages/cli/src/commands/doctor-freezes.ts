@@ -9,7 +9,7 @@ export async function freezeChecks(settings: Settings): Promise<readonly Check[]
   try {
     const admin = await FreezeAdmin.open(settings)
     try {
-      const standing = (await admin.list()).filter(({ thaw }) => thaw === null)
+      const standing = (await admin.list()).filter(({ final, thaw }) => thaw === null && !final)
       if (standing.length === 0) return [{ name, grade: 'ok', detail: 'nothing is frozen' }]
       const detail = standing.map(({ statement }) => scopeWords(statement.scope)).join(', ')
       const remedy = 'trustgw freeze list says why; trustgw thaw ends one'

@@ -106,6 +106,8 @@ function storesOf(link: BusLink) {
     toolOrders: records('tool_orders'),
     freezeRecords: records('freezes'),
     pins: records('pins'),
+    agents: records('agents'),
+    agentNotices: records('agent_notices'),
     policies: records('policies'),
     policyStatus: records('policy_status'),
     tools: records('tools'),

@@ -2,6 +2,7 @@ import {
   type Bundle,
   canonicalize,
   contractJson,
+  type Hash,
   type JwsSigner,
   type PinnedPolicy,
   type Profile,
@@ -29,6 +30,8 @@ export interface RegistryDeps {
   readonly profile: Profile
   /** The policy bundle that is pinned here for a tenant. */
   readonly policyOf: (tenant: TenantId) => PinnedPolicy | undefined
+  /** The agents of a tenant that this executor vouches for. */
+  readonly agentsOf: (tenant: TenantId) => readonly Hash[]
   readonly kid: string
   readonly sign: JwsSigner
   readonly sha256: Sha256
@@ -55,11 +58,12 @@ export class RegistryPublisher {
 
   /** Publishes when it differs from what was published last. */
   offer(bundles: readonly Bundle[], tools: readonly ToolContract[]): void {
-    const { tenants, policyOf } = this.#deps
+    const { tenants, policyOf, agentsOf } = this.#deps
     const text = canonicalize({
       bundles: bundles.map((bundle) => ({ ...bundle })),
       tools: tools.map(contractJson),
       policies: tenants.map((tenant) => ({ ...policyOf(tenant) })),
+      agents: tenants.map((tenant) => [...agentsOf(tenant)]),
     })
     if (text === this.#published) return
     this.#published = text
@@ -78,7 +82,7 @@ export class RegistryPublisher {
     bundles: readonly Bundle[],
     tools: readonly ToolContract[],
   ): Promise<void> {
-    const { tenants, profile, policyOf, kid, sign, clock, logger } = this.#deps
+    const { tenants, profile, policyOf, agentsOf, kid, sign, clock, logger } = this.#deps
     for (const tenant of tenants) {
       const published_at = clock.now()
       const policy = policyOf(tenant) ?? null
@@ -90,6 +94,7 @@ export class RegistryPublisher {
         bundles,
         tools,
         policy,
+        agents: agentsOf(tenant),
       })
       const bytes = utf8Encode(signJws({ typ: TOOL_REGISTRY_TYP, kid, payload }, sign))
       if (bytes.length > RECORD_VALUE_MAX_BYTES) {

@@ -44,6 +44,7 @@ const UNDECIDABLE = {
   no_tool: 'the tool is not served any more',
   tool_held: 'the tool changed, and nobody has looked at the change yet',
   no_agent: 'the agent is not active any more',
+  other_tool: 'the agent may not call this tool any more',
   no_policy: 'no policy is in force',
 }
 
@@ -75,6 +76,7 @@ export class Review {
     if (tool === undefined)
       return deny(tools.isHeld(proposal.tenant, proposal.tool_id) ? 'tool_held' : 'no_tool')
     if (!this.isActive(record)) return deny('no_agent')
+    if (!this.#mayCall(record, tool)) return deny('other_tool')
     const decided = await decider.decide(proposal, tool, record)
     if (!decided.ok) {
       if (decided.reason === 'no_policy') return deny('no_policy')
@@ -219,7 +221,14 @@ export class Review {
   #changedSince(record: ActionRecord, tool: RegisteredTool | undefined): string | undefined {
     if (tool === undefined) return 'tool_gone'
     if (tool.contract_hash !== record.decision.contract_hash) return 'contract_changed'
-    return this.isActive(record) ? undefined : 'agent_inactive'
+    if (!this.isActive(record)) return 'agent_inactive'
+    return this.#mayCall(record, tool) ? undefined : 'tool_not_allowed'
+  }
+
+  /** What is read for an action is the gateway's own call. */
+  #mayCall({ proposal, reads_for }: ActionRecord, { contract }: RegisteredTool): boolean {
+    const { tenant, principal } = proposal
+    return reads_for !== null || this.#deps.agents.mayCall(tenant, principal.client, contract)
   }
 }
 

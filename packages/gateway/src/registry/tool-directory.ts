@@ -121,6 +121,16 @@ export class ToolDirectory {
     )
   }
 
+  /** Whether an executor of this profile, or of any, vouches for an agent's record. */
+  vouches(tenant: TenantId, record: Hash, profile?: Profile): boolean {
+    return [...this.#registries.values()].some(
+      (registry) =>
+        registry.tenant === tenant &&
+        (profile === undefined || registry.profile === profile) &&
+        registry.agents.includes(record),
+    )
+  }
+
   /** The bundles of a tenant that have a tool. */
   bundles(tenant: TenantId): readonly Bundle[] {
     const used = new Set(this.list(tenant).map((tool) => tool.contract.bundle))

@@ -11,6 +11,7 @@ import {
   agentRecordJson,
   auditEventShape,
   formatApiKey,
+  type Hash,
   hashText,
   type JsonObject,
   type Profile,
@@ -287,6 +288,7 @@ export class World {
       readonly key?: KeyName
       readonly tenant?: TenantId
       readonly at?: string
+      readonly agents?: readonly Hash[]
     } = {},
   ): Promise<void> {
     const { profile = CONNECTOR, tenant = ACME } = of
@@ -297,6 +299,7 @@ export class World {
       profile,
       policy: null,
       published_at: this.clock.now(),
+      agents: of.agents ?? [],
       bundles: [{ id: 'shop', title: 'Shop', description: 'The shop' }],
       tools,
     })

@@ -1,6 +1,7 @@
 import { approvalRequestJson, parseActionId } from '@trustgw/protocol'
 import { type Context, Hono } from 'hono'
 import type { ActionFeed } from '../actions/action-feed.ts'
+import type { AgentDesk } from '../agents/agent-desk.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
@@ -14,6 +15,7 @@ import type { PinDesk } from '../pins/pin-desk.ts'
 import { deviceName } from '../session/device-name.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
 import type { ToolDesk } from '../tools/tool-desk.ts'
+import { agentRoutes } from './agent-routes.ts'
 import type { ApiEnv } from './api-env.ts'
 import {
   approveBody,
@@ -58,6 +60,7 @@ export interface ApiDeps {
   readonly tools: ToolDesk
   readonly freezes: FreezeDesk
   readonly pins: PinDesk
+  readonly agents: AgentDesk
   readonly actions: ActionFeed
   readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
@@ -84,6 +87,7 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   toolRoutes(api, deps.tools, (handle) => signedIn(deps, handle))
   freezeRoutes(api, deps.freezes, (handle) => signedIn(deps, handle))
   peopleRoutes(api, deps.pins, (handle) => signedIn(deps, handle))
+  agentRoutes(api, deps.agents, (handle) => signedIn(deps, handle))
   policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
     signedIn(deps, handle),
   )

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   role_missing: { status: 403, title: 'Your roles do not cover this action' },
   not_found: { status: 404, title: 'There is nothing here' },
   unknown_credential: { status: 404, title: 'Nobody has this passkey' },
+  unknown_person: { status: 404, title: 'Nobody has this name' },
   unknown_session: { status: 404, title: 'You have no such session' },
   unknown_action: { status: 404, title: 'No approval is known for this action' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
@@ -34,6 +35,10 @@ export const PROBLEMS = {
     title: 'Others are asked before you; you can approve after them',
   },
   no_approval_credential: { status: 409, title: 'You have no passkey for approvals' },
+  agent_exists: {
+    status: 409,
+    title: 'There is an agent key of this name already: make another one',
+  },
   revoked_for_good: { status: 409, title: 'This was revoked for good: no thaw ends it' },
   not_frozen: { status: 409, title: 'This freeze does not stand any more' },
   fingerprint_differs: { status: 409, title: 'The passkey has another fingerprint' },

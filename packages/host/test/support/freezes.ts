@@ -6,13 +6,15 @@ import {
   FreezeBook,
   type FreezeNews,
   type KeyQuery,
+  type RecordStore,
   sha256,
   silentLogger,
   systemClock,
   verifyNoticeSeal,
 } from '@trustgw/runtime'
 
-export interface Freezes extends Pick<HostDeps, 'freezes' | 'freezeRecords' | 'pins' | 'ui'> {
+export interface Freezes
+  extends Pick<HostDeps, 'freezes' | 'freezeRecords' | 'pins' | 'agents' | 'agentNotices' | 'ui'> {
   readonly book: FreezeBook
   readonly news: FreezeNews[]
 }
@@ -49,6 +51,18 @@ export async function openFreezes(
     log: silentLogger,
   })
   await book.start()
-  const pins = link.records({ home: 'data', bucket: 'pins' })
-  return { freezes: book, freezeRecords, pins, ui: link.publisher({ stream: 'UI' }), book, news }
+  const records = (bucket: string): RecordStore => link.records({ home: 'data', bucket })
+  const lists = {
+    pins: records('pins'),
+    agents: records('agents'),
+    agentNotices: records('agent_notices'),
+  }
+  return {
+    freezes: book,
+    freezeRecords,
+    ...lists,
+    ui: link.publisher({ stream: 'UI' }),
+    book,
+    news,
+  }
 }

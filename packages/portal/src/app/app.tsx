@@ -2,6 +2,7 @@ import { type ReactElement, useEffect } from 'react'
 import { pendingRequests } from '../logic/feed.ts'
 import { AccountPage } from '../pages/account.tsx'
 import { ActivityPage } from '../pages/activity.tsx'
+import { AgentsPage } from '../pages/agents.tsx'
 import { ApprovalsPage } from '../pages/approvals.tsx'
 import { EmergencyPage } from '../pages/emergency.tsx'
 import { EnrolPage } from '../pages/enrol.tsx'
@@ -56,6 +57,7 @@ const PAGES: Readonly<Record<Exclude<Route['page'], 'approvals' | 'enrol'>, Reac
   activity: <ActivityPage />,
   outcomes: <OutcomesPage />,
   tools: <ToolsPage />,
+  agents: <AgentsPage />,
   policy: <PolicyChunk />,
   emergency: <EmergencyPage />,
   people: <PeoplePage />,
@@ -77,6 +79,7 @@ const TITLES: Readonly<Record<Route['page'], string>> = {
   activity: 'Activity',
   outcomes: 'Ended unseen',
   tools: 'Tools',
+  agents: 'Agents',
   policy: 'Policy',
   emergency: 'Emergency',
   people: 'People',

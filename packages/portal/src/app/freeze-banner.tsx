@@ -8,9 +8,9 @@ import { NavLink } from './nav-link.tsx'
 
 const SHOWN_MAX = 2
 
-/** On every page while something stands still: what, who, since when and why; a phone shows the newest. */
+/** On every page while something stands still that may go on again: what, who, since when and why; a phone shows the newest. */
 export function FreezeBanner(props: { readonly onEmergencyPage: boolean }): ReactElement | null {
-  const freezes = usePortalState().freezes ?? []
+  const freezes = (usePortalState().freezes ?? []).filter(({ isFinal }) => !isFinal)
   const now = useNow(usePortal().serverNow, 15_000)
   if (freezes.length === 0 || props.onEmergencyPage) return null
   const newest = freezes.toReversed()

@@ -5,6 +5,7 @@ const PLAIN = [
   'activity',
   'outcomes',
   'tools',
+  'agents',
   'policy',
   'emergency',
   'people',

@@ -94,6 +94,8 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
     'bundle_texts_differ',
     'The server’s bundle holds other policies than this page. Nothing was signed.',
   ],
+  ['agent_exists', 'There is such a key already. Try again: another one is made.'],
+  ['unknown_person', 'Nobody here has this name.'],
   ['revoked_for_good', 'This was revoked for good: nobody can bring it back.'],
   ['not_frozen', 'This freeze is over already.'],
   ['signature_refused', 'The passkey’s answer did not fit this statement. Nothing was done.'],

@@ -1,14 +1,12 @@
 import { POLICY_ADMIN_ROLE } from '@trustgw/protocol'
-import { type ReactElement, useEffect, useRef, useState } from 'react'
+import { type ReactElement, useEffect } from 'react'
 import { useNow, usePortal, usePortalState } from '../app/context.ts'
 import { FreezeButton } from '../app/freeze-button.tsx'
 import { type FreezeView, scopeWords } from '../logic/freezes.ts'
 import { ago } from '../logic/time-left.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Blank, Notice, Waiting } from '../ui/notice.tsx'
-import { PasskeyForm } from './passkey-form.tsx'
-
-const REASON_MAX_CHARS = 500
+import { SignedOrder } from './signed-order.tsx'
 
 /** What stands still, and how it goes on. */
 export function EmergencyPage(): ReactElement {
@@ -31,7 +29,12 @@ export function EmergencyPage(): ReactElement {
           </Notice>
         </div>
       )}
-      {freezes === undefined ? null : <Standing freezes={freezes} />}
+      {freezes === undefined ? null : (
+        <>
+          <Standing freezes={freezes.filter(({ isFinal }) => !isFinal)} />
+          <Revoked freezes={freezes.filter(({ isFinal }) => isFinal)} />
+        </>
+      )}
     </div>
   )
 }
@@ -61,6 +64,25 @@ function Standing({ freezes }: { readonly freezes: readonly FreezeView[] }): Rea
         ))}
       </ul>
     </>
+  )
+}
+
+/** No thaw ends these. */
+function Revoked({ freezes }: { readonly freezes: readonly FreezeView[] }): ReactElement | null {
+  if (freezes.length === 0) return null
+  return (
+    <details className="mt-8 px-2">
+      <summary className="cursor-pointer text-lg font-semibold">
+        Revoked for good ({freezes.length})
+      </summary>
+      <ul className="mt-3 flex flex-col gap-5">
+        {freezes.toReversed().map((freeze) => (
+          <li key={freeze.hash}>
+            <Freeze freeze={freeze} />
+          </li>
+        ))}
+      </ul>
+    </details>
   )
 }
 
@@ -108,58 +130,19 @@ function Ending(props: { readonly freeze: FreezeView; readonly isAdmin: boolean 
   return isAdmin ? <Thaw freeze={freeze} /> : <Notice tone="plain" title="An admin can thaw it." />
 }
 
-/** A button, then a reason, then the passkey: about exactly this freeze and no later one. */
 function Thaw({ freeze }: { readonly freeze: FreezeView }): ReactElement {
-  const portal = usePortal()
-  const [isOpen, setOpen] = useState(false)
-  const [reason, setReason] = useState('')
-  const button = useRef<HTMLButtonElement>(null)
-  const field = useRef<HTMLTextAreaElement>(null)
-  useEffect(() => {
-    if (isOpen) field.current?.focus()
-  }, [isOpen])
-  const line = reason.replaceAll(/\s+/g, ' ').trim()
-  const what = scopeWords(freeze.statement.scope)
-  const back = (): void => {
-    setOpen(false)
-    requestAnimationFrame(() => button.current?.focus())
-  }
-  if (!isOpen) {
-    return (
-      <button
-        ref={button}
-        type="button"
-        className="button self-start"
-        onClick={() => setOpen(true)}
-      >
-        Thaw…<span className="sr-only"> {what}</span>
-      </button>
-    )
-  }
   return (
-    <PasskeyForm
-      label={`Thaw ${what}`}
+    <SignedOrder
+      ask="Thaw"
+      about={scopeWords(freeze.statement.scope)}
       confirm="Thaw with passkey"
-      isReady={line !== ''}
-      sign={() => portal.freezes.sign({ order: 'thaw', freeze: freeze.hash, reason: line })}
-      onBack={back}
+      why="What was found, and what was done about it?"
+      wish={(reason) => ({ order: 'thaw', freeze: freeze.hash, reason })}
     >
-      <label className="flex flex-col gap-1.5 font-semibold">
-        What was found, and what was done about it?
-        <textarea
-          ref={field}
-          className="field font-normal"
-          rows={2}
-          required
-          maxLength={REASON_MAX_CHARS}
-          value={reason}
-          onChange={(event) => setReason(event.target.value)}
-        />
-      </label>
       <p className="text-soft">
         What waited goes on at once. Each executor checks your passkey against its own pins: where
         you are not pinned as an admin, it stays frozen.
       </p>
-    </PasskeyForm>
+    </SignedOrder>
   )
 }

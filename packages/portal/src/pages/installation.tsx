@@ -7,6 +7,7 @@ import { Icon } from '../ui/icons.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'
 
 const PLACES = [
+  { to: '/agents', words: 'Agents and their keys' },
   { to: '/tools', words: 'Tools and their contracts' },
   { to: '/people', words: 'People and their passkeys' },
   { to: '/emergency', words: 'Emergency' },

@@ -6,16 +6,18 @@ import {
 } from '@trustgw/protocol'
 import { type ReactElement, useEffect } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
+import { holding } from '../logic/freezes.ts'
 import { wordDiff } from '../logic/word-diff.ts'
 import type { ListedContract } from '../ports/shapes.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Blank, Notice, Waiting } from '../ui/notice.tsx'
+import { RevokeOrder } from './signed-order.tsx'
 import { ToolOrderForm } from './tool-order-form.tsx'
 
 /** Tools by their contracts: what changed about those in quarantine, and the others below. */
 export function ToolsPage(): ReactElement {
   const portal = usePortal()
-  const { tools, session } = usePortalState()
+  const { freezes, tools, session } = usePortalState()
   useEffect(() => void portal.loadTools(), [portal])
   if (tools === undefined) return <Waiting text="Fetching the tools…" page="Tools" />
   if (tools.length === 0) {
@@ -26,8 +28,11 @@ export function ToolsPage(): ReactElement {
     )
   }
   const isAdmin = session?.person.roles.includes(POLICY_ADMIN_ROLE) ?? false
-  const held = tools.filter(({ quarantine }) => quarantine !== null)
-  const others = tools.filter(({ quarantine }) => quarantine === null)
+  const isRevoked = ({ tool_id: tool }: ListedContract): boolean =>
+    holding(freezes ?? [], { tool }).some(({ isFinal }) => isFinal)
+  const left = tools.filter((tool) => !isRevoked(tool))
+  const held = left.filter(({ quarantine }) => quarantine !== null)
+  const others = left.filter(({ quarantine }) => quarantine === null)
   return (
     <div className="mx-auto max-w-5xl px-3 py-6 lg:px-8 lg:py-8">
       <h1 className="px-2 text-2xl font-semibold tracking-tight">Tools</h1>
@@ -45,11 +50,38 @@ export function ToolsPage(): ReactElement {
             <p className="data mb-2">
               <Hardened text={tool.tool_id} />
             </p>
-            {isAdmin ? <ToolOrderForm tool={tool} order="quarantine" /> : null}
+            {isAdmin ? (
+              <div className="flex flex-wrap items-start gap-2">
+                <ToolOrderForm tool={tool} order="quarantine" />
+                <RevokeOrder kind="tool" name={tool.tool_id}>
+                  <p className="text-soft">
+                    Nobody can call it any more, at once and for good, whatever it is later on. To
+                    stop it for a while, stop it instead.
+                  </p>
+                </RevokeOrder>
+              </div>
+            ) : null}
           </li>
         ))}
       </ul>
+      <Revoked tools={tools.filter(isRevoked)} />
     </div>
+  )
+}
+
+function Revoked({ tools }: { readonly tools: readonly ListedContract[] }): ReactElement | null {
+  if (tools.length === 0) return null
+  return (
+    <>
+      <h2 className="mt-8 px-2 text-lg font-semibold">Revoked for good</h2>
+      <ul className="mt-2 border-t border-line">
+        {tools.map(({ tool_id }) => (
+          <li key={tool_id} className="data border-b border-line px-2 py-3">
+            <Hardened text={tool_id} />
+          </li>
+        ))}
+      </ul>
+    </>
   )
 }
 

@@ -7,6 +7,7 @@ import {
   type ToolOrder,
   type UnsettledAction,
 } from '@trustgw/protocol'
+import type { AgentWish, ListedKey } from '../logic/agents.ts'
 import type { FreezeWish, ListedFreeze } from '../logic/freezes.ts'
 import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyText } from '../logic/policy-draft.ts'
@@ -23,6 +24,12 @@ import {
   passkeyAddedShape,
   passkeyBegunShape,
 } from './account-shapes.ts'
+import {
+  type AgentChallenge,
+  agentChallengeShape,
+  agentsShape,
+  registeredShape,
+} from './agent-shapes.ts'
 import {
   type FreezeChallenge,
   freezeChallengeShape,
@@ -124,6 +131,12 @@ export interface Api {
     nonce: string,
     assertion: PasskeyResponse,
   ) => Promise<Answer<{ readonly person: string }>>
+  readonly agents: () => Promise<Answer<{ readonly agents: readonly ListedKey[] }>>
+  readonly agentChallenge: (wish: AgentWish) => Promise<Answer<AgentChallenge>>
+  readonly agentApply: (
+    nonce: string,
+    assertion: PasskeyResponse,
+  ) => Promise<Answer<{ readonly key_id: string }>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -224,6 +237,10 @@ export function httpApi(): Api {
     pinChallenge: (wish) => post('/api/people/pin/challenge', wish, pinChallengeShape),
     pinApply: (nonce, assertion) =>
       post('/api/people/pin/apply', { nonce, assertion }, pinnedShape),
+    agents: () => get('/api/agents', agentsShape),
+    agentChallenge: (wish) => post('/api/agents/challenge', wish, agentChallengeShape),
+    agentApply: (nonce, assertion) =>
+      post('/api/agents/apply', { nonce, assertion }, registeredShape),
     installation: () => get('/api/installation', installationShape),
     policy: () => get('/api/policy', policyShape),
     policyStatus: () => get('/api/policy/status', policyStatusShape),

@@ -1,4 +1,5 @@
 import type { Approver, FreezeScope, UnsettledAction } from '@trustgw/protocol'
+import type { ListedKey } from '../logic/agents.ts'
 import type { EarlierCall } from '../logic/earlier.ts'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { FreezeView } from '../logic/freezes.ts'
@@ -65,6 +66,8 @@ export interface PortalState {
   readonly freezing: FreezeScope | undefined
   readonly people: readonly ListedPerson[] | undefined
   readonly peopleProblem: string | undefined
+  readonly agents: readonly ListedKey[] | undefined
+  readonly agentsProblem: string | undefined
   readonly account: Account | undefined
   readonly accountProblem: string | undefined
   /** A call waits for the sign-in passkey. */
@@ -102,6 +105,8 @@ export const INITIAL_STATE: PortalState = {
   freezing: undefined,
   people: undefined,
   peopleProblem: undefined,
+  agents: undefined,
+  agentsProblem: undefined,
   account: undefined,
   accountProblem: undefined,
   steppingUp: false,

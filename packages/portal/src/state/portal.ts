@@ -15,6 +15,7 @@ import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EnrolFinish, Session } from '../ports/shapes.ts'
 import { AccountDesk } from './account-desk.ts'
+import { AgentsDesk } from './agents-desk.ts'
 import { FreezeDesk } from './freeze-desk.ts'
 import { LiveLink } from './live-link.ts'
 import { PeopleDesk } from './people-desk.ts'
@@ -35,6 +36,7 @@ export class Portal {
   readonly ports: Ports
   readonly freezes: FreezeDesk
   readonly people: PeopleDesk
+  readonly agents: AgentsDesk
   readonly account: AccountDesk
   readonly stepUp: StepUpDesk
   readonly verdicts: VerdictDesk
@@ -49,6 +51,7 @@ export class Portal {
     const desk = { ports, store, sessionLost, serverNow }
     this.freezes = new FreezeDesk(desk)
     this.people = new PeopleDesk(desk)
+    this.agents = new AgentsDesk(desk)
     this.account = new AccountDesk(desk)
     this.stepUp = new StepUpDesk(desk)
     this.verdicts = new VerdictDesk(desk, {
@@ -75,6 +78,7 @@ export class Portal {
   readonly #reload: Readonly<Record<UiChange['what'], () => Promise<void>>> = {
     freezes: () => this.freezes.load(),
     people: () => this.people.load(),
+    agents: () => this.agents.load(),
     // This one may be among the sessions that ended.
     sessions: () => this.account.load(),
   }

@@ -18,6 +18,7 @@ export const GATEWAY_READS = [
   'key_revocations',
   'freezes',
   'pins',
+  'agent_notices',
   'leases',
 ] as const
 export const GATEWAY_WRITES = [
@@ -49,6 +50,8 @@ export const HOST_READS = [
   'key_revocations',
   'freezes',
   'pins',
+  'agents',
+  'agent_notices',
 ] as const
 /**
  * Bundles that an admin's passkey sealed come through the host, and key sets under the rotation key;
@@ -64,9 +67,17 @@ export const HOST_WRITES = [
   'key_revocations',
   'freezes',
   'pins',
+  'agent_notices',
 ] as const
 export const LOG_READS = ['keys', 'key_revocations', 'freezes'] as const
-export const EXECUTOR_READS = ['policies', 'keys', 'key_revocations', 'freezes', 'pins'] as const
+export const EXECUTOR_READS = [
+  'policies',
+  'keys',
+  'key_revocations',
+  'freezes',
+  'pins',
+  'agent_notices',
+] as const
 /** What every plane hears of as it changes. */
 export const EVERYWHERE_LIVE: readonly ImportSpec[] = [
   live('$KV.keys.>'),

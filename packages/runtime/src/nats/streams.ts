@@ -78,6 +78,7 @@ const BUCKET_LIMITS: {
   key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
   freezes: { max_bytes: 8 * MIB, max_age: 0 },
   pins: { max_bytes: 4 * MIB, max_age: 0 },
+  agent_notices: { max_bytes: 32 * MIB, max_age: 0 },
   leases: { max_bytes: 1 * MIB, max_age: DAY_S * NS_PER_S },
 }
 
@@ -100,6 +101,7 @@ export const CONTROL_BUCKETS: readonly string[] = [
   'key_revocations',
   'freezes',
   'pins',
+  'agent_notices',
   'leases',
 ]
 /** What readers hear of as it changes. */
@@ -113,9 +115,15 @@ export const LIVE_BUCKETS: readonly string[] = [
   'key_revocations',
   'freezes',
   'pins',
+  'agent_notices',
 ]
 /** One message a subject, for ever: what was said here cannot be undone or said again. */
-const INSERT_ONLY_CONTROL: readonly string[] = ['key_revocations', 'freezes', 'pins']
+const INSERT_ONLY_CONTROL: readonly string[] = [
+  'key_revocations',
+  'freezes',
+  'pins',
+  'agent_notices',
+]
 /** The same for the claims of an executor. */
 export const INSERT_ONLY_BUCKETS: readonly string[] = ['grant_nonces', 'journal']
 

@@ -222,6 +222,8 @@ export async function startHostParty(body: Body): Promise<HostParty> {
       freezes,
       freezeRecords: records('freezes'),
       pins: records('pins'),
+      agents: records('agents'),
+      agentNotices: records('agent_notices'),
       ui: link.publisher({ stream: 'UI' }),
       policies: records('policies'),
       policyStatus: records('policy_status'),
