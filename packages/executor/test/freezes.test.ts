@@ -362,7 +362,7 @@ test('every statement that a passkey signs stands for itself alone', async () =>
     assert.equal(statementHash(sha256, read.value), hash)
     return read.value
   })
-  assert.equal(new Set(known.map(({ typ }) => typ)).size, 7)
+  assert.equal(new Set(known.map(({ typ }) => typ)).size, 8)
   const world = new World()
   const pins: PinSource = { current: () => Promise.resolve(ok(world.pins)) }
   const demand = { tenant: TENANT, person: 'ana' }

@@ -7,6 +7,7 @@ import {
   requiredFlag,
   UsageFault,
 } from '../command.ts'
+import { FreezeAdmin, operatorFreeze } from '../freeze/freeze-admin.ts'
 import { AgentAdmin } from '../install/agents.ts'
 import { assertHere, tenantOf } from '../install/install.ts'
 import { table, visible } from '../terminal.ts'
@@ -73,9 +74,16 @@ export const AGENT_COMMANDS: readonly Command[] = [
   },
   {
     name: 'agents revoke',
-    text: 'revoke one credential of an agent',
-    usage: 'agents revoke KEY_ID',
-    examples: ['trustgw agents revoke abcdefghijklmnop'],
+    text: 'revoke an agent, or one credential of it, for good',
+    usage: 'agents revoke KEY_ID | --name NAME [--reason TEXT]',
+    flags: {
+      name: { type: 'string', value: 'NAME', text: 'the agent with all its keys' },
+      reason: { type: 'string', value: 'TEXT', text: 'why, for the record' },
+    },
+    examples: [
+      'trustgw agents revoke abcdefghijklmnop',
+      'trustgw agents revoke --name support-bot --reason "prompt injection"',
+    ],
     run: revokeAgent,
   },
 ]
@@ -123,32 +131,57 @@ async function addAgent(context: Context): Promise<number> {
 
 function listAgents(context: Context): Promise<number> {
   return withAdmin(context, async (admin) => {
-    const records = await admin.list()
-    const shown = records.map(({ secret_hash: _hash, ...rest }) => rest)
+    const own = (await admin.list()).map((record) => ({ record, by: 'operator' }))
+    const records = [...own, ...(await admin.registered())]
+    const shown = records.map(({ record: { secret_hash: _hash, ...rest }, by }) => ({
+      ...rest,
+      by,
+    }))
     if (context.json) context.terminal.out(JSON.stringify({ agents: shown }))
     else if (records.length === 0)
       context.terminal.out('No agents yet: trustgw agents add --name my-agent')
     else {
-      const rows = records.map((r) => [
+      const rows = records.map(({ record: r, by }) => [
         r.key_id,
         visible(r.agent),
         r.status,
-        r.on_behalf_of ?? '-',
+        visible(r.on_behalf_of ?? '-'),
         new Date(r.created_at).toISOString(),
+        visible(by),
       ])
-      context.terminal.out(table([['KEY', 'AGENT', 'STATUS', 'FOR', 'CREATED'], ...rows]))
+      context.terminal.out(table([['KEY', 'AGENT', 'STATUS', 'FOR', 'CREATED', 'BY'], ...rows]))
     }
     return EXIT_DONE
   })
 }
 
-function revokeAgent(context: Context): Promise<number> {
+/** Gateways refuse the credential at once, and executors what was granted to it. */
+async function revokeAgent(context: Context): Promise<number> {
   const [keyId] = context.positionals
-  if (keyId === undefined) throw new UsageFault('which key? see trustgw agents list')
-  return withAdmin(context, async (admin) => {
-    if (!(await admin.revoke(keyId)))
-      throw new CommandFault('no_such_key', `there is no active key ${visible(keyId)}`)
-    context.terminal.out(context.json ? JSON.stringify({ revoked: keyId }) : `${keyId} is revoked.`)
-    return EXIT_DONE
-  })
+  const agent = flagText(context, 'name')
+  if ((keyId === undefined) === (agent === undefined)) {
+    throw new UsageFault('one key, or --name AGENT; see trustgw agents list')
+  }
+  const name = keyId ?? agent ?? ''
+  if (keyId !== undefined) {
+    await withAdmin(context, async (admin) => {
+      const isThere =
+        (await admin.revoke(keyId)) ||
+        (await admin.registered()).some(({ record }) => record.key_id === keyId)
+      if (!isThere) throw new CommandFault('no_such_key', `there is no active key ${visible(name)}`)
+    })
+  }
+  const settings = await context.settings()
+  await assertHere(settings)
+  const freezes = await FreezeAdmin.open(settings)
+  try {
+    const scope = { kind: keyId === undefined ? 'agent' : 'key', name } as const
+    const counter = (await freezes.list()).length + 1
+    const reason = flagText(context, 'reason') ?? 'revoked by the operator'
+    await freezes.store(await operatorFreeze(settings, { scope, reason, counter, final: true }))
+  } finally {
+    await freezes.close()
+  }
+  context.terminal.out(context.json ? JSON.stringify({ revoked: name }) : `${name} is revoked.`)
+  return EXIT_DONE
 }

@@ -7,6 +7,7 @@ import {
   agentRecordShape,
   formatApiKey,
   hashText,
+  readAgentNotice,
   readShape,
   signJws,
   type TenantId,
@@ -86,6 +87,19 @@ export class AgentAdmin {
       })
       const read = verified.ok ? readShape(agentRecordShape, verified.value.payload) : verified
       return read.ok ? [read.value] : []
+    })
+  }
+
+  /**
+   * What admins registered in the portal, with whoever signed it. NOT checked: their passkeys; executors
+   * do, and only by their word a gateway knows such an agent.
+   */
+  async registered(): Promise<readonly { readonly record: AgentRecord; readonly by: string }[]> {
+    const bucket = { home: 'own', bucket: 'agent_notices' } as const
+    const stored = await this.#link.records(bucket).list(this.#tenant)
+    return stored.flatMap(({ value }) => {
+      const read = readAgentNotice(value, sha256)
+      return read.ok ? [{ record: read.value.record, by: read.value.statement.admin }] : []
     })
   }
 
