@@ -69,7 +69,7 @@ const BUCKET_LIMITS: {
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
   policies: { max_bytes: 256 * MIB, max_age: 0 },
   policy_status: { max_bytes: 16 * MIB, max_age: 0 },
-  tool_trust: { max_bytes: 128 * MIB, max_age: 0 },
+  tool_trust: { max_bytes: 96 * MIB, max_age: 0 },
   tool_orders: { max_bytes: 16 * MIB, max_age: 0 },
   // As long as the action itself: without it nothing can be settled.
   unsettled: { max_bytes: 64 * MIB, max_age: 14 * DAY_S * NS_PER_S },
@@ -78,7 +78,7 @@ const BUCKET_LIMITS: {
   key_revocations: { max_bytes: 1 * MIB, max_age: 0 },
   freezes: { max_bytes: 8 * MIB, max_age: 0 },
   pins: { max_bytes: 4 * MIB, max_age: 0 },
-  agent_notices: { max_bytes: 32 * MIB, max_age: 0 },
+  agent_notices: { max_bytes: 8 * MIB, max_age: 0 },
   leases: { max_bytes: 1 * MIB, max_age: DAY_S * NS_PER_S },
 }
 
