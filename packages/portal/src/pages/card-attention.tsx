@@ -1,6 +1,6 @@
+import type { CardReview, PlacedFinding } from '@trustgw/card'
 import { formatMoney } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
-import type { CardReview, PlacedFinding } from '../logic/card-review.ts'
 import type { EarlierView } from '../state/portal-state.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'

@@ -1,10 +1,7 @@
+import { chainWords, needsSentence, operationNoun, type ReviewedRequest } from '@trustgw/card'
 import { type ApprovalRequest, formatMoney, type Tier } from '@trustgw/protocol'
 import type { ReactElement, ReactNode } from 'react'
 import { usePortalState } from '../app/context.ts'
-import { needsSentence } from '../logic/needs.ts'
-import { chainWords } from '../logic/origins.ts'
-import type { ReviewedRequest } from '../logic/review.ts'
-import { operationNoun } from '../logic/words.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 

@@ -1,4 +1,4 @@
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import type { OwnPasskey } from '../ports/account-shapes.ts'
 import type { Answer } from '../ports/api.ts'
 import type { DeskDeps } from './ceremony.ts'

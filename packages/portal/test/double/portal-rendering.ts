@@ -1,6 +1,4 @@
-import { argumentRows, endsOf } from '../../src/logic/arguments.ts'
-import { hardenText } from '../../src/logic/harden.ts'
-import { judgeValue } from '../../src/logic/judge-value.ts'
+import { argumentRows, endsOf, hardenText, judgeValue } from '@trustgw/card'
 
 export interface Rendering {
   /** What a reader sees, marks with their meaning. */
