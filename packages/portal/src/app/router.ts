@@ -11,6 +11,7 @@ const PLAIN = [
   'account',
   'installation',
   'enrol',
+  'device',
 ] as const
 
 export type Route =

@@ -62,6 +62,10 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
   ['last_passkey', 'This is your last passkey for signing in. Add another one first.'],
   ['too_many_passkeys', 'You have as many passkeys as one person may have. Remove one first.'],
   ['registration_refused', 'The new passkey was refused. Nothing was changed.'],
+  [
+    'unknown_code',
+    'No terminal that waits shows this code. Compare it letter by letter; after ten minutes, begin again there.',
+  ],
   ['unknown_session', 'This session has ended already.'],
   ['unknown_credential', 'This passkey is not there any more.'],
   ['offline', 'The server did not answer. Nothing was sent twice; try again.'],

@@ -29,6 +29,8 @@ import {
   type PasskeyBegun,
   passkeyAddedShape,
   passkeyBegunShape,
+  type WaitingTerminal,
+  waitingTerminalShape,
 } from './account-shapes.ts'
 import {
   type FreezeChallenge,
@@ -156,7 +158,11 @@ export interface Api {
   readonly sessions: () => Promise<Answer<{ readonly sessions: readonly OwnSession[] }>>
   readonly endSession: (sid: string) => Promise<Answer<Ended>>
   readonly endSessions: (keepThis: boolean) => Promise<Answer<Ended>>
+  readonly terminalLook: (code: string) => Promise<Answer<WaitingTerminal>>
+  readonly terminalDecide: (code: string, verdict: TerminalVerdict) => Promise<Answer<null>>
 }
+
+export type TerminalVerdict = 'allow' | 'refuse'
 
 interface Call<T> {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -256,6 +262,8 @@ type AccountCalls =
   | 'sessions'
   | 'endSession'
   | 'endSessions'
+  | 'terminalLook'
+  | 'terminalDecide'
 
 function accountCalls({
   get,
@@ -274,6 +282,9 @@ function accountCalls({
     sessions: () => get('/api/sessions', ownSessionsShape),
     endSession: (sid) => remove(`/api/sessions/${encodeURIComponent(sid)}`, {}, endedShape),
     endSessions: (keepThis) => remove('/api/sessions', { keep_this: keepThis }, endedShape),
+    terminalLook: (code) => post('/api/device/look', { user_code: code }, waitingTerminalShape),
+    terminalDecide: (code, verdict) =>
+      post('/api/device/decide', { user_code: code, verdict }, nothing),
   }
 }
 
