@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { reviewEarlier, reviewRequest, textCard } from '@trustgw/card'
+import type { ApprovalRequest } from '@trustgw/protocol'
 import { HOSTILE_TEXTS } from '@trustgw/testkit'
 import { REFUND, requestOf, sha256, TENANT } from '@trustgw/testkit/approval-requests'
-import { storyEarlier, storyRequests } from '@trustgw/testkit/approval-story'
+import { storyEarlier, storyRequests, tampered } from '@trustgw/testkit/approval-story'
+import { fetchCard, matching } from '../src/approvals/fetch-card.ts'
+import { type HostApi, hostApi } from '../src/approvals/host-api.ts'
 import { columnsOf, layoutCard, wrap } from '../src/approvals/layout.ts'
 import { PLAIN_STYLE } from '../src/terminal.ts'
 import { keptOr } from './policy-support.ts'
@@ -12,7 +15,7 @@ const now = Date.UTC(2026, 5, 1)
 const WIDTH = 80
 /** How lines begin that stand at the very left. */
 const OURS =
-  /^(?:support-agent|It names|Only if|The argument|Amount unclear|Tier|Look at|\d+ (?:thing|argument)|Nothing stands|The first|Why|Who|What happens|Hashes)/
+  /^(?:support-agent|!! Amount unclear|It names|Only if|The argument|Tier|Look at|\d+ (?:thing|argument)|Nothing stands|The first|Why|Who|What happens|Hashes)/
 
 function shown(request: Parameters<typeof reviewRequest>[0], width = WIDTH): string {
   const reviewed = reviewRequest(request, TENANT, sha256)
@@ -59,6 +62,39 @@ describe('a card on a terminal', () => {
         assert.equal(lines.join(''), text)
         assert.ok(lines.every((line) => columnsOf(line) <= columns))
       }
+    }
+  })
+})
+
+describe('a card that does not match', () => {
+  const session = {
+    v: 1,
+    origin: 'http://localhost:1',
+    tenant: TENANT,
+    person: 'ada',
+    token: 't',
+    expires_at: now,
+  } as const
+  const { refund, file } = storyRequests(now)
+
+  /** A host that answers with what it likes. */
+  const answering = (request: ApprovalRequest | undefined): HostApi => {
+    assert.ok(request !== undefined)
+    const state = 'pending_approval'
+    return {
+      ...hostApi(session.origin),
+      show: () => Promise.resolve({ request, state, given: [] }),
+      earlier: () => Promise.resolve({ earlier: [], left_out: 0 }),
+    }
+  }
+
+  it('is refused, whole, also when it is that of another action [INV-25]', async () => {
+    assert.ok(refund !== undefined)
+    const id = refund.action_id
+    assert.ok(matching(await fetchCard(answering(refund), session, id)).code !== '')
+    for (const other of [tampered(refund), file]) {
+      const card = await fetchCard(answering(other), session, id)
+      assert.throws(() => matching(card), /Approve nothing, and tell whoever runs/)
     }
   })
 })
