@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -21,20 +20,15 @@ interface Ended {
 describe('approvals on a terminal, on a running system', () => {
   let system: RunningSystem
   let approver: Approver
-  let config: string
   let env: Record<string, string>
   let token: string
 
   before(async () => {
     system = await startSystem()
     approver = await Approver.enrol(system)
-    config = await mkdtemp(join(tmpdir(), 'trustgw-config-'))
-    env = { ...system.env, XDG_CONFIG_HOME: config }
+    env = { ...system.env }
   })
-  after(async () => {
-    await system.remove()
-    await rm(config, { recursive: true, force: true })
-  })
+  after(() => system.remove())
 
   /** A process without a terminal; `heard` gets what it says on stderr as it comes. */
   const trustgw = (args: readonly string[], heard?: (err: string) => void): Promise<Ended> =>
@@ -104,7 +98,7 @@ describe('approvals on a terminal, on a running system', () => {
     assert.equal(login.code, 0, login.err)
     assert.ok(login.err.includes(`Open: ${system.portal}/device`))
     const { file, tenant } = JSON.parse(login.out)
-    assert.equal(file, join(config, 'trustgw/terminal.json'))
+    assert.equal(file, join(env['XDG_CONFIG_HOME'] ?? '', 'trustgw/terminal.json'))
     assert.equal((await stat(file)).mode & 0o777, 0o600)
     token = JSON.parse(await readFile(file, 'utf8')).token
     assert.equal(tenant, 'main')

@@ -95,7 +95,8 @@ async function waitForToken(
       return await api.token(begun.device_code)
     } catch (error) {
       if (!(error instanceof CommandFault)) throw error
-      if (error.code === 'slow_down') pauseMs += begun.interval * MS_PER_S
+      const isEarly = error.code === 'slow_down' || error.code === 'too_many_attempts'
+      if (isEarly) pauseMs += begun.interval * MS_PER_S
       else if (error.code === 'access_denied') {
         throw new CommandFault('access_denied', 'this terminal was refused on the page')
       } else if (error instanceof HostRefusal && error.code !== 'authorization_pending') throw error
