@@ -1,7 +1,11 @@
 // The list of hostile texts with how each place shows them. A further place is one more line in RENDERERS.
+import { textRendering } from '../../packages/card/dist/test/text-rendering.js'
 import { portalRendering } from '../../packages/portal/dist/test/double/portal-rendering.js'
 
-const RENDERERS = [['Portal', portalRendering]]
+const RENDERERS = [
+  ['Portal', portalRendering],
+  ['Terminal', textRendering],
+]
 const SHOWN_MAX_CHARS = 200
 
 /** The Markdown of docs/hostile-texts.md. */

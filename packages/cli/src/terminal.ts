@@ -1,3 +1,5 @@
+import { createInterface } from 'node:readline/promises'
+
 /** Where a command writes. Colour only for a terminal that wants it. */
 export interface Terminal {
   readonly out: (text: string) => void
@@ -5,6 +7,8 @@ export interface Terminal {
   readonly style: Style
   readonly width: number
   readonly interactive: boolean
+  /** One line from the person; absent where nobody can type one. */
+  readonly ask?: (question: string) => Promise<string>
 }
 
 export interface Style {
@@ -44,6 +48,7 @@ const DEFAULT_WIDTH = 80
 
 export function openTerminal(env: { readonly [name: string]: string | undefined }): Terminal {
   const interactive = process.stdout.isTTY
+  const isTyped = interactive && process.stdin.isTTY
   const noColour = env['NO_COLOR'] !== undefined && env['NO_COLOR'] !== ''
   return {
     out: (text) => process.stdout.write(`${text}\n`),
@@ -51,6 +56,16 @@ export function openTerminal(env: { readonly [name: string]: string | undefined 
     style: interactive && !noColour ? COLOUR_STYLE : PLAIN_STYLE,
     width: process.stdout.columns ?? DEFAULT_WIDTH,
     interactive,
+    ...(isTyped ? { ask: askLine } : {}),
+  }
+}
+
+async function askLine(question: string): Promise<string> {
+  const line = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await line.question(question)
+  } finally {
+    line.close()
   }
 }
 

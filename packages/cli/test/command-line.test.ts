@@ -27,7 +27,7 @@ function trustgw(args: readonly string[], env: Readonly<Record<string, string>> 
   return new Promise<Ended>((resolve) => {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: dir,
-      env: { PATH: process.env['PATH'], TRUSTGW_MODE: 'production', ...env },
+      env: { PATH: process.env['PATH'], TRUSTGW_MODE: 'production', XDG_CONFIG_HOME: dir, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let out = ''

@@ -63,7 +63,7 @@ export async function golden(name: string, ...argv: readonly string[]): Promise<
 }
 
 /** What is kept under a name; with UPDATE_GOLDENS what was found is kept first. */
-async function keptOr(name: string, found: string): Promise<string> {
+export async function keptOr(name: string, found: string): Promise<string> {
   const file = `${FIXTURES}expected/${name}`
   if (process.env['UPDATE_GOLDENS'] !== undefined) {
     await mkdir(dirname(file), { recursive: true })

@@ -4,6 +4,7 @@ import { ApprovalDesk } from './approvals/approval-desk.ts'
 import { ApprovalStore } from './approvals/approval-store.ts'
 import { DecisionCourier } from './approvals/decision-courier.ts'
 import { serveRequests } from './approvals/request-service.ts'
+import { DeviceDesk } from './ceremony/device-desk.ts'
 import { EnrolmentDesk } from './ceremony/enrolment-desk.ts'
 import { LoginDesk } from './ceremony/login-desk.ts'
 import { PasskeyDesk } from './ceremony/passkey-desk.ts'
@@ -59,6 +60,7 @@ interface Desks {
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
   readonly logins: LoginDesk
+  readonly devices: DeviceDesk
   readonly passkeys: PasskeyDesk
   readonly policy: ApiDeps['policy']
 }
@@ -163,6 +165,8 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const files = new EnrolmentFiles(settings.enrolmentsFolder, tenant)
   const policy = policyDesks(deps, { tenant, party, people })
   const tell = portalNews(tenant, deps)
+  const common = { tenant, people, clock, random, audit }
+  const sessions = new SessionDesk({ ...common, records: deps.sessions, key: deps.sessionKey })
   return {
     store,
     courier,
@@ -180,28 +184,11 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
-    sessions: new SessionDesk({
-      tenant,
-      records: deps.sessions,
-      people,
-      key: deps.sessionKey,
-      audit,
-      clock,
-      random,
-    }),
-    enrolments: new EnrolmentDesk({
-      tenant,
-      party,
-      files,
-      people,
-      clock,
-      random,
-      audit,
-      log,
-      onEnrolled,
-    }),
-    logins: new LoginDesk({ tenant, party, people, clock, random, audit }),
-    passkeys: new PasskeyDesk({ tenant, party, people, clock, random, audit }),
+    sessions,
+    enrolments: new EnrolmentDesk({ ...common, party, files, log, onEnrolled }),
+    logins: new LoginDesk({ ...common, party }),
+    devices: new DeviceDesk({ ...common, sessions, origin: settings.origin }),
+    passkeys: new PasskeyDesk({ ...common, party }),
     policy,
   }
 }

@@ -4,10 +4,15 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { ApprovalRequest } from '@trustgw/protocol'
 import { openBrowser, type TestBrowser } from '@trustgw/testkit'
+import {
+  pendingEvent,
+  storyEarlier,
+  storyInstallation,
+  storyRequests,
+} from '@trustgw/testkit/approval-story'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { pendingEvent, storyEarlier, storyInstallation, storyRequests } from './double/story.ts'
 
 const AXE = fileURLToPath(import.meta.resolve('axe-core/axe.min.js'))
 const now = Date.now()

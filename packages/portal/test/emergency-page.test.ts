@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { eventOf, REFUND, requestOf } from '@trustgw/testkit/approval-requests'
+import { pendingEvent, storyInstallation } from '@trustgw/testkit/approval-story'
 import type { BrowserContext, Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { eventOf, REFUND, requestOf } from './double/fixtures.ts'
 import { listedFreeze } from './double/people-double.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { pendingEvent, storyInstallation } from './double/story.ts'
 
 const EVERYTHING = { kind: 'tenant' } as const
 

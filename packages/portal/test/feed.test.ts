@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { eventOf, REFUND, requestOf } from '@trustgw/testkit/approval-requests'
 import fc from 'fast-check'
 import {
   addRequests,
@@ -12,7 +13,6 @@ import {
   NO_FILTER,
   pendingRequests,
 } from '../src/logic/feed.ts'
-import { eventOf, REFUND, requestOf } from './double/fixtures.ts'
 
 const NOW = 1_750_000_000_000
 const request = requestOf({ number: 1, tool: REFUND, now: NOW, input: { amount: '1.00' } })

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type ApprovalRequest, approvalRequestJson, approvalRequestShape } from '@trustgw/protocol'
 import { HOSTILE_TEXTS, openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { REFUND, type RequestFixture, requestOf } from '@trustgw/testkit/approval-requests'
+import { pendingEvent, storyInstallation } from '@trustgw/testkit/approval-story'
 import type { Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { REFUND, type RequestFixture, requestOf } from './double/fixtures.ts'
 import { PortalDouble } from './double/portal-double.ts'
 import { portalRendering } from './double/portal-rendering.ts'
-import { pendingEvent, storyInstallation } from './double/story.ts'
 
 const now = Date.now()
 const LONG_CHARS = 10_000

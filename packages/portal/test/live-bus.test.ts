@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type ActionEvent, canonicalize } from '@trustgw/protocol'
 import { openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { REFUND, requestOf } from '@trustgw/testkit/approval-requests'
+import { pendingEvent, storyInstallation } from '@trustgw/testkit/approval-story'
 import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
 import { type BuiltPage, buildPortal, CACHE_DIR } from './double/build-page.ts'
-import { REFUND, requestOf } from './double/fixtures.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { pendingEvent, storyInstallation } from './double/story.ts'
 
 const LIFE_S = 3
 

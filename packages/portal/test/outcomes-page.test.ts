@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { actionId, grantId, hashText, type UnsettledAction } from '@trustgw/protocol'
 import { openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { sha256, TENANT } from '@trustgw/testkit/approval-requests'
+import { storyInstallation } from '@trustgw/testkit/approval-story'
 import type { BrowserContext, Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { sha256, TENANT } from './double/fixtures.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { storyInstallation } from './double/story.ts'
 
 const now = Date.now()
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { passkeyFingerprint } from '@trustgw/protocol'
 import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { sha256 } from '@trustgw/testkit/approval-requests'
+import { storyInstallation } from '@trustgw/testkit/approval-story'
 import type { BrowserContext, Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { sha256 } from './double/fixtures.ts'
 import { listedPerson } from './double/people-double.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { storyInstallation } from './double/story.ts'
 
 const created_at = Date.now()
 const who = (id: string, role: string) => ({ id, name: `Name of ${id}`, roles: [role] })

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { parsePolicy } from '@trustgw/core'
 import { canonicalize, type Hash, hashText } from '@trustgw/protocol'
 import { inflateText, localTimesOf } from '@trustgw/runtime'
+import { REFUND, sha256, TENANT } from '@trustgw/testkit/approval-requests'
 import { mayAllowMore } from '../src/logic/applying.ts'
 import { flipRows } from '../src/logic/flips.ts'
 import { oddLines } from '../src/logic/odd-lines.ts'
@@ -29,7 +30,6 @@ import { changeWords, checkWords, sealWords } from '../src/logic/policy-words.ts
 import type { RecordedProposal } from '../src/logic/recorded.ts'
 import { EMPTY_RULE, type RuleForm, ruleProblem, withRule } from '../src/logic/rule-form.ts'
 import { EMPTY_TRY, formOf, proposalOf } from '../src/logic/try-form.ts'
-import { REFUND, sha256, TENANT } from './double/fixtures.ts'
 import {
   bundleOf,
   PLATFORM,

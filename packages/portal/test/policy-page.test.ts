@@ -10,12 +10,12 @@ import {
 } from '@trustgw/protocol'
 import { inflateText } from '@trustgw/runtime'
 import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { sha256 } from '@trustgw/testkit/approval-requests'
+import { storyInstallation } from '@trustgw/testkit/approval-story'
 import type { BrowserContext, Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { sha256 } from './double/fixtures.ts'
 import { bundleOf, PLATFORM, QUICK_START, storyRecorded } from './double/policy-story.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { storyInstallation } from './double/story.ts'
 
 const now = Date.now()
 const WIDER = QUICK_START.replaceAll('"100.00 EUR"', '"250.00 EUR"')

@@ -2,11 +2,16 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { approvalStatement, base64urlDecode, statementHash, utf8Decode } from '@trustgw/protocol'
 import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { eventOf, REFUND, requestOf, sha256 } from '@trustgw/testkit/approval-requests'
+import {
+  pendingEvent,
+  storyInstallation,
+  storyRequests,
+  tampered,
+} from '@trustgw/testkit/approval-story'
 import type { BrowserContext, Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { eventOf, REFUND, requestOf, sha256 } from './double/fixtures.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { pendingEvent, storyInstallation, storyRequests, tampered } from './double/story.ts'
 
 const now = Date.now()
 const story = storyRequests(now)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ago, timeLeft } from '@trustgw/card'
 import fc from 'fast-check'
 import { reconnectDelayMs } from '../src/logic/back-off.ts'
-import { ago, timeLeft } from '../src/logic/time-left.ts'
 
 describe('time left', () => {
   const span = { startMs: 0, endMs: 600_000 }

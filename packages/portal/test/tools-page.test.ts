@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { contractHash, type ToolContract } from '@trustgw/protocol'
 import { openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { REFUND, requestOf, sha256 } from '@trustgw/testkit/approval-requests'
+import { storyInstallation } from '@trustgw/testkit/approval-story'
 import type { BrowserContext, Page } from 'playwright-core'
 import { wordDiff } from '../src/logic/word-diff.ts'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { REFUND, requestOf, sha256 } from './double/fixtures.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { storyInstallation } from './double/story.ts'
 
 const ACCEPTED: ToolContract = requestOf({
   number: 1,

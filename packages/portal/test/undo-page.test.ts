@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openBrowser, type TestBrowser } from '@trustgw/testkit'
+import { eventOf, REFUND, requestOf } from '@trustgw/testkit/approval-requests'
+import { pendingEvent, storyInstallation } from '@trustgw/testkit/approval-story'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
-import { eventOf, REFUND, requestOf } from './double/fixtures.ts'
 import { PortalDouble } from './double/portal-double.ts'
-import { pendingEvent, storyInstallation } from './double/story.ts'
 
 const AXE = fileURLToPath(import.meta.resolve('axe-core/axe.min.js'))
 const WINDOW_MS = 600_000

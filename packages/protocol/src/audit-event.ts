@@ -63,6 +63,8 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'sign_in_refused',
   'signed_out',
   'stepped_up',
+  'terminal_allowed',
+  'terminal_refused',
   'session_ended',
   'session_replayed',
   'passkey_added',
@@ -137,6 +139,8 @@ export type AuditEventType =
   | 'sign_in_refused'
   | 'signed_out'
   | 'stepped_up'
+  | 'terminal_allowed'
+  | 'terminal_refused'
   | 'session_ended'
   | 'session_replayed'
   | 'passkey_added'

@@ -9,6 +9,7 @@ export {
   startBusWorld,
   type WorldCreds,
 } from './bus-world.ts'
+export { Approver } from './chaos/approver.ts'
 export { type BrowserOptions, type FoundBrowser, findBrowser } from './find-browser.ts'
 export { HOSTILE_TEXTS, type HostileText } from './hostile-texts.ts'
 export {

@@ -96,6 +96,7 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
   const env: Record<string, string> = {
     ...inherited(),
     TRUSTGW_MODE: 'development',
+    XDG_CONFIG_HOME: join(dir, 'config'),
     TRUSTGW_STATE_DIR: stateDir,
     TRUSTGW_NATS_PORT: String(nats),
     TRUSTGW_NATS_WEBSOCKET_PORT: String(websocket),

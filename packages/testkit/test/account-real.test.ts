@@ -120,6 +120,39 @@ describe('the own account, in real browsers, on the real host', () => {
     await page.unroute('**/api/passkeys/begin')
   })
 
+  test('a terminal is let in by the code that it shows, listed by its kind, and signed out', async () => {
+    const terminal = async (path: string, body: object): Promise<Record<string, string>> => {
+      const headers = {
+        'content-type': 'application/json',
+        origin: system.portal,
+        'user-agent': 'trustgw/0.1.0 (Linux)',
+      }
+      const init = { method: 'POST', headers, body: JSON.stringify(body) }
+      const answer = await fetch(`${system.portal}/api/device/${path}`, init)
+      return (await answer.json()) as Record<string, string>
+    }
+    const { user_code = '', device_code } = await terminal('begin', {})
+    await page.goto(`${system.portal}/device`)
+    const code = page.getByLabel('The code that your terminal shows')
+    await code.fill('BBBB-BBBB')
+    await page.keyboard.press('Enter')
+    await page.getByRole('alert').filter({ hasText: 'No terminal that waits' }).waitFor()
+    await assertGood('device-wrong-code')
+    await code.fill(user_code.toLowerCase())
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Is this the terminal before you?' }).waitFor()
+    await page.getByText('It says to be: Terminal on Linux.').waitFor()
+    await assertGood('device-deciding')
+    await page.getByRole('button', { name: 'Let it in' }).click()
+    await page.getByText('The terminal is signed in').waitFor()
+    await assertGood('device-done')
+    const { token_type } = await terminal('token', { device_code })
+    assert.equal(token_type, 'Bearer')
+    await page.goto(`${system.portal}/account`)
+    await page.getByRole('button', { name: 'Sign out on Terminal on Linux' }).click()
+    await page.getByRole('heading', { name: 'Terminal on Linux' }).waitFor({ state: 'detached' })
+  })
+
   test('signing out everywhere ends the other browser at once', async () => {
     const other = await opened()
     await other.context().addCookies(await page.context().cookies())

@@ -1,6 +1,6 @@
 import type { Command } from '../command.ts'
 import { AGENT_COMMANDS } from './agents.ts'
-import { APPROVALS_LIST } from './approvals.ts'
+import { APPROVAL_COMMANDS } from './approvals/commands.ts'
 import { AUDIT_COMMANDS } from './audit-commands.ts'
 import { DEMO } from './demo.ts'
 import { DOCTOR } from './doctor.ts'
@@ -9,6 +9,7 @@ import { FREEZE_LIST } from './freeze/list.ts'
 import { THAW } from './freeze/thaw.ts'
 import { INIT } from './init.ts'
 import { KEY_COMMANDS } from './keys/commands.ts'
+import { LOGIN_COMMANDS } from './login.ts'
 import { MCP } from './mcp.ts'
 import { PEOPLE_COMMANDS } from './people.ts'
 import { PIN_COMMANDS } from './pins.ts'
@@ -31,7 +32,8 @@ export const COMMANDS: readonly Command[] = [
   ...TOOL_COMMANDS,
   ...TOOL_ORDER_COMMANDS,
   MCP,
-  APPROVALS_LIST,
+  ...LOGIN_COMMANDS,
+  ...APPROVAL_COMMANDS,
   ...POLICY_COMMANDS,
   POLICY_APPLY,
   POLICY_SHOW,

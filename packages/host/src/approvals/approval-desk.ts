@@ -99,8 +99,7 @@ export class ApprovalDesk {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const now = this.#deps.clock.now()
-    const blocked =
-      mayDecide(record, session.person, now) ?? mayApprove(record, session.person, now)
+    const blocked = objectionToApproval(record, session, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     const nonce = newNonce(this.#deps.random)
@@ -130,8 +129,7 @@ export class ApprovalDesk {
     if (open === undefined || !isFor(open, session, actionId)) return refused('ceremony_unknown')
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
-    const blocked =
-      mayDecide(record, session.person, now) ?? mayApprove(record, session.person, now)
+    const blocked = objectionToApproval(record, session, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     if (request.requested_at !== open.requestedAt) return refused('ceremony_unknown')
@@ -321,6 +319,18 @@ function isAsked(
   }
   const covered = clausesAt(request, now).some((clause) => countsIn(clause, person.roles))
   return covered ? undefined : refused('role_missing')
+}
+
+function objectionToApproval(
+  record: ApprovalRecord,
+  { kind, person }: Session,
+  now: number,
+): Refused | undefined {
+  const blocked = mayDecide(record, person, now) ?? mayApprove(record, person, now)
+  if (blocked !== undefined) return blocked
+  // What takes a passkey is never begun from a terminal: its page shows the card that is signed.
+  const isPasskeys = record.request.decision.tier >= PASSKEY_TIER
+  return kind === 'terminal' && isPasskeys ? refused('page_needed') : undefined
 }
 
 /** What an approval needs beyond a denial. */

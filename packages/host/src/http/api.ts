@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import type { ActionFeed } from '../actions/action-feed.ts'
 import type { AgentDesk } from '../agents/agent-desk.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
+import type { DeviceDesk } from '../ceremony/device-desk.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { PasskeyDesk } from '../ceremony/passkey-desk.ts'
@@ -28,6 +29,7 @@ import {
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { deviceRoutes } from './device-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
 import { outcomeRoutes } from './outcome-routes.ts'
 import { passkeyRoutes } from './passkey-routes.ts'
@@ -49,10 +51,14 @@ export const ACTIONS_LISTED_MAX_COUNT = 200
 /** Approvals listed at once: the most urgent ones. */
 export const APPROVALS_LISTED_MAX_COUNT = 200
 
+/** RFC 6750 §2.1 */
+const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/
+
 export interface ApiDeps {
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
   readonly logins: LoginDesk
+  readonly devices: DeviceDesk
   readonly passkeys: PasskeyDesk
   readonly tell: PortalNews
   readonly approvals: ApprovalDesk
@@ -82,6 +88,11 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   ownSessionRoutes(api, { ...deps, ended }, (handle) => signedIn(deps, handle))
   passkeyRoutes(api, { ...deps, ended }, (handle) => signedIn(deps, handle))
   enrolmentRoutes(api, deps)
+  deviceRoutes(api, deps, {
+    attempted: (handle) => attempted(deps, handle),
+    signedIn: (handle) => signedIn(deps, handle),
+    signedInOrTerminal: (handle) => signedInOrTerminal(deps, handle),
+  })
   approvalRoutes(api, deps)
   outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
   toolRoutes(api, deps.tools, (handle) => signedIn(deps, handle))
@@ -174,11 +185,12 @@ function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   )
 }
 
+/** What a terminal may do too: look, deny, and approve what takes no passkey. */
 function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   const { approvals } = deps
   api.get(
     '/approvals',
-    signedIn(deps, () =>
+    signedInOrTerminal(deps, () =>
       Promise.resolve({
         json: {
           approvals: approvals
@@ -191,7 +203,7 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   )
   api.get(
     '/approvals/:id',
-    signedIn(deps, async (c) => {
+    signedInOrTerminal(deps, async (c) => {
       const id = parseActionId(c.req.param('id') ?? '')
       if (!id.ok) return refused('unknown_action')
       return outcomeOf(await approvals.show(id.value, deps.actions.find(id.value)))
@@ -199,7 +211,7 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   )
   api.get(
     '/approvals/:id/earlier',
-    signedIn(deps, async (c) => {
+    signedInOrTerminal(deps, async (c) => {
       const id = parseActionId(c.req.param('id') ?? '')
       if (!id.ok) return refused('unknown_action')
       return outcomeOf(await approvals.earlier(id.value, (one) => deps.actions.find(one)))
@@ -207,7 +219,7 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   )
   api.post(
     '/approvals/:id/begin',
-    signedIn(deps, async (c, session) => {
+    signedInOrTerminal(deps, async (c, session) => {
       const id = parseActionId(c.req.param('id') ?? '')
       const body = await readBody(c.req.raw, emptyBody)
       if (!body.ok) return body
@@ -216,7 +228,7 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   )
   api.post(
     '/approvals/:id/approve',
-    signedIn(deps, async (c, session) => {
+    signedInOrTerminal(deps, async (c, session) => {
       const id = parseActionId(c.req.param('id') ?? '')
       const body = await readBody(c.req.raw, approveBody)
       if (!body.ok) return body
@@ -226,7 +238,7 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   )
   api.post(
     '/approvals/:id/deny',
-    signedIn(deps, async (c, session) => {
+    signedInOrTerminal(deps, async (c, session) => {
       const id = parseActionId(c.req.param('id') ?? '')
       const body = await readBody(c.req.raw, denyBody)
       if (!body.ok) return body
@@ -255,6 +267,22 @@ function signedIn(
     return 'ok' in outcome
       ? problemResponse(outcome, cookies)
       : jsonResponse({ ...outcome, cookies })
+  }
+}
+
+/** A bearer is a terminal's, and where one is sent no cookie makes up for it. */
+function signedInOrTerminal(
+  deps: ApiDeps,
+  handle: (c: Context<ApiEnv>, session: Session) => Promise<Outcome>,
+): Handler {
+  return async (c) => {
+    const header = c.req.header('authorization')
+    if (header === undefined) return await signedIn(deps, handle)(c)
+    const token = BEARER.exec(header)?.[1]
+    const session = token === undefined ? undefined : await deps.sessions.checkTerminal(token)
+    if (session === undefined) return problemResponse(refused('no_session'))
+    const outcome = await handle(c, session)
+    return 'ok' in outcome ? problemResponse(outcome) : jsonResponse(outcome)
   }
 }
 

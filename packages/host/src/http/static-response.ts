@@ -5,7 +5,7 @@ const DOCUMENT = '/index.html'
 /** The pages of the portal: each is the one document, which reads the address itself. */
 const PAGES: readonly RegExp[] = [
   /^\/$/,
-  /^\/(?:approvals|activity|outcomes|tools|agents|policy|emergency|people|account|installation|enrol)$/,
+  /^\/(?:approvals|activity|outcomes|tools|agents|policy|emergency|people|account|installation|enrol|device)$/,
   /^\/approvals\/[a-z0-9_]{1,64}$/,
 ]
 

@@ -1,4 +1,5 @@
 const BROWSERS = [
+  ['trustgw/', 'Terminal'],
   ['Edg', 'Edge'],
   ['Firefox/', 'Firefox'],
   ['FxiOS/', 'Firefox'],

@@ -7,12 +7,15 @@ import {
   decodeSession,
   encodeSession,
   type SessionId,
+  type SessionKind,
   type SessionRecord,
 } from './session-record.ts'
 import { readSessionToken, type SessionToken, signSessionToken } from './session-token.ts'
 
 /** How long a session token holds without use. */
 export const SESSION_TTL_MS: number = 15 * 60_000
+/** How long the session of a terminal lasts. Its token is never replaced. */
+export const TERMINAL_SESSION_MS: number = 8 * 60 * 60_000
 /** How long a session lasts whatever is done. */
 export const SESSION_MAX_MS: number = 12 * 60 * 60_000
 /** A token of this age is replaced when it is used. */
@@ -31,6 +34,7 @@ type AuthLevel = 3 | 5
 
 /** A checked session: the person is as stored now, not as it was at sign-in. */
 export interface Session {
+  readonly kind: SessionKind
   readonly sid: SessionId
   readonly person: PersonRecord
   readonly expiresAt: number
@@ -61,6 +65,16 @@ export interface StartedSession {
   readonly replayed: number
 }
 
+const LASTS_MS: Readonly<Record<SessionKind, number>> = {
+  portal: SESSION_MAX_MS,
+  terminal: TERMINAL_SESSION_MS,
+}
+
+interface Opened extends Found {
+  readonly token: SessionToken
+  readonly person: PersonRecord
+}
+
 interface Found {
   readonly record: SessionRecord
   readonly stored: StoredRecord
@@ -82,45 +96,50 @@ export class SessionDesk {
   async start({ person }: PersonRecord, device: string): Promise<StartedSession> {
     const now = this.#deps.clock.now()
     const replayed = await this.#forgetReplayed(person)
-    const record: SessionRecord = {
-      v: 1,
-      sid: makeId('session', this.#deps.random.bytes(ID_RANDOM_BYTES)),
-      person,
-      state: 'open',
-      generation: 1,
-      created_at: now,
-      renewed_at: now,
-      auth_time: now,
-      ends_at: now + SESSION_MAX_MS,
-      device,
-    }
-    const created = await this.#deps.records.create(this.#keyOf(record.sid), encodeSession(record))
-    if (!created.ok) throw new TypeError('a session id was drawn twice')
+    const record = await this.#create('portal', person, device, now)
     const expiresAt = now + SESSION_TTL_MS
     return { token: this.#token(record, now), expiresAt, authLevel: 5, authTime: now, replayed }
+  }
+
+  /** A session for a terminal that a person let in; its token holds as long as the session. */
+  async startTerminal({ person }: PersonRecord, device: string): Promise<string> {
+    const now = this.#deps.clock.now()
+    return this.#token(await this.#create('terminal', person, device, now), now)
+  }
+
+  /** The session of a bearer, or `undefined`: a cookie's token, forged, expired, ended, person gone. */
+  async checkTerminal(text: string): Promise<Session | undefined> {
+    const now = this.#deps.clock.now()
+    const found = await this.#opened('terminal', text, now)
+    if (found === undefined) return undefined
+    const { record, token, person } = found
+    const isUsed = now - record.renewed_at >= SESSION_RENEW_AFTER_MS
+    // A note, no proof: where the session is written at the same time, it is left out.
+    if (isUsed) await this.#replace(found, { ...record, renewed_at: now })
+    return {
+      kind: 'terminal',
+      sid: token.sid,
+      person,
+      authLevel: 3,
+      authTime: record.auth_time,
+      expiresAt: token.expiresAt,
+      renewed: undefined,
+    }
   }
 
   /** The session of a cookie, or `undefined`: forged, expired, ended, person gone. */
   async check(text: string | undefined): Promise<Session | undefined> {
     const now = this.#deps.clock.now()
-    const token = readSessionToken(this.#deps, text, now)
-    const found = token === undefined ? undefined : await this.#find(token.sid)
-    if (token === undefined || found === undefined) return undefined
-    const { record } = found
-    // No token outlives the record's end, so the end needs no look of its own.
-    if (record.state !== 'open' || record.person !== token.person) return undefined
-    if (isReplay(record, token, now)) {
-      await this.#endReplayed(found)
-      return undefined
-    }
-    const known = await this.#deps.people.find(token.person)
-    if (known === undefined) return undefined
+    const found = await this.#opened('portal', text, now)
+    if (found === undefined) return undefined
+    const { record, token, person } = found
     const session = {
+      kind: 'portal',
       sid: token.sid,
-      person: known.record,
+      person,
       authLevel: authLevel(record, now),
       authTime: record.auth_time,
-    }
+    } as const
     const renewed = await this.#renew(found, token, now)
     if (renewed === undefined) return { ...session, expiresAt: token.expiresAt, renewed }
     return { ...session, expiresAt: Math.min(now + SESSION_TTL_MS, record.ends_at), renewed }
@@ -128,7 +147,7 @@ export class SessionDesk {
 
   /** Ends a session at once and names its person; `undefined` where none was. */
   async end(text: string | undefined): Promise<PersonId | undefined> {
-    const token = readSessionToken(this.#deps, text, this.#deps.clock.now())
+    const token = readSessionToken(this.#deps, 'portal', text, this.#deps.clock.now())
     if (token === undefined) return undefined
     return (await this.endOne(token.person, token.sid)) ? token.person : undefined
   }
@@ -157,10 +176,12 @@ export class SessionDesk {
     const records = await this.#open(person.person)
     return [...records]
       .sort((a, b) => b.created_at - a.created_at)
-      .map(({ sid, created_at, renewed_at, device }) => ({
+      .map(({ sid, kind, created_at, renewed_at, ends_at, device }) => ({
         sid,
+        kind,
         created_at,
         used_at: renewed_at,
+        ends_at,
         device,
         current: sid === own,
       }))
@@ -185,6 +206,51 @@ export class SessionDesk {
         await this.#deps.records.remove(stored.key, stored.revision)
       }
     }
+  }
+
+  async #create(
+    kind: SessionKind,
+    person: PersonId,
+    device: string,
+    now: number,
+  ): Promise<SessionRecord> {
+    const record: SessionRecord = {
+      v: 1,
+      sid: makeId('session', this.#deps.random.bytes(ID_RANDOM_BYTES)),
+      kind,
+      person,
+      state: 'open',
+      generation: 1,
+      created_at: now,
+      renewed_at: now,
+      auth_time: now,
+      ends_at: now + LASTS_MS[kind],
+      device,
+    }
+    const created = await this.#deps.records.create(this.#keyOf(record.sid), encodeSession(record))
+    if (!created.ok) throw new TypeError('a session id was drawn twice')
+    return record
+  }
+
+  /** What a token of this kind stands for, while its record and its person are there. */
+  async #opened(
+    kind: SessionKind,
+    text: string | undefined,
+    now: number,
+  ): Promise<Opened | undefined> {
+    const token = readSessionToken(this.#deps, kind, text, now)
+    const found = token === undefined ? undefined : await this.#find(token.sid)
+    if (token === undefined || found === undefined) return undefined
+    const { record } = found
+    // No token outlives the record's end, so the end needs no look of its own.
+    const isItsOwn = record.kind === kind && record.person === token.person
+    if (record.state !== 'open' || !isItsOwn) return undefined
+    if (isReplay(record, token, now)) {
+      await this.#endReplayed(found)
+      return undefined
+    }
+    const known = await this.#deps.people.find(token.person)
+    return known === undefined ? undefined : { ...found, token, person: known.record }
   }
 
   /** A token in place of an old one; none while it is young, or where another call was faster. */
@@ -224,10 +290,7 @@ export class SessionDesk {
     const now = this.#deps.clock.now()
     return (await this.#all(person))
       .map(({ record }) => record)
-      .filter(
-        ({ state, renewed_at, ends_at }) =>
-          state === 'open' && now < ends_at && now < renewed_at + SESSION_GRACE_MS + SESSION_TTL_MS,
-      )
+      .filter((record) => record.state === 'open' && now < lastMomentOf(record))
   }
 
   async #all(person: PersonId): Promise<readonly Found[]> {
@@ -250,9 +313,9 @@ export class SessionDesk {
     return (await this.#deps.records.replace(stored.key, value, stored.revision)).ok
   }
 
-  #token({ person, sid, generation, ends_at }: SessionRecord, now: number): string {
-    const expiresAt = Math.min(now + SESSION_TTL_MS, ends_at)
-    return signSessionToken(this.#deps, { person, sid, generation, issuedAt: now, expiresAt })
+  #token({ kind, person, sid, generation, ends_at }: SessionRecord, now: number): string {
+    const expiresAt = kind === 'terminal' ? ends_at : Math.min(now + SESSION_TTL_MS, ends_at)
+    return signSessionToken(this.#deps, { kind, person, sid, generation, issuedAt: now, expiresAt })
   }
 
   #keyOf(sid: SessionId): string {
@@ -262,6 +325,12 @@ export class SessionDesk {
 
 function authLevel({ auth_time }: SessionRecord, now: number): AuthLevel {
   return now - auth_time < STEP_UP_MS ? 5 : 3
+}
+
+/** Until when some token of a session may hold. */
+function lastMomentOf({ kind, renewed_at, ends_at }: SessionRecord): number {
+  const unused = renewed_at + SESSION_GRACE_MS + SESSION_TTL_MS
+  return kind === 'terminal' ? ends_at : Math.min(ends_at, unused)
 }
 
 function isReplay(record: SessionRecord, { generation }: SessionToken, now: number): boolean {

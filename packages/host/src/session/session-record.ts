@@ -24,12 +24,17 @@ export const sessionIdField: Shape<SessionId> = parsedShape(
   'session_id',
   (text) => parseId('session', text),
 )
+export const SESSION_KINDS = ['portal', 'terminal'] as const
+/** `portal`: a cookie of a browser; `terminal`: a bearer of the command line, which may do less. */
+export type SessionKind = (typeof SESSION_KINDS)[number]
+
 export const generationField: Shape<number> = integerShape({ min: 1, max: 1_000_000 })
 
 /** What lies in the bucket `sessions` while a session is not signed out. Times in milliseconds. */
 export interface SessionRecord {
   readonly v: 1
   readonly sid: SessionId
+  readonly kind: SessionKind
   readonly person: PersonId
   /** `replayed`: ended because an older token came back; kept so that the person is told. */
   readonly state: 'open' | 'replayed'
@@ -46,6 +51,7 @@ export interface SessionRecord {
 const recordShape: Shape<SessionRecord> = objectShape({
   v: oneOfShape(1),
   sid: sessionIdField,
+  kind: oneOfShape(...SESSION_KINDS),
   person: personIdField,
   state: oneOfShape('open', 'replayed'),
   generation: generationField,

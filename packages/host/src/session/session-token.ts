@@ -11,18 +11,24 @@ import {
 } from '@trustgw/protocol'
 import type { HostKey } from '../deps.ts'
 import { type PersonId, personIdField } from '../people/person.ts'
-import { generationField, type SessionId, sessionIdField } from './session-record.ts'
+import {
+  generationField,
+  type SessionId,
+  type SessionKind,
+  sessionIdField,
+} from './session-record.ts'
 
-const SESSION_TYP = 'session+jwt'
 const SESSION_ISS = 'trustgw/host'
-const SESSION_AUD = 'trustgw/portal'
+/** No token of one kind is ever read as the other. */
+const TYPES = { portal: 'session+jwt', terminal: 'terminal+jwt' } as const
+const AUDIENCES = { portal: 'trustgw/portal', terminal: 'trustgw/terminal' } as const
 const SESSION_TOKEN_MAX_BYTES = 2_048
 const LATEST_S = 8_640_000_000_000
 
 /** The claims of RFC 7519 in whole seconds; `sid` and `generation` together name one token. */
 interface SessionClaims {
   readonly iss: typeof SESSION_ISS
-  readonly aud: typeof SESSION_AUD
+  readonly aud: (typeof AUDIENCES)[SessionKind]
   readonly tenant: string
   readonly sub: PersonId
   readonly sid: SessionId
@@ -35,7 +41,7 @@ const secondsField = integerShape({ min: 0, max: LATEST_S })
 
 const claimsShape: Shape<SessionClaims> = objectShape({
   iss: oneOfShape(SESSION_ISS),
-  aud: oneOfShape(SESSION_AUD),
+  aud: oneOfShape(AUDIENCES.portal, AUDIENCES.terminal),
   tenant: stringShape({ min: 1, max: 31, characters: 'token' }),
   sub: personIdField,
   sid: sessionIdField,
@@ -46,6 +52,7 @@ const claimsShape: Shape<SessionClaims> = objectShape({
 
 /** A session token by what it says, times in milliseconds. */
 export interface SessionToken {
+  readonly kind: SessionKind
   readonly person: PersonId
   readonly sid: SessionId
   readonly generation: number
@@ -62,7 +69,7 @@ export interface TokenIssuer {
 export function signSessionToken({ tenant, key }: TokenIssuer, token: SessionToken): string {
   const claims: SessionClaims = {
     iss: SESSION_ISS,
-    aud: SESSION_AUD,
+    aud: AUDIENCES[token.kind],
     tenant,
     sub: token.person,
     sid: token.sid,
@@ -70,25 +77,27 @@ export function signSessionToken({ tenant, key }: TokenIssuer, token: SessionTok
     iat: Math.floor(token.issuedAt / 1_000),
     exp: Math.floor(token.expiresAt / 1_000),
   }
-  return signJws({ typ: SESSION_TYP, kid: key.kid, payload: { ...claims } }, key.sign)
+  return signJws({ typ: TYPES[token.kind], kid: key.kid, payload: { ...claims } }, key.sign)
 }
 
 /** `undefined`: forged, of another kind, key or tenant, or expired. */
 export function readSessionToken(
   { tenant, key }: TokenIssuer,
+  kind: SessionKind,
   text: string | undefined,
   now: number,
 ): SessionToken | undefined {
   if (text === undefined) return undefined
   const verified = verifyJws(text, {
-    typ: SESSION_TYP,
+    typ: TYPES[kind],
     maxBytes: SESSION_TOKEN_MAX_BYTES,
     keyFor: (kid) => (kid === key.kid ? key.verify : undefined),
   })
   if (!verified.ok) return undefined
   const claims = readShape(claimsShape, verified.value.payload)
   if (!claims.ok || claims.value.tenant !== tenant) return undefined
-  const { sub, sid, generation, iat, exp } = claims.value
+  const { aud, sub, sid, generation, iat, exp } = claims.value
+  if (aud !== AUDIENCES[kind]) return undefined
   if (now >= exp * 1_000) return undefined
-  return { person: sub, sid, generation, issuedAt: iat * 1_000, expiresAt: exp * 1_000 }
+  return { kind, person: sub, sid, generation, issuedAt: iat * 1_000, expiresAt: exp * 1_000 }
 }

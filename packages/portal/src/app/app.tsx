@@ -4,6 +4,7 @@ import { AccountPage } from '../pages/account.tsx'
 import { ActivityPage } from '../pages/activity.tsx'
 import { AgentsPage } from '../pages/agents.tsx'
 import { ApprovalsPage } from '../pages/approvals.tsx'
+import { DevicePage } from '../pages/device.tsx'
 import { EmergencyPage } from '../pages/emergency.tsx'
 import { EnrolPage } from '../pages/enrol.tsx'
 import { InstallationPage } from '../pages/installation.tsx'
@@ -62,6 +63,7 @@ const PAGES: Readonly<Record<Exclude<Route['page'], 'approvals' | 'enrol'>, Reac
   emergency: <EmergencyPage />,
   people: <PeoplePage />,
   account: <AccountPage />,
+  device: <DevicePage />,
   installation: <InstallationPage />,
   missing: (
     <Blank title="No such page" page="No such page">
@@ -86,6 +88,7 @@ const TITLES: Readonly<Record<Route['page'], string>> = {
   account: 'Your account',
   installation: 'Installation',
   enrol: 'Set up your passkeys',
+  device: 'Sign in a terminal',
   missing: 'No such page',
 }
 

@@ -1,6 +1,6 @@
+import { ago } from '@trustgw/card'
 import type { ReactElement } from 'react'
 import { type FreezeView, scopeWords } from '../logic/freezes.ts'
-import { ago } from '../logic/time-left.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 import { useNow, usePortal, usePortalState } from './context.ts'

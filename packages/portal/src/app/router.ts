@@ -12,6 +12,7 @@ const PLAIN = [
   'account',
   'installation',
   'enrol',
+  'device',
 ] as const
 
 export type Route =

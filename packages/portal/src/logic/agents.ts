@@ -1,4 +1,5 @@
 /** Agents and their keys as a person sees them, and what an admin's passkey signs to register one. */
+import { challengeOf } from '@trustgw/card'
 import {
   type AgentLimits,
   type AgentRecord,
@@ -13,7 +14,7 @@ import {
   type Sha256,
   statementHash,
 } from '@trustgw/protocol'
-import { challengeOf } from './challenge.ts'
+
 import { type FreezeView, holding } from './freezes.ts'
 
 const AT_TOLERANCE_MS = 60_000

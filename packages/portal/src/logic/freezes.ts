@@ -1,4 +1,5 @@
 /** What stands still, hashed in this browser, and what a passkey signs to stop or to let go on. */
+import { challengeOf } from '@trustgw/card'
 import {
   type Freezable,
   type FreezeScope,
@@ -13,7 +14,6 @@ import {
   statementHash,
   type ThawStatement,
 } from '@trustgw/protocol'
-import { challengeOf } from './challenge.ts'
 
 /** How far the time in a statement may lie from the server's clock. */
 const AT_TOLERANCE_MS = 60_000

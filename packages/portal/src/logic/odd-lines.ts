@@ -1,4 +1,4 @@
-import { hardenText } from './harden.ts'
+import { hardenText } from '@trustgw/card'
 
 /** A line of a file with something that the eye may miss. */
 export interface OddLine {

@@ -1,4 +1,5 @@
 /** Whose passkey executors may trust: fingerprints made in this browser, and what an admin signs. */
+import { challengeOf } from '@trustgw/card'
 import {
   base64urlDecode,
   ok,
@@ -9,7 +10,6 @@ import {
   type Sha256,
   statementHash,
 } from '@trustgw/protocol'
-import { challengeOf } from './challenge.ts'
 
 const AT_TOLERANCE_MS = 60_000
 

@@ -1,4 +1,5 @@
 /** What an admin's passkey signs: the bundle of exactly the texts on the page. */
+import { challengeOf } from '@trustgw/card'
 import {
   canonicalize,
   type Hash,
@@ -15,7 +16,6 @@ import {
   type Sha256,
   utf8Length,
 } from '@trustgw/protocol'
-import { challengeOf } from './challenge.ts'
 import type { PolicyText } from './policy-draft.ts'
 
 export type SealRefusal =

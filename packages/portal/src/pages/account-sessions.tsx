@@ -20,8 +20,9 @@ export function OwnSessions(props: { readonly sessions: readonly OwnSession[] })
         Where you are signed in
       </h2>
       <p className="mt-1 text-soft">
-        A session ends after 15 minutes without use, and after 12 hours in any case. End what you do
-        not know, then remove the passkey that it was begun with.
+        In a browser a session ends after 15 minutes without use, and after 12 hours in any case; in
+        a terminal after 8 hours. End what you do not know, then remove the passkey that it was
+        begun with.
       </p>
       {problem === undefined ? null : (
         <div className="mt-4">
@@ -64,13 +65,14 @@ export function OwnSessions(props: { readonly sessions: readonly OwnSession[] })
 }
 
 function Facts({ session }: { readonly session: OwnSession }): ReactElement {
-  const { device, created_at, used_at } = session
+  const { kind, device, created_at, used_at, ends_at } = session
   return (
     <div className="min-w-0">
       <h3 className="font-semibold">{device}</h3>
       <p className="text-sm text-soft">
         Since {new Date(created_at).toLocaleString()}, last used{' '}
         {new Date(used_at).toLocaleTimeString()}
+        {kind === 'terminal' ? `, until ${new Date(ends_at).toLocaleTimeString()}` : ''}
       </p>
     </div>
   )

@@ -1,6 +1,6 @@
+import type { AmountView } from '@trustgw/card'
 import { formatMoney } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
-import type { AmountView } from '../logic/amount.ts'
 import { Hardened } from '../ui/hardened.tsx'
 
 /** `250.00 EUR`, grouped for the eye only: thin gaps are drawn, not written. */

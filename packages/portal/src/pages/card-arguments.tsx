@@ -1,10 +1,14 @@
+import {
+  type ArgumentRow,
+  endsOf,
+  type Finding,
+  originWords,
+  type RowReview,
+  type Standing,
+  standingWords,
+} from '@trustgw/card'
 import type { ApprovalRequest } from '@trustgw/protocol'
 import { type ReactElement, useState } from 'react'
-import { type ArgumentRow, endsOf } from '../logic/arguments.ts'
-import { type RowReview, standingWords } from '../logic/differences.ts'
-import type { Finding } from '../logic/finding.ts'
-import { originWords } from '../logic/origins.ts'
-import type { Standing } from '../logic/past.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 

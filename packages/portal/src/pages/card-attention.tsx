@@ -1,6 +1,12 @@
+import {
+  attentionTitle,
+  type CardReview,
+  comparedWords,
+  NOT_COMPARED,
+  type PlacedFinding,
+} from '@trustgw/card'
 import { formatMoney } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
-import type { CardReview, PlacedFinding } from '../logic/card-review.ts'
 import type { EarlierView } from '../state/portal-state.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
@@ -22,7 +28,7 @@ export function Attention(props: {
   return (
     <section aria-labelledby="look-title" className={`rounded-lg border px-4 py-3 ${look}`}>
       <h2 id="look-title" className="font-semibold">
-        {titleOf(attention, alarms, isFirst(props.earlier))}
+        {attentionTitle(attention, props.earlier?.kind === 'known' ? props.earlier : undefined)}
       </h2>
       {attention.length === 0 ? null : (
         <ul className="mt-1.5 flex flex-col gap-1.5">
@@ -40,7 +46,7 @@ export function Attention(props: {
             <Hardened text={text} />.
           </p>
         ))}
-        <p className={attention.length === 0 ? 'text-soft' : ''}>{comparedWords(props.earlier)}</p>
+        <p className={attention.length === 0 ? 'text-soft' : ''}>{comparison(props.earlier)}</p>
         <EarlierList earlier={props.earlier} />
       </div>
     </section>
@@ -74,20 +80,6 @@ function EarlierList({
 
 const WHEN = { dateStyle: 'medium', timeStyle: 'short' } as const
 
-function isFirst(earlier: EarlierView | undefined): boolean {
-  return earlier?.kind === 'known' && earlier.calls.length + earlier.leftOut === 0
-}
-
-function titleOf(
-  attention: readonly PlacedFinding[],
-  alarms: boolean,
-  isFirstCall: boolean,
-): string {
-  if (alarms) return 'Look at this first'
-  if (attention.length === 0) return isFirstCall ? 'The first of its kind' : 'Nothing stands out'
-  return attention.length === 1 ? '1 thing is unusual' : `${attention.length} things are unusual`
-}
-
 function Item({ finding }: { readonly finding: PlacedFinding }): ReactElement {
   const isAlarm = finding.tone === 'alarm'
   const isPointer = finding.place.startsWith('/') || finding.place.startsWith('read: ')
@@ -119,20 +111,7 @@ function clipped(place: string): string {
   return points.length <= PLACE_MAX_CHARS ? place : `${points.slice(0, PLACE_MAX_CHARS).join('')}…`
 }
 
-function comparedWords(earlier: EarlierView | undefined): string {
+function comparison(earlier: EarlierView | undefined): string {
   if (earlier === undefined) return 'Comparing with what was approved before…'
-  if (earlier.kind === 'unknown') {
-    return 'What was approved before could not be read, so nothing was compared with it.'
-  }
-  const { calls, dropped, leftOut } = earlier
-  const left = leftOut === 0 ? '' : ` ${leftOut} were too long to compare.`
-  const bad =
-    dropped === 0
-      ? ''
-      : ` ${dropped} that the server told of did not match their hashes and were left out.`
-  if (calls.length === 0) {
-    return `Nobody here has approved a call of this tool yet: there is nothing to compare with.${left}${bad}`
-  }
-  const count = calls.length === 1 ? 'the 1 call' : `the last ${calls.length} calls`
-  return `Compared with ${count} of this tool that people approved; hashed again in this browser.${left}${bad}`
+  return earlier.kind === 'unknown' ? NOT_COMPARED : comparedWords(earlier, 'in this browser')
 }

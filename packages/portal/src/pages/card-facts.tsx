@@ -1,10 +1,14 @@
-import { type ApprovalRequest, formatMoney, type Tier } from '@trustgw/protocol'
+import {
+  approvalConsequence,
+  chainWords,
+  DENIAL_CONSEQUENCE,
+  needsSentence,
+  operationNoun,
+  type ReviewedRequest,
+} from '@trustgw/card'
+import type { ApprovalRequest } from '@trustgw/protocol'
 import type { ReactElement, ReactNode } from 'react'
 import { usePortalState } from '../app/context.ts'
-import { needsSentence } from '../logic/needs.ts'
-import { chainWords } from '../logic/origins.ts'
-import type { ReviewedRequest } from '../logic/review.ts'
-import { operationNoun } from '../logic/words.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 
@@ -96,12 +100,7 @@ export function Reason({ request }: { readonly request: ApprovalRequest }): Reac
   )
 }
 
-const REPEATED =
-  'If its end is not seen, it is sent again under the same key, which its provider takes as one. '
-
 export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest }): ReactElement {
-  const { request, amount, bound } = reviewed
-  const sum = amount.kind === 'money' ? `, for ${formatMoney(amount.money)}` : ''
   return (
     <section aria-labelledby="then-title" className="grid gap-4 sm:grid-cols-2">
       <h2 id="then-title" className="sr-only">
@@ -113,12 +112,8 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
           If you approve
         </h3>
         <p className="mt-0.5 text-soft">
-          <span className="data">{request.contract.id}</span> runs once, with exactly these
-          arguments{sum}
-          {bound === null ? '' : ', if what was read for it is still so'}.{' '}
-          {request.contract.idempotent === true ? REPEATED : ''}
-          {undoSentence(request.decision.obligations.undo_ms)}
-          {proofSentence(request.decision.tier)}
+          <span className="data">{reviewed.request.contract.id}</span>{' '}
+          {approvalConsequence(reviewed)}
         </p>
       </div>
       <div>
@@ -126,27 +121,10 @@ export function Consequences({ reviewed }: { readonly reviewed: ReviewedRequest 
           <Icon name="cross" />
           If you deny
         </h3>
-        <p className="mt-0.5 text-soft">
-          Nothing runs. Your name and reason go on the record. Letting the time pass does the same,
-          without a reason.
-        </p>
+        <p className="mt-0.5 text-soft">{DENIAL_CONSEQUENCE}</p>
       </div>
     </section>
   )
-}
-
-const MINUTE_MS = 60_000
-
-function undoSentence(undoMs: number | undefined): string {
-  if (undoMs === undefined) return ''
-  const time = undoMs < MINUTE_MS ? `${undoMs / 1000} s` : `${Math.round(undoMs / MINUTE_MS)} min`
-  return `It waits ${time} before it runs, in which it can be stopped. `
-}
-
-function proofSentence(tier: Tier): string {
-  return tier === 1
-    ? 'The host signs for your click; no passkey is asked.'
-    : 'Your passkey signs this action and no other.'
 }
 
 /** The same eight characters on every screen that shows this action. */

@@ -1,6 +1,5 @@
+import type { BoundValues, RowReview } from '@trustgw/card'
 import type { ReactElement } from 'react'
-import type { RowReview } from '../logic/differences.ts'
-import type { BoundValues } from '../logic/review.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Row } from './card-arguments.tsx'
 

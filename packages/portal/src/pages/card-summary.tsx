@@ -1,5 +1,5 @@
+import type { ActionSummary, NamedValue } from '@trustgw/card'
 import type { ReactElement } from 'react'
-import type { ActionSummary, NamedValue } from '../logic/summary.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { CARD_TITLE_ID } from './card-focus.ts'
 

@@ -1,10 +1,14 @@
+import {
+  type CardReview,
+  mismatchSentence,
+  type ReviewedRequest,
+  type ReviewRefusal,
+  reviewCard,
+} from '@trustgw/card'
 import type { ActionEvent, ActionState, ApprovalRequest } from '@trustgw/protocol'
 import { type ReactElement, useEffect, useMemo } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
-import { type CardReview, reviewCard } from '../logic/card-review.ts'
-import type { ReviewedRequest, ReviewRefusal } from '../logic/review.ts'
-import { mismatchSentence } from '../logic/words.ts'
 import { loadEarlier } from '../state/load-earlier.ts'
 import type { EarlierView } from '../state/portal-state.ts'
 import { Countdown, DeadlineBar } from '../ui/deadline.tsx'

@@ -1,6 +1,6 @@
 import { type FormEvent, type ReactElement, useState } from 'react'
 import { usePortal } from '../app/context.ts'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import type { EnrolFinish } from '../ports/shapes.ts'
 import type { EnrolmentSecondStep } from '../state/portal.ts'
 import { Icon } from '../ui/icons.tsx'

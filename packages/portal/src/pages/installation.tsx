@@ -1,7 +1,7 @@
+import { ago } from '@trustgw/card'
 import { type ReactElement, type ReactNode, useEffect } from 'react'
 import { useNow, usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
-import { ago } from '../logic/time-left.ts'
 import type { Installation } from '../ports/shapes.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'

@@ -1,3 +1,4 @@
+import { needsSentence, type ReviewedRequest } from '@trustgw/card'
 import {
   type ApprovalRequest,
   type Approver,
@@ -8,9 +9,7 @@ import {
 import { type ReactElement, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
-import { needsSentence } from '../logic/needs.ts'
-import type { ReviewedRequest } from '../logic/review.ts'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import type { Session } from '../ports/shapes.ts'
 import type { VerdictStatus } from '../state/portal-state.ts'
 import { useTimeLeft } from '../ui/deadline.tsx'

@@ -28,8 +28,10 @@ export type OwnPasskey = ShapeOf<typeof ownPasskeyShape>
 
 const ownSessionShape = pickedShape({
   sid: text,
+  kind: oneOfShape('portal', 'terminal'),
   created_at: moment,
   used_at: moment,
+  ends_at: moment,
   device: text,
   current: booleanShape(),
 })
@@ -45,5 +47,13 @@ export const passkeyBegunShape = pickedShape({ ceremony: text, options: creation
 export type PasskeyBegun = ShapeOf<typeof passkeyBegunShape>
 export const passkeyAddedShape = pickedShape({ id: text, fingerprint: text })
 export type PasskeyAdded = ShapeOf<typeof passkeyAddedShape>
+/** A terminal that waits to be let in. */
+export const waitingTerminalShape = pickedShape({
+  user_code: text,
+  device: text,
+  asked_at: moment,
+  expires_at: moment,
+})
+export type WaitingTerminal = ShapeOf<typeof waitingTerminalShape>
 export const endedShape = pickedShape({ ended: moment })
 export type Ended = ShapeOf<typeof endedShape>

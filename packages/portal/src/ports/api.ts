@@ -1,4 +1,11 @@
 import {
+  approvalShape,
+  approvalsShape,
+  type EarlierAnswer,
+  earlierShape,
+  type ShownApproval,
+} from '@trustgw/card'
+import {
   type ActionEvent,
   type ApprovalRequest,
   type OutcomeDecision,
@@ -23,6 +30,8 @@ import {
   type PasskeyBegun,
   passkeyAddedShape,
   passkeyBegunShape,
+  type WaitingTerminal,
+  waitingTerminalShape,
 } from './account-shapes.ts'
 import {
   type AgentChallenge,
@@ -45,14 +54,10 @@ import {
   type ApprovalCeremony,
   actionsShape,
   appliedShape,
-  approvalShape,
-  approvalsShape,
   ceremonyShape,
-  type EarlierAnswer,
   type EnrolBegin,
   type EnrolFinish,
   type EnrolLogin,
-  earlierShape,
   enrolBeginShape,
   enrolFinishShape,
   enrolLoginShape,
@@ -72,7 +77,6 @@ import {
   type RecordedAnswer,
   recordedShape,
   type Session,
-  type ShownApproval,
   sessionShape,
   stateShape,
   toolsShape,
@@ -167,7 +171,11 @@ export interface Api {
   readonly sessions: () => Promise<Answer<{ readonly sessions: readonly OwnSession[] }>>
   readonly endSession: (sid: string) => Promise<Answer<Ended>>
   readonly endSessions: (keepThis: boolean) => Promise<Answer<Ended>>
+  readonly terminalLook: (code: string) => Promise<Answer<WaitingTerminal>>
+  readonly terminalDecide: (code: string, verdict: TerminalVerdict) => Promise<Answer<null>>
 }
+
+export type TerminalVerdict = 'allow' | 'refuse'
 
 interface Call<T> {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -271,6 +279,8 @@ type AccountCalls =
   | 'sessions'
   | 'endSession'
   | 'endSessions'
+  | 'terminalLook'
+  | 'terminalDecide'
 
 function accountCalls({
   get,
@@ -289,6 +299,9 @@ function accountCalls({
     sessions: () => get('/api/sessions', ownSessionsShape),
     endSession: (sid) => remove(`/api/sessions/${encodeURIComponent(sid)}`, {}, endedShape),
     endSessions: (keepThis) => remove('/api/sessions', { keep_this: keepThis }, endedShape),
+    terminalLook: (code) => post('/api/device/look', { user_code: code }, waitingTerminalShape),
+    terminalDecide: (code, verdict) =>
+      post('/api/device/decide', { user_code: code, verdict }, nothing),
   }
 }
 

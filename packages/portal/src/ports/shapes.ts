@@ -1,18 +1,13 @@
 import {
   type ActionEvent,
-  type ApprovalRequest,
-  type Approver,
   actionEventShape,
   actionIdField,
   amountRuleShape,
-  approvalRequestShape,
   arrayShape,
   booleanShape,
   decisionRecordShape,
-  EVIDENCE_MAX,
   hashField,
   integerShape,
-  isJsonObject,
   jsonShape,
   nameField,
   nullableShape,
@@ -56,52 +51,6 @@ export type Session = ShapeOf<typeof sessionShape>
 export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = pickedShape({
   actions: arrayShape(actionEventShape, { max: LIST_MAX }),
 })
-
-export const approvalsShape: Shape<{ readonly approvals: readonly ApprovalRequest[] }> =
-  pickedShape({
-    approvals: arrayShape(approvalRequestShape, { max: LIST_MAX }),
-  })
-
-/** One request with the state of its action beside it, and who approved so far. */
-export interface ShownApproval {
-  readonly request: ApprovalRequest
-  readonly state: string
-  readonly given: readonly Approver[]
-}
-
-const besideRequest = pickedShape({
-  state: text,
-  given: arrayShape(pickedShape({ approver: text, roles: arrayShape(text, { max: 32 }) }), {
-    max: EVIDENCE_MAX,
-  }),
-})
-
-export const approvalShape: Shape<ShownApproval> = {
-  description: approvalRequestShape.description,
-  read: (value) => {
-    const beside = besideRequest.read(value)
-    if (!beside.ok || !isJsonObject(value)) return { ok: false, reason: 'shape', detail: '#/state' }
-    const { state: _, given: __, ...rest } = value
-    const request = approvalRequestShape.read(rest)
-    if (!request.ok) return request
-    return { ok: true, value: { request: request.value, ...beside.value } }
-  },
-}
-
-/** What was approved of the same tool before, as the host tells of it. */
-export const earlierShape = pickedShape({
-  earlier: arrayShape(
-    pickedShape({
-      request: approvalRequestShape,
-      approved_at: whole,
-      approvers: arrayShape(text, { max: EVIDENCE_MAX }),
-      state: nullableShape(text),
-    }),
-    { max: 20 },
-  ),
-  left_out: whole,
-})
-export type EarlierAnswer = ShapeOf<typeof earlierShape>
 
 export const ceremonyShape = pickedShape({
   approver: text,

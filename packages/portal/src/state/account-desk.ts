@@ -1,6 +1,6 @@
-import { problemSentence } from '../logic/words.ts'
-import type { OwnPasskey } from '../ports/account-shapes.ts'
-import type { Answer } from '../ports/api.ts'
+import { problemSentence } from '../logic/problems.ts'
+import type { OwnPasskey, WaitingTerminal } from '../ports/account-shapes.ts'
+import type { Answer, TerminalVerdict } from '../ports/api.ts'
 import type { DeskDeps } from './ceremony.ts'
 
 /** The person's own passkeys and sessions. Its calls give undefined when done, else a sentence. */
@@ -49,6 +49,16 @@ export class AccountDesk {
     const answer = await this.#deps.ports.api.endSessions(false)
     if (answer.ok) this.#deps.sessionLost()
     return this.#problem(answer)
+  }
+
+  /** The terminal that shows this code, or a sentence. */
+  async lookAtTerminal(code: string): Promise<WaitingTerminal | string> {
+    const answer = await this.#deps.ports.api.terminalLook(code)
+    return answer.ok ? answer.value : (this.#problem(answer) ?? answer.title)
+  }
+
+  async decideOnTerminal(code: string, verdict: TerminalVerdict): Promise<string | undefined> {
+    return this.#problem(await this.#deps.ports.api.terminalDecide(code, verdict))
   }
 
   async #done(answer: Answer<unknown>, said: string): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 import { parseTenantId } from '@trustgw/protocol'
 import { type AgentDraft, newKey, signableAgent } from '../logic/agents.ts'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import { sha256 } from '../ports/sha256.ts'
 import { type DeskDeps, signStatement } from './ceremony.ts'
 

@@ -1,5 +1,5 @@
 import type { Result } from '@trustgw/protocol'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import type { Answer, PasskeyResponse } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { Store } from './portal-state.ts'

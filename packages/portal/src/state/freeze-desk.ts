@@ -1,6 +1,6 @@
 import { type FreezeScope, parseTenantId } from '@trustgw/protocol'
 import { type FreezeWish, freezeViews, signableFreeze } from '../logic/freezes.ts'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import { sha256 } from '../ports/sha256.ts'
 import { type DeskDeps, signStatement } from './ceremony.ts'
 

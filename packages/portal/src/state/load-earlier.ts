@@ -1,4 +1,4 @@
-import { reviewEarlier } from '../logic/earlier.ts'
+import { reviewEarlier } from '@trustgw/card'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { EarlierView, Store } from './portal-state.ts'

@@ -5,7 +5,7 @@ import {
   type ListedPerson,
   signablePin,
 } from '../logic/pinning.ts'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import { sha256 } from '../ports/sha256.ts'
 import { type DeskDeps, signStatement } from './ceremony.ts'
 

@@ -1,6 +1,6 @@
+import type { EarlierCall } from '@trustgw/card'
 import type { Approver, FreezeScope, UnsettledAction } from '@trustgw/protocol'
 import type { ListedKey } from '../logic/agents.ts'
-import type { EarlierCall } from '../logic/earlier.ts'
 import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { FreezeView } from '../logic/freezes.ts'
 import type { ListedPerson } from '../logic/pinning.ts'

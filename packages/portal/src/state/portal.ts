@@ -1,3 +1,4 @@
+import { type ReviewedRequest, type ReviewRefusal, reviewRequest, stateView } from '@trustgw/card'
 import type {
   ActionEvent,
   OutcomeDecision,
@@ -7,9 +8,7 @@ import type {
 } from '@trustgw/protocol'
 import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
-import { type ReviewedRequest, type ReviewRefusal, reviewRequest } from '../logic/review.ts'
-import { stateView } from '../logic/states.ts'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import type { Answer, Api } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'

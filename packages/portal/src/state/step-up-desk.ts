@@ -1,4 +1,4 @@
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import type { DeskDeps } from './ceremony.ts'
 
 /** One dialog for the sign-in passkey, however many calls wait for it. */

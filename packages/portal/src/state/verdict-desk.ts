@@ -1,6 +1,6 @@
+import { type ReviewedRequest, type ReviewRefusal, signableApproval } from '@trustgw/card'
 import type { Result } from '@trustgw/protocol'
-import { type ReviewedRequest, type ReviewRefusal, signableApproval } from '../logic/review.ts'
-import { problemSentence } from '../logic/words.ts'
+import { problemSentence } from '../logic/problems.ts'
 import type { Answer, PasskeyResponse } from '../ports/api.ts'
 import { sha256 } from '../ports/sha256.ts'
 import type { DeskDeps } from './ceremony.ts'

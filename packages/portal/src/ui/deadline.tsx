@@ -1,6 +1,6 @@
+import { type Span, type TimeLeft, timeLeft } from '@trustgw/card'
 import type { ReactElement } from 'react'
 import { useNow, usePortal } from '../app/context.ts'
-import { type Span, type TimeLeft, timeLeft } from '../logic/time-left.ts'
 
 const LOOKS: Readonly<Record<TimeLeft['urgency'], { text: string; bar: string }>> = {
   calm: { text: 'text-ink', bar: 'bg-brand' },

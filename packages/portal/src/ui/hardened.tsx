@@ -1,5 +1,5 @@
+import { hardenText } from '@trustgw/card'
 import type { ReactElement } from 'react'
-import { hardenText } from '../logic/harden.ts'
 
 /**
  * Text that came from outside. Text nodes only, isolated from the direction of its neighbours, with

@@ -1,6 +1,6 @@
+import { type StateView, stateView } from '@trustgw/card'
 import type { ActionState } from '@trustgw/protocol'
 import type { ReactElement } from 'react'
-import { type StateView, stateView } from '../logic/states.ts'
 import { Icon, type IconName } from './icons.tsx'
 
 const TONES: Readonly<Record<StateView['tone'], { icon: IconName; look: string }>> = {

@@ -6,10 +6,10 @@ import {
   type PinStatement,
   statementHash,
 } from '@trustgw/protocol'
+import { sha256, TENANT } from '@trustgw/testkit/approval-requests'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import type { ListedFreeze } from '../../src/logic/freezes.ts'
 import type { ListedPerson } from '../../src/logic/pinning.ts'
-import { sha256, TENANT } from './fixtures.ts'
 
 /** A freeze as the host lists it. */
 export function listedFreeze(

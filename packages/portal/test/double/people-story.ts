@@ -1,6 +1,6 @@
+import { REFUND } from '@trustgw/testkit/approval-requests'
 import type { ListedFreeze } from '../../src/logic/freezes.ts'
 import type { ListedPerson } from '../../src/logic/pinning.ts'
-import { REFUND } from './fixtures.ts'
 import { listedFreeze, listedPerson } from './people-double.ts'
 
 const MINUTE_MS = 60_000

@@ -1,13 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addVirtualAuthenticator, openBrowser } from '@trustgw/testkit'
-import type { Browser, Page } from 'playwright-core'
-import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
-import { eventOf, REFUND, requestOf } from './fixtures.ts'
-import { indexedPng } from './indexed-png.ts'
-import { storyFreezes, storyPeople } from './people-story.ts'
-import { QUICK_START, storyRecorded } from './policy-story.ts'
-import { PortalDouble } from './portal-double.ts'
+import { eventOf, REFUND, requestOf } from '@trustgw/testkit/approval-requests'
 import {
   pendingEvent,
   storyEarlier,
@@ -15,7 +9,13 @@ import {
   storyInstallation,
   storyRequests,
   tampered,
-} from './story.ts'
+} from '@trustgw/testkit/approval-story'
+import type { Browser, Page } from 'playwright-core'
+import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
+import { indexedPng } from './indexed-png.ts'
+import { storyFreezes, storyPeople } from './people-story.ts'
+import { QUICK_START, storyRecorded } from './policy-story.ts'
+import { PortalDouble } from './portal-double.ts'
 
 const SIZES = [
   { width: 1280, height: 860 },

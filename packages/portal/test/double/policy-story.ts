@@ -9,7 +9,14 @@ import {
   type PolicyBundle,
 } from '@trustgw/protocol'
 import { deflateText } from '@trustgw/runtime'
-import { idOf, REFUND, requestOf, sha256, TENANT, type ToolFixture } from './fixtures.ts'
+import {
+  idOf,
+  REFUND,
+  requestOf,
+  sha256,
+  TENANT,
+  type ToolFixture,
+} from '@trustgw/testkit/approval-requests'
 
 /** The policy of the quick start, which is also what the story's proposals were decided by. */
 export const QUICK_START: string = readFileSync(

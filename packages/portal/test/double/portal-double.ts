@@ -10,8 +10,8 @@ import type {
   UiChange,
   UnsettledAction,
 } from '@trustgw/protocol'
+import { TENANT } from '@trustgw/testkit/approval-requests'
 import type { PortalLogin } from '@trustgw/testkit/bus-world'
-import { TENANT } from './fixtures.ts'
 import { PeopleDouble } from './people-double.ts'
 import { PolicyDouble } from './policy-double.ts'
 

@@ -1,6 +1,4 @@
-import { argumentRows, endsOf } from '../../src/logic/arguments.ts'
-import { hardenText } from '../../src/logic/harden.ts'
-import { judgeValue } from '../../src/logic/judge-value.ts'
+import { argumentRows, endsOf, ink, judgeValue } from '@trustgw/card'
 
 export interface Rendering {
   /** What a reader sees, marks with their meaning. */
@@ -17,23 +15,14 @@ export function portalRendering(text: string): Rendering {
   const leads = host === null ? [] : [`${kind === 'email' ? 'Delivered at' : 'Leads to'} ${host}`]
   const length = row.long ? [`${row.length.toLocaleString('en')} characters in all`] : []
   return {
-    shown: row.long ? folded(text) : ink(text, 'whole'),
-    said: [...leads, ...length, ...findings.map((finding) => ink(finding.text, 'whole'))],
+    shown: row.long ? folded(text) : ink(text),
+    said: [...leads, ...length, ...findings.map((finding) => ink(finding.text))],
   }
 }
 
 function folded(text: string): string {
   const { head, hidden, tail } = endsOf(text)
-  if (hidden === 0) return ink(text, 'whole')
+  if (hidden === 0) return ink(text)
   const chip = `… ${hidden.toLocaleString('en')} characters hidden …`
   return `${ink(head, 'part')}${chip}${ink(tail, 'part')}`
-}
-
-function ink(text: string, extent: 'whole' | 'part'): string {
-  return hardenText(text, extent)
-    .segments.map((segment) => {
-      if (segment.kind === 'text') return segment.text
-      return segment.kind === 'break' ? '\n' : `⟦${segment.label} ${segment.meaning}⟧`
-    })
-    .join('')
 }

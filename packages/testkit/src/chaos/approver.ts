@@ -63,6 +63,12 @@ export class Approver {
     return accepted
   }
 
+  /** Lets the terminal in that shows this code; the passkey of the enrolment was used just now. */
+  async letIn(userCode: string): Promise<number> {
+    const body = { user_code: userCode, verdict: 'allow' }
+    return (await call(this.#origin, '/api/device/decide', body, this.#cookies)).status
+  }
+
   async #approve(item: Json): Promise<boolean> {
     const read = readShape(approvalRequestShape, item)
     if (!read.ok) throw new Error(`the host lists what is no request: ${read.detail ?? ''}`)

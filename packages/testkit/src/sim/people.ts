@@ -163,6 +163,7 @@ function sign(
 
 function sessionOf({ name, roles, passkey }: SimPerson): Session {
   return {
+    kind: 'portal',
     sid: makeId('session', new Uint8Array(16)),
     authLevel: 5,
     authTime: 1,

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises'
 import { compilePolicy, diffPolicies, findingText, parsePolicy } from '@trustgw/core'
 import type { BundleSealer } from '@trustgw/protocol'
 import { atomicWriteFile, SECRET_FILE_MODE, type Settings, sha256 } from '@trustgw/runtime'
@@ -149,13 +148,9 @@ function printWidenings(widenings: readonly string[], { terminal }: Context): vo
 
 async function isMeant(context: Context): Promise<boolean> {
   if (context.flags['yes'] === true) return true
-  if (!context.terminal.interactive || context.json || !process.stdin.isTTY) return false
-  const line = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return (await line.question('Put it in force all the same? Type yes: ')).trim() === 'yes'
-  } finally {
-    line.close()
-  }
+  const { ask } = context.terminal
+  if (ask === undefined || context.json) return false
+  return (await ask('Put it in force all the same? Type yes: ')).trim() === 'yes'
 }
 
 function unchanged(context: Context, newest: KnownBundle): number {

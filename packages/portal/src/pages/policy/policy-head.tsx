@@ -1,8 +1,8 @@
+import { ago } from '@trustgw/card'
 import type { ReactElement } from 'react'
 import { useNow, usePortal } from '../../app/context.ts'
 import { takeUpOf, takeUpWords } from '../../logic/policy-status.ts'
 import { isVerified, sealWords } from '../../logic/policy-words.ts'
-import { ago } from '../../logic/time-left.ts'
 import { Icon } from '../../ui/icons.tsx'
 import { useDeskState } from './desk-context.ts'
 

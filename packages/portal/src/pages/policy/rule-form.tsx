@@ -1,3 +1,4 @@
+import { operationNoun } from '@trustgw/card'
 import { OPERATIONS, type Operation } from '@trustgw/protocol'
 import { type ReactElement, type ReactNode, useState } from 'react'
 import {
@@ -7,7 +8,6 @@ import {
   type RuleFormRefusal,
   ruleProblem,
 } from '../../logic/rule-form.ts'
-import { operationNoun } from '../../logic/words.ts'
 import type { ListedTool } from '../../ports/shapes.ts'
 
 const BOUND_WORDS = {

@@ -1,5 +1,5 @@
 import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
-import { eventOf, REFUND, requestOf, type ToolFixture } from './fixtures.ts'
+import { eventOf, REFUND, requestOf, type ToolFixture } from './approval-requests.ts'
 
 const TRANSFER: ToolFixture = { ...REFUND, id: 'bank.transfer', title: 'Send a transfer' }
 

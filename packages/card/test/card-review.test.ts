@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ApprovalRequest } from '@trustgw/protocol'
-import { type CardReview, reviewCard } from '../src/logic/card-review.ts'
-import { type EarlierApproval, reviewEarlier } from '../src/logic/earlier.ts'
-import { chainWords, originWords } from '../src/logic/origins.ts'
-import { reviewRequest } from '../src/logic/review.ts'
-import { eventOf, REFUND, requestOf, sha256, TENANT } from './double/fixtures.ts'
-import { storyEarlier, storyRequests, tampered } from './double/story.ts'
+import { eventOf, REFUND, requestOf, sha256, TENANT } from '@trustgw/testkit/approval-requests'
+import { storyEarlier, storyRequests, tampered } from '@trustgw/testkit/approval-story'
+import { type CardReview, reviewCard } from '../src/card-review.ts'
+import { type EarlierApproval, reviewEarlier } from '../src/earlier.ts'
+import { chainWords, originWords } from '../src/origins.ts'
+import { reviewRequest } from '../src/review.ts'
 
 const now = Date.UTC(2026, 5, 1)
 const told = (requests: readonly ApprovalRequest[]): readonly EarlierApproval[] =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { type HardenedText, hardenText } from '../src/logic/harden.ts'
+import { type HardenedText, hardenText } from '../src/harden.ts'
 
 const labels = (hard: HardenedText): readonly string[] =>
   hard.segments.flatMap((segment) => (segment.kind === 'mark' ? [segment.label] : []))

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { type ApprovalRequest, approvalStatementJson, canonicalize } from '@trustgw/protocol'
-import { type ReviewedRequest, reviewRequest, signableApproval } from '../src/logic/review.ts'
-import { REFUND, requestOf, sha256, TENANT } from './double/fixtures.ts'
+import { REFUND, requestOf, sha256, TENANT } from '@trustgw/testkit/approval-requests'
+import { type ReviewedRequest, reviewRequest, signableApproval } from '../src/review.ts'
 
 const NOW = 1_750_000_000_000
 const request = requestOf({

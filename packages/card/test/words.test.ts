@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ACTION_STATES } from '@trustgw/protocol'
-import {
-  argumentRows,
-  endsOf,
-  HEAD_CHARS,
-  LONG_TEXT_CHARS,
-  TAIL_CHARS,
-} from '../src/logic/arguments.ts'
-import { progressOf, stateView } from '../src/logic/states.ts'
+import { argumentRows, endsOf, HEAD_CHARS, LONG_TEXT_CHARS, TAIL_CHARS } from '../src/arguments.ts'
+import { progressOf, stateView } from '../src/states.ts'
 
 function statuses(state: (typeof ACTION_STATES)[number]): readonly string[] | undefined {
   return progressOf(state)?.map(({ status }) => status)

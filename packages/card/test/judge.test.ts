@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseCurrency, parseMinorAmount } from '@trustgw/protocol'
-import { amountWords, minorWords } from '../src/logic/amount-words.ts'
-import { argumentRows } from '../src/logic/arguments.ts'
-import { disguiseOf, looksLike } from '../src/logic/confusable.ts'
-import { type JudgedValue, judgeValue } from '../src/logic/judge-value.ts'
+import { amountWords, minorWords } from '../src/amount-words.ts'
+import { argumentRows } from '../src/arguments.ts'
+import { disguiseOf, looksLike } from '../src/confusable.ts'
+import { type JudgedValue, judgeValue } from '../src/judge-value.ts'
 
 function judged(text: string | number): JudgedValue {
   const [row] = argumentRows(text)

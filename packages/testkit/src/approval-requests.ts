@@ -16,6 +16,7 @@ import {
   parseTenantId,
   preconditionHash,
   type Sha256,
+  type TenantId,
   type Tier,
   type ToolContract,
 } from '@trustgw/protocol'
@@ -27,7 +28,7 @@ function must<T>(result: { ok: true; value: T } | { ok: false; reason: string })
   return result.value
 }
 
-export const TENANT = must(parseTenantId('acme'))
+export const TENANT: TenantId = must(parseTenantId('acme'))
 
 export function idOf(number: number): ActionId {
   return actionId(createHash('sha256').update(`action ${number}`).digest().subarray(0, 16))
@@ -98,6 +99,46 @@ export interface RequestFixture {
   readonly undoMs?: number
 }
 
+function decisionOf(
+  fixture: RequestFixture,
+  contract: ToolContract,
+  decidedAt: number,
+): ApprovalRequest['decision'] {
+  const action = idOf(fixture.number)
+  return {
+    typ: 'trustgw/decision/1',
+    action_id: action,
+    tenant: TENANT,
+    workspace: 'main',
+    principal: {
+      tenant: TENANT,
+      issuer: 'api-key',
+      client: 'k7hq2m',
+      subject: fixture.agent ?? 'support-agent',
+    },
+    on_behalf_of: fixture.onBehalfOf ?? null,
+    tool_id: contract.id,
+    contract_hash: contractHash(sha256, contract),
+    input_hash: hashText(sha256, canonicalize(fixture.input)),
+    effect: fixture.tier === 0 ? 'allow' : 'require_approval',
+    tier: fixture.tier ?? 2,
+    rule_id: fixture.ruleId ?? 'refunds-over-100',
+    reason: fixture.reason ?? 'Refunds over 100.00 EUR need a person with a passkey.',
+    obligations: {
+      grant_ttl_ms: 30_000,
+      approval_ttl_ms: 600_000,
+      approvers: fixture.approvers ?? [{ roles: fixture.roles ?? ['approver'], quorum: 1 }],
+      channels: ['portal'],
+      ...(fixture.undoMs === undefined ? {} : { undo_ms: fixture.undoMs }),
+    },
+    policy_fingerprint: hashJson(sha256, { policy: 1 }),
+    policy_epoch: 7,
+    facts: [],
+    unknown: [],
+    decided_at: decidedAt,
+  }
+}
+
 export function requestOf(fixture: RequestFixture): ApprovalRequest {
   const contract = contractOf(fixture.tool)
   const text = canonicalize(fixture.input)
@@ -112,38 +153,7 @@ export function requestOf(fixture: RequestFixture): ApprovalRequest {
     arguments: text,
     precondition: fixture.precondition ?? null,
     precondition_hash: preconditionHash(sha256, fixture.precondition ?? null),
-    decision: {
-      typ: 'trustgw/decision/1',
-      action_id: action,
-      tenant: TENANT,
-      workspace: 'main',
-      principal: {
-        tenant: TENANT,
-        issuer: 'api-key',
-        client: 'k7hq2m',
-        subject: fixture.agent ?? 'support-agent',
-      },
-      on_behalf_of: fixture.onBehalfOf ?? null,
-      tool_id: contract.id,
-      contract_hash: contractHash(sha256, contract),
-      input_hash: hashText(sha256, text),
-      effect: fixture.tier === 0 ? 'allow' : 'require_approval',
-      tier: fixture.tier ?? 2,
-      rule_id: fixture.ruleId ?? 'refunds-over-100',
-      reason: fixture.reason ?? 'Refunds over 100.00 EUR need a person with a passkey.',
-      obligations: {
-        grant_ttl_ms: 30_000,
-        approval_ttl_ms: 600_000,
-        approvers: fixture.approvers ?? [{ roles: fixture.roles ?? ['approver'], quorum: 1 }],
-        channels: ['portal'],
-        ...(fixture.undoMs === undefined ? {} : { undo_ms: fixture.undoMs }),
-      },
-      policy_fingerprint: hashJson(sha256, { policy: 1 }),
-      policy_epoch: 7,
-      facts: [],
-      unknown: [],
-      decided_at: start,
-    },
+    decision: decisionOf(fixture, contract, start),
     requested_at: start,
     decide_by: fixture.now + (fixture.leftS ?? 480) * 1000,
     run_by: fixture.now + ((fixture.leftS ?? 480) + 120) * 1000,

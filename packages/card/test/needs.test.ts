@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { needsSentence } from '../src/logic/needs.ts'
+import { needsSentence } from '../src/needs.ts'
 
 const BOTH = [
   { roles: ['finance', 'ops'], quorum: 2 },

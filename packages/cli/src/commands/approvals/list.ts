@@ -1,16 +1,31 @@
-import { asObject, type Json, type JsonObject, parseJson, storedKey } from '@trustgw/protocol'
+import { type CardLine, inkLine, reviewRequest, timeLeft } from '@trustgw/card'
+import {
+  type ApprovalRequest,
+  asObject,
+  formatMoney,
+  type Json,
+  type JsonObject,
+  parseJson,
+  storedKey,
+} from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
-import { type Command, type Context, EXIT_DONE } from '../command.ts'
-import { openData } from '../install/data.ts'
-import { assertHere, tenantOf } from '../install/install.ts'
-import { table, visible } from '../terminal.ts'
+import { hostApi } from '../../approvals/host-api.ts'
+import { layoutCard } from '../../approvals/layout.ts'
+import { findSession, type TerminalSession } from '../../approvals/session-file.ts'
+import { type Command, type Context, EXIT_DONE } from '../../command.ts'
+import { openData } from '../../install/data.ts'
+import { assertHere, tenantOf } from '../../install/install.ts'
+import { table, visible } from '../../terminal.ts'
 
 const RECORD_MAX = { maxBytes: 1_048_576, maxDepth: 80 } as const
 
-/** Reads the stored actions with the provisioning identity, for as long as one command takes. */
+/**
+ * What waits, as the host tells a signed-in terminal. Where nobody is signed in and the installation
+ * is here, the stored actions, with the provisioning identity and for as long as one command takes.
+ */
 export const APPROVALS_LIST: Command = {
   name: 'approvals list',
-  text: 'list what waits for a person: approvals, and calls that ended unseen',
+  text: 'list what waits for a person; without a login also calls that ended unseen',
   usage: 'approvals list',
   examples: ['trustgw approvals list', 'trustgw approvals list --json'],
   run: listApprovals,
@@ -42,6 +57,11 @@ interface Open {
 }
 
 async function listApprovals(context: Context): Promise<number> {
+  const session = await findSession(context.invocation)
+  return session === undefined ? await listStored(context) : await listAsked(context, session)
+}
+
+async function listStored(context: Context): Promise<number> {
   const { terminal } = context
   const open = await waitingForPeople(context)
   if (context.json) {
@@ -78,8 +98,74 @@ async function listApprovals(context: Context): Promise<number> {
     ])
     terminal.out(table([['ENDED UNSEEN', 'TOOL', 'AGENT', 'AMOUNT', 'ASKED', 'SINCE'], ...rows]))
   }
-  terminal.out(`Decide in the portal: ${(await context.settings()).host.origin}`)
+  const { host } = await context.settings()
+  terminal.out(`Decide in the portal: ${host.origin}, or here after trustgw login`)
   return EXIT_DONE
+}
+
+async function listAsked(context: Context, session: TerminalSession): Promise<number> {
+  const { json, terminal } = context
+  const { approvals } = await hostApi(session.origin, session.token).list()
+  const views = approvals.map((request) => viewOf(request, session))
+  if (json) {
+    terminal.out(JSON.stringify({ approvals: views }))
+    return EXIT_DONE
+  }
+  if (views.length === 0) {
+    terminal.out('Nothing waits for a person.')
+    return EXIT_DONE
+  }
+  const now = Date.now()
+  const sections = views.map((view, at) => ({
+    title: null,
+    lines: linesOf(view, approvals[at], now),
+  }))
+  terminal.out(layoutCard(sections, terminal))
+  terminal.out('\nLook at one: trustgw approvals show ACTION')
+  return EXIT_DONE
+}
+
+interface Listed extends Waiting {
+  /** False: what the host sent does not fit its hashes, and nothing of it is to be believed. */
+  readonly matches: boolean
+}
+
+function viewOf(request: ApprovalRequest, { tenant }: TerminalSession): Listed {
+  const { action_id, contract, decision, decide_by } = request
+  const reviewed = reviewRequest(request, tenant, sha256)
+  const amount = reviewed.ok ? reviewed.value.amount : undefined
+  return {
+    action_id,
+    tool: contract.id,
+    agent: decision.principal.subject,
+    amount: amount?.kind === 'money' ? formatMoney(amount.money) : null,
+    tier: decision.tier,
+    rule: decision.rule_id,
+    decide_by: new Date(decide_by).toISOString(),
+    matches: reviewed.ok,
+  }
+}
+
+function linesOf(
+  view: Listed,
+  request: ApprovalRequest | undefined,
+  now: number,
+): readonly CardLine[] {
+  const span = { startMs: request?.requested_at ?? 0, endMs: request?.decide_by ?? 0 }
+  const head = [view.action_id, inkLine(view.tool), view.amount ?? ''].join('  ').trimEnd()
+  const facts = [
+    `tier ${view.tier}`,
+    inkLine(view.agent),
+    inkLine(view.rule),
+    timeLeft(span, now).spoken,
+  ]
+  return [
+    { name: null, text: head, tone: 'strong' },
+    { name: null, text: `  ${facts.join(' · ')}`, tone: 'plain' },
+    ...(view.matches
+      ? []
+      : [{ name: null, text: 'does not match what was proposed', tone: 'alarm' } as const]),
+  ]
 }
 
 async function waitingForPeople(context: Context): Promise<Open> {
