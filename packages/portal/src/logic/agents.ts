@@ -188,7 +188,7 @@ export function keyWords({
 }: ListedKey): readonly string[] {
   const who = by === 'operator' ? 'the operator' : by
   return [
-    `since ${new Date(created_at).toLocaleString()}, by ${who}`,
+    `Since ${new Date(created_at).toLocaleString()}, by ${who}`,
     ...named('for the tools of', profiles),
     ...limitWords(limits),
     ...named('roles', roles),

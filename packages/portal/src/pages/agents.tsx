@@ -33,7 +33,7 @@ export function AgentsPage(): ReactElement {
     <div className="mx-auto max-w-3xl px-3 py-6 lg:px-8 lg:py-8">
       <h1 className="px-2 text-2xl font-semibold tracking-tight">Agents</h1>
       <p className="mt-1 px-2 text-soft">
-        An agent only proposes. What it may do is decided by policy; here it is who it is.
+        An agent only proposes. Policy says what it may do; this page says who it is.
       </p>
       {agentsProblem === undefined ? null : (
         <div className="mt-4">
@@ -76,6 +76,9 @@ function Registration({ agent }: { readonly agent?: AgentView }): ReactElement |
   if (isOpen) {
     return (
       <div className={agent === undefined ? 'sheet mt-5 px-5 py-6 lg:px-8' : 'basis-full'}>
+        <h2 className="mb-4 text-xl font-semibold tracking-tight">
+          {agent === undefined ? 'Register an agent' : `A new key of ${agent.agent}`}
+        </h2>
         <AgentForm agent={agent} shown={setMade} onBack={back} />
       </div>
     )

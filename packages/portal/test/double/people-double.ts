@@ -8,6 +8,7 @@ import {
 } from '@trustgw/protocol'
 import { sha256, TENANT } from '@trustgw/testkit/approval-requests'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
+import type { ListedKey } from '../../src/logic/agents.ts'
 import type { ListedFreeze } from '../../src/logic/freezes.ts'
 import type { ListedPerson } from '../../src/logic/pinning.ts'
 
@@ -36,6 +37,7 @@ function freezeOf({ scope, final }: Extract<Wish, { readonly order: 'freeze' }>)
 export class PeopleDouble {
   freezes: ListedFreeze[] = []
   people: ListedPerson[] = []
+  agents: ListedKey[] = []
   /** The code with which what was signed is refused. */
   refusal: string | undefined
   /** Changes what the host would have signed. */

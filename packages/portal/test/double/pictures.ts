@@ -13,7 +13,7 @@ import {
 import type { Browser, Page } from 'playwright-core'
 import { buildPage, CACHE_DIR, PICTURES_DIR } from './build-page.ts'
 import { indexedPng } from './indexed-png.ts'
-import { storyFreezes, storyPeople } from './people-story.ts'
+import { storyAgents, storyFreezes, storyPeople } from './people-story.ts'
 import { QUICK_START, storyRecorded } from './policy-story.ts'
 import { PortalDouble } from './portal-double.ts'
 
@@ -187,6 +187,32 @@ const SCENES: readonly Scene[] = [
     name: 'held-activity',
     path: '/activity',
     before: (double) => void (double.crowd.freezes = [...storyFreezes(now)]),
+  },
+  {
+    name: 'agents',
+    path: '/agents',
+    before: (double) => {
+      double.crowd.freezes = [...storyFreezes(now)]
+      double.crowd.agents = [...storyAgents(now)]
+      double.crowd.people = [...storyPeople(now)]
+    },
+    whole: true,
+  },
+  {
+    name: 'agent-register',
+    path: '/agents',
+    before: (double) => {
+      double.crowd.agents = [...storyAgents(now)]
+      double.crowd.people = [...storyPeople(now)]
+    },
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Register an agent…' }).click()
+      await page.getByLabel('Name', { exact: true }).fill('returns-bot')
+      await page.getByLabel('Title').fill('Returns desk')
+      await page.getByLabel('On whose behalf it acts').selectOption('grace')
+      await page.getByText('Limits of this key').click()
+      await page.getByLabel('Only these tools').fill('shop.get_order, shop.refund')
+    },
   },
   {
     name: 'people',

@@ -157,6 +157,7 @@ export class PortalDouble {
     if (area === 'outcomes') return this.#outcomes(first)
     if (area === 'installation') return [200, this.installation]
     if (area === 'policy') return this.#policy(first)
+    if (area === 'agents') return [200, { agents: this.crowd.agents }]
     if (area === 'freezes' || area === 'people') return this.#crowd(path)
     if (area === 'approvals' && first === '') return [200, { approvals: this.approvals }]
     const approval = this.approvals.find((known) => known.action_id === first)
