@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFile, stat } from 'node:fs/promises'
+import { chmod, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -103,6 +103,11 @@ describe('approvals on a terminal, on a running system', () => {
     token = JSON.parse(await readFile(file, 'utf8')).token
     assert.equal(tenant, 'main')
     assert.ok(!(login.out + login.err).includes(token), 'the token is never said')
+    await chmod(file, 0o644)
+    const open = await typed(['approvals', 'list'], () => '')
+    assert.equal(open.code, 1)
+    assert.match(open.said, /Others may touch it: chmod 600 /)
+    await chmod(file, 0o600)
   })
 
   test('list, show and deny', async () => {

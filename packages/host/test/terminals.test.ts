@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type ApprovalRequest, actionId } from '@trustgw/protocol'
+import { type ApprovalRequest, actionId, type JsonObject, signJws } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import {
   DEVICE_INTERVAL_MS,
@@ -232,6 +232,24 @@ describe('a terminal', () => {
     assert.equal(code(await world.call('GET', '/api/approvals', portals)), 'no_session')
     const both = { ...bearer('forged'), cookies }
     assert.equal(code(await world.call('GET', '/api/approvals', both)), 'no_session')
+  })
+
+  it('is of its kind in type, audience and record: a token that differs in one opens nothing', async () => {
+    const token = await signedInTerminal()
+    const [, body = ''] = token.split('.')
+    const payload: JsonObject = JSON.parse(Buffer.from(body, 'base64url').toString())
+    const made = (typ: string, aud: string): string =>
+      signJws(
+        { typ, kid: world.sessionKey.kid, payload: { ...payload, aud } },
+        world.sessionKey.sign,
+      )
+    const list = async (one: string) => code(await world.call('GET', '/api/approvals', bearer(one)))
+    assert.equal(await list(made('terminal+jwt', 'trustgw/terminal')), 200)
+    assert.equal(await list(made('session+jwt', 'trustgw/terminal')), 'no_session')
+    assert.equal(await list(made('terminal+jwt', 'trustgw/portal')), 'no_session')
+    const tg_session = made('session+jwt', 'trustgw/portal')
+    const asCookie = await world.call('GET', '/api/session', { cookies: { tg_session } })
+    assert.equal(code(asCookie), 'no_session', 'its record is a terminal’s')
   })
 
   it('denies anything and approves what takes no passkey, never more', async () => {

@@ -142,6 +142,8 @@ describe('the own account, in real browsers, on the real host', () => {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Is this the terminal before you?' }).waitFor()
     await page.getByText('It says to be: Terminal on Linux.').waitFor()
+    const focused = await page.evaluate<string>('document.activeElement.textContent')
+    assert.equal(focused, 'Is this the terminal before you?', 'it is read aloud')
     await assertGood('device-deciding')
     await page.getByRole('button', { name: 'Let it in' }).click()
     await page.getByText('The terminal is signed in').waitFor()

@@ -78,16 +78,19 @@ function looksOf(
 export function wrap(text: string, columns: number): readonly string[] {
   const lines: string[] = []
   let current = ''
+  let used = 0
   for (const character of text) {
     // The last column is for a space, so that the next line begins with a word.
-    if (columnsOf(current + character) < columns + (character === ' ' ? 1 : 0)) {
-      current += character
-      continue
+    const limit = character === ' ' ? columns : columns - 1
+    if (used + columnsOf(character) > limit) {
+      const space = current.lastIndexOf(' ') + 1
+      const at = character !== ' ' && space > columns / 2 ? space : current.length
+      lines.push(current.slice(0, at))
+      current = current.slice(at)
+      used = columnsOf(current)
     }
-    const space = current.lastIndexOf(' ') + 1
-    const at = character !== ' ' && space > columns / 2 ? space : current.length
-    lines.push(current.slice(0, at))
-    current = current.slice(at) + character
+    current += character
+    used += columnsOf(character)
   }
   return [...lines, current]
 }

@@ -1,4 +1,11 @@
-import { type FormEvent, type ReactElement, useState } from 'react'
+import {
+  type FormEvent,
+  type ReactElement,
+  type RefObject,
+  useEffect,
+  useRef,
+  useState,
+} from 'react'
 import { usePortal } from '../app/context.ts'
 import type { WaitingTerminal } from '../ports/account-shapes.ts'
 import type { TerminalVerdict } from '../ports/api.ts'
@@ -93,15 +100,28 @@ function CodeForm(props: {
   )
 }
 
+/** Takes the focus of the form whose place it takes, so that what is new is read aloud. */
+function useFocus<T extends HTMLElement>(): RefObject<T | null> {
+  const place = useRef<T>(null)
+  useEffect(() => place.current?.focus({ preventScroll: true }), [])
+  return place
+}
+
 function Decision(props: {
   readonly terminal: WaitingTerminal
   readonly isBusy: boolean
   readonly onVerdict: (verdict: TerminalVerdict) => void
 }): ReactElement {
   const { terminal, isBusy, onVerdict } = props
+  const title = useFocus<HTMLHeadingElement>()
   return (
     <section aria-labelledby="device-question" className="flex flex-col gap-4">
-      <h2 id="device-question" className="text-xl font-semibold tracking-tight">
+      <h2
+        id="device-question"
+        ref={title}
+        tabIndex={-1}
+        className="text-xl font-semibold tracking-tight"
+      >
         Is this the terminal before you?
       </h2>
       <p className="font-mono text-3xl tracking-widest">{terminal.user_code}</p>
@@ -138,8 +158,9 @@ function Decision(props: {
 }
 
 function Done({ verdict }: { readonly verdict: TerminalVerdict }): ReactElement {
+  const place = useFocus<HTMLDivElement>()
   return (
-    <div role="status">
+    <div ref={place} tabIndex={-1} role="status">
       {verdict === 'allow' ? (
         <Notice tone="good" title="The terminal is signed in">
           It goes on by itself in a moment. You may close this page.
