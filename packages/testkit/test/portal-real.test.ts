@@ -10,6 +10,7 @@ import { setFault } from '../src/shop-view.ts'
 import { type RunningSystem, startSystem } from '../src/system.ts'
 import { addVirtualAuthenticator, type VirtualAuthenticator } from '../src/virtual-authenticator.ts'
 import { CACHE_DIR, callJson } from './e2e-support.ts'
+import { askDevice, HostCalls, openLookAlike } from './look-alike.ts'
 import { assertAccessible, assertFits, tabTo } from './page-checks.ts'
 
 const WIDE = { width: 1280, height: 860 }
@@ -207,6 +208,50 @@ describe('the real portal, served by the real host', () => {
     await assertAccessible(page, 'passkey refused')
     assert.equal(await stateOf(id), 'pending_approval')
     await authenticator.setUserVerified(true)
+  })
+
+  test('phished: a look-alike on another port, another name, a frame, and a signature that comes twice', async () => {
+    const [id, other] = [await proposeRefund(), await proposeRefund()]
+    await page.goto(`${system.portal}/approvals/${id}`)
+    await page.getByRole('button', { name: 'Approve with passkey' }).waitFor()
+    const host = new HostCalls(page, system.portal)
+    const approve = (nonce: string, assertion: unknown, of = id) =>
+      host.post(`/api/approvals/${of}/approve`, { nonce, assertion })
+    const framing = `<iframe src="${system.portal}/approvals/${id}"></iframe>`
+    const [evil, frame] = [await openLookAlike(), await openLookAlike(framing)]
+    try {
+      const first = await host.begin(id)
+      const wanted = await host.challenge(id, first)
+      await page.goto(`http://localhost:${evil.port}/`)
+      const phished = await askDevice(page, wanted, first.credential_ids)
+      assert.equal(typeof phished, 'object', 'the device signs: a port is no part of the RP ID')
+      assert.equal((await approve(first.nonce, phished)).code, 'assertion_refused')
+      await page.goto(`http://127.0.0.1:${evil.port}/`)
+      assert.equal(await askDevice(page, wanted, first.credential_ids), 'SecurityError')
+      await page.goto(`http://localhost:${frame.port}/`)
+      const framed = page.frames().find((one) => one !== page.mainFrame())
+      assert.equal(await framed?.getByRole('button').count(), 0, 'nothing to press in a frame')
+      await page.goto(`${system.portal}/installation`)
+      const second = await host.begin(id)
+      const signed = await askDevice(page, await host.challenge(id, second), second.credential_ids)
+      const elsewhere = await host.begin(other)
+      assert.equal((await approve(elsewhere.nonce, signed, other)).code, 'assertion_refused')
+      assert.equal((await approve(second.nonce, signed, other)).code, 'ceremony_unknown')
+      const third = await host.begin(id)
+      const denial = await host.challenge(id, third, 'deny')
+      const denied = await askDevice(page, denial, third.credential_ids)
+      assert.equal((await approve(third.nonce, denied)).code, 'assertion_refused')
+      const last = await host.begin(id)
+      const genuine = await askDevice(page, await host.challenge(id, last), last.credential_ids)
+      assert.equal(await stateOf(id), 'pending_approval', 'nothing of that counted')
+      assert.equal((await approve(last.nonce, genuine)).status, 200)
+      assert.equal((await approve(last.nonce, genuine)).code, 'ceremony_unknown')
+      await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
+      assert.equal(await stateOf(other), 'pending_approval')
+      assertQuiet(/frame-ancestors 'none'/, EARLY)
+    } finally {
+      await Promise.all([evil.close(), frame.close()])
+    }
   })
 
   test('it is denied with a reason and keys alone, and the agent reads the reason', async () => {
