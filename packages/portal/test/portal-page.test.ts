@@ -105,6 +105,49 @@ describe('the page', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('tells of a new request while it is out of sight, once, by its tool and code alone, and takes it back', async () => {
+    await page.addInitScript(`
+      localStorage.setItem('trustgw.notify', 'on')
+      globalThis.notes = []
+      // A private context denies them, whatever it is told; what is asked of the browser is the same.
+      globalThis.Notification = class extends Notification {
+        static permission = 'granted'
+        constructor(title, options) {
+          super(title, options)
+          notes.push({ title, ...options })
+        }
+        close() {
+          notes.push({ closed: this.tag })
+          super.close()
+        }
+      }
+      Object.defineProperty(document, 'visibilityState', {
+        get: () => globalThis.isAway === true ? 'hidden' : 'visible',
+      })`)
+    const notes = (): Promise<readonly Record<string, unknown>[]> => page.evaluate('notes')
+    const come = async (request: typeof refund): Promise<void> => {
+      double.approvals = [request, ...double.approvals]
+      double.publish(pendingEvent(request, 20))
+      await page.getByText(`New approval: ${request.contract.title}`).waitFor({ state: 'attached' })
+    }
+    double.approvals = [file]
+    double.actions = [pendingEvent(file, 1)]
+    await page.goto(`${origin}/activity`)
+    await page.getByText('Connection: Live').filter({ visible: true }).waitFor()
+    await come(odd)
+    assert.deepEqual(await notes(), [], 'who looks at the page needs none')
+    await page.evaluate('globalThis.isAway = true')
+    await come(refund)
+    const [note, ...more] = await notes()
+    assert.deepEqual(more, [])
+    const { tag, title, body } = note ?? {}
+    assert.deepEqual([tag, title], [refund.action_id, 'A request waits for you'])
+    assert.match(String(body), new RegExp(`^${refund.contract.id}, [0-9A-Z]{4}-[0-9A-Z]{4}$`))
+    double.publish(eventOf(refund, 'denied', 99))
+    await page.getByText(`${refund.contract.id}: Denied`).waitFor({ state: 'attached' })
+    assert.deepEqual((await notes()).at(-1), { closed: refund.action_id })
+  })
+
   it('has a heading of the first level on every page, also while nothing has come yet', async () => {
     await page.goto(`${origin}/`)
     await page.getByRole('heading', { level: 1 }).first().waitFor()

@@ -12,6 +12,7 @@ export function securityHeaders(settings: HeaderSettings): ReadonlyMap<string, s
     "style-src 'self'",
     "img-src 'self' data:",
     "font-src 'self'",
+    "manifest-src 'self'",
     `connect-src 'self' ${settings.busUrl}`,
     "frame-ancestors 'none'",
     "base-uri 'none'",

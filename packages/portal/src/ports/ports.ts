@@ -1,5 +1,6 @@
 import type { Api } from './api.ts'
 import type { LiveSource } from './live.ts'
+import type { Notifier } from './notifier.ts'
 import type { Passkeys } from './passkeys.ts'
 import type { PolicyJudge } from './policy-judge.ts'
 
@@ -8,6 +9,7 @@ export interface Ports {
   readonly api: Api
   readonly live: LiveSource
   readonly passkeys: Passkeys
+  readonly notifier: Notifier
   /** A new judge of policies, which lives as long as the page that asks it. */
   readonly judge: () => PolicyJudge
   /** Milliseconds of this device's clock. */

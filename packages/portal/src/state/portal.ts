@@ -147,13 +147,15 @@ export class Portal {
       if (!failed.ok) this.#snapshotFailed(failed.code, failed.title)
       return
     }
-    const { feed } = this.store.get()
+    const { feed, loaded: isLater } = this.store.get()
     const snapshot = { ...actions.value, ...approvals.value }
     this.store.update({
       feed: mergeSnapshot(feed, snapshot, before),
       loaded: true,
       snapshotProblem: undefined,
     })
+    const missed = approvals.value.approvals.filter(({ action_id: id }) => !before.has(id))
+    if (isLater) for (const { action_id: id } of missed) this.#notify(id)
     this.#fetchMissing()
   }
 
@@ -286,6 +288,7 @@ export class Portal {
     if (event.state === 'needs_human' || this.#waitsForPerson(event.action_id)) {
       void this.loadOutcomes()
     }
+    if (event.state !== 'pending_approval') this.ports.notifier.close(event.action_id)
     const view = stateView(event.state)
     if (merged.requests.has(event.action_id)) {
       this.store.announce(`${event.tool_id}: ${view.label}`)
@@ -316,6 +319,20 @@ export class Portal {
     const { request } = answer.value
     this.store.update({ feed: addRequests(this.store.get().feed, [request]) })
     this.store.announce(`New approval: ${request.contract.title}`)
+    this.#notify(id)
+  }
+
+  /** Tool and code: what may stand on a locked screen. */
+  #notify(id: string): void {
+    const reviewed = this.review(id)
+    if (reviewed?.ok !== true) return
+    const { request, code } = reviewed.value
+    this.ports.notifier.show({
+      tag: id,
+      title: 'A request waits for you',
+      body: `${request.contract.id}, ${code}`,
+      path: `/approvals/${id}`,
+    })
   }
 
   /** The news of an action may be here before the host has its request: asks again for a while. */

@@ -2,8 +2,10 @@
 import '../../../src/styles.css'
 import { actionEventShape, parseJson, uiChangeShape } from '@trustgw/protocol'
 import { mountPortal } from '../../../src/app/mount.tsx'
+import { navigate } from '../../../src/app/router.ts'
 import { httpApi } from '../../../src/ports/api.ts'
 import type { LiveSource } from '../../../src/ports/live.ts'
+import { browserNotifier } from '../../../src/ports/notifier.ts'
 import { browserPasskeys } from '../../../src/ports/passkeys.ts'
 import { workerJudge } from '../../../src/ports/policy-judge.ts'
 
@@ -37,6 +39,7 @@ mountPortal({
   api: httpApi(),
   live: doubleLive,
   passkeys: browserPasskeys(),
+  notifier: browserNotifier(navigate),
   judge: workerJudge,
   now: () => Date.now(),
   chance: () => Math.random(),
