@@ -19,7 +19,9 @@ import { loadStaticFiles } from './http/static-files.ts'
 import { OutcomeDesk } from './outcomes/outcome-desk.ts'
 import { EnrolmentFiles } from './people/enrolment.ts'
 import { PeopleStore } from './people/people-store.ts'
+import { PersonDesk } from './people/person-desk.ts'
 import { PinDesk } from './pins/pin-desk.ts'
+import { pinRevoker } from './pins/revoke-pins.ts'
 import { PolicyDesk } from './policy/policy-desk.ts'
 import { PolicyView } from './policy/policy-view.ts'
 import { RecordedActions } from './policy/recorded-actions.ts'
@@ -53,6 +55,7 @@ interface Desks {
   readonly tools: ToolDesk
   readonly freezes: FreezeDesk
   readonly pins: PinDesk
+  readonly persons: PersonDesk
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -156,6 +159,14 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     })
   }
   const files = new EnrolmentFiles(settings.enrolmentsFolder, tenant)
+  const revokePins = pinRevoker({ ...deps, tenant })
+  const sessions = new SessionDesk({
+    ...deps,
+    tenant,
+    people,
+    records: deps.sessions,
+    key: deps.sessionKey,
+  })
   return {
     store,
     courier,
@@ -165,15 +176,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     pins: new PinDesk({ ...deps, tenant, party, people, tell: portalNews(tenant, deps) }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
-    sessions: new SessionDesk({
-      tenant,
-      records: deps.sessions,
-      people,
-      key: deps.sessionKey,
-      audit,
-      clock,
-      random,
-    }),
+    sessions,
     enrolments: new EnrolmentDesk({
       tenant,
       party,
@@ -184,9 +187,19 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
       audit,
       log,
       onEnrolled,
+      revokePins,
     }),
     logins: new LoginDesk({ tenant, party, people, clock, random, audit }),
-    passkeys: new PasskeyDesk({ tenant, party, people, clock, random, audit }),
+    passkeys: new PasskeyDesk({ tenant, party, people, clock, random, audit, revokePins }),
+    persons: new PersonDesk({
+      ...deps,
+      ...settings,
+      files,
+      people,
+      sessions,
+      revokePins,
+      tell: portalNews(tenant, deps),
+    }),
     policy: policyDesks(deps, { tenant, party, people }),
   }
 }
