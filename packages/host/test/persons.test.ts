@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { isJsonArray, type Json, readPinRevocation } from '@trustgw/protocol'
@@ -160,7 +160,11 @@ describe('a recovery', () => {
   it('brings nobody back who was removed meanwhile', async () => {
     await enrol(world, 'tom', ['finance'])
     const token = tokenOf(await post(amy, '/tom/recovery'))
+    const file = join(world.settings.enrolmentsFolder, `${token.split('.')[0] ?? ''}.json`)
+    const kept = await readFile(file)
     assert.equal((await remove(ann, 'tom')).status, 200)
+    await assert.rejects(readFile(file), { code: 'ENOENT' })
+    await writeFile(file, kept)
     await assert.rejects(enrolBy(world, 'tom', token), /enrolment_refused/)
   })
 })
