@@ -21,7 +21,9 @@ import { loadStaticFiles } from './http/static-files.ts'
 import { OutcomeDesk } from './outcomes/outcome-desk.ts'
 import { EnrolmentFiles } from './people/enrolment.ts'
 import { PeopleStore } from './people/people-store.ts'
+import { PersonDesk } from './people/person-desk.ts'
 import { PinDesk } from './pins/pin-desk.ts'
+import { pinRevoker } from './pins/revoke-pins.ts'
 import { PolicyDesk } from './policy/policy-desk.ts'
 import { PolicyView } from './policy/policy-view.ts'
 import { RecordedActions } from './policy/recorded-actions.ts'
@@ -56,6 +58,7 @@ interface Desks {
   readonly freezes: FreezeDesk
   readonly pins: PinDesk
   readonly agents: AgentDesk
+  readonly persons: PersonDesk
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -165,6 +168,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const files = new EnrolmentFiles(settings.enrolmentsFolder, tenant)
   const policy = policyDesks(deps, { tenant, party, people })
   const tell = portalNews(tenant, deps)
+  const revokePins = pinRevoker({ ...deps, tenant })
   const common = { tenant, people, clock, random, audit }
   const sessions = new SessionDesk({ ...common, records: deps.sessions, key: deps.sessionKey })
   return {
@@ -185,10 +189,11 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
     sessions,
-    enrolments: new EnrolmentDesk({ ...common, party, files, log, onEnrolled }),
+    enrolments: new EnrolmentDesk({ ...common, party, files, log, onEnrolled, revokePins }),
     logins: new LoginDesk({ ...common, party }),
     devices: new DeviceDesk({ ...common, sessions, origin: settings.origin }),
-    passkeys: new PasskeyDesk({ ...common, party }),
+    passkeys: new PasskeyDesk({ ...common, party, revokePins }),
+    persons: new PersonDesk({ ...deps, ...settings, files, people, sessions, revokePins, tell }),
     policy,
   }
 }

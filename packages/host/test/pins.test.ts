@@ -173,7 +173,8 @@ describe('pins by the passkey of an admin', () => {
       assert.equal(again.json['code'], 'ceremony_unknown', 'taken, whatever came of it')
     }
     const begun = await begin(ann)
-    const foreign = await apply(begun, signed(statementOf(begun)), bob)
+    const amy = await enrol(world, 'amy', ['admin'])
+    const foreign = await apply(begun, signed(statementOf(begun)), amy)
     assert.equal(foreign.json['code'], 'ceremony_unknown', 'a ceremony of another session')
     assert.equal(await stored(), 0)
   })

@@ -534,7 +534,8 @@ describe('policy on the host', () => {
     it('takes each challenge once, in its own session, in its time', async () => {
       const begun = await begin()
       const assertion = signed(begun)
-      await refusedWith(apply(begun, assertion, bob), 'ceremony_unknown')
+      const amy = await enrol(world, 'amy', ['admin'])
+      await refusedWith(apply(begun, assertion, amy), 'ceremony_unknown')
       await refusedWith(apply(begun, assertion), 'ceremony_unknown')
       const late = await begin()
       world.clock.advance(5 * 60_000)

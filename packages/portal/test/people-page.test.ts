@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { passkeyFingerprint } from '@trustgw/protocol'
 import { addVirtualAuthenticator, openBrowser, type TestBrowser } from '@trustgw/testkit'
 import { sha256 } from '@trustgw/testkit/approval-requests'
@@ -9,6 +11,7 @@ import { type BuiltPage, buildPage, CACHE_DIR } from './double/build-page.ts'
 import { listedPerson } from './double/people-double.ts'
 import { PortalDouble } from './double/portal-double.ts'
 
+const AXE = fileURLToPath(import.meta.resolve('axe-core/axe.min.js'))
 const created_at = Date.now()
 const who = (id: string, role: string) => ({ id, name: `Name of ${id}`, roles: [role] })
 
@@ -118,4 +121,60 @@ describe('the page of people', () => {
     await page.reload()
     await page.getByRole('alert').filter({ hasText: 'did not answer' }).waitFor()
   })
+
+  it('invites, shows one person, and names what each change takes away, at any width', async () => {
+    await page.goto(`${origin}/people`)
+    await page.getByRole('button', { name: 'Invite somebody' }).press('Enter')
+    await page.getByLabel('Name in the record').fill('joan')
+    await page.getByRole('textbox', { name: 'Roles' }).fill('approver, finance approver')
+    await page.getByRole('button', { name: 'Make link' }).click()
+    assert.match(await page.getByLabel(/works once, until/).inputValue(), /#once$/)
+    const asked = { person: 'joan', roles: ['approver', 'finance'] }
+    assert.deepEqual(double.posted.get('/api/people'), asked)
+    await page.setViewportSize({ width: 360, height: 740 })
+    await page.getByRole('link', { name: 'Name of grace' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Name of grace' }).waitFor()
+    assert.equal(new URL(page.url()).pathname, '/people/grace')
+    const consequences = [
+      ['Sign out everywhere…', 'Sign out everywhere', /can sign in again/],
+      ['Recover…', 'Make recovery link', /all former ones are removed/],
+      ['Remove…', 'Remove this person', /never again/],
+    ] as const
+    for (const [open, confirm, consequence] of consequences) {
+      await page.getByRole('button', { name: open }).press('Enter')
+      await page.getByText(consequence).waitFor()
+      assert.deepEqual(await faultsOf(page), [])
+      await page.getByRole('button', { name: confirm }).press('Enter')
+      await page.getByRole('button', { name: open }).waitFor()
+    }
+    for (const step of ['/sessions', '/recovery', '']) {
+      assert.deepEqual(double.posted.get(`/api/people/grace${step}`), {}, step)
+    }
+    await page.getByRole('button', { name: 'Change roles…' }).press('Enter')
+    await page.getByRole('textbox', { name: 'Roles' }).fill('approver, finance')
+    await page.getByText('A new role counts').waitFor()
+    await page.getByRole('textbox', { name: 'Roles' }).fill('viewer')
+    await page.getByText('all of them are revoked for good').waitFor()
+    await page.getByRole('button', { name: 'Change roles', exact: true }).click()
+    await page.getByRole('button', { name: 'Change roles…' }).waitFor()
+    assert.deepEqual(double.posted.get('/api/people/grace/roles'), { roles: ['viewer'] })
+    double.person = { id: 'ada', name: 'Ada Lovelace', roles: ['auditor'] }
+    await page.reload()
+    await page.getByText('Sessions open').waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Remove…' }).count(), 0)
+    assert.equal(await isScrolledSideways(page), false)
+  })
 })
+
+const isScrolledSideways = (page: Page): Promise<boolean> =>
+  page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
+
+async function faultsOf(page: Page): Promise<readonly string[]> {
+  if ((await page.evaluate('typeof axe')) === 'undefined') {
+    await page.evaluate(await readFile(AXE, 'utf8'))
+  }
+  const { violations } = await page.evaluate<{ violations: readonly { id: string }[] }>(
+    `axe.run(document, { resultTypes: ['violations'] })`,
+  )
+  return violations.map((one) => JSON.stringify(one).slice(0, 600))
+}

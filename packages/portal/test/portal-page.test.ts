@@ -156,7 +156,7 @@ describe('the page', () => {
       () => undefined,
     )
     const paths = ['/', '/activity', '/outcomes', '/tools', '/policy', '/emergency', '/people']
-    for (const path of [...paths, '/account', '/installation', '/approvals/none']) {
+    for (const path of [...paths, '/people/ann', '/account', '/installation', '/approvals/none']) {
       await page.goto(`${origin}${path}`)
       await page.getByRole('navigation').first().waitFor()
       await page.getByRole('heading', { level: 1 }).first().waitFor()

@@ -58,6 +58,10 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'prepared',
   'proposal_refused',
   'person_enrolled',
+  'person_invited',
+  'person_recovery_given',
+  'person_roles_changed',
+  'person_removed',
   'enrolment_refused',
   'signed_in',
   'sign_in_refused',
@@ -134,6 +138,10 @@ export type AuditEventType =
   | 'prepared'
   | 'proposal_refused'
   | 'person_enrolled'
+  | 'person_invited'
+  | 'person_recovery_given'
+  | 'person_roles_changed'
+  | 'person_removed'
   | 'enrolment_refused'
   | 'signed_in'
   | 'sign_in_refused'

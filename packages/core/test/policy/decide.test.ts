@@ -278,3 +278,19 @@ test('a decision does not depend on what was decided before', () => {
     { numRuns: 200 },
   )
 })
+
+test('each auth level from 1 to 5 is told from the one below, and an unknown one passes nothing', () => {
+  for (const needed of [1, 2, 3, 4, 5]) {
+    const policy = `version = 1
+[[rules]]
+id = "strong"
+priority = 1
+effect = "allow"
+match = { auth_level = { gte = ${needed} } }
+`
+    const effects = [1, 2, 3, 4, 5].map((auth_level) => decideText(policy, { auth_level }).effect)
+    const expected = [1, 2, 3, 4, 5].map((level) => (level >= needed ? 'allow' : 'deny'))
+    assert.deepEqual(effects, expected)
+    assert.equal(decideText(policy, { auth_level: null }).effect, 'deny')
+  }
+})

@@ -2,6 +2,7 @@ import {
   base64urlDecode,
   type EnrolStatement,
   type JsonObject,
+  POLICY_ADMIN_ROLE,
   type TenantId,
 } from '@trustgw/protocol'
 import { credentialFingerprint, newNonce } from '../crypto.ts'
@@ -10,6 +11,7 @@ import { type Refused, refused } from '../http/problem.ts'
 import type { Enrolment, EnrolmentFiles } from '../people/enrolment.ts'
 import type { PeopleStore } from '../people/people-store.ts'
 import { type PasskeyRecord, type PersonRecord, withEnrolment } from '../people/person.ts'
+import type { RevokePins } from '../pins/revoke-pins.ts'
 import { CEREMONY_TTL_MS, CeremonyBook } from './ceremony-book.ts'
 import type { RegistrationResponse } from './passkey-response.ts'
 import { challengeOf, checkRegistration, creationOptions, type RelyingParty } from './passkeys.ts'
@@ -38,12 +40,15 @@ export interface EnrolmentDeps {
   readonly audit: HostDeps['audit']
   readonly log: HostDeps['log']
   readonly onEnrolled: HostDeps['onEnrolled']
+  readonly revokePins: RevokePins
 }
 
 export interface EnrolledPerson {
   readonly ok: true
   readonly person: PersonRecord
   readonly fingerprint: string
+  /** All former passkeys of the person are gone; sessions are NOT ended here. */
+  readonly recovered: boolean
 }
 
 type Answer = { readonly ok: true; readonly json: JsonObject } | Refused
@@ -73,7 +78,9 @@ export class EnrolmentDesk {
       { step: 'login', token, enrolment, name, challenge, expiresAt },
       expiresAt,
     )
-    const request = { challenge, purpose: 'login', person: enrolment.person, name } as const
+    const { person } = enrolment
+    const exclude = await this.#held(enrolment, 'login')
+    const request = { challenge, purpose: 'login', person, name, exclude } as const
     return {
       ok: true,
       json: {
@@ -94,7 +101,8 @@ export class EnrolmentDesk {
     const login = { ...made, created_at: now }
     this.#open.open(ceremony, { ...open, step: 'approval', challenge, login }, open.expiresAt)
     const { person } = open.enrolment
-    const request = { challenge, purpose: 'approval', person, name: open.name } as const
+    const exclude = await this.#held(open.enrolment, 'approval')
+    const request = { challenge, purpose: 'approval', person, name: open.name, exclude } as const
     return { ok: true, json: { approval_options: creationOptions(this.#deps.party, request) } }
   }
 
@@ -111,7 +119,7 @@ export class EnrolmentDesk {
       return refused('registration_refused', 'the two passkeys must differ')
     }
     // The link may have been taken back while the person was at it.
-    const enrolment = await this.#deps.files.find(open.token, now)
+    const enrolment = await this.#unused(open.token, now)
     if (enrolment === undefined) return await this.#refuseToken()
     const approval = { ...made, created_at: now }
     const fingerprint = credentialFingerprint(
@@ -121,14 +129,31 @@ export class EnrolmentDesk {
     if (person === undefined) return await this.#refuseToken()
     await this.#deps.files.remove(enrolment.id)
     this.#announce(person, approval, fingerprint)
-    return { ok: true, person, fingerprint }
+    return { ok: true, person, fingerprint, recovered: enrolment.kind === 'recovery' }
   }
 
+  /** An admin's link holds while its giver is an admin, and makes a person or recovers one, not both. */
   async #unused(token: string, now: number): Promise<Enrolment | undefined> {
     const enrolment = await this.#deps.files.find(token, now)
     if (enrolment === undefined) return undefined
-    const known = await this.#deps.people.find(enrolment.person)
-    return known?.record.enrolments.includes(enrolment.id) === true ? undefined : enrolment
+    const { people } = this.#deps
+    const known = (await people.findEver(enrolment.person))?.record
+    if (known?.enrolments.includes(enrolment.id) === true) return undefined
+    if (enrolment.by === undefined) return enrolment
+    const admin = await people.find(enrolment.by)
+    if (admin?.record.roles.includes(POLICY_ADMIN_ROLE) !== true) return undefined
+    if (known?.person === enrolment.by || !fits(enrolment, known)) return undefined
+    // The roles of this moment, not those when the link was given.
+    return known === undefined ? enrolment : { ...enrolment, roles: known.roles }
+  }
+
+  /** Passkeys that stay beside the new one, so that a device which holds one makes no second. */
+  async #held(
+    { person, kind }: Enrolment,
+    purpose: 'login' | 'approval',
+  ): Promise<readonly string[]> {
+    if (kind === 'recovery') return []
+    return (await this.#deps.people.find(person))?.record[purpose].map(({ id }) => id) ?? []
   }
 
   async #store(
@@ -139,7 +164,9 @@ export class EnrolmentDesk {
     const { tenant, people, clock, audit } = this.#deps
     const { approval, fingerprint } = made
     if (await people.hasPasskey([open.login.id, approval.id])) return undefined
-    const known = await people.find(enrolment.person)
+    const known = await people.findEver(enrolment.person)
+    if (!fits(enrolment, known?.record)) return undefined
+    const replaces = enrolment.kind === 'recovery'
     const next = withEnrolment({ tenant, person: enrolment.person }, known?.record, {
       enrolment: enrolment.id,
       name: open.name,
@@ -147,6 +174,7 @@ export class EnrolmentDesk {
       login: open.login,
       approval,
       now: clock.now(),
+      replaces,
     })
     if (!next.ok) return undefined
     // On record before it holds; an enrolment that then loses a race is followed by its refusal.
@@ -154,6 +182,7 @@ export class EnrolmentDesk {
       actor: { kind: 'human', id: enrolment.person },
       payload: { enrolment: enrolment.id, roles: enrolment.roles.join(' '), fingerprint },
     })
+    if (replaces) await this.#deps.revokePins(known?.record.approval ?? [], 'person_recovered')
     return (await people.save(next.value, known?.revision)) ? next.value : undefined
   }
 
@@ -197,4 +226,12 @@ export class EnrolmentDesk {
     }
     return challengeOf(statement)
   }
+}
+
+/** An invitation makes somebody new, a recovery brings back who is here, the operator's link does either. */
+function fits({ kind }: Enrolment, known: PersonRecord | undefined): boolean {
+  if (kind === undefined) return true
+  return kind === 'invitation'
+    ? known === undefined
+    : known !== undefined && known.removed_at === undefined
 }

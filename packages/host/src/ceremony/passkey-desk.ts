@@ -15,6 +15,7 @@ import {
   type PasskeyRecord,
   type PersonRecord,
 } from '../people/person.ts'
+import type { RevokePins } from '../pins/revoke-pins.ts'
 import type { Session } from '../session/session-desk.ts'
 import { CEREMONY_TTL_MS, CeremonyBook } from './ceremony-book.ts'
 import type { RegistrationResponse } from './passkey-response.ts'
@@ -41,6 +42,7 @@ interface PasskeyDeskDeps {
   readonly clock: HostDeps['clock']
   readonly random: HostDeps['random']
   readonly audit: HostDeps['audit']
+  readonly revokePins: RevokePins
 }
 
 type Answer = { readonly ok: true; readonly json: JsonObject } | Refused
@@ -140,7 +142,10 @@ export class PasskeyDesk {
     return changed.ok ? { ok: true, json: {} } : changed
   }
 
-  /** Never the last one for signing in: that would lock the person out. */
+  /**
+   * Never the last one for signing in: that would lock the person out. Executors are told to believe
+   * one for approvals no more.
+   */
   async remove(
     session: Session,
     id: string,
@@ -160,7 +165,7 @@ export class PasskeyDesk {
     { id }: Pick<PasskeyRecord, 'id'>,
     judge: Judge,
   ): Promise<{ readonly ok: true; readonly purpose: PasskeyPurpose } | Refused> {
-    const { people, audit, clock } = this.#deps
+    const { people, audit, clock, revokePins } = this.#deps
     for (let isRecorded = false; ; isRecorded = true) {
       const known = await people.find(person)
       if (known === undefined) return refused('no_session')
@@ -172,6 +177,12 @@ export class PasskeyDesk {
           actor: { kind: 'human', id: person },
           payload: { person, purpose, credential: id },
         })
+      }
+      if (event === 'passkey_removed' && purpose === 'approval') {
+        await revokePins(
+          known.record.approval.filter((one) => one.id === id),
+          event,
+        )
       }
       const record = { ...known.record, [purpose]: next, updated_at: clock.now() }
       if (await people.save(record, known.revision)) return { ok: true, purpose }

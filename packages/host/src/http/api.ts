@@ -1,5 +1,6 @@
 import { approvalRequestJson, parseActionId } from '@trustgw/protocol'
 import { type Context, Hono } from 'hono'
+import { routePath } from 'hono/route'
 import type { ActionFeed } from '../actions/action-feed.ts'
 import type { AgentDesk } from '../agents/agent-desk.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
@@ -12,6 +13,7 @@ import type { FreezeDesk } from '../freezes/freeze-desk.ts'
 import type { PortalNews } from '../freezes/tell-portals.ts'
 import { describeInstallation, type HostView } from '../installation.ts'
 import type { OutcomeDesk } from '../outcomes/outcome-desk.ts'
+import type { PersonDesk } from '../people/person-desk.ts'
 import type { PinDesk } from '../pins/pin-desk.ts'
 import { deviceName } from '../session/device-name.ts'
 import type { Session, SessionDesk } from '../session/session-desk.ts'
@@ -34,6 +36,7 @@ import { freezeRoutes } from './freeze-routes.ts'
 import { outcomeRoutes } from './outcome-routes.ts'
 import { passkeyRoutes } from './passkey-routes.ts'
 import { peopleRoutes } from './people-routes.ts'
+import { objectionToRoute } from './permissions.ts'
 import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse, type Reply } from './reply.ts'
@@ -46,6 +49,8 @@ import {
 import { endedNews, ownSessionRoutes } from './session-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
 
+/** Where the API lies under the origin. */
+export const API_PATH = '/api'
 /** Actions listed at once. */
 export const ACTIONS_LISTED_MAX_COUNT = 200
 /** Approvals listed at once: the most urgent ones. */
@@ -67,6 +72,7 @@ export interface ApiDeps {
   readonly freezes: FreezeDesk
   readonly pins: PinDesk
   readonly agents: AgentDesk
+  readonly persons: PersonDesk
   readonly actions: ActionFeed
   readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
@@ -97,7 +103,7 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
   toolRoutes(api, deps.tools, (handle) => signedIn(deps, handle))
   freezeRoutes(api, deps.freezes, (handle) => signedIn(deps, handle))
-  peopleRoutes(api, deps.pins, (handle) => signedIn(deps, handle))
+  peopleRoutes(api, deps, (handle) => signedIn(deps, handle))
   agentRoutes(api, deps.agents, (handle) => signedIn(deps, handle))
   policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
     signedIn(deps, handle),
@@ -177,7 +183,9 @@ function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
       if (!body.ok) return problemResponse(body)
       const outcome = await enrolments.finish(body.value.ceremony, body.value.response)
       if (!outcome.ok) return problemResponse(outcome)
-      const { person, fingerprint } = outcome
+      const { person, fingerprint, recovered } = outcome
+      // Whoever holds one of the lost passkeys may be signed in by it.
+      if (recovered) await sessions.endAll(person.person)
       const session = await sessions.start(person, deviceOf(c))
       const reply = sessionReply(cookies, person, session)
       return jsonResponse({ ...reply, json: { ...reply.json, fingerprint } })
@@ -253,7 +261,7 @@ function listActions(deps: ApiDeps): Reply {
   return { json: { actions: events.map((event) => ({ ...event })) } }
 }
 
-/** Only with a session; one that was renewed by this call sends its new cookie along. */
+/** Only with a session and a role for this route. A session renewed by this call sends its new cookie. */
 function signedIn(
   deps: ApiDeps,
   handle: (c: Context<ApiEnv>, session: Session) => Promise<Outcome>,
@@ -263,7 +271,7 @@ function signedIn(
     if (session === undefined) return problemResponse(refused('no_session'))
     const { renewed } = session
     const cookies = renewed === undefined ? [] : [sessionCookie(deps.cookies, renewed)]
-    const outcome = await handle(c, session)
+    const outcome = objectionTo(c, session) ?? (await handle(c, session))
     return 'ok' in outcome
       ? problemResponse(outcome, cookies)
       : jsonResponse({ ...outcome, cookies })
@@ -281,9 +289,15 @@ function signedInOrTerminal(
     const token = BEARER.exec(header)?.[1]
     const session = token === undefined ? undefined : await deps.sessions.checkTerminal(token)
     if (session === undefined) return problemResponse(refused('no_session'))
-    const outcome = await handle(c, session)
+    const outcome = objectionTo(c, session) ?? (await handle(c, session))
     return 'ok' in outcome ? problemResponse(outcome) : jsonResponse(outcome)
   }
+}
+
+/** Whether the roles of this moment reach this route. */
+function objectionTo(c: Context<ApiEnv>, { person }: Session): Refused | undefined {
+  const route = `${c.req.method} ${routePath(c).slice(API_PATH.length)}`
+  return objectionToRoute(route, person.roles)
 }
 
 /** Before a session there are few attempts. */

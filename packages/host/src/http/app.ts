@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { BusFault } from '@trustgw/runtime'
 import { Hono } from 'hono'
 import type { HostDeps } from '../deps.ts'
-import { type ApiDeps, buildApi } from './api.ts'
+import { API_PATH, type ApiDeps, buildApi } from './api.ts'
 import type { ApiEnv } from './api-env.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse } from './reply.ts'
@@ -20,7 +20,7 @@ export interface AppDeps {
 export function buildApp(deps: AppDeps): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>()
   app.get('/health', () => jsonResponse({ json: { status: 'ok' } }))
-  app.route('/api', buildApi(deps.api))
+  app.route(API_PATH, buildApi(deps.api))
   app.all('/api/*', () => problemResponse(refused('not_found')))
   app.get('*', (c) => {
     const path = new URL(c.req.url).pathname

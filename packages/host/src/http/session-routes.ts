@@ -10,7 +10,7 @@ import type { ApiEnv } from './api-env.ts'
 import { emptyBody, loginFinishBody } from './api-shapes.ts'
 import { readBody } from './body.ts'
 import type { SignedIn } from './outcome-routes.ts'
-import { objectionToActingOnOthers } from './permissions.ts'
+import { objectionToStale } from './permissions.ts'
 import { refused } from './problem.ts'
 
 interface SessionRoutesDeps {
@@ -64,7 +64,7 @@ export function ownSessionRoutes(
       if (!body.ok) return body
       const person = personIdField.read(c.req.param('person') ?? '')
       if (!person.ok) return refused('not_found')
-      const objection = objectionToActingOnOthers(session)
+      const objection = objectionToStale(session)
       if (objection !== undefined) return objection
       const count = await sessions.endAll(person.value)
       await ended(session, person.value, count)

@@ -7,6 +7,7 @@ const PAGES: readonly RegExp[] = [
   /^\/$/,
   /^\/(?:approvals|activity|outcomes|tools|agents|policy|emergency|people|account|installation|enrol|device)$/,
   /^\/approvals\/[a-z0-9_]{1,64}$/,
+  /^\/people\/[a-z0-9-]{1,31}$/,
 ]
 
 /** The file at exactly this path, the document for a page of the portal, else a refusal. */

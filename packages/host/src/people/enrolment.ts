@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   canonicalize,
@@ -9,6 +9,7 @@ import {
   makeId,
   objectShape,
   oneOfShape,
+  optionalMember,
   parsedShape,
   parseHash,
   parseId,
@@ -25,6 +26,8 @@ import { type PersonId, personIdField, rolesField } from './person.ts'
 
 /** How long an enrolment link works, unless told otherwise. */
 export const ENROLMENT_TTL_MS: number = 24 * 60 * 60_000
+/** How long a link works that an admin gave in the portal. */
+export const INVITATION_TTL_MS: number = 15 * 60_000
 /** Longest life of an enrolment link. */
 export const ENROLMENT_TTL_MAX_MS: number = 30 * 24 * 60 * 60_000
 const ENROLMENT_FILE_MAX_BYTES = 4_096
@@ -45,7 +48,13 @@ export interface Enrolment {
   readonly token_hash: string
   readonly created_at: number
   readonly expires_at: number
+  /** Who gave the link in the portal; absent where the operator did. */
+  readonly by?: PersonId
+  /** `invitation` makes somebody new; `recovery` takes all former passkeys away. Goes with `by`. */
+  readonly kind?: EnrolmentKind
 }
+
+export type EnrolmentKind = 'invitation' | 'recovery'
 
 const hashText: Shape<string> = parsedShape(
   stringShape({ max: 71, characters: 'token' }),
@@ -66,6 +75,8 @@ const enrolmentShape: Shape<Enrolment> = objectShape({
   token_hash: hashText,
   created_at: timeField,
   expires_at: timeField,
+  by: optionalMember(personIdField),
+  kind: optionalMember(oneOfShape('invitation', 'recovery')),
 })
 
 export interface CreateEnrolment {
@@ -78,6 +89,8 @@ export interface CreateEnrolment {
   readonly random: Random
   /** Default {@link ENROLMENT_TTL_MS}, at most {@link ENROLMENT_TTL_MAX_MS}. */
   readonly ttlMs?: number
+  /** An admin, where one made it in the portal. */
+  readonly given?: { readonly by: PersonId; readonly kind: EnrolmentKind }
 }
 
 export interface CreatedEnrolment {
@@ -108,6 +121,7 @@ export async function createEnrolment(options: CreateEnrolment): Promise<Created
     token_hash: `sha256:${sha256(secret)}`,
     created_at: options.now,
     expires_at: options.now + ttlMs,
+    ...options.given,
   }
   const read = readShape(enrolmentShape, file)
   if (!read.ok) throw new EnrolmentFault(`not allowed: ${read.detail ?? read.reason}`)
@@ -157,6 +171,15 @@ export class EnrolmentFiles {
     }
   }
 
+  /** Takes back every open link for a person, which those in hand notice at their end. */
+  async removeFor(person: PersonId): Promise<void> {
+    for (const name of await namesIn(this.#folder)) {
+      const id = parseId('enrolment', name.replace(/\.json$/, ''))
+      const enrolment = id.ok ? await this.#read(id.value) : undefined
+      if (enrolment?.person === person) await this.remove(enrolment.id)
+    }
+  }
+
   async #read(id: EnrolmentId): Promise<Enrolment | undefined> {
     let bytes: Uint8Array
     try {
@@ -176,6 +199,15 @@ export class EnrolmentFiles {
 /** The id holds letters, digits and `_` only, so it names a file in the folder and nothing else. */
 function pathOf(folder: string, id: EnrolmentId): string {
   return join(folder, `${id}.json`)
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (isAbsent(error)) return []
+    throw error
+  }
 }
 
 function isAbsent(error: unknown): boolean {

@@ -57,22 +57,28 @@ export class PeopleStore {
     this.#log = options.log
   }
 
-  /** Fault `stored_value_refused` when what is stored is not the host's own. */
+  /** Nobody who was removed. Fault `stored_value_refused` when what is stored is not the host's own. */
   async find(person: PersonId): Promise<KnownPerson | undefined> {
+    const known = await this.findEver(person)
+    return known?.record.removed_at === undefined ? known : undefined
+  }
+
+  /** As `find`, and whoever was removed. */
+  async findEver(person: PersonId): Promise<KnownPerson | undefined> {
     const stored = await this.#records.get(this.#keyOf(person))
     if (stored === undefined) return undefined
     return { record: this.#read(stored.value, person), revision: stored.revision }
   }
 
   /**
-   * Everybody. Values that are not the host's own are left out and reported, so that one of them
+   * Everybody who was not removed. Values that are not the host's own are left out and reported, so that one of them
    * does not lock everybody else out.
    */
   async list(): Promise<readonly PersonRecord[]> {
     const people: PersonRecord[] = []
     for (const stored of await this.#records.list(this.#tenant)) {
       const record = this.#readListed(stored)
-      if (record !== undefined) people.push(record)
+      if (record !== undefined && record.removed_at === undefined) people.push(record)
     }
     return people
   }

@@ -44,6 +44,8 @@ export interface PersonRecord {
   /** Enrolments used up for this person: what makes each of them single-use. */
   readonly enrolments: readonly string[]
   readonly updated_at: number
+  /** Set for who was removed: the record then holds no roles and no passkeys. */
+  readonly removed_at?: number
 }
 
 /** Passkeys that one person may have of each kind. */
@@ -97,6 +99,7 @@ export const personRecordShape: Shape<PersonRecord> = objectShape({
     max: ENROLMENTS_MAX_COUNT,
   }),
   updated_at: timeField,
+  removed_at: optionalMember(timeField),
 })
 
 export function personJson(record: PersonRecord): JsonObject {
@@ -121,11 +124,13 @@ export interface Enrolled {
   readonly login: PasskeyRecord
   readonly approval: PasskeyRecord
   readonly now: number
+  /** The two passkeys take the place of all others. */
+  readonly replaces?: boolean
 }
 
 export type EnrolRefusal = 'enrolment_used' | 'too_many'
 
-/** A new person, or the known one with two passkeys more. Roles are those of the enrolment. */
+/** A new person, or the known one with two passkeys more, or with no others. Roles are those of the enrolment. */
 export function withEnrolment(
   identity: { readonly tenant: TenantId; readonly person: PersonId },
   known: PersonRecord | undefined,
@@ -133,8 +138,9 @@ export function withEnrolment(
 ): Result<PersonRecord, EnrolRefusal> {
   const enrolments = known?.enrolments ?? []
   if (enrolments.includes(added.enrolment)) return refuse('enrolment_used')
-  const login = [...(known?.login ?? []), added.login]
-  const approval = [...(known?.approval ?? []), added.approval]
+  const kept = added.replaces === true ? undefined : known
+  const login = [...(kept?.login ?? []), added.login]
+  const approval = [...(kept?.approval ?? []), added.approval]
   if (login.length > PASSKEYS_MAX_COUNT || enrolments.length >= ENROLMENTS_MAX_COUNT) {
     return refuse('too_many')
   }

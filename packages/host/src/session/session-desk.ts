@@ -171,6 +171,11 @@ export class SessionDesk {
     return ended
   }
 
+  /** Sessions of a person that somebody may be using. */
+  async count(person: PersonId): Promise<number> {
+    return (await this.#open(person)).length
+  }
+
   /** Somebody's own sessions, newest first. */
   async list({ sid: own, person }: Session): Promise<readonly JsonObject[]> {
     const records = await this.#open(person.person)

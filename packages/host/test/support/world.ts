@@ -428,10 +428,15 @@ export async function enrol(
   person = 'ann',
   roles: readonly string[] = ['admin', 'approver'],
 ): Promise<SignedIn> {
-  const token = await world.enrolmentToken(person, roles)
+  return await enrolBy(world, person, await world.enrolmentToken(person, roles))
+}
+
+/** The same by a link that somebody gave. */
+export async function enrolBy(world: World, person: string, token: string): Promise<SignedIn> {
   const begun = await world.call('POST', '/api/enrolment/begin', {
     body: { token, name: 'Ann Example' },
   })
+  if (begun.status !== 200) throw new Error(`enrolment: ${begun.text}`)
   const login = passkeyFor(world, begun.json, 'login_options')
   const ceremony = text(begun.json, 'ceremony')
   const second = await world.call('POST', '/api/enrolment/login', {

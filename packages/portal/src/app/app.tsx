@@ -10,6 +10,7 @@ import { EnrolPage } from '../pages/enrol.tsx'
 import { InstallationPage } from '../pages/installation.tsx'
 import { OutcomesPage } from '../pages/outcomes.tsx'
 import { PeoplePage } from '../pages/people.tsx'
+import { PersonPage } from '../pages/person.tsx'
 import { SignInPage } from '../pages/sign-in.tsx'
 import { ToolsPage } from '../pages/tools.tsx'
 import type { Phase } from '../state/portal-state.ts'
@@ -49,12 +50,20 @@ function Page({ route }: { readonly route: Route }): ReactElement {
   }
   return (
     <Shell route={route}>
-      {route.page === 'approvals' ? <ApprovalsPage id={route.id} /> : PAGES[route.page]}
+      <Inner route={route} />
     </Shell>
   )
 }
 
-const PAGES: Readonly<Record<Exclude<Route['page'], 'approvals' | 'enrol'>, ReactElement>> = {
+function Inner({ route }: { readonly route: Route }): ReactElement {
+  if (route.page === 'approvals') return <ApprovalsPage id={route.id} />
+  if (route.page === 'person') return <PersonPage key={route.id} id={route.id} />
+  return route.page === 'enrol' ? <EnrolPage /> : PAGES[route.page]
+}
+
+const PAGES: Readonly<
+  Record<Exclude<Route['page'], 'approvals' | 'enrol' | 'person'>, ReactElement>
+> = {
   activity: <ActivityPage />,
   outcomes: <OutcomesPage />,
   tools: <ToolsPage />,
@@ -85,6 +94,7 @@ const TITLES: Readonly<Record<Route['page'], string>> = {
   policy: 'Policy',
   emergency: 'Emergency',
   people: 'People',
+  person: 'Person',
   account: 'Your account',
   installation: 'Installation',
   enrol: 'Set up your passkeys',

@@ -17,6 +17,7 @@ const PLAIN = [
 
 export type Route =
   | { readonly page: 'approvals'; readonly id: string | undefined }
+  | { readonly page: 'person'; readonly id: string }
   | { readonly page: (typeof PLAIN)[number] | 'missing' }
 
 /** Pages by path; the host answers each of them with the same document. */
@@ -24,6 +25,8 @@ export function routeOf(path: string): Route {
   if (path === '/' || path === '/approvals') return { page: 'approvals', id: undefined }
   const id = /^\/approvals\/([a-z0-9_]{1,64})$/.exec(path)?.[1]
   if (id !== undefined) return { page: 'approvals', id }
+  const person = /^\/people\/([a-z0-9-]{1,31})$/.exec(path)?.[1]
+  if (person !== undefined) return { page: 'person', id: person }
   return { page: PLAIN.find((page) => path === `/${page}`) ?? 'missing' }
 }
 

@@ -165,7 +165,7 @@ function RemoveForm(props: {
       <Notice tone="warn" title="This cannot be undone">
         {passkey.purpose === 'login'
           ? 'It signs you in no more, and all your other sessions end.'
-          : 'This portal takes no decision by it any more. Executors keep its pin until an operator revokes it.'}
+          : 'This portal takes no decision by it any more, and executors are told never to believe it again.'}
       </Notice>
     </PasskeyForm>
   )

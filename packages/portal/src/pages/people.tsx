@@ -1,17 +1,21 @@
 import { POLICY_ADMIN_ROLE } from '@trustgw/protocol'
 import { type ReactElement, useEffect, useRef, useState } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
+import { NavLink } from '../app/nav-link.tsx'
 import { fingerprintOf, type ListedPasskey, type ListedPerson } from '../logic/pinning.ts'
+import type { LinkGiven } from '../ports/people-shapes.ts'
 import { sha256 } from '../ports/sha256.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Icon } from '../ui/icons.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'
+import { LinkOnce } from './link-once.tsx'
 import { PasskeyForm } from './passkey-form.tsx'
+import { RolesField, rolesOf } from './roles-field.tsx'
 
 /** Who is here, by which approval passkeys, and which of them an admin had pinned. */
 export function PeoplePage(): ReactElement {
   const portal = usePortal()
-  const { people, peopleProblem } = usePortalState()
+  const { people, peopleProblem, session } = usePortalState()
   useEffect(() => void portal.people.load(), [portal])
   if (people === undefined && peopleProblem === undefined) {
     return <Waiting text="Fetching the people…" page="People" />
@@ -29,6 +33,7 @@ export function PeoplePage(): ReactElement {
           <Notice tone="bad" title={peopleProblem} alert />
         </div>
       )}
+      {session?.person.roles.includes(POLICY_ADMIN_ROLE) === true ? <Invite /> : null}
       <ul className="mt-5 flex flex-col gap-5">
         {(people ?? []).map((person) => (
           <li key={person.id}>
@@ -46,25 +51,86 @@ function Person({ person }: { readonly person: ListedPerson }): ReactElement {
     <article aria-labelledby={title} className="sheet flex flex-col gap-4 px-5 py-6 lg:px-8">
       <header>
         <h2 id={title} className="text-xl font-semibold tracking-tight [overflow-wrap:anywhere]">
-          <Hardened text={person.name} />
+          <NavLink to={`/people/${person.id}`} className="link">
+            <Hardened text={person.name} />
+          </NavLink>
         </h2>
         <p className="text-soft">
           <span className="data">{person.id}</span>
           {person.roles.length === 0 ? ', no role' : `, ${person.roles.join(', ')}`}
         </p>
       </header>
-      {person.passkeys.length === 0 ? (
-        <p className="text-soft">No approval passkey.</p>
-      ) : (
-        <ul className="flex flex-col gap-4">
-          {person.passkeys.map((passkey) => (
-            <li key={passkey.credential_id} className="border-t border-line pt-4">
-              <Passkey person={person} passkey={passkey} />
-            </li>
-          ))}
-        </ul>
-      )}
+      <PersonPasskeys person={person} />
     </article>
+  )
+}
+
+/** Approval passkeys with fingerprint and pin; an admin pins them here. */
+export function PersonPasskeys({ person }: { readonly person: ListedPerson }): ReactElement {
+  if (person.passkeys.length === 0) return <p className="text-soft">No approval passkey.</p>
+  return (
+    <ul className="flex flex-col gap-4">
+      {person.passkeys.map((passkey) => (
+        <li key={passkey.credential_id} className="border-t border-line pt-4">
+          <Passkey person={person} passkey={passkey} />
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+/** A one-time link for somebody new. */
+function Invite(): ReactElement {
+  const { people } = usePortal()
+  const [isOpen, setOpen] = useState(false)
+  const [given, setGiven] = useState<LinkGiven | undefined>()
+  const [id, setId] = useState('')
+  const [roles, setRoles] = useState('')
+  const invite = async (): Promise<string | undefined> => {
+    const made = await people.invite(id.trim(), rolesOf(roles))
+    if (typeof made === 'string') return made
+    setGiven(made)
+    return undefined
+  }
+  if (!isOpen) {
+    return (
+      <div className="mt-5 flex flex-col gap-3">
+        {given === undefined ? null : <LinkOnce given={given} />}
+        <button type="button" className="button self-start" onClick={() => setOpen(true)}>
+          <Icon name="plus" />
+          Invite somebody…
+        </button>
+      </div>
+    )
+  }
+  return (
+    <div className="sheet mt-5 px-5 py-6 lg:px-8">
+      <PasskeyForm
+        label="Invite somebody"
+        confirm="Make link"
+        isReady={id.trim() !== ''}
+        takesPasskey={false}
+        sign={invite}
+        onBack={() => setOpen(false)}
+      >
+        <label className="flex flex-col gap-1.5 font-semibold">
+          Name in the record
+          <input
+            className="field font-normal"
+            maxLength={31}
+            autoCapitalize="none"
+            placeholder="grace"
+            value={id}
+            onChange={(event) => setId(event.target.value)}
+          />
+        </label>
+        <RolesField text={roles} setText={setRoles} />
+        <p className="text-soft">
+          The link works once, for 15 minutes. Hand it over where only they can read it; then
+          compare the fingerprint and pin the passkey.
+        </p>
+      </PasskeyForm>
+    </div>
   )
 }
 

@@ -44,8 +44,12 @@ import {
   freezeChallengeShape,
   freezesShape,
   frozenShape,
+  type LinkGiven,
+  linkGivenShape,
+  type PersonDetail,
   type PinChallenge,
   peopleShape,
+  personDetailShape,
   pinChallengeShape,
   pinnedShape,
 } from './people-shapes.ts'
@@ -141,6 +145,12 @@ export interface Api {
     nonce: string,
     assertion: PasskeyResponse,
   ) => Promise<Answer<{ readonly key_id: string }>>
+  readonly person: (id: string) => Promise<Answer<PersonDetail>>
+  readonly invite: (id: string, roles: readonly string[]) => Promise<Answer<LinkGiven>>
+  readonly recover: (id: string) => Promise<Answer<LinkGiven>>
+  readonly setRoles: (id: string, roles: readonly string[]) => Promise<Answer<Ended>>
+  readonly removePerson: (id: string) => Promise<Answer<Ended>>
+  readonly endSessionsOf: (id: string) => Promise<Answer<Ended>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -218,12 +228,17 @@ function passkeyPath(id: string): string {
   return `/api/passkeys/${encodeURIComponent(id)}`
 }
 
+function personPath(id: string): string {
+  return `/api/people/${encodeURIComponent(id)}`
+}
+
 /** The API of the page's own origin. */
 export function httpApi(): Api {
   const { get, post, remove, onStepUpNeeded } = new Caller()
   return {
     onStepUpNeeded,
     ...accountCalls({ get, post, remove }),
+    ...personCalls({ get, post, remove }),
     session: () => get('/api/session', sessionShape),
     signOut: () => remove('/api/session', {}, nothing),
     actions: () => get('/api/actions', actionsShape),
@@ -265,6 +280,23 @@ export function httpApi(): Api {
     loginBegin: () => post('/api/login/begin', {}, loginBeginShape),
     loginFinish: (ceremony, response) =>
       post('/api/login/finish', { ceremony, response }, sessionShape),
+  }
+}
+
+type PersonCalls = 'person' | 'invite' | 'recover' | 'setRoles' | 'removePerson' | 'endSessionsOf'
+
+function personCalls({
+  get,
+  post,
+  remove,
+}: Pick<Caller, 'get' | 'post' | 'remove'>): Pick<Api, PersonCalls> {
+  return {
+    person: (id) => get(personPath(id), personDetailShape),
+    invite: (person, roles) => post('/api/people', { person, roles }, linkGivenShape),
+    recover: (id) => post(`${personPath(id)}/recovery`, {}, linkGivenShape),
+    setRoles: (id, roles) => post(`${personPath(id)}/roles`, { roles }, endedShape),
+    removePerson: (id) => remove(personPath(id), {}, endedShape),
+    endSessionsOf: (id) => remove(`${personPath(id)}/sessions`, {}, endedShape),
   }
 }
 

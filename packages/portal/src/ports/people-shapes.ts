@@ -83,4 +83,16 @@ export const peopleShape: Shape<{ readonly people: readonly ListedPerson[] }> = 
 export const pinChallengeShape = pickedShape({ ...ceremony, statement: pinStatementShape })
 export type PinChallenge = ShapeOf<typeof pinChallengeShape>
 
+export const personDetailShape = pickedShape({
+  id: text,
+  name: text,
+  roles: arrayShape(text, { max: 32 }),
+  sign_in_passkeys: moment,
+  sessions: moment,
+})
+export type PersonDetail = ShapeOf<typeof personDetailShape>
+
+export const linkGivenShape = pickedShape({ person: text, link: text, expires_at: moment })
+export type LinkGiven = ShapeOf<typeof linkGivenShape>
+
 export const pinnedShape = pickedShape({ person: text, fingerprint: text })

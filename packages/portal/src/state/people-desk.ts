@@ -6,6 +6,8 @@ import {
   signablePin,
 } from '../logic/pinning.ts'
 import { problemSentence } from '../logic/problems.ts'
+import type { Answer } from '../ports/api.ts'
+import type { LinkGiven, PersonDetail } from '../ports/people-shapes.ts'
 import { sha256 } from '../ports/sha256.ts'
 import { type DeskDeps, signStatement } from './ceremony.ts'
 
@@ -23,6 +25,45 @@ export class PeopleDesk {
     if (answer.ok) store.update({ people: answer.value.people, peopleProblem: undefined })
     else if (answer.code === 'no_session') sessionLost()
     else store.update({ peopleProblem: problemSentence(answer.code, answer.title) })
+  }
+
+  /** What only some may see of a person; a sentence where one may not, or nobody is there. */
+  async show(id: string): Promise<PersonDetail | string> {
+    return this.#valueOf(await this.#deps.ports.api.person(id))
+  }
+
+  /** A link for somebody new, which is kept nowhere; else a sentence. */
+  async invite(id: string, roles: readonly string[]): Promise<LinkGiven | string> {
+    return this.#valueOf(await this.#deps.ports.api.invite(id, roles))
+  }
+
+  /** The same for who lost every passkey. */
+  async recover(id: string): Promise<LinkGiven | string> {
+    return this.#valueOf(await this.#deps.ports.api.recover(id))
+  }
+
+  async setRoles(id: string, roles: readonly string[]): Promise<string | undefined> {
+    return this.#said(await this.#deps.ports.api.setRoles(id, roles), 'Roles changed')
+  }
+
+  async remove(id: string): Promise<string | undefined> {
+    return this.#said(await this.#deps.ports.api.removePerson(id), 'Removed')
+  }
+
+  async endSessions(id: string): Promise<string | undefined> {
+    return this.#said(await this.#deps.ports.api.endSessionsOf(id), 'Signed out everywhere')
+  }
+
+  #valueOf<T>(answer: Answer<T>): T | string {
+    if (answer.ok) return answer.value
+    if (answer.code === 'no_session') this.#deps.sessionLost()
+    return problemSentence(answer.code, answer.title)
+  }
+
+  #said(answer: Answer<unknown>, words: string): string | undefined {
+    if (answer.ok) this.#deps.store.announce(words)
+    const outcome = this.#valueOf(answer)
+    return answer.ok ? undefined : String(outcome)
   }
 
   /** Undefined when it is stored; else a sentence. */

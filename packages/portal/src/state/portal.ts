@@ -141,7 +141,8 @@ export class Portal {
   async catchUp(): Promise<void> {
     const before = new Set(this.store.get().feed.requests.keys())
     const { api } = this.ports
-    const [actions, approvals] = await Promise.all([api.actions(), api.approvals()])
+    const [actions, listed] = await Promise.all([api.actions(), api.approvals()])
+    const approvals = withoutRole(listed) ? NO_APPROVALS : listed
     if (!actions.ok || !approvals.ok) {
       const failed = actions.ok ? approvals : actions
       if (!failed.ok) this.#snapshotFailed(failed.code, failed.title)
@@ -313,7 +314,8 @@ export class Portal {
     const answer = await this.#whenKnown(id)
     this.#fetching.delete(id)
     if (!answer.ok) {
-      if (answer.code !== 'unknown_action') this.#snapshotFailed(answer.code, answer.title)
+      if (answer.code !== 'unknown_action' && !withoutRole(answer))
+        this.#snapshotFailed(answer.code, answer.title)
       return
     }
     const { request } = answer.value
@@ -349,6 +351,13 @@ export class Portal {
 export interface EnrolmentSecondStep {
   /** Second step: the approval passkey. */
   readonly finish: () => Promise<Answer<EnrolFinish>>
+}
+
+const NO_APPROVALS = { ok: true, value: { approvals: [] } } as const
+
+/** Who may see no arguments has no approvals, and nothing failed. */
+function withoutRole(answer: Answer<unknown>): boolean {
+  return !answer.ok && answer.code === 'role_missing'
 }
 
 function sentenceOf(problem: { readonly code: string; readonly title: string }): string {

@@ -101,6 +101,16 @@ export class PeopleDouble {
     return { statement: this.twist(own), nonce, expires_at: Date.now() + 1_000 }
   }
 
+  /** One person, and links for them; changes nothing. */
+  person(id: string, step: string): object {
+    const known = this.people.find((one) => one.id === id)
+    if (id === '' || step === 'recovery') {
+      return { person: id, link: 'https://host/enrol#once', expires_at: Date.now() + 900_000 }
+    }
+    if (step !== '') return { ended: 1 }
+    return { ...known, id, sign_in_passkeys: 1, sessions: 2, ended: 2 }
+  }
+
   pinApply(): object {
     const pin = this.#pin
     this.people = this.people.map((person) => ({

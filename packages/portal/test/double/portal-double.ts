@@ -158,7 +158,7 @@ export class PortalDouble {
     if (area === 'installation') return [200, this.installation]
     if (area === 'policy') return this.#policy(first)
     if (area === 'agents') return [200, { agents: this.crowd.agents }]
-    if (area === 'freezes' || area === 'people') return this.#crowd(path)
+    if (area === 'freezes' || area === 'people') return this.#crowd(path, method)
     if (area === 'approvals' && first === '') return [200, { approvals: this.approvals }]
     const approval = this.approvals.find((known) => known.action_id === first)
     if (approval === undefined) return problem(404, 'unknown_action')
@@ -191,20 +191,23 @@ export class PortalDouble {
       : problem(409, this.policy.refusal)
   }
 
-  #crowd(path: string): readonly [number, object] {
+  #crowd(path: string, method: string): readonly [number, object] {
     const known = { rp_id: 'localhost', credential_ids: this.approvalCredentials }
     const { crowd, person } = this
     const posted = this.posted.get(path)
     const { refusal } = crowd
     if (path === '/api/freezes') return [200, { freezes: crowd.freezes }]
-    if (path === '/api/people') return [200, { people: crowd.people }]
+    if (path === '/api/people' && method === 'GET') return [200, { people: crowd.people }]
     if (path === '/api/freezes/challenge') {
       return [200, { ...crowd.freezeChallenge(posted, person.id), ...known }]
     }
     if (path === '/api/people/pin/challenge') {
       return [200, { ...crowd.pinChallenge(posted, person.id, this.#origin), ...known }]
     }
+    const [, , , id = '', step = ''] = path.split('/')
+    const own = id === 'pin' || !path.startsWith('/api/people') ? undefined : crowd.person(id, step)
     if (refusal !== undefined) return problem(409, refusal)
+    if (own !== undefined) return [200, own]
     if (path === '/api/people/pin/apply') return [200, crowd.pinApply()]
     const applied = crowd.freezeApply()
     this.tell('freezes')
