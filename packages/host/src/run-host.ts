@@ -8,6 +8,7 @@ import { EnrolmentDesk } from './ceremony/enrolment-desk.ts'
 import { LoginDesk } from './ceremony/login-desk.ts'
 import { PasskeyDesk } from './ceremony/passkey-desk.ts'
 import type { RelyingParty } from './ceremony/passkeys.ts'
+import { Channels } from './channels/channels.ts'
 import type { HostDeps } from './deps.ts'
 import { FreezeDesk } from './freezes/freeze-desk.ts'
 import { portalNews } from './freezes/tell-portals.ts'
@@ -54,6 +55,7 @@ interface Desks {
   readonly tools: ToolDesk
   readonly freezes: FreezeDesk
   readonly pins: PinDesk
+  readonly channels: Channels
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -119,6 +121,7 @@ async function openDesks(
     payload: { version },
   })
   await desks.actions.start()
+  await desks.channels.start()
   const responder = serveRequests({ tenant, bus, store: desks.store, clock, log })
   const stopSweeping = sweepOften(desks, deps)
   const tell = portalNews(tenant, deps)
@@ -127,7 +130,7 @@ async function openDesks(
     stopSweeping()
     stopTelling()
     // Requests in hand may be waiting for a delivery, which is taken up at the next start.
-    await Promise.all([closePortal(), desks.courier.stop()])
+    await Promise.all([closePortal(), desks.courier.stop(), desks.channels.stop()])
     await responder.stop()
     await desks.actions.stop()
     await recordStop(deps)
@@ -160,6 +163,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const files = new EnrolmentFiles(settings.enrolmentsFolder, tenant)
   const common = { tenant, people, clock, random, audit }
   const sessions = new SessionDesk({ ...common, records: deps.sessions, key: deps.sessionKey })
+  const actions = new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow })
   return {
     store,
     courier,
@@ -168,7 +172,8 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     freezes: new FreezeDesk({ ...deps, tenant, party }),
     pins: new PinDesk({ ...deps, tenant, party, people, tell: portalNews(tenant, deps) }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
-    actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
+    actions,
+    channels: channelsOf(settings, deps, { store, desk: approvals, people, feed: actions }),
     sessions,
     enrolments: new EnrolmentDesk({ ...common, party, files, log, onEnrolled }),
     logins: new LoginDesk({ ...common, party }),
@@ -176,6 +181,14 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     passkeys: new PasskeyDesk({ ...common, party }),
     policy: policyDesks(deps, { tenant, party, people }),
   }
+}
+
+function channelsOf(
+  { tenant, origin, channels: settings = {} }: CheckedSettings,
+  host: HostDeps,
+  parts: Pick<ConstructorParameters<typeof Channels>[0], 'store' | 'desk' | 'people' | 'feed'>,
+): Channels {
+  return new Channels({ tenant, origin, settings, host, ...parts })
 }
 
 function policyDesks(

@@ -86,6 +86,7 @@ export {
   utf8Length,
 } from './bytes.ts'
 export { canonicalize } from './canonical.ts'
+export { CHANNELS, type Channel, countsThrough } from './channel.ts'
 export {
   type AmountRule,
   amountRuleShape,

@@ -2,6 +2,7 @@ import { type ReactElement, useEffect } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'
+import { OwnChannels } from './account-channels.tsx'
 import { OwnPasskeys } from './account-passkeys.tsx'
 import { OwnSessions } from './account-sessions.tsx'
 
@@ -37,6 +38,7 @@ export function AccountPage(): ReactElement {
             purpose="approval"
             passkeys={account.passkeys.filter(({ purpose }) => purpose === 'approval')}
           />
+          <OwnChannels channels={account.channels} />
           <OwnSessions sessions={account.sessions} />
         </div>
       )}
