@@ -1,10 +1,13 @@
 // The list of hostile texts with how each place shows them. A further place is one more line in RENDERERS.
 import { textRendering } from '../../packages/card/dist/test/text-rendering.js'
+import { chatRendering } from '../../packages/host/dist/test/support/chat-rendering.js'
 import { portalRendering } from '../../packages/portal/dist/test/double/portal-rendering.js'
 
 const RENDERERS = [
   ['Portal', portalRendering],
   ['Terminal', textRendering],
+  ['Telegram', chatRendering],
+  ['Slack', chatRendering],
 ]
 const SHOWN_MAX_CHARS = 200
 

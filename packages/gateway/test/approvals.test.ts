@@ -115,6 +115,8 @@ test('a denial ends the action with the reason of the person', async (t) => {
 const WRONG: readonly [string, string, VerdictTwist, typeof SMALL?][] = [
   ['by the initiator', 'initiator_cannot_approve', { person: 'bot' }],
   ['without the role', 'role_missing', { roles: ['approver'] }, LARGE],
+  ['through a chat that the rule does not name', 'channel_not_named', { channel: 'telegram' }],
+  ['in a chat where a passkey is due', 'channel_not_named', { channel: 'slack' }, LARGE],
   ['with another deadline', 'deadline_mismatch', { evidence: { decide_by: 1 } }],
   ['with another time to run', 'deadline_mismatch', { evidence: { run_by: 1 } }],
   ['in the name of another', 'approver_mismatch', { evidence: { approver: 'bob' } }],

@@ -60,6 +60,8 @@ export interface HostDeps {
   readonly acl: RecordStore
   readonly approvals: RecordStore
   readonly sessions: RecordStore
+  /** Which messages stand in chats. */
+  readonly channelMessages: RecordStore
   /** What people have to find out, as the gateway lays it out. */
   readonly unsettled: RecordStore
   /** The stream of UI events; actions that are known only from it are listed after a restart. */

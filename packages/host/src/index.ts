@@ -1,4 +1,5 @@
 export type { ApprovalDesk } from './approvals/approval-desk.ts'
+export type { ChannelSettings } from './channels/channels.ts'
 export { credentialFingerprint } from './crypto.ts'
 export type {
   BusTicket,

@@ -9,6 +9,7 @@ import { EnrolmentDesk } from './ceremony/enrolment-desk.ts'
 import { LoginDesk } from './ceremony/login-desk.ts'
 import { PasskeyDesk } from './ceremony/passkey-desk.ts'
 import type { RelyingParty } from './ceremony/passkeys.ts'
+import { Channels } from './channels/channels.ts'
 import type { HostDeps } from './deps.ts'
 import { FreezeDesk } from './freezes/freeze-desk.ts'
 import { portalNews } from './freezes/tell-portals.ts'
@@ -59,6 +60,7 @@ interface Desks {
   readonly pins: PinDesk
   readonly agents: AgentDesk
   readonly persons: PersonDesk
+  readonly channels: Channels
   readonly actions: ActionFeed
   readonly sessions: SessionDesk
   readonly enrolments: EnrolmentDesk
@@ -124,6 +126,7 @@ async function openDesks(
     payload: { version },
   })
   await desks.actions.start()
+  await desks.channels.start()
   const responder = serveRequests({ tenant, bus, store: desks.store, clock, log })
   const stopSweeping = sweepOften(desks, deps)
   const tell = portalNews(tenant, deps)
@@ -135,7 +138,7 @@ async function openDesks(
     stopTelling()
     await Promise.all(watches.map((watch) => watch.stop()))
     // Requests in hand may be waiting for a delivery, which is taken up at the next start.
-    await Promise.all([closePortal(), desks.courier.stop()])
+    await Promise.all([closePortal(), desks.courier.stop(), desks.channels.stop()])
     await responder.stop()
     await desks.actions.stop()
     await recordStop(deps)
@@ -171,6 +174,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const revokePins = pinRevoker({ ...deps, tenant })
   const common = { tenant, people, clock, random, audit }
   const sessions = new SessionDesk({ ...common, records: deps.sessions, key: deps.sessionKey })
+  const actions = new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow })
   return {
     store,
     courier,
@@ -187,7 +191,8 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
       registries: () => policy.view.registries(),
     }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
-    actions: new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow }),
+    actions,
+    channels: channelsOf(settings, deps, { store, desk: approvals, people, feed: actions }),
     sessions,
     enrolments: new EnrolmentDesk({ ...common, party, files, log, onEnrolled, revokePins }),
     logins: new LoginDesk({ ...common, party }),
@@ -196,6 +201,14 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     persons: new PersonDesk({ ...deps, ...settings, files, people, sessions, revokePins, tell }),
     policy,
   }
+}
+
+function channelsOf(
+  { tenant, origin, channels: settings = {} }: CheckedSettings,
+  host: HostDeps,
+  parts: Pick<ConstructorParameters<typeof Channels>[0], 'store' | 'desk' | 'people' | 'feed'>,
+): Channels {
+  return new Channels({ tenant, origin, settings, host, ...parts })
 }
 
 function policyDesks(

@@ -1,4 +1,5 @@
 import type { TenantId } from '@trustgw/protocol'
+import type { ChannelSettings } from './channels/channels.ts'
 
 export interface HostSettings {
   readonly tenant: TenantId
@@ -17,6 +18,8 @@ export interface HostSettings {
   /** The supervisor's public status file; absent counts as empty. */
   readonly installationFile: string
   readonly version: string
+  /** Chats besides the portal; absent: none. */
+  readonly channels?: ChannelSettings
 }
 
 /** The settings, checked and with what follows from them. */

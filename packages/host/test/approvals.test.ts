@@ -311,8 +311,11 @@ describe('approving', () => {
     assert.equal(text((await begin(request)).json, 'code'), 'role_missing')
     assert.equal(text((await deny(request)).json, 'code'), 'role_missing')
     assert.equal((await begin(request, ben)).status, 200)
-    const elsewhere = await asked({ channels: ['telegram'] })
-    assert.equal(text((await begin(elsewhere)).json, 'code'), 'role_missing')
+    const elsewhere = await asked({ tier: 1, channels: ['telegram'] })
+    assert.equal(text((await begin(elsewhere)).json, 'code'), 'channel_not_named')
+    assert.equal((await deny(elsewhere)).status, 200)
+    const signed = await asked({ tier: 2, channels: ['telegram'] })
+    assert.equal((await begin(signed)).status, 200)
   })
 
   it('is too late at the deadline, and lists it no more', async () => {

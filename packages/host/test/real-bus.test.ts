@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type HostDeps, type RunningHost, runHost } from '@trustgw/host'
+import { type HostDeps, type HostSettings, type RunningHost, runHost } from '@trustgw/host'
 import { createEnrolment } from '@trustgw/host/enrolment'
 import { canonicalize, parseComponent, parseJson, utf8Encode } from '@trustgw/protocol'
 import {
@@ -19,6 +19,7 @@ import {
   systemClock,
 } from '@trustgw/runtime'
 import { type BusWorld, startBusWorld } from '@trustgw/testkit/bus-world'
+import { TelegramDouble } from '@trustgw/testkit/chat-doubles'
 import { SoftwarePasskey } from './support/authenticator.ts'
 import { openFreezes } from './support/freezes.ts'
 import {
@@ -40,6 +41,8 @@ describe('on a real bus, with the rights of its own account only', () => {
   let folder: string
   let link: BusLink
   let host: RunningHost
+  let double: TelegramDouble
+  let restart: () => Promise<void>
   let gateway: BusLink
   let target: { readonly port: number; readonly origin: string }
 
@@ -58,23 +61,31 @@ describe('on a real bus, with the rights of its own account only', () => {
     folder = await mkdtemp(join(tmpdir(), 'trustgw-host-'))
     link = await connectAs(bus.creds.host)
     gateway = await connectAs(bus.creds.gateway)
-    host = await runHost(
-      {
-        tenant: TENANT,
-        listen: { hostname: '127.0.0.1', port },
-        origin: target.origin,
-        rpId: RP_ID,
-        busUrl: bus.wsUrl,
-        portalFolder: join(folder, 'web'),
-        enrolmentsFolder: join(folder, 'enrolments'),
-        installationFile: join(folder, 'installation.json'),
-        version: '0.1.0',
+    double = await TelegramDouble.start()
+    const settings: HostSettings = {
+      tenant: TENANT,
+      listen: { hostname: '127.0.0.1', port },
+      origin: target.origin,
+      rpId: RP_ID,
+      busUrl: bus.wsUrl,
+      portalFolder: join(folder, 'web'),
+      enrolmentsFolder: join(folder, 'enrolments'),
+      installationFile: join(folder, 'installation.json'),
+      version: '0.1.0',
+      channels: {
+        telegram: { token: double.token, apiUrl: double.origin, webhookSecret: null },
       },
-      await depsOf(bus, link, folder),
-    )
+    }
+    const deps = await depsOf(bus, link, folder)
+    host = await runHost(settings, deps)
+    restart = async () => {
+      await host.stop()
+      host = await runHost(settings, deps)
+    }
   })
   after(async () => {
     await host.stop()
+    await double.stop()
     await books.pop()?.stop()
     await link.bus.drain()
     await gateway.bus.drain()
@@ -146,6 +157,26 @@ describe('on a real bus, with the rights of its own account only', () => {
     assert.equal(canonicalize(listed ?? null).match(/"id":/g)?.length, 2)
   })
 
+  it('keeps on the bus what stands in a chat: a restart sends nothing twice and edits what it sent', async () => {
+    await restart()
+    const cookies = await enrolled('cara')
+    const linking = { ...target, method: 'POST', path: '/api/channels/link' }
+    const made = await call(linking, { cookies, body: { channel: 'telegram' } })
+    double.say(7, text(made.json, 'code'))
+    await until(() => double.chat(7).length === 1)
+    const request = approvalRequest({ clock: systemClock }, { tier: 1, channels: ['telegram'] })
+    const asked = utf8Encode(JSON.stringify(request))
+    await gateway.bus.request(`approval.v1.${TENANT}.request`, asked, { timeoutMs: 3_000 })
+    const shown = () => double.chat(7).filter(({ text: one }) => one.includes(request.action_id))
+    await until(() => shown().length === 1)
+    await restart()
+    const [message] = shown()
+    assert.ok(message !== undefined)
+    double.press(7, message, 'Approve')
+    await until(() => message.text.includes('Approved by'))
+    assert.equal(double.chat(7).length, 2)
+  })
+
   async function enrolled(person = 'ann'): Promise<Record<string, string>> {
     const made = { tenant: TENANT, person, roles: ['approver'], now: systemClock.now() }
     const enrolments = join(folder, 'enrolments')
@@ -186,6 +217,7 @@ async function depsOf(bus: BusWorld, link: BusLink, folder: string): Promise<Hos
     acl: link.records({ home: 'data', bucket: 'acl' }),
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
+    channelMessages: link.records({ home: 'data', bucket: 'channel_messages' }),
     unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
     toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
     toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),

@@ -1,4 +1,5 @@
 import { EVIDENCE_MAX } from './approvers.ts'
+import { CHANNELS, type Channel } from './channel.ts'
 import { contractJson, type ToolContract, toolContractShape } from './contract.ts'
 import { type DecisionRecord, decisionJson, decisionRecordShape } from './decision.ts'
 import {
@@ -201,6 +202,8 @@ export interface ApprovalDecision {
   readonly verdict: Verdict
   readonly approver: string
   readonly roles: readonly string[]
+  /** Through which it was given: the host's word. */
+  readonly channel: Channel
   readonly reason: string
   readonly decided_at: number
   readonly evidence: ApprovalEvidence | null
@@ -216,6 +219,7 @@ export const approvalDecisionShape: Shape<ApprovalDecision> = objectShape({
   verdict: oneOfShape('approve', 'deny'),
   approver: nameField,
   roles: arrayShape(nameField, { max: 32 }),
+  channel: oneOfShape(...CHANNELS),
   reason: reasonField,
   decided_at: msField,
   evidence: nullableShape(approvalEvidenceShape),

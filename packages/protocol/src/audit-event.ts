@@ -74,6 +74,8 @@ export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = [
   'passkey_added',
   'passkey_renamed',
   'passkey_removed',
+  'channel_linked',
+  'channel_unlinked',
   'approval_given',
   'approval_refused',
   'denial_given',
@@ -154,6 +156,8 @@ export type AuditEventType =
   | 'passkey_added'
   | 'passkey_renamed'
   | 'passkey_removed'
+  | 'channel_linked'
+  | 'channel_unlinked'
   | 'approval_given'
   | 'approval_refused'
   | 'denial_given'

@@ -78,6 +78,7 @@ export {
   utf8Length,
 } from './bytes.ts'
 export { canonicalize } from './canonical.ts'
+export { CHANNELS, type Channel, countsThrough } from './channel.ts'
 export {
   type AmountRule,
   amountRuleShape,

@@ -182,7 +182,7 @@ test('documents are written as what they are read as', () => {
   for (const evidence of [passkey, host, null]) {
     const verdict: ApprovalDecision = {
       ...{ v: 1, action_id, tenant, verdict: 'approve', approver: 'ana', reason: 'fine' },
-      ...{ roles: ['finance', 'legal'], decided_at: 7, evidence },
+      ...{ roles: ['finance', 'legal'], channel: 'telegram', decided_at: 7, evidence },
     }
     assert.deepEqual(again(approvalDecisionShape, approvalDecisionJson(verdict)), verdict)
   }

@@ -107,7 +107,16 @@ function verdictOn(
 ): Omit<ApprovalDecision, 'verdict' | 'evidence'> {
   const roles = ['approver', 'admin']
   const decided_at = Math.max(Date.now(), requested_at)
-  return { v: 1, action_id, tenant, approver, roles, reason: 'because', decided_at }
+  return {
+    v: 1,
+    action_id,
+    tenant,
+    approver,
+    roles,
+    channel: 'portal',
+    reason: 'because',
+    decided_at,
+  }
 }
 
 function statementOf(request: ApprovalRequest, approver: string): ApprovalStatement {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { openBrowser, type TestBrowser } from '../src/browser.ts'
+import { TelegramDouble } from '../src/doubles/telegram-double.ts'
 import { type RunningSystem, startSystem } from '../src/system.ts'
 import { addVirtualAuthenticator, type VirtualAuthenticator } from '../src/virtual-authenticator.ts'
 import { CACHE_DIR } from './e2e-support.ts'
@@ -16,6 +18,8 @@ const PICTURES = process.env['WALK_PICTURES']
 
 describe('the own account, in real browsers, on the real host', () => {
   let system: RunningSystem
+  let telegram: TelegramDouble
+  let folder: string
   let browser: TestBrowser
   let page: Page
   let first: VirtualAuthenticator
@@ -28,7 +32,15 @@ describe('the own account, in real browsers, on the real host', () => {
   }
 
   before(async () => {
-    system = await startSystem()
+    telegram = await TelegramDouble.start()
+    folder = await mkdtemp(join(tmpdir(), 'trustgw-account-'))
+    await writeFile(join(folder, 'token'), telegram.token, { mode: 0o600 })
+    system = await startSystem({
+      env: {
+        TRUSTGW_TELEGRAM_TOKEN_FILE: join(folder, 'token'),
+        TRUSTGW_TELEGRAM_API_URL: telegram.origin,
+      },
+    })
     browser = await openBrowser({ cacheDir: CACHE_DIR })
     page = await opened()
     first = await addVirtualAuthenticator(page)
@@ -37,6 +49,8 @@ describe('the own account, in real browsers, on the real host', () => {
   after(async () => {
     await browser.close()
     await system.remove()
+    await telegram.stop()
+    await rm(folder, { recursive: true })
   })
 
   /** Dark and light, wide and narrow: no violation, nothing out of the frame. */
@@ -153,6 +167,22 @@ describe('the own account, in real browsers, on the real host', () => {
     await page.goto(`${system.portal}/account`)
     await page.getByRole('button', { name: 'Sign out on Terminal on Linux' }).click()
     await page.getByRole('heading', { name: 'Terminal on Linux' }).waitFor({ state: 'detached' })
+  })
+
+  test('a Telegram account is linked by the code that the page shows, and unlinked', async () => {
+    const chats = page.getByRole('region', { name: 'Chats' })
+    await chats.getByRole('button', { name: 'Link Telegram' }).click()
+    await chats.getByRole('timer').waitFor()
+    const code = await chats.locator('strong').textContent()
+    assert.match(code ?? '', /^\d{6}$/)
+    await assertGood('account-linking')
+    telegram.say(7, code ?? '')
+    while (telegram.chat(7).length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.match(telegram.chat(7)[0]?.text ?? '', /^Linked\./)
+    await chats.getByRole('button', { name: 'I sent it' }).click()
+    await chats.getByText('Linked since').waitFor()
+    await chats.getByRole('button', { name: 'Unlink Telegram' }).click()
+    await chats.getByText('Not linked').waitFor()
   })
 
   test('signing out everywhere ends the other browser at once', async () => {

@@ -280,6 +280,7 @@ describe('the policy page, served by the real host', () => {
       acl: records('acl'),
       approvals: records('approvals'),
       sessions: records('sessions'),
+      channelMessages: records('channel_messages'),
       unsettled: records('unsettled'),
       toolTrust: records('tool_trust'),
       toolOrders: records('tool_orders'),

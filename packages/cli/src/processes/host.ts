@@ -23,6 +23,7 @@ import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
 import { rotationSigner } from '../keys/signers.ts'
 import { VERSION } from '../version.ts'
+import { channelsOf } from './channel-secrets.ts'
 import {
   beat,
   followFreezes,
@@ -63,6 +64,7 @@ export async function runHostProcess(
       enrolmentsFolder: layout.host.enrolments,
       installationFile: layout.installation,
       version: VERSION,
+      channels: await channelsOf(settings),
     },
     {
       bus: link.bus,
@@ -101,6 +103,7 @@ function storesOf(link: BusLink) {
     acl: records('acl'),
     approvals: records('approvals'),
     sessions: records('sessions'),
+    channelMessages: records('channel_messages'),
     unsettled: records('unsettled'),
     toolTrust: records('tool_trust'),
     toolOrders: records('tool_orders'),

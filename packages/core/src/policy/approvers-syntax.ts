@@ -1,5 +1,11 @@
 /** Whom a rule or limit asks: its table `approvers`, member by member. */
-import { ESCALATION_MAX_MS, type Escalation, EVIDENCE_MAX, type Json } from '@trustgw/protocol'
+import {
+  CHANNELS,
+  ESCALATION_MAX_MS,
+  type Escalation,
+  EVIDENCE_MAX,
+  type Json,
+} from '@trustgw/protocol'
 import { QUORUM_MAX, type RuleApprovers } from './ast.ts'
 import {
   type At,
@@ -7,7 +13,6 @@ import {
   complete,
   inside,
   type Raw,
-  readChoice,
   readTable,
   wrong,
   wrongKey,
@@ -16,11 +21,6 @@ import { choice, integer, list, need, optional, type Syntax, text } from './synt
 import { duration } from './value-syntax.ts'
 
 const ROLE_MAX_CHARS = 64
-/** Where people decide. */
-const CHANNELS = ['portal'] as const
-/** A rule that names only these would be decided by nobody. */
-const LATER: readonly string[] = ['telegram', 'slack']
-
 /** Used where a rule that asks people does not narrow who: one approver, in the portal. */
 export const ANY_APPROVER: RuleApprovers = {
   roles: [],
@@ -32,14 +32,7 @@ export const ANY_APPROVER: RuleApprovers = {
 
 const roles = list(text(undefined, ROLE_MAX_CHARS))
 const quorum = integer({ min: 1, max: QUORUM_MAX })
-const channel: Syntax<string> = {
-  ...choice<string>(CHANNELS),
-  read: (raw, at) =>
-    typeof raw === 'string' && LATER.includes(raw)
-      ? wrong(at, `"${raw}" is not supported yet`)
-      : readChoice(raw, at, CHANNELS),
-}
-const channels: Syntax<readonly string[]> = list(channel)
+const channels: Syntax<readonly string[]> = list(choice<string>(CHANNELS))
 const escalateAfter = duration(ESCALATION_MAX_MS)
 
 const escalate: Syntax<Escalation> = {

@@ -10,6 +10,7 @@ import {
   base64urlDecode,
   canonicalize,
   clausesAfter,
+  countsThrough,
   hexEncode,
   type JwsExpectation,
   judgeApprover,
@@ -27,6 +28,8 @@ export type DecisionRefusal =
   | 'evidence_missing'
   | 'evidence_kind'
   | 'approved_already'
+  /** The rule does not let people approve there. */
+  | 'channel_not_named'
   | 'approver_mismatch'
   | 'initiator_cannot_approve'
   | 'role_missing'
@@ -57,6 +60,7 @@ export function judgeApproval(
   const { evidence } = decision
   if (state.kind !== 'pending_approval') return 'not_pending'
   if (evidence === null) return 'evidence_missing'
+  if (!countsThrough(record.decision, 'approve', decision.channel)) return 'channel_not_named'
   if (evidence.approver !== decision.approver) return 'approver_mismatch'
   if (state.evidence.some((given) => given.approver === evidence.approver))
     return 'approved_already'

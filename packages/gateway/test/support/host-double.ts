@@ -37,6 +37,7 @@ import { type KeyName, must, type TestKeys } from './keys.ts'
 export interface VerdictTwist {
   readonly person?: string
   readonly roles?: readonly string[]
+  readonly channel?: ApprovalDecision['channel']
   /** Changes the statement that is signed. */
   readonly statement?: Partial<ApprovalStatement>
   /** Changes the evidence after it was made. */
@@ -129,6 +130,7 @@ export class HostDouble {
       verdict: 'approve',
       approver,
       roles: twist.roles ?? ['approver', 'finance'],
+      channel: twist.channel ?? 'portal',
       reason: '',
       decided_at: request.requested_at + 1,
       evidence: { ...evidence, ...twist.evidence } as ApprovalEvidence,
@@ -143,6 +145,7 @@ export class HostDouble {
       verdict: 'deny',
       approver: person,
       roles: ['approver'],
+      channel: 'portal',
       reason,
       decided_at: request.requested_at + 1,
       evidence: null,

@@ -11,6 +11,7 @@ import {
   approvalStatementJson,
   type ComputedHashes,
   countsIn,
+  countsThrough,
   type JsonObject,
   judgeApprover,
   ok,
@@ -26,7 +27,6 @@ import { newNonce } from '../crypto.ts'
 import type { HostDeps, HostKey } from '../deps.ts'
 import { type Refused, refused } from '../http/problem.ts'
 import type { PersonRecord } from '../people/person.ts'
-import type { Session } from '../session/session-desk.ts'
 import {
   type ApprovalRecord,
   clausesAt,
@@ -37,6 +37,7 @@ import {
 } from './approval-record.ts'
 import type { ApprovalStore } from './approval-store.ts'
 import { checkRequest } from './check-request.ts'
+import { channelOf, type Decider } from './decider.ts'
 import type { DecisionCourier, Delivered } from './decision-courier.ts'
 import { earlierApprovals } from './earlier-approvals.ts'
 
@@ -46,7 +47,6 @@ export const VERDICT_WAIT_MS = 4_000
 export const PASSKEY_TIER = 2
 /** An undecided approval is put away this long after its deadline. */
 export const EXPIRED_AFTER_MS = 60_000
-const CHANNEL = 'portal'
 
 export interface ApprovalDeskDeps {
   readonly tenant: TenantId
@@ -95,56 +95,57 @@ export class ApprovalDesk {
       .sort((a, b) => a.decide_by - b.decide_by)
   }
 
-  async begin(session: Session, actionId: ActionId): Promise<Answer> {
+  async begin(by: Decider, actionId: ActionId): Promise<Answer> {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const now = this.#deps.clock.now()
-    const blocked = objectionToApproval(record, session, now)
+    const blocked = objectionToApproval(record, by, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     const nonce = newNonce(this.#deps.random)
     const open = {
       actionId,
       requestedAt: request.requested_at,
-      approver: session.person.person,
-      sid: session.sid,
+      approver: by.person.person,
+      sid: by.sid,
     }
     this.#open.open(nonce, open, Math.min(now + CEREMONY_TTL_MS, request.decide_by))
     return {
       ok: true,
       json: {
-        approver: session.person.person,
+        approver: by.person.person,
         nonce,
         decide_by: request.decide_by,
         run_by: request.run_by,
         rp_id: this.#deps.party.rpId,
-        credential_ids: session.person.approval.map(({ id }) => id),
+        credential_ids: by.person.approval.map(({ id }) => id),
       },
     }
   }
 
-  async approve(session: Session, actionId: ActionId, proof: ApprovalProof): Promise<Answer> {
+  async approve(by: Decider, actionId: ActionId, proof: ApprovalProof): Promise<Answer> {
     const now = this.#deps.clock.now()
     const open = this.#open.take(proof.nonce, now)
-    if (open === undefined || !isFor(open, session, actionId)) return refused('ceremony_unknown')
+    if (open === undefined || !isFor(open, by, actionId)) return refused('ceremony_unknown')
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
-    const blocked = objectionToApproval(record, session, now)
+    const blocked = objectionToApproval(record, by, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     if (request.requested_at !== open.requestedAt) return refused('ceremony_unknown')
     const hashes = checkRequest(request, this.#deps.tenant, now)
     if (!hashes.ok) return refused('not_pending', hashes.reason)
     const statement = this.#statement(request, hashes.value, open.approver, proof.nonce)
-    const evidence = await this.#evidence(statement, session.person, proof.assertion)
-    if (evidence === undefined) return await this.#refuseAssertion(session, actionId)
+    const evidence = await this.#evidence(statement, by.person, proof.assertion)
+    if (evidence === undefined) return await this.#refuseAssertion(by, actionId)
     return await this.#decide(request, {
       v: 1,
       action_id: actionId,
       tenant: this.#deps.tenant,
       verdict: 'approve',
       approver: open.approver,
-      roles: session.person.roles,
+      roles: by.person.roles,
+      channel: channelOf(by),
       reason: '',
       decided_at: now,
       evidence,
@@ -152,25 +153,33 @@ export class ApprovalDesk {
   }
 
   /** A denial needs no passkey: what restricts is accepted on the host's word (§1 rule 3). */
-  async deny(session: Session, actionId: ActionId, reason: string): Promise<Answer> {
+  async deny(by: Decider, actionId: ActionId, reason: string): Promise<Answer> {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const now = this.#deps.clock.now()
     const blocked = mayBeStopped(record)
-      ? isAsked(record, session.person, now)
-      : mayDecide(record, session.person, now)
+      ? isAsked(record, by.person, now)
+      : mayDecide(record, by.person, now)
     if (blocked !== undefined) return blocked
     return await this.#decide(record.request, {
       v: 1,
       action_id: actionId,
       tenant: this.#deps.tenant,
       verdict: 'deny',
-      approver: session.person.person,
-      roles: session.person.roles,
+      approver: by.person.person,
+      roles: by.person.roles,
+      channel: channelOf(by),
       reason,
       decided_at: now,
       evidence: null,
     })
+  }
+
+  /** What this person may do with an undecided request; undefined: it is not theirs to decide. */
+  choices(record: ApprovalRecord, by: Decider): { readonly mayApprove: boolean } | undefined {
+    const now = this.#deps.clock.now()
+    if (mayDecide(record, by.person, now) !== undefined) return undefined
+    return { mayApprove: objectionToApproval(record, by, now) === undefined }
   }
 
   /** One request with the action's state, as far as the host knows it, and who approved so far. */
@@ -280,9 +289,9 @@ export class ApprovalDesk {
     return signJws({ typ: APPROVAL_STATEMENT_TYP, kid, payload }, sign)
   }
 
-  async #refuseAssertion(session: Session, actionId: ActionId): Promise<Refused> {
+  async #refuseAssertion(by: Decider, actionId: ActionId): Promise<Refused> {
     await this.#deps.audit.append('approval_refused', {
-      actor: { kind: 'human', id: session.person.person },
+      actor: { kind: 'human', id: by.person.person },
       action_id: actionId,
       payload: { code: 'assertion_refused' },
     })
@@ -290,47 +299,41 @@ export class ApprovalDesk {
   }
 }
 
-function isFor(open: OpenApproval, session: Session, actionId: ActionId): boolean {
-  return (
-    open.actionId === actionId &&
-    open.approver === session.person.person &&
-    open.sid === session.sid
-  )
+function isFor(open: OpenApproval, by: Decider, actionId: ActionId): boolean {
+  return open.actionId === actionId && open.approver === by.person.person && open.sid === by.sid
 }
 
-/** Whether this person may decide at all on what is asked: time, state, channel, role. */
+/** Whether this person may decide at all on what is asked: time, state, role. */
 function mayDecide(record: ApprovalRecord, person: PersonRecord, now: number): Refused | undefined {
   if (record.state !== 'pending') return refused('not_pending')
   if (now >= record.request.decide_by) return refused('too_late')
   return isAsked(record, person, now)
 }
 
-/** Channel and role. What runs by itself may be stopped by whoever approves at all. */
+/** Whether the person's role is asked for. What runs by itself may be stopped by whoever approves at all. */
 function isAsked(
   { request }: ApprovalRecord,
   person: PersonRecord,
   now: number,
 ): Refused | undefined {
-  const { channels } = request.decision.obligations
   if (runsByItself(request))
     return person.approval.length > 0 ? undefined : refused('no_approval_credential')
-  if (channels.length > 0 && !channels.includes(CHANNEL)) {
-    return refused('role_missing', 'this action is not decided in the portal')
-  }
   const covered = clausesAt(request, now).some((clause) => countsIn(clause, person.roles))
   return covered ? undefined : refused('role_missing')
 }
 
 function objectionToApproval(
   record: ApprovalRecord,
-  { kind, person }: Session,
+  by: Decider,
   now: number,
 ): Refused | undefined {
-  const blocked = mayDecide(record, person, now) ?? mayApprove(record, person, now)
+  const { decision } = record.request
+  const blocked = mayDecide(record, by.person, now) ?? mayApprove(record, by.person, now)
   if (blocked !== undefined) return blocked
-  // What takes a passkey is never begun from a terminal: its page shows the card that is signed.
-  const isPasskeys = record.request.decision.tier >= PASSKEY_TIER
-  return kind === 'terminal' && isPasskeys ? refused('page_needed') : undefined
+  // What takes a passkey is begun nowhere but on the page that shows the card that is signed.
+  if (by.kind !== 'portal' && decision.tier >= PASSKEY_TIER) return refused('page_needed')
+  const counts = countsThrough(decision, 'approve', channelOf(by))
+  return counts ? undefined : refused('channel_not_named')
 }
 
 /** What an approval needs beyond a denial. */

@@ -63,6 +63,7 @@ export class ApprovalStore {
   readonly #options: ApprovalStoreOptions
   readonly #open = new Map<ActionId, ApprovalRecord>()
   readonly #approved = new ApprovedIndex()
+  readonly #listeners = new Set<() => void>()
 
   constructor(options: ApprovalStoreOptions) {
     this.#options = options
@@ -79,6 +80,12 @@ export class ApprovalStore {
   /** Records that people or the gateway still have to act on. */
   open(): readonly ApprovalRecord[] {
     return [...this.#open.values()]
+  }
+
+  /** Tells of every change that this store writes; the returned function ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** What was approved of a tool, the newest first, as far back as a card looks. */
@@ -142,8 +149,10 @@ export class ApprovalStore {
       revision === undefined
         ? await records.create(key, value)
         : await records.replace(key, value, revision)
-    if (written.ok) this.#index(record)
-    return written.ok
+    if (!written.ok) return false
+    this.#index(record)
+    for (const tell of this.#listeners) tell()
+    return true
   }
 
   #index(record: ApprovalRecord): void {

@@ -8,6 +8,7 @@ import type { DeviceDesk } from '../ceremony/device-desk.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
 import type { PasskeyDesk } from '../ceremony/passkey-desk.ts'
+import type { Channels } from '../channels/channels.ts'
 import type { HostDeps } from '../deps.ts'
 import type { FreezeDesk } from '../freezes/freeze-desk.ts'
 import type { PortalNews } from '../freezes/tell-portals.ts'
@@ -30,6 +31,7 @@ import {
 } from './api-shapes.ts'
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
+import { channelRoutes } from './channel-routes.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
 import { deviceRoutes } from './device-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
@@ -73,6 +75,7 @@ export interface ApiDeps {
   readonly pins: PinDesk
   readonly agents: AgentDesk
   readonly persons: PersonDesk
+  readonly channels: Channels
   readonly actions: ActionFeed
   readonly policy: Omit<PolicyRoutesDeps, 'approvals'>
   readonly attempts: AttemptLimit
@@ -105,6 +108,7 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
   freezeRoutes(api, deps.freezes, (handle) => signedIn(deps, handle))
   peopleRoutes(api, deps, (handle) => signedIn(deps, handle))
   agentRoutes(api, deps.agents, (handle) => signedIn(deps, handle))
+  channelRoutes(api, deps, (handle) => signedIn(deps, handle))
   policyRoutes(api, { ...deps.policy, approvals: deps.approvals }, (handle) =>
     signedIn(deps, handle),
   )

@@ -20,6 +20,11 @@ export interface AppDeps {
 export function buildApp(deps: AppDeps): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>()
   app.get('/health', () => jsonResponse({ json: { status: 'ok' } }))
+  // Providers of chats: their own secret or signature is what counts here, not an Origin.
+  app.post(
+    '/channels/:name',
+    async (c) => await deps.api.channels.hook(c.req.param('name'), c.req.raw),
+  )
   app.route(API_PATH, buildApi(deps.api))
   app.all('/api/*', () => problemResponse(refused('not_found')))
   app.get('*', (c) => {

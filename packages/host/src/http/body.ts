@@ -26,7 +26,8 @@ export function isJsonType(header: string | null): boolean {
   return header !== null && JSON_TYPE.test(header)
 }
 
-async function collect(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
+/** The whole body, or undefined where it is over the limit. */
+export async function collect(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
   const declared = Number(request.headers.get('content-length') ?? '0')
   if (!(declared <= maxBytes)) return undefined
   const parts: Uint8Array[] = []

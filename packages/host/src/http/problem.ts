@@ -20,6 +20,7 @@ export const PROBLEMS = {
   initiator_cannot_settle: { status: 403, title: 'Who asked for an action never settles it' },
   page_needed: { status: 403, title: 'This takes a passkey: approve it on its page' },
   step_up_required: { status: 403, title: 'Use your sign-in passkey again first' },
+  channel_not_named: { status: 403, title: 'The rule does not let people approve here' },
   role_missing: { status: 403, title: 'Your roles do not cover this action' },
   not_found: { status: 404, title: 'There is nothing here' },
   unknown_person: { status: 404, title: 'Nobody here has this name' },

@@ -30,6 +30,9 @@ export function guardRequest(head: RequestHead, settings: GuardSettings): Refuse
   if (!isHealth && head.host?.toLowerCase() !== settings.authority) {
     return refused('host_refused', `Open ${settings.origin}`)
   }
+  // A provider of a chat is no browser: it proves itself by a secret or a signature.
+  const isHook = head.method === 'POST' && /^\/channels\/[a-z]+$/.test(head.path)
+  if (isHook) return undefined
   if (WRITING.has(head.method)) return guardWriting(head, settings)
   if (!READING.has(head.method)) return refused('method_not_allowed')
   return head.path.startsWith('/api/') ? guardSite(head) : undefined

@@ -15,7 +15,13 @@ import {
   sha256,
 } from '@trustgw/runtime'
 import type { HostKey } from '../deps.ts'
-import { type PersonId, type PersonRecord, personJson, personRecordShape } from './person.ts'
+import {
+  type ChatName,
+  type PersonId,
+  type PersonRecord,
+  personJson,
+  personRecordShape,
+} from './person.ts'
 
 const ACL_RECORD_TYP = 'acl-record+jwt'
 
@@ -88,6 +94,14 @@ export class PeopleStore {
     return (await this.list()).some(({ login, approval }) =>
       [...login, ...approval].some(({ id }) => ids.includes(id)),
     )
+  }
+
+  /** Whose account of a chat this is; nobody's where two people claim it. */
+  async byAccount(channel: ChatName, account: string): Promise<PersonRecord | undefined> {
+    const holders = (await this.list()).filter(({ channels = [] }) =>
+      channels.some((link) => link.channel === channel && link.account === account),
+    )
+    return holders.length === 1 ? holders[0] : undefined
   }
 
   /** Writes on the given revision (undefined: where nobody is). False: somebody was faster. */

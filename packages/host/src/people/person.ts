@@ -1,5 +1,7 @@
 import {
   arrayShape,
+  CHANNELS,
+  type Channel,
   integerShape,
   type JsonObject,
   objectShape,
@@ -32,6 +34,14 @@ export interface PasskeyRecord {
   readonly used_at?: number
 }
 
+/** An account of a chat by which a person is known there. */
+export interface ChannelLink {
+  readonly channel: ChatName
+  /** The provider's id of the account. */
+  readonly account: string
+  readonly linked_at: number
+}
+
 /** A person, as kept in the bucket `acl`: the payload of a JWS by the host. */
 export interface PersonRecord {
   readonly v: 1
@@ -43,10 +53,15 @@ export interface PersonRecord {
   readonly approval: readonly PasskeyRecord[]
   /** Enrolments used up for this person: what makes each of them single-use. */
   readonly enrolments: readonly string[]
+  /** At most one a chat. */
+  readonly channels?: readonly ChannelLink[]
   readonly updated_at: number
   /** Set for who was removed: the record then holds no roles and no passkeys. */
   readonly removed_at?: number
 }
+
+/** Where people decide besides the portal. */
+export type ChatName = Exclude<Channel, 'portal'>
 
 /** Passkeys that one person may have of each kind. */
 export const PASSKEYS_MAX_COUNT = 16
@@ -87,6 +102,14 @@ const passkeyShape: Shape<PasskeyRecord> = objectShape({
   used_at: optionalMember(timeField),
 })
 
+export const chatField: Shape<ChatName> = oneOfShape('telegram', 'slack')
+export const accountField: Shape<string> = stringShape({ min: 1, max: 64, characters: 'token' })
+
+const channelsShape: Shape<readonly ChannelLink[]> = arrayShape(
+  objectShape({ channel: chatField, account: accountField, linked_at: timeField }),
+  { max: CHANNELS.length },
+)
+
 export const personRecordShape: Shape<PersonRecord> = objectShape({
   v: oneOfShape(1),
   tenant: stringShape({ min: 1, max: 31, characters: 'token' }),
@@ -98,13 +121,16 @@ export const personRecordShape: Shape<PersonRecord> = objectShape({
   enrolments: arrayShape(stringShape({ min: 1, max: 64, characters: 'token' }), {
     max: ENROLMENTS_MAX_COUNT,
   }),
+  channels: optionalMember(channelsShape),
   updated_at: timeField,
   removed_at: optionalMember(timeField),
 })
 
 export function personJson(record: PersonRecord): JsonObject {
+  const { channels, ...rest } = record
   return {
-    ...record,
+    ...rest,
+    ...(channels && { channels: channels.map((link) => ({ ...link })) }),
     roles: [...record.roles],
     login: record.login.map(passkeyJson),
     approval: record.approval.map(passkeyJson),
@@ -138,9 +164,9 @@ export function withEnrolment(
 ): Result<PersonRecord, EnrolRefusal> {
   const enrolments = known?.enrolments ?? []
   if (enrolments.includes(added.enrolment)) return refuse('enrolment_used')
-  const kept = added.replaces === true ? undefined : known
-  const login = [...(kept?.login ?? []), added.login]
-  const approval = [...(kept?.approval ?? []), added.approval]
+  const { login: logins, approval: approvals, channels } = keptOf(known, added)
+  const login = [...logins, added.login]
+  const approval = [...approvals, added.approval]
   if (login.length > PASSKEYS_MAX_COUNT || enrolments.length >= ENROLMENTS_MAX_COUNT) {
     return refuse('too_many')
   }
@@ -152,8 +178,18 @@ export function withEnrolment(
     login,
     approval,
     enrolments: [...enrolments, added.enrolment],
+    ...(channels && { channels }),
     updated_at: added.now,
   })
+}
+
+/** Who lost every passkey, or was removed, begins anew: chats may be in the same wrong hands. */
+function keptOf(
+  known: PersonRecord | undefined,
+  { replaces = false }: Enrolled,
+): Pick<PersonRecord, 'login' | 'approval' | 'channels'> {
+  const isKept = known !== undefined && !replaces && known.removed_at === undefined
+  return isKept ? known : { login: [], approval: [] }
 }
 
 export type PasskeyPurpose = 'login' | 'approval'

@@ -3,6 +3,7 @@ import { createServer, request as httpRequest, type IncomingHttpHeaders } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  type ChannelSettings,
   type EnrolledMessage,
   type HostDeps,
   type HostKey,
@@ -191,7 +192,7 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-export async function startWorld(): Promise<World> {
+export async function startWorld(channels: ChannelSettings = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'trustgw-host-'))
   const port = await freePort()
   const origin = `http://localhost:${port}`
@@ -214,6 +215,7 @@ export async function startWorld(): Promise<World> {
     enrolmentsFolder: join(folder, 'enrolments'),
     installationFile: join(folder, 'installation.json'),
     version: '0.1.0',
+    channels,
   }
   const state = { auditDown: false }
   const freezes = await openFreezes(link, folder, { ...signers, tenant: TENANT, host: hostKey })
@@ -223,6 +225,7 @@ export async function startWorld(): Promise<World> {
     acl: link.records({ home: 'data', bucket: 'acl' }),
     approvals: link.records({ home: 'data', bucket: 'approvals' }),
     sessions: link.records({ home: 'data', bucket: 'sessions' }),
+    channelMessages: link.records({ home: 'data', bucket: 'channel_messages' }),
     unsettled: link.records({ home: 'data', bucket: 'unsettled' }),
     toolTrust: link.records({ home: 'data', bucket: 'tool_trust' }),
     toolOrders: link.records({ home: 'data', bucket: 'tool_orders' }),

@@ -5,6 +5,7 @@ const PROBLEMS: ReadonlyMap<string, string> = new Map([
   ],
   ['approver_not_needed', 'Enough people with your roles have approved; others are still asked.'],
   ['approver_not_yet', 'Others are asked before you; you can approve after them.'],
+  ['channel_not_named', 'The rule does not let people approve here.'],
   ['role_missing', 'This takes a role that you do not have.'],
   ['initiator_cannot_settle', 'This was done on your behalf, so somebody else must find out.'],
   ['not_unsettled', 'Somebody else settled it, or its end came to be known meanwhile.'],

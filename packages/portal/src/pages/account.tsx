@@ -2,6 +2,7 @@ import { type ReactElement, useEffect } from 'react'
 import { usePortal, usePortalState } from '../app/context.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'
+import { OwnChannels } from './account-channels.tsx'
 import { OwnNotices } from './account-notices.tsx'
 import { OwnPasskeys } from './account-passkeys.tsx'
 import { OwnSessions } from './account-sessions.tsx'
@@ -39,6 +40,7 @@ export function AccountPage(): ReactElement {
             passkeys={account.passkeys.filter(({ purpose }) => purpose === 'approval')}
           />
           <OwnNotices />
+          <OwnChannels channels={account.channels} />
           <OwnSessions sessions={account.sessions} />
         </div>
       )}

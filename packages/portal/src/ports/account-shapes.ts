@@ -13,6 +13,7 @@ import { creationShape } from './shapes.ts'
 
 const SESSIONS_MAX = 4_096
 const PASSKEYS_MAX = 64
+const CHANNELS_MAX = 8
 
 const text = stringShape({ max: 2_000 })
 const moment = integerShape({ min: 0, max: Number.MAX_SAFE_INTEGER })
@@ -55,5 +56,16 @@ export const waitingTerminalShape = pickedShape({
   expires_at: moment,
 })
 export type WaitingTerminal = ShapeOf<typeof waitingTerminalShape>
+const ownChannelShape = pickedShape({
+  channel: oneOfShape('telegram', 'slack'),
+  linked_at: nullableShape(moment),
+})
+export type OwnChannel = ShapeOf<typeof ownChannelShape>
+export const ownChannelsShape: Shape<{ readonly channels: readonly OwnChannel[] }> = pickedShape({
+  channels: arrayShape(ownChannelShape, { max: CHANNELS_MAX }),
+})
+/** What the person sends to the chat to link an account. */
+export const linkCodeShape = pickedShape({ code: text, expires_at: moment })
+export type LinkCode = ShapeOf<typeof linkCodeShape>
 export const endedShape = pickedShape({ ended: moment })
 export type Ended = ShapeOf<typeof endedShape>

@@ -22,8 +22,12 @@ import type { PolicyStatusView } from '../logic/policy-status.ts'
 import {
   type Ended,
   endedShape,
+  type LinkCode,
+  linkCodeShape,
+  type OwnChannel,
   type OwnPasskey,
   type OwnSession,
+  ownChannelsShape,
   ownPasskeysShape,
   ownSessionsShape,
   type PasskeyAdded,
@@ -181,6 +185,9 @@ export interface Api {
   readonly sessions: () => Promise<Answer<{ readonly sessions: readonly OwnSession[] }>>
   readonly endSession: (sid: string) => Promise<Answer<Ended>>
   readonly endSessions: (keepThis: boolean) => Promise<Answer<Ended>>
+  readonly channels: () => Promise<Answer<{ readonly channels: readonly OwnChannel[] }>>
+  readonly channelLink: (channel: OwnChannel['channel']) => Promise<Answer<LinkCode>>
+  readonly channelUnlink: (channel: OwnChannel['channel']) => Promise<Answer<null>>
   readonly terminalLook: (code: string) => Promise<Answer<WaitingTerminal>>
   readonly terminalDecide: (code: string, verdict: TerminalVerdict) => Promise<Answer<null>>
 }
@@ -313,6 +320,9 @@ type AccountCalls =
   | 'endSessions'
   | 'terminalLook'
   | 'terminalDecide'
+  | 'channels'
+  | 'channelLink'
+  | 'channelUnlink'
 
 function accountCalls({
   get,
@@ -331,6 +341,9 @@ function accountCalls({
     sessions: () => get('/api/sessions', ownSessionsShape),
     endSession: (sid) => remove(`/api/sessions/${encodeURIComponent(sid)}`, {}, endedShape),
     endSessions: (keepThis) => remove('/api/sessions', { keep_this: keepThis }, endedShape),
+    channels: () => get('/api/channels', ownChannelsShape),
+    channelLink: (channel) => post('/api/channels/link', { channel }, linkCodeShape),
+    channelUnlink: (channel) => remove(`/api/channels/${channel}`, {}, nothing),
     terminalLook: (code) => post('/api/device/look', { user_code: code }, waitingTerminalShape),
     terminalDecide: (code, verdict) =>
       post('/api/device/decide', { user_code: code, verdict }, nothing),

@@ -1,5 +1,5 @@
 import { problemSentence } from '../logic/problems.ts'
-import type { OwnPasskey, WaitingTerminal } from '../ports/account-shapes.ts'
+import type { LinkCode, OwnChannel, OwnPasskey, WaitingTerminal } from '../ports/account-shapes.ts'
 import type { Answer, TerminalVerdict } from '../ports/api.ts'
 import type { DeskDeps } from './ceremony.ts'
 
@@ -13,12 +13,17 @@ export class AccountDesk {
 
   async load(): Promise<void> {
     const { ports, store } = this.#deps
-    const [passkeys, sessions] = await Promise.all([ports.api.passkeys(), ports.api.sessions()])
-    if (passkeys.ok && sessions.ok) {
-      const account = { ...passkeys.value, ...sessions.value }
+    const [passkeys, sessions, channels] = await Promise.all([
+      ports.api.passkeys(),
+      ports.api.sessions(),
+      ports.api.channels(),
+    ])
+    if (passkeys.ok && sessions.ok && channels.ok) {
+      const account = { ...passkeys.value, ...sessions.value, ...channels.value }
       store.update({ account, accountProblem: undefined })
     } else {
-      store.update({ accountProblem: this.#problem(passkeys) ?? this.#problem(sessions) })
+      const problems = [passkeys, sessions, channels].map((answer) => this.#problem(answer))
+      store.update({ accountProblem: problems.find((one) => one !== undefined) })
     }
   }
 
@@ -49,6 +54,16 @@ export class AccountDesk {
     const answer = await this.#deps.ports.api.endSessions(false)
     if (answer.ok) this.#deps.sessionLost()
     return this.#problem(answer)
+  }
+
+  /** A code to send to the chat, or a sentence. */
+  async linkCode(channel: OwnChannel['channel']): Promise<LinkCode | string> {
+    const answer = await this.#deps.ports.api.channelLink(channel)
+    return answer.ok ? answer.value : (this.#problem(answer) ?? answer.title)
+  }
+
+  async unlink(channel: OwnChannel['channel']): Promise<string | undefined> {
+    return this.#done(await this.#deps.ports.api.channelUnlink(channel), 'Unlinked')
   }
 
   /** The terminal that shows this code, or a sentence. */

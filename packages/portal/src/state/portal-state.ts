@@ -5,7 +5,7 @@ import { EMPTY_FEED, type Feed } from '../logic/feed.ts'
 import type { FreezeView } from '../logic/freezes.ts'
 import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
-import type { OwnPasskey, OwnSession } from '../ports/account-shapes.ts'
+import type { OwnChannel, OwnPasskey, OwnSession } from '../ports/account-shapes.ts'
 import type { Installation, ListedContract, Session } from '../ports/shapes.ts'
 
 /** How the live feed stands. */
@@ -85,6 +85,7 @@ export interface PortalState {
 export interface Account {
   readonly passkeys: readonly OwnPasskey[]
   readonly sessions: readonly OwnSession[]
+  readonly channels: readonly OwnChannel[]
 }
 
 export const INITIAL_STATE: PortalState = {

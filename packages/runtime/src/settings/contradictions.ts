@@ -8,6 +8,7 @@ export function contradictionsOf(settings: Settings): readonly SettingsProblem[]
     ...samePorts(settings),
     ...nodes(settings),
     ...passkeys(settings),
+    ...chats(settings),
     ...production(settings),
   ]
 }
@@ -57,6 +58,31 @@ function passkeys(settings: Settings): readonly SettingsProblem[] {
   if (protocol !== 'https:' && rpId !== 'localhost') {
     problems.push(problem('host.origin', '`host.origin` must be https unless it is localhost.'))
   }
+  return problems
+}
+
+/** A token goes nowhere in the clear, and a chat without its secret would be anybody's. */
+function chats({ telegram, slack }: Settings): readonly SettingsProblem[] {
+  const problems: SettingsProblem[] = []
+  for (const [key, url] of [
+    ['telegram.api_url', telegram.api_url],
+    ['slack.api_url', slack.api_url],
+  ] as const) {
+    const { protocol, hostname } = new URL(url)
+    if (protocol !== 'https:' && !isLoopbackHost(hostname))
+      problems.push(problem(key, `\`${key}\` must be https unless it is loopback.`))
+  }
+  if (telegram.token_file === '' && telegram.webhook_secret_file !== '')
+    problems.push(
+      problem('telegram.webhook_secret_file', 'Without `telegram.token_file` it means nothing.'),
+    )
+  if ((slack.token_file === '') !== (slack.signing_secret_file === ''))
+    problems.push(
+      problem(
+        'slack.signing_secret_file',
+        '`slack.token_file` and `slack.signing_secret_file` go together.',
+      ),
+    )
   return problems
 }
 

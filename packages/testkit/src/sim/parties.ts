@@ -215,6 +215,7 @@ export async function startHostParty(body: Body): Promise<HostParty> {
       acl: records('acl'),
       approvals: records('approvals'),
       sessions: records('sessions'),
+      channelMessages: records('channel_messages'),
       uiEvents: link.reader({ home: 'data', stream: 'UI' }),
       unsettled: records('unsettled'),
       toolTrust: records('tool_trust'),
