@@ -83,6 +83,7 @@ class Desk {
       published_at: 1,
       bundles: [],
       tools: [],
+      agents: [],
       policy: { epoch: bundle.epoch, bundle_hash: bundleText(sha256, bundle).bundle_hash },
     }
     const token = signJws({ typ: TOOL_REGISTRY_TYP, kid: 'result', payload }, this.#executor.sign)

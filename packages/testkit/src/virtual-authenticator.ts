@@ -12,6 +12,8 @@ export type VirtualAuthenticator = {
   readonly credentials: () => Promise<readonly VirtualCredential[]>
   /** false: the person fails to verify; a ceremony that requires it ends in NotAllowedError. */
   readonly setUserVerified: (isVerified: boolean) => Promise<void>
+  /** false: nobody touches it, and a ceremony waits until somebody does. */
+  readonly setPresent: (isPresent: boolean) => Promise<void>
   readonly remove: () => Promise<void>
 }
 
@@ -46,6 +48,9 @@ export async function addVirtualAuthenticator(page: Page): Promise<VirtualAuthen
     },
     setUserVerified: async (isUserVerified) => {
       await session.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified })
+    },
+    setPresent: async (enabled) => {
+      await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled })
     },
     remove: async () => {
       await session.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId })

@@ -68,7 +68,7 @@ const BUCKET_LIMITS: {
   approvals: { max_bytes: 512 * MIB, max_age: 30 * DAY_S * NS_PER_S },
   sessions: { max_bytes: 64 * MIB, max_age: 2 * DAY_S * NS_PER_S },
   // As long as an approval: what came of it is shown where it was asked.
-  channel_messages: { max_bytes: 64 * MIB, max_age: 30 * DAY_S * NS_PER_S },
+  channel_messages: { max_bytes: 16 * MIB, max_age: 30 * DAY_S * NS_PER_S },
   policies: { max_bytes: 256 * MIB, max_age: 0 },
   policy_status: { max_bytes: 16 * MIB, max_age: 0 },
   tool_trust: { max_bytes: 96 * MIB, max_age: 0 },

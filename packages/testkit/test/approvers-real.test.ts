@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import type { BrowserContext, Page } from 'playwright-core'
+import { openBrowser, type TestBrowser } from '../src/browser.ts'
+import { until } from '../src/process-table.ts'
+import { type RunningSystem, startSystem } from '../src/system.ts'
+import { addVirtualAuthenticator, type VirtualAuthenticator } from '../src/virtual-authenticator.ts'
+import { CACHE_DIR, callJson } from './e2e-support.ts'
+
+/** Large refunds take two people, small ones one. */
+const POLICY = `version = 1
+[defaults]
+effect       = "deny"
+grant_ttl    = "30s"
+approval_ttl = "15m"
+
+[[rules]]
+id       = "reads"
+priority = 10
+effect   = "allow"
+match    = { operation = ["read"] }
+
+[[rules]]
+id        = "refund-small"
+priority  = 20
+effect    = "require_approval"
+tier      = 2
+approvers = { quorum = 1 }
+match     = { tool = ["shop.refund"], amount = { lte = "100.00 EUR" } }
+
+[[rules]]
+id        = "refund-large"
+priority  = 20
+effect    = "require_approval"
+tier      = 2
+approvers = { quorum = 2 }
+match     = { tool = ["shop.refund"], amount = { gt = "100.00 EUR" } }
+`
+const LAST_SECONDS = 8
+
+/** Several people, browsers and tabs over the same requests, on the whole system. */
+describe('several people over one request, in real browsers', () => {
+  let system: RunningSystem
+  let browser: TestBrowser
+  let ann: Person
+  let bob: Person
+  let cents = 0
+
+  interface Person {
+    readonly context: BrowserContext
+    readonly page: Page
+    readonly device: VirtualAuthenticator
+  }
+
+  async function enrol(link: string, name: string): Promise<Person> {
+    const context = await browser.browser.newContext({ reducedMotion: 'reduce' })
+    const page = await context.newPage()
+    page.setDefaultTimeout(20_000)
+    const device = await addVirtualAuthenticator(page)
+    await page.goto(link)
+    await page.getByLabel('Your name').fill(name)
+    await page.getByRole('button', { name: /sign-in passkey/ }).click()
+    await page.getByRole('button', { name: /approval passkey/ }).click()
+    await page.getByText('Compare with the terminal').waitFor()
+    return { context, page, device }
+  }
+
+  async function json(...args: string[]): Promise<Record<string, unknown>> {
+    const done = await system.command([...args, '--json'])
+    assert.equal(done.code, 0, done.err + done.out)
+    return JSON.parse(done.out) as Record<string, unknown>
+  }
+
+  before(async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'trustgw-approvers-'))
+    const state = join(dir, '.trustgw')
+    await mkdir(state, { recursive: true, mode: 0o700 })
+    await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
+    system = await startSystem({ stateDir: dir })
+    browser = await openBrowser({ cacheDir: CACHE_DIR })
+    ann = await enrol(system.enrolmentLink ?? '', 'Ann Example')
+    await system.line('pinned')
+    const made = await json('people', 'enrol', 'bob', '--role', 'approver')
+    bob = await enrol(String(made['link']), 'Bob Example')
+    await ann.page.goto(`${system.portal}/people`)
+    const card = ann.page.getByRole('article', { name: 'Bob Example' })
+    await card.getByRole('button', { name: /^Pin/ }).click()
+    await card.getByRole('checkbox').check()
+    await card.getByRole('button', { name: 'Pin with passkey' }).click()
+    await card.getByText('Pinned by admin').waitFor()
+  })
+  after(async () => {
+    await browser.close()
+    await system.remove()
+  })
+
+  async function refund(euros: number): Promise<string> {
+    cents += 1
+    const amount = `${euros}.${String(cents).padStart(2, '0')}`
+    const args = { order_id: 'ord_1005', amount, currency: 'EUR', reason: 'Parcel damaged' }
+    const { body, text } = await callJson(`${system.gateway}/v1/actions/propose`, {
+      key: system.apiKey,
+      body: { tool: 'shop.refund', arguments: args, wait_ms: 0 },
+    })
+    const id = String(body['action_id'])
+    assert.match(String(body['status']), /^(?:preparing|pending_approval)$/, text)
+    await until('it is read', async () => (await stateOf(id)) !== 'preparing')
+    const view = await viewOf(id)
+    assert.equal(view['status'], 'pending_approval', JSON.stringify(view))
+    return id
+  }
+
+  const viewOf = async (id: string): Promise<Readonly<Record<string, unknown>>> =>
+    (await callJson(`${system.gateway}/v1/actions/${id}`, { key: system.apiKey })).body
+  const stateOf = async (id: string): Promise<unknown> => (await viewOf(id))['status']
+
+  const card = (id: string): string => `${system.portal}/approvals/${id}`
+  const approveButton = (page: Page) =>
+    page.getByRole('button', { name: 'Approve with passkey', disabled: false })
+
+  test('two approvers in two browsers: each sees at once what the other did, and both are needed', async () => {
+    const id = await refund(150)
+    await Promise.all([ann, bob].map(({ page }) => page.goto(card(id))))
+    await approveButton(bob.page).waitFor()
+    await approveButton(ann.page).click()
+    await ann.page.getByText('You have approved. Others are still asked.').waitFor()
+    await bob.page
+      .getByText(/1 so far/)
+      .first()
+      .waitFor()
+    assert.equal(await stateOf(id), 'pending_approval')
+    await approveButton(bob.page).click()
+    await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
+    for (const { page } of [ann, bob]) {
+      await page.getByRole('heading', { name: /What happens now/ }).waitFor()
+    }
+  })
+
+  test('one denies while the other holds the passkey: the denial stands, in both browsers', async () => {
+    const id = await refund(160)
+    await Promise.all([ann, bob].map(({ page }) => page.goto(card(id))))
+    await ann.device.setPresent(false)
+    await approveButton(ann.page).click()
+    await ann.page.getByText(/Waiting for your approval passkey/).waitFor()
+    await bob.page.getByRole('button', { name: 'Deny…', disabled: false }).click()
+    await bob.page.getByRole('textbox', { name: 'Reason' }).fill('Not this one')
+    await bob.page.getByRole('button', { name: 'Deny it' }).click()
+    await until('it is denied', async () => (await stateOf(id)) === 'denied')
+    await ann.device.setPresent(true)
+    for (const { page } of [ann, bob]) {
+      await page.getByRole('heading', { name: /This has ended/ }).waitFor()
+      assert.equal(await approveButton(page).count(), 0)
+    }
+    assert.equal(await stateOf(id), 'denied')
+  })
+
+  test('in two tabs of one person a decision of one is seen in the other, and counts once', async () => {
+    const id = await refund(20)
+    const second = await ann.context.newPage()
+    await addVirtualAuthenticator(second)
+    await Promise.all([ann.page.goto(card(id)), second.goto(card(id))])
+    await approveButton(second).waitFor()
+    await approveButton(ann.page).click()
+    await second.getByRole('heading', { name: /What happens now/ }).waitFor()
+    assert.equal(await approveButton(second).count(), 0)
+    await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
+    await second.close()
+  })
+
+  test('what came while a page slept stands there once when it wakes, and is approved there', async () => {
+    const { context, page } = ann
+    await page.goto(`${system.portal}/activity`)
+    await page.getByText('Connection: Live').filter({ visible: true }).waitFor()
+    await page.evaluate(`globalThis.notReloaded = true`)
+    const session = await context.newCDPSession(page)
+    await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+    const ids = [await refund(41), await refund(42), await refund(43)]
+    await session.send('Page.setWebLifecycleState', { state: 'active' })
+    for (const id of ids) {
+      await page.locator(`main a[href="/approvals/${id}"]`).first().waitFor()
+      assert.equal(await page.locator(`main a[href="/approvals/${id}"]`).count(), 1)
+    }
+    await page.locator(`main a[href="/approvals/${ids[1]}"]`).click()
+    await approveButton(page).click()
+    await until('the refund is done', async () => (await stateOf(ids[1] ?? '')) === 'succeeded')
+    assert.equal(await page.evaluate(`globalThis.notReloaded`), true)
+    await session.detach()
+  })
+
+  test('approved in its last seconds it runs; a moment later there is nothing to press', async () => {
+    const hasty = POLICY.replace('"15m"', '"15s"')
+    await writeFile(join(system.stateDir, 'policy.toml'), hasty, { mode: 0o600 })
+    let [id, late] = ['', '']
+    await until('the policy is in force', async () => {
+      ;[id, late] = [await refund(30), await refund(31)]
+      const { proposed_at, expires_at } = await viewOf(late)
+      return Number(expires_at) - Number(proposed_at) <= 16_000
+    })
+    await ann.page.goto(card(id))
+    await bob.page.goto(card(late))
+    await approveButton(ann.page).waitFor()
+    const left = async (): Promise<number> => {
+      const text = await ann.page
+        .getByText(/\d+ s(?:econds)? left|\d+ s$/)
+        .first()
+        .textContent()
+      return Number(/(\d+) s/.exec(text ?? '')?.[1] ?? Number.NaN)
+    }
+    await until('the last seconds', async () => (await left()) <= LAST_SECONDS)
+    await approveButton(ann.page).click()
+    await until('the refund is done', async () => (await stateOf(id)) === 'succeeded').catch(async () => { console.error(JSON.stringify(await viewOf(id)), await ann.page.locator('main').innerText()) })
+    await until('the other one is over', async () => (await stateOf(late)) === 'expired')
+    await bob.page.getByRole('heading', { name: /This has ended/ }).waitFor()
+    assert.equal(await approveButton(bob.page).count(), 0)
+  })
+})
