@@ -1,15 +1,67 @@
 // `npm test`: does all its set-up, then runs every test. `npm run test:long` adds what does not fit ten minutes.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { prepare, ROOT } from './lib/setup.mjs'
 
+const RUNNER = join(ROOT, 'scripts/lib/run-test-files.mjs')
+/** More files than processors: many of them wait for processes of theirs. */
+const AT_ONCE = 3
 const long = process.argv.includes('--long')
 /** The Node that runs the tests; what they run on stays prepared by this one. */
 const node =
   process.argv.find((argument) => argument.startsWith('--node='))?.slice('--node='.length) ??
   process.execPath
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+
+/**
+ * The files that take longest, longest first: begun first, none of them is left to run alone at the
+ * end. A name that is missing here costs time, nothing else.
+ */
+const LONGEST = [
+  'clients-mcp',
+  'e2e-cli',
+  'e2e-keys',
+  'hostile-texts',
+  'sim-guards',
+  'chaos',
+  'e2e-stop',
+  'e2e-resume',
+  'clients-guide',
+  'e2e-cluster',
+  'portal-policy',
+  'portal-real',
+  'e2e-freeze',
+  'e2e-bad-input',
+  'policy-page',
+  'sim-worlds-more',
+  'e2e-story',
+  'emergency-real',
+  'small-policies.exhaustive',
+  'e2e-policy',
+  'sim-worlds',
+  'parties-gateway',
+  'diff',
+  'faces-mcp',
+  'properties',
+  'large-log',
+  'clients-pages',
+  'outcome',
+  'account-real',
+  'command-line',
+  'nats-injection',
+  'parties-executor',
+  'stdio-connector',
+  'emergency-page',
+  'portal-policy-real',
+  'people-page',
+  'parties-host',
+  'faces-http',
+]
+const rank = (file) => {
+  const at = LONGEST.indexOf(basename(file, '.test.js'))
+  return at === -1 ? LONGEST.length : at
+}
 
 const natsServer = prepare()
 const testFiles = ['packages', 'examples']
@@ -20,13 +72,13 @@ const testFiles = ['packages', 'examples']
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
   .filter((file) => file.endsWith('.test.js') && (long || !file.endsWith('.long.test.js')))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-  .toSorted()
+  .toSorted((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
 
 if (testFiles.length === 0) {
   process.stderr.write('trustgw: no test file was found; is the build complete?\n')
   process.exit(1)
 }
-const child = spawn(node, ['--test', '--test-concurrency=3', ...testFiles], {
+const child = spawn(node, [RUNNER, String(AT_ONCE), ...testFiles], {
   cwd: ROOT,
   stdio: 'inherit',
   env: { ...process.env, NATS_SERVER: natsServer },
