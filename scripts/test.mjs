@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { prepare, ROOT } from './lib/setup.mjs'
 
 const RUNNER = join(ROOT, 'scripts/lib/run-test-files.mjs')
+const PAGE_BUILDER = join(ROOT, 'packages/portal/dist/test/double/build-page.js')
 /** More files than processors: many of them wait for processes of theirs. */
 const AT_ONCE = 3
 const long = process.argv.includes('--long')
@@ -78,9 +79,20 @@ if (testFiles.length === 0) {
   process.stderr.write('trustgw: no test file was found; is the build complete?\n')
   process.exit(1)
 }
+/** Built once for all files that open it: `PORTAL_DOUBLE_PAGE`. */
+const page = testFiles.some((file) => file.startsWith(join(ROOT, 'packages/portal')))
+  ? await (await import(PAGE_BUILDER)).buildPage()
+  : undefined
 const child = spawn(node, [RUNNER, String(AT_ONCE), ...testFiles], {
   cwd: ROOT,
   stdio: 'inherit',
-  env: { ...process.env, NATS_SERVER: natsServer },
+  env: {
+    ...process.env,
+    NATS_SERVER: natsServer,
+    ...(page === undefined ? {} : { PORTAL_DOUBLE_PAGE: page.root }),
+  },
 })
-child.on('exit', (code) => process.exit(code ?? 1))
+child.on('exit', async (code) => {
+  await page?.remove()
+  process.exit(code ?? 1)
+})
