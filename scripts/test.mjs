@@ -1,13 +1,14 @@
 // `npm test`: does all its set-up, then runs every test. `npm run test:long` adds what does not fit ten minutes.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { prepare, ROOT } from './lib/setup.mjs'
 
 const RUNNER = join(ROOT, 'scripts/lib/run-test-files.mjs')
 const PAGE_BUILDER = join(ROOT, 'packages/portal/dist/test/double/build-page.js')
-/** More files than processors: many of them wait for processes of theirs. */
-const AT_ONCE = 3
+/** More files than processors: the longest of them mostly wait for processes of theirs. */
+const AT_ONCE = availableParallelism() + 2
 const long = process.argv.includes('--long')
 /** The Node that runs the tests; what they run on stays prepared by this one. */
 const node =
