@@ -18,7 +18,7 @@ import {
   type Invocation,
   UsageFault,
 } from './command.ts'
-import { COMMANDS } from './commands/commands.ts'
+import { allCommands, commandsOf } from './commands/commands.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 import { VERSION } from './version.ts'
 
@@ -43,8 +43,8 @@ export async function runCommand(
 ): Promise<number> {
   const { argv } = invocation
   if (argv[0] === '--version') return say(terminal, VERSION)
-  const command = findCommand(argv)
-  if (command === undefined) return noCommand(argv, terminal)
+  const command = await findCommand(argv)
+  if (command === undefined) return await noCommand(argv, terminal)
   const words = command.name.split(' ').length
   const rest = argv.slice(words)
   if (rest.includes('--help')) return say(terminal, help(command, terminal))
@@ -56,11 +56,11 @@ export async function runCommand(
 }
 
 /** Help for all commands or for one group of them; else what was typed is no command. */
-function noCommand(argv: readonly string[], terminal: Terminal): number {
+async function noCommand(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [first, second] = argv
   if (first === undefined || first === '--help' || first === 'help')
-    return say(terminal, overview(terminal))
-  const group = COMMANDS.filter((command) => command.name.startsWith(`${first} `))
+    return say(terminal, overview(await allCommands(), terminal))
+  const group = (await commandsOf(first)).filter(({ name }) => name.startsWith(`${first} `))
   if (group.length > 0 && argv.includes('--help'))
     return say(terminal, groupHelp(first, group, terminal))
   const json = argv.includes('--json')
@@ -87,11 +87,11 @@ function say(terminal: Terminal, text: string): number {
   return EXIT_DONE
 }
 
-function findCommand(argv: readonly string[]): Command | undefined {
-  const two = argv.slice(0, 2).join(' ')
+async function findCommand([first = '', second]: readonly string[]): Promise<Command | undefined> {
+  const group = await commandsOf(first)
   return (
-    COMMANDS.find((command) => command.name === two) ??
-    COMMANDS.find((command) => command.name === argv[0])
+    group.find((command) => command.name === `${first} ${second}`) ??
+    group.find((command) => command.name === first)
   )
 }
 
@@ -214,14 +214,14 @@ function codeOf(error: unknown): string {
   return 'unknown'
 }
 
-function overview(terminal: Terminal): string {
+function overview(commands: readonly Command[], terminal: Terminal): string {
   const { bold } = terminal.style
   return [
     `${bold('trustgw')} ${VERSION}: agents propose, the gateway decides, executors verify.`,
     '',
     'Usage: trustgw <command> [options] [--json]; every command has --help.',
     '',
-    ...listOf(COMMANDS, terminal),
+    ...listOf(commands, terminal),
     '',
     'Settings: trustgw.toml in the working or state folder, TRUSTGW_* variables over it.',
     'Exit: 0 done, 1 failed or findings, 2 wrong usage; of tool run also 126 refused by policy',

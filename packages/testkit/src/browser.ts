@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { BrowserError } from './browser-error.ts'
 import { type BrowserOptions, type FoundBrowser, findBrowser } from './find-browser.ts'
 
@@ -34,6 +34,8 @@ export async function openBrowser(options: BrowserOptions): Promise<TestBrowser>
     rm(profileDir, { recursive: true, force: true, maxRetries: REMOVE_RETRIES })
   const args = browserArguments({ profileDir, isRoot: process.getuid?.() === 0 })
   const endOnSignals = options.endOnSignals ?? true
+  // It takes long to load, and most tests that import this package open no browser.
+  const { chromium } = await import('playwright-core')
   let browser: Browser
   try {
     browser = await chromium.launch({

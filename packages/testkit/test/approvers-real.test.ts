@@ -211,7 +211,11 @@ describe('several people over one request, in real browsers', () => {
     }
     await until('the last seconds', async () => (await left()) <= LAST_SECONDS)
     await approveButton(ann.page).click()
-    await until('the refund is done', async () => (await stateOf(id)) === 'succeeded').catch(async () => { console.error(JSON.stringify(await viewOf(id)), await ann.page.locator('main').innerText()) })
+    await until('the refund is done', async () => (await stateOf(id)) === 'succeeded').catch(
+      async () => {
+        console.error(JSON.stringify(await viewOf(id)), await ann.page.locator('main').innerText())
+      },
+    )
     await until('the other one is over', async () => (await stateOf(late)) === 'expired')
     await bob.page.getByRole('heading', { name: /This has ended/ }).waitFor()
     assert.equal(await approveButton(bob.page).count(), 0)

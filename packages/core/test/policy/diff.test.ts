@@ -31,9 +31,12 @@ const OPEN = compile(
   'version = 1\n[[rules]]\nid = "open"\npriority = 1\neffect = "allow"\nmatch = { tool = ["**"] }\n',
 )
 
-function decideAlone(compiled: CompiledPolicy, facts: PolicyFacts): PolicyDecision {
-  if (compiled.layer === 'platform') return decide(compiled, facts)
-  return decideLayers(joinLayers([OPEN, compiled], sha256), facts)
+type Decide = (facts: PolicyFacts) => PolicyDecision
+
+function alone(compiled: CompiledPolicy): Decide {
+  if (compiled.layer === 'platform') return (facts) => decide(compiled, facts)
+  const joined = joinLayers([OPEN, compiled], sha256)
+  return (facts) => decideLayers(joined, facts)
 }
 
 /** Lines over a domain small enough to try every proposal. */
@@ -108,6 +111,8 @@ const rank = ({ effect, tier }: PolicyDecision): number => ORDER.indexOf(`${effe
 function isWider(before: PolicyDecision, after: PolicyDecision): boolean {
   if (rank(after) !== rank(before)) return rank(after) < rank(before)
   if (rank(after) === 0 || rank(after) === 4) return false
+  // Most pairs ask for the same, which is told sooner than what each asks at least.
+  if (JSON.stringify(before.obligations) === JSON.stringify(after.obligations)) return false
   return !asksAtLeast(before.obligations, after.obligations)
 }
 
@@ -130,6 +135,7 @@ test('diff agrees with trying every proposal of a small domain', () => {
       const make = isTenant ? compileTenant : compile
       const [old, next] = [make(policyOf(first)), make(policyOf(second))]
       const diff = diffPolicies(old, next)
+      const [byOld, byNext] = [alone(old), alone(next)]
       let wider = false
       let differs = false
       for (const given of proposals([...first, ...second])) {
@@ -142,7 +148,7 @@ test('diff agrees with trying every proposal of a small domain', () => {
             currency: { kind: 'fixed', code: 'JPY' },
           },
         })
-        const [before, after] = [decideAlone(old, facts), decideAlone(next, facts)]
+        const [before, after] = [byOld(facts), byNext(facts)]
         wider ||= isWider(before, after)
         differs ||= rank(before) !== rank(after)
         if (wider) break

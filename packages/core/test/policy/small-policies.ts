@@ -1,4 +1,10 @@
-import { compilePolicy, decide, type PolicyDecision, type Rule } from '@trustgw/core'
+import {
+  type CompiledPolicy,
+  compilePolicy,
+  decide,
+  type PolicyDecision,
+  type Rule,
+} from '@trustgw/core'
 import { zeroHash } from '../hashing.ts'
 import type { AbstractRule, Truth } from './reference.ts'
 import { factsOf } from './world.ts'
@@ -32,11 +38,26 @@ function concrete(rule: AbstractRule, index: number): Rule {
   }
 }
 
-export function run(
+/** What is true is a matter of the facts: policies that differ in that alone are one. */
+const COMPILED = new Map<string, CompiledPolicy>()
+
+function compiled(
   rules: readonly AbstractRule[],
   fallback: 'deny' | 'allow',
-  reversed = false,
-): PolicyDecision {
+  reversed: boolean,
+): CompiledPolicy {
+  const parts = rules.map(({ priority, strength }) => `${priority}:${strength}`)
+  const key = `${fallback} ${reversed} ${parts.join(' ')}`
+  const made = COMPILED.get(key) ?? compile(rules, fallback, reversed)
+  COMPILED.set(key, made)
+  return made
+}
+
+function compile(
+  rules: readonly AbstractRule[],
+  fallback: 'deny' | 'allow',
+  reversed: boolean,
+): CompiledPolicy {
   const written = rules.map(concrete)
   if (reversed) written.reverse()
   const policy = {
@@ -45,8 +66,16 @@ export function run(
     rules: written,
     limits: [],
   } as const
+  return compilePolicy(policy, zeroHash)
+}
+
+export function run(
+  rules: readonly AbstractRule[],
+  fallback: 'deny' | 'allow',
+  reversed = false,
+): PolicyDecision {
   const known = rules.flatMap(({ truth }, index) => (truth === 'unknown' ? [] : [[index, truth]]))
-  return decide(compilePolicy(policy, zeroHash), factsOf({ args: Object.fromEntries(known) }))
+  return decide(compiled(rules, fallback, reversed), factsOf({ args: Object.fromEntries(known) }))
 }
 
 export const strengthOf = ({ effect, tier }: PolicyDecision): number =>

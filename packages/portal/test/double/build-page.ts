@@ -1,9 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import tailwindcss from '@tailwindcss/vite'
-import react from '@vitejs/plugin-react'
-import { build } from 'vite'
 
 /** The package's folder, from `dist/test/double/`. */
 const PACKAGE = new URL('../../../', import.meta.url)
@@ -13,8 +10,17 @@ export interface BuiltPage {
   readonly remove: () => Promise<void>
 }
 
+/** Where `npm test` has built the page of the double, once for all files of tests. */
+const BUILT_BEFORE = process.env['PORTAL_DOUBLE_PAGE']
+
 /** Builds the page of the double into a folder of its own below `dist`. */
 export async function buildPage(): Promise<BuiltPage> {
+  if (BUILT_BEFORE !== undefined) return { root: BUILT_BEFORE, remove: () => Promise.resolve() }
+  const [{ build }, { default: react }, { default: tailwindcss }] = await Promise.all([
+    import('vite'),
+    import('@vitejs/plugin-react'),
+    import('@tailwindcss/vite'),
+  ])
   const outDir = await newFolder()
   await build({
     configFile: false,
@@ -29,6 +35,7 @@ export async function buildPage(): Promise<BuiltPage> {
 
 /** Builds the portal as it is served, into a folder of its own below `dist`. */
 export async function buildPortal(): Promise<BuiltPage> {
+  const { build } = await import('vite')
   const outDir = await newFolder()
   const configFile = fileURLToPath(new URL('vite.config.mjs', PACKAGE))
   await build({ configFile, logLevel: 'warn', build: { outDir } })

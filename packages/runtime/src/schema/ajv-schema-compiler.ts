@@ -37,16 +37,24 @@ const OPTIONS: Options = {
   code: { regExp: linearPattern },
 }
 
+type Dialect = typeof Ajv | typeof Ajv2020
+
+/** By dialect the engine that says whether something is a schema; it keeps nothing of what it is shown. */
+const META_ENGINES = new Map<Dialect, Ajv>()
+
 /** The port over Ajv. Each schema has an engine of its own, so no `$id` reaches another schema. */
 export class AjvSchemaCompiler implements SchemaCompiler {
   compile(schema: Json): Result<SchemaValidator, SchemaRefusal> {
     if (canonicalize(schema).length > SCHEMA_MAX_BYTES) return refuse('schema_too_large')
-    const ajv = engineFor(schema)
-    if (ajv === undefined) return refuse('schema_dialect')
+    const dialect = dialectOf(schema)
+    if (dialect === undefined) return refuse('schema_dialect')
     if (refersOutside(schema)) return refuse('schema_remote_ref')
     if (typeof schema !== 'boolean' && !isJsonObject(schema)) return refuse('schema_invalid')
     try {
-      const validate = ajv.compile(mutableCopy(schema))
+      const copy = mutableCopy(schema)
+      if (metaEngineOf(dialect).validateSchema(copy) !== true) return refuse('schema_invalid')
+      const ownProperties = namesInherited(schema)
+      const validate = engineOf(dialect, { ownProperties, validateSchema: false }).compile(copy)
       return ok({
         check: (value) => {
           if (validate(value) === true) return undefined
@@ -60,14 +68,24 @@ export class AjvSchemaCompiler implements SchemaCompiler {
   }
 }
 
-function engineFor(schema: Json): Ajv | undefined {
+function dialectOf(schema: Json): Dialect | undefined {
   const dialect = asObject(schema)?.['$schema']
-  const options = { ...OPTIONS, ownProperties: namesInherited(schema) }
-  if (dialect === undefined) return withQuickKeywords(new Ajv2020(options))
+  if (dialect === undefined) return Ajv2020
   if (typeof dialect !== 'string') return undefined
-  if (DRAFT_2020.test(dialect)) return withQuickKeywords(new Ajv2020(options))
-  if (DRAFT_07.test(dialect)) return withQuickKeywords(new Ajv(options))
+  if (DRAFT_2020.test(dialect)) return Ajv2020
+  if (DRAFT_07.test(dialect)) return Ajv
   return undefined
+}
+
+function engineOf(dialect: Dialect, options: Options): Ajv {
+  return withQuickKeywords(new dialect({ ...OPTIONS, ...options }))
+}
+
+/** Of each dialect one: to compile the schema of schemas takes longer than to compile any of a tool. */
+function metaEngineOf(dialect: Dialect): Ajv {
+  const known = META_ENGINES.get(dialect) ?? engineOf(dialect, { ownProperties: true })
+  META_ENGINES.set(dialect, known)
+  return known
 }
 
 const INHERITED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))

@@ -44,6 +44,8 @@ export interface WorldOptions {
   /** Keeps what happened in words. */
   readonly trace?: boolean
   readonly sabotage?: Sabotage
+  /** What has not come to rest within this after the last fault never does; default 45 minutes of the world. */
+  readonly restMs?: number
 }
 
 export interface WorldReport {
@@ -79,7 +81,7 @@ export async function runWorld(seed: string, options: WorldOptions = {}): Promis
     await begin(world, choices)
     await loop.run(BUSY_MS, () => false)
     heal(world)
-    await untilRest(world)
+    await untilRest(world, options.restMs ?? REST_MS)
   } finally {
     process.off('unhandledRejection', hear)
   }
@@ -199,9 +201,9 @@ function heal({ room, processes }: World): void {
 }
 
 /** Twice in a row: what was stored just now may not be on record yet. */
-async function untilRest(world: World): Promise<void> {
+async function untilRest(world: World, restMs: number): Promise<void> {
   const { loop } = world.room
-  const end = loop.now + REST_MS
+  const end = loop.now + restMs
   let looksAtRest = 0
   const look = (): void => {
     void isResting(world.room).then((isSo) => {
