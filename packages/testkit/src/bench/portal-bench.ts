@@ -68,6 +68,8 @@ const SLOW_4G = {
 const WAIT_MS = 60_000
 const SETTLE_MS = 2_000
 const CARD_EVERY_MS = 500
+/** What the host gives in one answer; the portal knows no more of what waited before it came. */
+const LISTED_AT_ONCE_COUNT = 200
 
 interface Bench {
   readonly system: RunningSystem
@@ -122,12 +124,12 @@ async function enrol(context: BrowserContext, system: RunningSystem): Promise<vo
   await page.close()
 }
 
-/** Until the host lists them all. */
+/** Until the host lists them, as many as it lists at once. */
 async function allWait({ context, system, options }: Bench): Promise<void> {
   for (const end = Date.now() + WAIT_MS; ; ) {
     const text = await (await context.request.get(`${system.portal}/api/approvals`)).text()
     const listed = new Set(text.match(/"action_id":"act_[a-z2-7]+"/g)).size
-    if (listed >= options.pending) return
+    if (listed >= Math.min(options.pending, LISTED_AT_ONCE_COUNT)) return
     if (Date.now() > end) throw new Error(`the host lists ${listed} actions that wait`)
     await new Promise((resolve) => setTimeout(resolve, CARD_EVERY_MS))
   }
