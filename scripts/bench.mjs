@@ -1,4 +1,4 @@
-// `npm run bench -- mcp|policy|grant`: does all set-up, then measures. Judges nothing by an absolute time.
+// `npm run bench -- mcp|policy|grant|portal`: does all set-up, then measures. Judges nothing by an absolute time.
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,6 +46,8 @@ const USAGE = `npm run bench -- <name> [--json] [--quick]
            floor of their parts, with one and two executors (about four minutes)
            --pending 10,100,1000   with so many actions that wait for a person
            --nonces 20000          with so many grants used before
+  portal   from an event to its row or card on screen with 1 000 actions that wait and 200 events a
+           second, beside a bare WebSocket; first load over a slow link (about three minutes)
 
   --json   the figures as JSON
   --quick  fewer rounds
@@ -56,6 +58,7 @@ const BENCHMARKS = {
   mcp: { script: 'main.js', more: () => ['--peer', ensurePeer()] },
   policy: { script: 'policy-main.js', more: () => [] },
   grant: { script: 'grant-main.js', more: () => [] },
+  portal: { script: 'portal-main.js', more: () => [] },
 }
 
 const args = process.argv.slice(2)

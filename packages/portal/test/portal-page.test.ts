@@ -148,6 +148,32 @@ describe('the page', () => {
     assert.deepEqual((await notes()).at(-1), { closed: refund.action_id })
   })
 
+  it('keeps of a long activity only what is in sight in the page, and every row in its place', async () => {
+    await page.goto(`${origin}/activity`)
+    const rows = page.locator('li[aria-posinset]')
+    await rows.first().waitFor()
+    const count = 400
+    for (let number = 0; number < count; number += 1) {
+      const request = requestOf({ number: 1_000 + number, tool: REFUND, now, input: {} })
+      const more = { at: now + number, reason: `long ${number}.` }
+      double.publish(eventOf(request, 'succeeded', 1_000 + number, more))
+    }
+    await page.getByText(`long ${count - 1}.`).waitFor()
+    assert.equal(await rows.first().getAttribute('aria-setsize'), String(count + 3))
+    assert.ok((await rows.count()) < 100)
+    await page.evaluate('scrollTo(0, document.body.scrollHeight)')
+    await page.locator(`li[aria-posinset="${count + 3}"]`).waitFor()
+    const places = await rows.evaluateAll((all) =>
+      all.map((row) => row.getAttribute('aria-posinset')),
+    )
+    const [first = ''] = places
+    assert.deepEqual(
+      places,
+      places.map((_, at) => String(Number(first) + at)),
+    )
+    assert.deepEqual(complaints, [])
+  })
+
   it('has a heading of the first level on every page, also while nothing has come yet', async () => {
     await page.goto(`${origin}/`)
     await page.getByRole('heading', { level: 1 }).first().waitFor()

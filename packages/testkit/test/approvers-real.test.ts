@@ -41,6 +41,12 @@ match     = { tool = ["shop.refund"], amount = { gt = "100.00 EUR" } }
 `
 const LAST_SECONDS = 8
 
+interface PolicyStatus {
+  readonly in_force: { readonly epoch: number }
+  readonly gateway: { readonly epoch: number } | null
+  readonly executors: readonly { readonly policy: { readonly epoch: number } | null }[]
+}
+
 /** Several people, browsers and tabs over the same requests, on the whole system. */
 describe('several people over one request, in real browsers', () => {
   let system: RunningSystem
@@ -170,12 +176,12 @@ describe('several people over one request, in real browsers', () => {
     await second.close()
   })
 
-  test('what came while a page slept stands there once when it wakes, and is approved there', async () => {
-    const { context, page } = ann
+  test('what came while a page slept stands there once when it wakes', async () => {
+    const page = await ann.context.newPage()
     await page.goto(`${system.portal}/activity`)
     await page.getByText('Connection: Live').filter({ visible: true }).waitFor()
     await page.evaluate(`globalThis.notReloaded = true`)
-    const session = await context.newCDPSession(page)
+    const session = await ann.context.newCDPSession(page)
     await session.send('Page.setWebLifecycleState', { state: 'frozen' })
     const ids = [await refund(41), await refund(42), await refund(43)]
     await session.send('Page.setWebLifecycleState', { state: 'active' })
@@ -183,39 +189,33 @@ describe('several people over one request, in real browsers', () => {
       await page.locator(`main a[href="/approvals/${id}"]`).first().waitFor()
       assert.equal(await page.locator(`main a[href="/approvals/${id}"]`).count(), 1)
     }
-    await page.locator(`main a[href="/approvals/${ids[1]}"]`).click()
-    await approveButton(page).click()
-    await until('the refund is done', async () => (await stateOf(ids[1] ?? '')) === 'succeeded')
     assert.equal(await page.evaluate(`globalThis.notReloaded`), true)
-    await session.detach()
+    await page.close()
   })
 
   test('approved in its last seconds it runs; a moment later there is nothing to press', async () => {
     const hasty = POLICY.replace('"15m"', '"15s"')
     await writeFile(join(system.stateDir, 'policy.toml'), hasty, { mode: 0o600 })
-    let [id, late] = ['', '']
-    await until('the policy is in force', async () => {
-      ;[id, late] = [await refund(30), await refund(31)]
-      const { proposed_at, expires_at } = await viewOf(late)
-      return Number(expires_at) - Number(proposed_at) <= 16_000
+    await until('gateway and executor decide by it', async () => {
+      const answer = await ann.page.request.get(`${system.portal}/api/policy/status`)
+      const { in_force, gateway, executors } = (await answer.json()) as PolicyStatus
+      const all = [gateway, ...executors.map(({ policy }) => policy)]
+      return in_force.epoch > 1 && all.every((one) => one?.epoch === in_force.epoch)
     })
+    const [id, late] = [await refund(30), await refund(31)]
     await ann.page.goto(card(id))
     await bob.page.goto(card(late))
     await approveButton(ann.page).waitFor()
     const left = async (): Promise<number> => {
       const text = await ann.page
-        .getByText(/\d+ s(?:econds)? left|\d+ s$/)
+        .getByText(/\d+ seconds? left/)
         .first()
         .textContent()
       return Number(/(\d+) s/.exec(text ?? '')?.[1] ?? Number.NaN)
     }
     await until('the last seconds', async () => (await left()) <= LAST_SECONDS)
     await approveButton(ann.page).click()
-    await until('the refund is done', async () => (await stateOf(id)) === 'succeeded').catch(
-      async () => {
-        console.error(JSON.stringify(await viewOf(id)), await ann.page.locator('main').innerText())
-      },
-    )
+    await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
     await until('the other one is over', async () => (await stateOf(late)) === 'expired')
     await bob.page.getByRole('heading', { name: /This has ended/ }).waitFor()
     assert.equal(await approveButton(bob.page).count(), 0)

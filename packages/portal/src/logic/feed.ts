@@ -3,7 +3,7 @@ import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
 /** States in which a person has something to say. */
 const WAITS: readonly string[] = ['pending_approval', 'scheduled']
 /** Actions kept in memory; the oldest leave first. */
-const EVENTS_MAX = 600
+const EVENTS_MAX = 5_000
 
 /** What this browser knows of the tenant's actions. */
 export interface Feed {

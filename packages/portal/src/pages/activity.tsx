@@ -6,8 +6,12 @@ import { NavLink } from '../app/nav-link.tsx'
 import { type EventFilter, filterEvents, NO_FILTER } from '../logic/feed.ts'
 import { Hardened } from '../ui/hardened.tsx'
 import { HeldChip } from '../ui/held.tsx'
+import { LongList } from '../ui/long-list.tsx'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { StateChip } from '../ui/state-chip.tsx'
+
+/** Height of a row in most cases. */
+const ROW_PX = 72
 
 /** All actions as they happen, newest first. */
 export function ActivityPage(): ReactElement {
@@ -94,43 +98,56 @@ function Choice(props: {
 function EventList({ events }: { readonly events: readonly ActionEvent[] }): ReactElement {
   const now = useNow(usePortal().serverNow, 5_000)
   return (
-    <ol className="mt-6 border-t border-line">
-      {events.map((event) => (
-        <li
-          key={event.action_id}
-          className="grid grid-cols-[minmax(0,1fr)_auto] items-baseline gap-x-5 gap-y-1 border-b border-line py-3 lg:grid-cols-[11rem_minmax(0,1.3fr)_minmax(0,1fr)_9rem_5.5rem]"
-        >
-          <span className="max-lg:col-start-2 max-lg:row-start-1 max-lg:justify-self-end">
-            <span className="flex flex-wrap gap-1 max-lg:justify-end">
-              <StateChip state={event.state} />
-              <HeldChip event={event} />
-            </span>
-          </span>
-          <span className="min-w-0 max-lg:row-start-1">
-            <EventTitle event={event} />
-          </span>
-          <span className="min-w-0 truncate text-soft">
-            <Hardened text={event.agent} />
-            {event.on_behalf_of === null ? '' : ` for ${event.on_behalf_of}`}
-          </span>
-          <span className="text-right font-semibold whitespace-nowrap max-lg:hidden">
-            {event.amount ?? ''}
-          </span>
-          <time
-            dateTime={new Date(event.at).toISOString()}
-            title={new Date(event.at).toLocaleString()}
-            className="text-right text-sm whitespace-nowrap text-soft"
-          >
-            {ago(event.at, now)}
-          </time>
-          {event.reason === '' ? null : (
-            <span className="col-span-full text-sm text-soft lg:col-start-2">
-              <Hardened text={event.reason} />
-            </span>
-          )}
-        </li>
-      ))}
-    </ol>
+    <div className="mt-6 border-t border-line">
+      <LongList
+        items={events}
+        idOf={({ action_id }) => action_id}
+        row={(event) => <EventRow event={event} now={now} />}
+        rowPx={ROW_PX}
+        rowClass="grid grid-cols-[minmax(0,1fr)_auto] items-baseline gap-x-5 gap-y-1 border-b border-line py-3 lg:grid-cols-[11rem_minmax(0,1.3fr)_minmax(0,1fr)_9rem_5.5rem]"
+      />
+    </div>
+  )
+}
+
+function EventRow({
+  event,
+  now,
+}: {
+  readonly event: ActionEvent
+  readonly now: number
+}): ReactElement {
+  return (
+    <>
+      <span className="max-lg:col-start-2 max-lg:row-start-1 max-lg:justify-self-end">
+        <span className="flex flex-wrap gap-1 max-lg:justify-end">
+          <StateChip state={event.state} />
+          <HeldChip event={event} />
+        </span>
+      </span>
+      <span className="min-w-0 max-lg:row-start-1">
+        <EventTitle event={event} />
+      </span>
+      <span className="min-w-0 truncate text-soft">
+        <Hardened text={event.agent} />
+        {event.on_behalf_of === null ? '' : ` for ${event.on_behalf_of}`}
+      </span>
+      <span className="text-right font-semibold whitespace-nowrap max-lg:hidden">
+        {event.amount ?? ''}
+      </span>
+      <time
+        dateTime={new Date(event.at).toISOString()}
+        title={new Date(event.at).toLocaleString()}
+        className="text-right text-sm whitespace-nowrap text-soft"
+      >
+        {ago(event.at, now)}
+      </time>
+      {event.reason === '' ? null : (
+        <span className="col-span-full text-sm text-soft lg:col-start-2">
+          <Hardened text={event.reason} />
+        </span>
+      )}
+    </>
   )
 }
 

@@ -5,10 +5,13 @@ import { NavLink } from '../app/nav-link.tsx'
 import { navigate } from '../app/router.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
 import { pendingRequests, stoppableRequests } from '../logic/feed.ts'
+import { LongList } from '../ui/long-list.tsx'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { Card } from './card.tsx'
 import { RequestItem } from './request-item.tsx'
 
+/** Height of one item and its gap. */
+const ITEM_PX = 96
 const WIDE = '(min-width: 64rem)'
 
 /** A list and one card; on a phone one or the other. The choice never moves by itself. */
@@ -33,13 +36,14 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
         <h1 id="list-title" className="px-5 pt-6 pb-3 text-xl font-semibold tracking-tight">
           {pending.length === 0 ? 'Nothing waits' : `${pending.length} waiting for a decision`}
         </h1>
-        <ul className="flex flex-col px-3 pb-6">
-          {pending.map((request) => (
-            <li key={request.action_id}>
-              <RequestItem request={request} current={request.action_id === id} />
-            </li>
-          ))}
-        </ul>
+        <div className="px-3 pb-6">
+          <LongList
+            items={pending}
+            idOf={({ action_id }) => action_id}
+            row={(request) => <RequestItem request={request} current={request.action_id === id} />}
+            rowPx={ITEM_PX}
+          />
+        </div>
         {stoppable.length === 0 ? null : (
           <>
             <h2 className="px-5 pt-2 pb-3 font-semibold">Runs by itself soon</h2>

@@ -28,6 +28,9 @@ const POLICY_STATUS_MS = 60_000
 /** Pauses double from the one to the other; the request is asked for during about six seconds. */
 const REQUEST_RETRY_MIN_MS = 100
 const REQUEST_RETRY_MAX_MS = 3_200
+/** How long events are gathered where no frame comes. */
+const HIDDEN_GATHER_MS = 100
+const GATHER_MAX_MS = 250
 
 /** The portal without its looks: session, feed, verdicts. */
 export class Portal {
@@ -42,6 +45,7 @@ export class Portal {
   readonly #link: LiveLink
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
+  readonly #arrived: ActionEvent[] = []
   #statusTimer: ReturnType<typeof setInterval> | undefined
 
   constructor(ports: Ports) {
@@ -281,18 +285,35 @@ export class Portal {
     else this.store.update({ snapshotProblem: problemSentence(code, title) })
   }
 
+  /** Of what comes within a frame the page is told once; a hidden page has no frames. */
   #onEvent(event: ActionEvent): void {
-    const { feed } = this.store.get()
-    const merged = mergeEvents(feed, [event])
+    this.#arrived.push(event)
+    if (this.#arrived.length > 1) return
+    if (document.hidden) setTimeout(this.#takeArrived, HIDDEN_GATHER_MS)
+    else requestAnimationFrame(this.#takeArrived)
+    // A page may be hidden before its next frame.
+    setTimeout(this.#takeArrived, GATHER_MAX_MS)
+  }
+
+  readonly #takeArrived = (): void => {
+    const { feed, phase } = this.store.get()
+    const arrived = this.#arrived.splice(0)
+    if (phase !== 'signed_in') return
+    const merged = mergeEvents(feed, arrived)
     if (merged === feed) return
     this.store.update({ feed: merged })
-    if (event.state === 'needs_human' || this.#waitsForPerson(event.action_id)) {
+    const news = arrived.filter((event) => merged.events.get(event.action_id) === event)
+    if (
+      news.some(
+        ({ state, action_id }) => state === 'needs_human' || this.#waitsForPerson(action_id),
+      )
+    ) {
       void this.loadOutcomes()
     }
-    if (event.state !== 'pending_approval') this.ports.notifier.close(event.action_id)
-    const view = stateView(event.state)
-    if (merged.requests.has(event.action_id)) {
-      this.store.announce(`${event.tool_id}: ${view.label}`)
+    for (const event of news) {
+      if (event.state !== 'pending_approval') this.ports.notifier.close(event.action_id)
+      if (!merged.requests.has(event.action_id)) continue
+      this.store.announce(`${event.tool_id}: ${stateView(event.state).label}`)
       // News of an action that still waits: one of several has approved.
       if (event.state === 'pending_approval') void this.loadGiven(event.action_id)
     }

@@ -4,15 +4,16 @@ import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { asObject, type JsonObject } from '@trustgw/protocol'
+import type { JsonObject } from '@trustgw/protocol'
 import { connectNats, nodeRandom, readCredsFile, silentLogger } from '@trustgw/runtime'
-import { AgentOnBus } from '../attacks-agent.ts'
+import type { AgentOnBus } from '../attacks-agent.ts'
 import { type RunningSystem, startSystem } from '../system.ts'
 import { floorCall } from './arms.ts'
 import { type Floor, startFloor } from './floor.ts'
 import { HttpCaller } from './http-caller.ts'
 import { runSlot, type SlotLimits, type SlotResult } from './load.ts'
 import type { Call } from './mcp-calls.ts'
+import { openAgent, propose, proposePending } from './pending-calls.ts'
 import { peakBytesOf } from './processes.ts'
 import { findProcesses } from './run-bench.ts'
 
@@ -49,7 +50,6 @@ const PACKAGE = '@modelcontextprotocol/server-filesystem'
 const WAIT_MS = 10_000
 const WARM_UP: SlotLimits = { calls: 150, max_ms: 3_000 }
 const FILL_IN_FLIGHT = 128
-const PENDING_PER_AGENT = 60
 const READY_TIMEOUT_MS = 20_000
 
 export async function measureGrantSystem(options: GrantSystemOptions): Promise<GrantSystem> {
@@ -111,7 +111,8 @@ class Bench {
     await this.#measure('one executor', in_flight)
     for (const size of pending) {
       progress(`${size} actions waiting`)
-      await this.#fillPending(size)
+      await proposePending(system, size - this.#proposed, options.signal)
+      this.#proposed = size
       await this.#measure(`${size} pending`, [few])
     }
     if (nonces > 0) {
@@ -149,43 +150,9 @@ class Bench {
     const { agent } = this.#parts
     const body: JsonObject = { tool: `files.${TOOL}`, arguments: {}, wait_ms: WAIT_MS }
     return Array.from({ length: count }, () => async () => {
-      await propose(agent, body, 'succeeded')
+      await propose(agent, body, ['succeeded'])
     })
   }
-
-  /** By as many agents as it takes: each may have so many waiting. */
-  async #fillPending(size: number): Promise<void> {
-    const { system, options } = this.#parts
-    while (this.#proposed < size && !options.signal.aborted) {
-      const count = Math.min(PENDING_PER_AGENT, size - this.#proposed)
-      const agent = await openAgent(system)
-      try {
-        await Promise.all(
-          Array.from({ length: count }, (_, at) => propose(agent, refund(at), 'pending_approval')),
-        )
-      } finally {
-        await agent.close()
-      }
-      this.#proposed += count
-    }
-  }
-}
-
-function refund(at: number): JsonObject {
-  const args = { order_id: 'ord_1003', amount: '120.00', currency: 'EUR', reason: `bench ${at}` }
-  return { tool: 'shop.refund', arguments: args, wait_ms: 0 }
-}
-
-async function openAgent(system: RunningSystem): Promise<AgentOnBus> {
-  const agent = await AgentOnBus.open(system, `bench-${randomBytes(4).toString('hex')}`)
-  await agent.known('main')
-  return agent
-}
-
-async function propose(agent: AgentOnBus, body: JsonObject, status: string): Promise<void> {
-  const answer = await agent.ask('trust.v1.main.action.propose', body)
-  const value = typeof answer === 'string' ? undefined : asObject(answer['value'] ?? null)
-  if (value?.['status'] !== status) throw new Error(`not ${status}: ${JSON.stringify(answer)}`)
 }
 
 /** As many used grants as asked for, as an executor of the profile would have left them. */
