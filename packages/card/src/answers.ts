@@ -14,7 +14,7 @@ import {
 import type { EarlierApproval } from './earlier.ts'
 
 const TEXT_MAX_CHARS = 2_000
-const LIST_MAX = 1_000
+const LIST_MAX = 4_096
 const EARLIER_MAX = 20
 
 const text = stringShape({ max: TEXT_MAX_CHARS })

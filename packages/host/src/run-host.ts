@@ -28,6 +28,7 @@ import { pinRevoker } from './pins/revoke-pins.ts'
 import { PolicyDesk } from './policy/policy-desk.ts'
 import { PolicyView } from './policy/policy-view.ts'
 import { RecordedActions } from './policy/recorded-actions.ts'
+import { watchInstallation, watchLists } from './portal-lists.ts'
 import { SESSION_SWEEP_MS, SessionDesk } from './session/session-desk.ts'
 import { type CheckedSettings, checkSettings, type HostSettings } from './settings.ts'
 import { ToolDesk } from './tools/tool-desk.ts'
@@ -90,7 +91,15 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
     headers: securityHeaders({ busUrl: checked.busUrl }),
     log,
   })
-  const stop = (): Promise<void> => stopDesks(() => close(server))
+  const stopWatching = watchInstallation(
+    checked.installationFile,
+    portalNews(checked.tenant, deps),
+    deps,
+  )
+  const stop = (): Promise<void> => {
+    stopWatching()
+    return stopDesks(() => close(server))
+  }
   const port = await listen(server, checked.listen).catch(async (error: unknown) => {
     await stop()
     throw error
@@ -131,12 +140,11 @@ async function openDesks(
   const stopSweeping = sweepOften(desks, deps)
   const tell = portalNews(tenant, deps)
   const stopTelling = deps.freezes.onChange(() => tell('freezes'))
-  // Who may propose: what the operator registered, and what executors vouch for.
-  const watches = [deps.agents, deps.tools].map((bucket) => bucket.watch(() => tell('agents')))
+  const watches = watchLists(deps, tell)
   return async (closePortal) => {
     stopSweeping()
     stopTelling()
-    await Promise.all(watches.map((watch) => watch.stop()))
+    await watches.stop()
     // Requests in hand may be waiting for a delivery, which is taken up at the next start.
     await Promise.all([closePortal(), desks.courier.stop(), desks.channels.stop()])
     await responder.stop()

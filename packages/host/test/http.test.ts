@@ -167,6 +167,21 @@ describe('the listener', () => {
     })
     assert.equal(same.status, 304)
     assert.equal(same.text, '')
+    assert.equal(
+      asset.headers['content-encoding'],
+      undefined,
+      'who asks for nothing gets it as it is',
+    )
+    const large = '/assets/large-Ab12Cd34.js'
+    const gzip = await world.call('GET', large, {
+      headers: { 'accept-encoding': 'br, gzip;q=0.5' },
+    })
+    assert.equal(gzip.headers['content-encoding'], 'gzip')
+    assert.equal(gzip.headers['vary'], 'Accept-Encoding')
+    assert.ok(Number(gzip.headers['content-length']) < 1_000)
+    const whole = await world.call('GET', large, { headers: { 'accept-encoding': 'gzip;q=0' } })
+    assert.equal(whole.headers['content-encoding'], undefined)
+    assert.notEqual(whole.headers.etag, gzip.headers.etag)
     const head = await world.call('HEAD', '/')
     assert.equal(head.status, 200)
     assert.equal(head.text, '')

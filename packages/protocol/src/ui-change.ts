@@ -1,15 +1,27 @@
 import { objectShape, oneOfShape, type Shape } from './shape.ts'
 
+/** Lists that a portal fetches from the host. */
+export const UI_LISTS = [
+  'freezes',
+  'people',
+  'sessions',
+  'agents',
+  'tools',
+  'policy',
+  'outcomes',
+  'installation',
+] as const
+
 /**
  * News from the host to portals that a list of theirs is another one now: they fetch it from the
  * host. It says nothing that would have to be believed.
  */
 export interface UiChange {
   readonly v: 1
-  readonly what: 'freezes' | 'people' | 'sessions' | 'agents'
+  readonly what: (typeof UI_LISTS)[number]
 }
 
 export const uiChangeShape: Shape<UiChange> = objectShape({
   v: oneOfShape(1),
-  what: oneOfShape('freezes', 'people', 'sessions', 'agents'),
+  what: oneOfShape(...UI_LISTS),
 })

@@ -255,19 +255,21 @@ describe('the real portal, served by the real host', () => {
   })
 
   test('it can be put on a home screen, and says why it cannot notify', async () => {
-    await page.goto(`${system.portal}/account`)
+    // A page of its own: a second session of the debugger takes the passkeys of its page along.
+    const second = await context.newPage()
+    await second.goto(`${system.portal}/account`)
     // A private context has no notifications; what they say, the tests of the page show.
-    await page.getByText('This browser was told not to show notifications').waitFor()
-    const session = await context.newCDPSession(page)
+    await second.getByText('This browser was told not to show notifications').waitFor()
+    const session = await context.newCDPSession(second)
     const { errors, data, url } = await session.send('Page.getAppManifest')
     assert.deepEqual([errors, url], [[], `${system.portal}/manifest.webmanifest`])
     const { icons } = JSON.parse(data ?? '') as { icons: { src: string }[] }
     for (const { src } of icons) {
-      assert.equal((await page.request.get(`${system.portal}${src}`)).status(), 200, src)
+      assert.equal((await second.request.get(`${system.portal}${src}`)).status(), 200, src)
     }
     const { installabilityErrors } = await session.send('Page.getInstallabilityErrors')
     assert.deepEqual(installabilityErrors, [])
-    await session.detach()
+    await second.close()
   })
 
   test('it is denied with a reason and keys alone, and the agent reads the reason', async () => {

@@ -1,3 +1,4 @@
+import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
 import {
   base64urlDecode,
   base64urlEncode,
@@ -26,10 +27,6 @@ const ATTESTATIONS: readonly string[] = ['none', 'packed']
 /** How long a browser waits for the person. */
 export const PASSKEY_TIMEOUT_MS = 120_000
 const RP_NAME = 'Trust Gateway'
-
-/** Loaded by the first ceremony: it and what it brings would double the time of a host's start. */
-const webauthn = (): Promise<typeof import('@simplewebauthn/server')> =>
-  import('@simplewebauthn/server')
 
 /** Where ceremonies of this host run. */
 export interface RelyingParty {
@@ -97,7 +94,6 @@ export async function checkRegistration(
 ): Promise<Omit<PasskeyRecord, 'created_at'> | undefined> {
   if (!isSameOriginCeremony(given.response.clientDataJSON)) return undefined
   const transports = [...(given.response.transports ?? [])]
-  const { verifyRegistrationResponse } = await webauthn()
   try {
     const checked = await verifyRegistrationResponse({
       response: {
@@ -143,7 +139,6 @@ export async function checkAssertion(
   const key = base64urlDecode(passkey.public_key)
   if (key === undefined || given.id !== passkey.id || passkey.rp_id !== party.rpId) return false
   if (!isSameOriginCeremony(given.response.clientDataJSON)) return false
-  const { verifyAuthenticationResponse } = await webauthn()
   try {
     const checked = await verifyAuthenticationResponse({
       response: {

@@ -54,9 +54,9 @@ import { toolRoutes } from './tool-routes.ts'
 /** Where the API lies under the origin. */
 export const API_PATH = '/api'
 /** Actions listed at once. */
-export const ACTIONS_LISTED_MAX_COUNT = 200
+export const ACTIONS_LISTED_MAX_COUNT = 2_000
 /** Approvals listed at once: the most urgent ones. */
-export const APPROVALS_LISTED_MAX_COUNT = 200
+export const APPROVALS_LISTED_MAX_COUNT = 2_000
 
 /** RFC 6750 §2.1 */
 const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/

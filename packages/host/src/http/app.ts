@@ -29,7 +29,11 @@ export function buildApp(deps: AppDeps): Hono<ApiEnv> {
   app.all('/api/*', () => problemResponse(refused('not_found')))
   app.get('*', (c) => {
     const path = new URL(c.req.url).pathname
-    return staticResponse(deps.files, path, c.req.header('if-none-match') ?? null)
+    return staticResponse(deps.files, {
+      path,
+      ifNoneMatch: c.req.header('if-none-match') ?? null,
+      acceptEncoding: c.req.header('accept-encoding') ?? null,
+    })
   })
   app.notFound(() => problemResponse(refused('not_found')))
   app.onError((error) => {

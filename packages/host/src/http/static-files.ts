@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Dirent } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 
 export const STATIC_FILES_MAX_COUNT = 512
 export const STATIC_TOTAL_MAX_BYTES: number = 32 * 1024 * 1024
@@ -24,8 +25,14 @@ const TYPES: ReadonlyMap<string, string> = new Map([
 const HASHED = /^\/assets\/[^/]+-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
 
+/** Smaller ones fit one packet anyway. */
+const COMPRESSED_FROM_BYTES = 1_024
+const TEXTUAL = /^(?:text\/|image\/svg|application\/(?:json|manifest))/
+
 export interface StaticFile {
   readonly bytes: Uint8Array<ArrayBuffer>
+  /** The same, compressed; undefined where that is not worth it. Nothing in it is anybody's secret. */
+  readonly gzip: Uint8Array<ArrayBuffer> | undefined
   readonly type: string
   readonly etag: string
   readonly cacheControl: string
@@ -63,7 +70,9 @@ export async function loadStaticFiles(folder: string): Promise<StaticFiles> {
 function describe(path: string, type: string, bytes: Uint8Array<ArrayBuffer>): StaticFile {
   const hash = createHash('sha256').update(bytes).digest('base64url')
   const cacheControl = HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'
-  return { bytes, type, etag: `"${hash}"`, cacheControl }
+  const isWorthIt = TEXTUAL.test(type) && bytes.length >= COMPRESSED_FROM_BYTES
+  const gzip = isWorthIt ? new Uint8Array(gzipSync(bytes, { level: 9 })) : undefined
+  return { bytes, gzip, type, etag: `"${hash}"`, cacheControl }
 }
 
 async function listFiles(root: string, below: string, depth: number): Promise<readonly string[]> {

@@ -1,5 +1,5 @@
 import { problemResponse } from './reply.ts'
-import type { StaticFile, StaticFiles } from './static-files.ts'
+import type { StaticFiles } from './static-files.ts'
 
 const DOCUMENT = '/index.html'
 /** The pages of the portal: each is the one document, which reads the address itself. */
@@ -10,37 +10,49 @@ const PAGES: readonly RegExp[] = [
   /^\/people\/[a-z0-9-]{1,31}$/,
 ]
 
+/** What of a request decides over the answer. */
+export interface StaticRequest {
+  readonly path: string
+  readonly ifNoneMatch: string | null
+  readonly acceptEncoding: string | null
+}
+
 /** The file at exactly this path, the document for a page of the portal, else a refusal. */
-export function staticResponse(
-  files: StaticFiles,
-  path: string,
-  ifNoneMatch: string | null,
-): Response {
+export function staticResponse(files: StaticFiles, request: StaticRequest): Response {
   if (files.size === 0) return problemResponse({ reason: 'portal_not_built' })
+  const { path, ifNoneMatch, acceptEncoding } = request
   const isPage = PAGES.some((page) => page.test(path))
   const file = files.get(isPage ? DOCUMENT : path)
   if (file === undefined) return problemResponse({ reason: 'not_found' })
-  return isSame(file, ifNoneMatch) ? notModified(file) : whole(file)
-}
-
-function isSame(file: StaticFile, ifNoneMatch: string | null): boolean {
-  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''))
-  return tags.includes(file.etag)
-}
-
-function whole(file: StaticFile): Response {
-  return new Response(file.bytes, {
+  const isSmaller = file.gzip !== undefined && takesGzip(acceptEncoding)
+  const etag = isSmaller ? file.etag.replace(/"$/, '.gz"') : file.etag
+  const headers = {
+    'Cache-Control': file.cacheControl,
+    ETag: etag,
+    ...(file.gzip === undefined ? {} : { Vary: 'Accept-Encoding' }),
+  }
+  if (isSame(etag, ifNoneMatch)) return new Response(null, { status: 304, headers })
+  const bytes = isSmaller ? file.gzip : file.bytes
+  return new Response(bytes, {
     status: 200,
     headers: {
+      ...headers,
       'Content-Type': file.type,
-      'Content-Length': String(file.bytes.length),
-      'Cache-Control': file.cacheControl,
-      ETag: file.etag,
+      'Content-Length': String(bytes.length),
+      ...(isSmaller ? { 'Content-Encoding': 'gzip' } : {}),
     },
   })
 }
 
-function notModified(file: StaticFile): Response {
-  const headers = { 'Cache-Control': file.cacheControl, ETag: file.etag }
-  return new Response(null, { status: 304, headers })
+/** RFC 9110 §12.5.3, as far as it is about gzip: named, and not with a weight of nothing. */
+function takesGzip(acceptEncoding: string | null): boolean {
+  return (acceptEncoding ?? '').split(',').some((coding) => {
+    const [name = '', weight = ''] = coding.split(';').map((part) => part.trim().toLowerCase())
+    return name === 'gzip' && !/^q=0(?:\.0*)?$/.test(weight)
+  })
+}
+
+function isSame(etag: string, ifNoneMatch: string | null): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  return tags.includes(etag)
 }

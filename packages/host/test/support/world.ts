@@ -285,6 +285,7 @@ async function portalFiles(folder: string): Promise<void> {
   await mkdir(join(folder, 'assets'), { recursive: true })
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>portal</title>')
   await writeFile(join(folder, 'assets', 'index-Ab12Cd34.js'), 'export {}')
+  await writeFile(join(folder, 'assets', 'large-Ab12Cd34.js'), 'export {}\n'.repeat(500))
   await writeFile(join(folder, 'mark.svg'), '<svg/>')
   await writeFile(join(folder, '.secret'), 'secret')
   await writeFile(join(folder, '..', 'outside.txt'), 'outside')

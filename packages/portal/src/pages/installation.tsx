@@ -12,17 +12,12 @@ const PLACES = [
   { to: '/people', words: 'People and their passkeys' },
   { to: '/emergency', words: 'Emergency' },
 ] as const
-const REFRESH_MS = 10_000
 
 /** What runs here, and which protections are really in force. */
 export function InstallationPage(): ReactElement {
   const portal = usePortal()
   const { installation, installationProblem } = usePortalState()
-  useEffect(() => {
-    void portal.loadInstallation()
-    const timer = setInterval(() => void portal.loadInstallation(), REFRESH_MS)
-    return () => clearInterval(timer)
-  }, [portal])
+  useEffect(() => void portal.loadInstallation(), [portal])
   return (
     <div className="max-w-5xl px-4 py-6 lg:px-8 lg:py-8">
       <h1 className="text-2xl font-semibold tracking-tight">Installation</h1>

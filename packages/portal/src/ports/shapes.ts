@@ -29,7 +29,7 @@ import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { RecordedProposal } from '../logic/recorded.ts'
 
 const TEXT_MAX_CHARS = 2_000
-const LIST_MAX = 1_000
+const LIST_MAX = 4_096
 const POLICY_TEXT_MAX_CHARS = 4 * 1024 * 1024
 const TOOLS_LISTED_MAX = 16_384
 

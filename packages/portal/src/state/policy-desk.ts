@@ -2,6 +2,7 @@ import { parseTenantId } from '@trustgw/protocol'
 import { type PolicyText, sameDraft } from '../logic/policy-draft.ts'
 import type { JudgeStep, TriedProposal } from '../logic/policy-judge.ts'
 import { sealableBundle } from '../logic/policy-seal.ts'
+import type { PolicyStatusView } from '../logic/policy-status.ts'
 import { takeUpOf } from '../logic/policy-status.ts'
 import { problemSentence } from '../logic/problems.ts'
 import { inflateText } from '../ports/inflate.ts'
@@ -19,8 +20,8 @@ import type { Portal } from './portal.ts'
 
 /** So long after the last change of the text its judgement begins. */
 const JUDGE_AFTER_MS = 250
-const TAKE_UP_POLL_MS = 1_000
-const TAKE_UP_POLLS = 15
+/** After this it is told who has not taken a bundle up. */
+const TAKE_UP_MS = 15_000
 export const ADMIN_ROLE = 'admin'
 
 const desks = new WeakMap<Portal, PolicyDesk>()
@@ -169,18 +170,36 @@ export class PolicyDesk {
     this.#taking({ kind: 'taking_up', epoch, takeUp: [], isOver: false })
     this.#portal.store.announce(`Epoch ${epoch} is stored. Waiting for those who decide.`)
     await this.load()
-    for (let poll = 0; poll < TAKE_UP_POLLS; poll++) {
-      const status = await this.#portal.loadPolicyStatus()
+    const until = Date.now() + TAKE_UP_MS
+    let status = await this.#portal.loadPolicyStatus()
+    for (;;) {
       const takeUp = status === undefined ? [] : takeUpOf(status, applied)
       const isTaken = takeUp.length > 0 && takeUp.every(({ state }) => state === 'taken_up')
       this.#taking({ kind: 'taking_up', epoch, takeUp, isOver: isTaken })
-      if (isTaken) break
-      await new Promise((resolve) => setTimeout(resolve, TAKE_UP_POLL_MS))
+      if (isTaken || Date.now() >= until) break
+      status = await this.#nextStatus(until - Date.now())
     }
     const { applying } = this.#state
     if (applying.kind === 'taking_up') this.#taking({ ...applying, isOver: true })
     this.#portal.store.announce(takeUpAnnouncement(this.#state.applying))
     await this.load()
+  }
+
+  /** Who decides by which policy, once that is news; after `ms` what is known. */
+  #nextStatus(ms: number): Promise<PolicyStatusView | undefined> {
+    const { store } = this.#portal
+    const before = store.get().policyStatus
+    return new Promise((resolve) => {
+      const done = (): void => {
+        stop()
+        clearTimeout(timer)
+        resolve(store.get().policyStatus)
+      }
+      const timer = setTimeout(done, ms)
+      const stop = store.subscribe(() => {
+        if (store.get().policyStatus !== before) done()
+      })
+    })
   }
 
   #taking(applying: Extract<Applying, { kind: 'taking_up' }>): void {

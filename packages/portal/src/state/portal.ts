@@ -23,8 +23,6 @@ import { StepUpDesk } from './step-up-desk.ts'
 import { VerdictDesk } from './verdict-desk.ts'
 
 const SERVER_RETRY_MS = 4_000
-/** How often it is asked who decides by which policy, beside each return to the page. */
-const POLICY_STATUS_MS = 60_000
 /** Pauses double from the one to the other; the request is asked for during about six seconds. */
 const REQUEST_RETRY_MIN_MS = 100
 const REQUEST_RETRY_MAX_MS = 3_200
@@ -46,7 +44,6 @@ export class Portal {
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
   readonly #arrived: ActionEvent[] = []
-  #statusTimer: ReturnType<typeof setInterval> | undefined
 
   constructor(ports: Ports) {
     this.ports = ports
@@ -74,6 +71,7 @@ export class Portal {
         void this.loadOutcomes()
         void this.loadTools()
         void this.loadPolicyStatus()
+        void this.loadInstallation()
       },
     })
   }
@@ -82,6 +80,10 @@ export class Portal {
     freezes: () => this.freezes.load(),
     people: () => this.people.load(),
     agents: () => this.agents.load(),
+    tools: () => this.loadTools(),
+    policy: async () => void (await this.loadPolicyStatus()),
+    outcomes: () => this.loadOutcomes(),
+    installation: () => this.loadInstallation(),
     // This one may be among the sessions that ended.
     sessions: () => this.account.load(),
   }
@@ -253,9 +255,6 @@ export class Portal {
     void this.loadOutcomes()
     void this.loadTools()
     void this.loadPolicyStatus()
-    clearInterval(this.#statusTimer)
-    this.#statusTimer = setInterval(this.#lookAtPolicy, POLICY_STATUS_MS)
-    window.addEventListener('focus', this.#lookAtPolicy)
   }
 
   #onSession(session: Session): void {
@@ -266,15 +265,8 @@ export class Portal {
     })
   }
 
-  readonly #lookAtPolicy = (): void => {
-    void this.loadPolicyStatus()
-    void this.loadTools()
-  }
-
   #onSignedOut(): void {
     this.#link.stop()
-    clearInterval(this.#statusTimer)
-    window.removeEventListener('focus', this.#lookAtPolicy)
     this.#reviews.clear()
     this.stepUp.close()
     this.store.update({ ...INITIAL_STATE, phase: 'signed_out', link: { kind: 'signed_out' } })

@@ -86,6 +86,12 @@ export const EVERYWHERE_LIVE: readonly ImportSpec[] = [
   live('$KV.key_revocations.>'),
   live('$KV.freezes.>'),
 ]
+/** What only the host hears of as it changes, to tell portals. */
+export const HOST_LIVE: readonly string[] = [
+  '$KV.tool_trust.>',
+  '$KV.policy_status.>',
+  '$KV.unsettled.>',
+]
 export const EXECUTOR_BUCKETS = ['grant_nonces', 'journal', 'executions'] as const
 /** What the gateway asks executors, by profile. */
 export const EXECUTOR_SUBJECTS: readonly string[] = [

@@ -119,6 +119,9 @@ export const LIVE_BUCKETS: readonly string[] = [
   'freezes',
   'pins',
   'agent_notices',
+  'tool_trust',
+  'policy_status',
+  'unsettled',
 ]
 /** One message a subject, for ever: what was said here cannot be undone or said again. */
 const INSERT_ONLY_CONTROL: readonly string[] = [
