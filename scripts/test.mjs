@@ -8,7 +8,7 @@ import { prepare, ROOT } from './lib/setup.mjs'
 const RUNNER = join(ROOT, 'scripts/lib/run-test-files.mjs')
 const PAGE_BUILDER = join(ROOT, 'packages/portal/dist/test/double/build-page.js')
 /** More files than processors: the longest of them mostly wait for processes of theirs. */
-const AT_ONCE = Math.min(availableParallelism() + 3, 8)
+const AT_ONCE = Math.min(availableParallelism() + 2, 8)
 const long = process.argv.includes('--long')
 /** The Node that runs the tests; what they run on stays prepared by this one. */
 const node =

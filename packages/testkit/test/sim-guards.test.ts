@@ -44,7 +44,7 @@ const REMOVED: readonly Removed[] = [
     guard: 'claims are insert-only',
     sabotage: claimsThatAlwaysSucceed,
     seen: 'one effect at most',
-    from: 221,
+    from: 35,
   },
   {
     guard: 'executors check grants',
@@ -62,13 +62,13 @@ const REMOVED: readonly Removed[] = [
     guard: 'executors look at freezes',
     sabotage: { ...gatewaysThatHearNoFreeze, ...executorsThatCheckNothing },
     seen: 'nothing frozen starts',
-    from: 14,
+    from: 39,
   },
   {
     guard: 'executors read a precondition again',
     sabotage: connectorThatReadsOnce,
     seen: 'nothing runs on what changed',
-    from: 12,
+    from: 13,
   },
   {
     guard: 'executors check approvals',
@@ -86,7 +86,7 @@ const REMOVED: readonly Removed[] = [
     guard: 'an action is stored before its grant is sent',
     sabotage: actionsThatAreNotStored,
     seen: 'everything accepted comes to rest',
-    from: 5,
+    from: 6,
   },
   {
     guard: 'open actions are known after a restart',
@@ -104,7 +104,7 @@ const REMOVED: readonly Removed[] = [
     guard: 'what was sent ends by an executor’s word, not by time or a wish',
     sabotage: gatewaysThatTakeItThatNothingRan,
     seen: 'what is stored is what happened',
-    from: 273,
+    from: 3,
   },
   {
     guard: 'a grant is recorded before it is sent',
