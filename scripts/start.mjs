@@ -6,7 +6,7 @@ import { prepare, ROOT } from './lib/setup.mjs'
 const natsServer = prepare({ tests: false })
 const child = spawn(
   process.execPath,
-  [join(ROOT, 'packages/cli/dist/src/main.js'), 'up', ...process.argv.slice(2)],
+  [join(ROOT, 'packages/cli/bin/trustgw.mjs'), 'up', ...process.argv.slice(2)],
   {
     cwd: ROOT,
     stdio: 'inherit',

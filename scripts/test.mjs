@@ -41,7 +41,6 @@ const LONGEST = [
   'e2e-freeze',
   'e2e-policy',
   'sim-worlds',
-  'sim-worlds-more',
   'outcome',
   'life',
   'diff',

@@ -116,11 +116,12 @@ export function ensureBuild({ tests }) {
     'package-lock.json',
   ]
   const digest = digestOf(sources.flatMap((path) => filesUnder(join(ROOT, path))))
-  const outputs = ['packages/portal/dist/web/index.html', 'packages/cli/dist/src/main.js']
+  const outputs = ['packages/portal/dist/web/index.html', 'packages/cli/dist/bundle/main.js']
   if (outputs.every((path) => existsSync(join(ROOT, path))) && isStamped(stamp, digest)) return
   say('building …')
   const tsc = join(ROOT, 'node_modules/@typescript/native/bin/tsc')
   run(process.execPath, [tsc, '-b', ...(tests ? [] : PRODUCT)], 'the build')
+  run(process.execPath, [join(ROOT, 'scripts/bundle.mjs')], 'the bundle of the command')
   const portal = join(ROOT, 'packages/portal')
   const vite = [join(ROOT, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'error']
   run(process.execPath, [...vite, '--config', join(portal, 'vite.config.mjs')], 'the portal build')

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import {
   readSettings,
@@ -19,10 +18,10 @@ import {
   UsageFault,
 } from './command.ts'
 import { allCommands, commandsOf } from './commands/commands.ts'
+import { ROOT } from './root.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 import { VERSION } from './version.ts'
 
-const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../../..')
 const SETTINGS_FILE = 'trustgw.toml'
 
 /** Settings that are wrong, every problem at once. */

@@ -8,7 +8,7 @@ import { Approver, type RunningSystem, startSystem } from '@trustgw/testkit'
 import { runCommand } from '../src/run-command.ts'
 import { PLAIN_STYLE } from '../src/terminal.ts'
 
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../bin/trustgw.mjs', import.meta.url))
 const CODE = /[0-9A-Z]{4}-[0-9A-Z]{4}/
 
 interface Ended {

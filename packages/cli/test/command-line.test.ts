@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 // dist/test/ → packages/cli/dist
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../bin/trustgw.mjs', import.meta.url))
 /** Nobody listens there: a port for clients of none. */
 const NOBODY = '127.0.0.1:1'
 

@@ -7,7 +7,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { bridgeMcpStdio } from '../src/mcp-stdio.ts'
 import { KEY, startEchoGateway } from './double/start-echo-gateway.ts'
 
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../bin/trustgw.mjs', import.meta.url))
 
 async function connect(
   t: TestContext,

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { FIXTURES, json, type Ran, run } from './policy-support.ts'
 
 // dist/test/ → packages/cli/dist
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../bin/trustgw.mjs', import.meta.url))
 const HEAD = 'version = 1\n'
 const RULE = '[[rules]]\nid = "r"\npriority = 1\neffect = "allow"\n'
 const MANY = 20_001

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
-const SCRIPT = join(ROOT, 'packages/cli/dist/src/main.js')
+const SCRIPT = join(ROOT, 'packages/cli/bin/trustgw.mjs')
 const READY_TIMEOUT_MS = 40_000
 const STOP_TIMEOUT_MS = 60_000
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 // dist/test/ → packages/testkit → the project's root
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
-const CLI = join(ROOT, 'packages/cli/dist/src/main.js')
+const CLI = join(ROOT, 'packages/cli/bin/trustgw.mjs')
 export const CACHE_DIR: string = join(ROOT, '.cache')
 export const DEMO: string = join(ROOT, 'packages/testkit/dist/src/demo/main.js')
 const COMMAND_TIMEOUT_MS = 60_000

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { cp, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseTenantId, type TenantId } from '@trustgw/protocol'
 import { atomicWriteFile, makePrivateDir, SECRET_FILE_MODE, type Settings } from '@trustgw/runtime'
 import { passphraseOf } from '../keys/passphrase.ts'
+import { ROOT } from '../root.ts'
 import { exists } from './exists.ts'
 import { makeIdentities, outdatedIdentities } from './identities.ts'
 import { busNodes } from './instances.ts'
@@ -21,7 +21,6 @@ export class InstallFault extends Error {
   }
 }
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../../..')
 const EXAMPLES = join(ROOT, 'examples')
 const POLICY_SCHEMA = 'policy.schema.json'
 const SHOP_KEY_BYTES = 32
