@@ -65,6 +65,8 @@ export interface ExecutorSettings {
   /** How long a tool may run, unless its manifest says otherwise. */
   readonly tool_timeout_ms: number
   readonly max_running: number
+  /** Where approvals are signed, when that is one origin; undefined: what each pin says. */
+  readonly approval_origin?: string | undefined
   /** Takes policy bundles that production refuses (`policy.allow_by_default`). */
   readonly development_policy: boolean
 }
@@ -297,6 +299,7 @@ function admissionDeps(parts: Parts): Omit<AdmissionDeps, 'tenants'> {
     credentials: files.credentials,
     audit: deps.link.reader({ home: 'data', stream: 'AUDIT' }),
     floorOf: (tool) => files.floors.get(tool) ?? 0,
+    approvalOrigin: settings.approval_origin,
     pins,
     policies,
     sha256,

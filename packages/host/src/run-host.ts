@@ -1,6 +1,7 @@
 import { ActionFeed } from './actions/action-feed.ts'
 import { AgentDesk } from './agents/agent-desk.ts'
 import { ApprovalDesk } from './approvals/approval-desk.ts'
+import { ApprovalPages } from './approvals/approval-pages.ts'
 import { ApprovalStore } from './approvals/approval-store.ts'
 import { DecisionCourier } from './approvals/decision-courier.ts'
 import { serveRequests } from './approvals/request-service.ts'
@@ -8,17 +9,18 @@ import { DeviceDesk } from './ceremony/device-desk.ts'
 import { EnrolmentDesk } from './ceremony/enrolment-desk.ts'
 import { LoginDesk } from './ceremony/login-desk.ts'
 import { PasskeyDesk } from './ceremony/passkey-desk.ts'
-import type { RelyingParty } from './ceremony/passkeys.ts'
+import { pinnedOrigins, type RelyingParty } from './ceremony/passkeys.ts'
 import { Channels } from './channels/channels.ts'
 import type { HostDeps } from './deps.ts'
 import { FreezeDesk } from './freezes/freeze-desk.ts'
 import { portalNews } from './freezes/tell-portals.ts'
 import type { ApiDeps } from './http/api.ts'
 import { buildApp, guardOf } from './http/app.ts'
+import { buildApprovalPage } from './http/approval-page.ts'
 import { AttemptLimit } from './http/attempt-limit.ts'
 import { buildListener, close, listen } from './http/listener.ts'
-import { securityHeaders } from './http/security-headers.ts'
-import { loadStaticFiles } from './http/static-files.ts'
+import { approvalPageHeaders, securityHeaders } from './http/security-headers.ts'
+import { loadStaticFiles, type StaticFiles } from './http/static-files.ts'
 import { OutcomeDesk } from './outcomes/outcome-desk.ts'
 import { EnrolmentFiles } from './people/enrolment.ts'
 import { PeopleStore } from './people/people-store.ts'
@@ -55,6 +57,7 @@ interface Desks {
   readonly store: ApprovalStore
   readonly courier: DecisionCourier
   readonly approvals: ApprovalDesk
+  readonly pages: ApprovalPages
   readonly outcomes: OutcomeDesk
   readonly tools: ToolDesk
   readonly freezes: FreezeDesk
@@ -84,11 +87,10 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
   const desks = buildDesks(checked, deps)
   const stopDesks = await openDesks(desks, checked, deps)
   const { bus, log } = deps
-  const app = buildApp({ api: apiDeps(checked, deps, desks), files, log })
   const server = buildListener({
-    handle: async (request, remoteAddress) => await app.fetch(request, { remoteAddress }),
-    guard: guardOf(checked),
-    headers: securityHeaders({ busUrl: checked.busUrl }),
+    handle: answering(checked, apiDeps(checked, deps, desks), files, log),
+    guard: guardOf(checked, checked.approvalPage),
+    headers: headersBy(checked),
     log,
   })
   const stopWatching = watchInstallation(
@@ -111,6 +113,33 @@ export async function runHost(settings: HostSettings, deps: HostDeps): Promise<R
     health: () => ({ status: bus.status === 'connected' ? 'ok' : 'degraded', bus: bus.status }),
     stop: () => (stopped ??= stop()),
   }
+}
+
+/** Each origin has its own answers; the guard has let no third name through. */
+function answering(
+  { approvalPage, origin, tenant }: CheckedSettings,
+  api: ApiDeps,
+  files: StaticFiles,
+  log: HostDeps['log'],
+): (request: Request, remoteAddress: string) => Promise<Response> {
+  const portal = buildApp({ api, files, log })
+  const page =
+    approvalPage === undefined
+      ? undefined
+      : buildApprovalPage({ ...api, files, log, tenant, portal: origin })
+  return async (request, remoteAddress) => {
+    const isPage = new URL(request.url).host === approvalPage?.authority
+    return await (isPage ? (page ?? portal) : portal).fetch(request, { remoteAddress })
+  }
+}
+
+function headersBy({
+  approvalPage,
+  busUrl,
+}: CheckedSettings): (host: string | undefined) => ReadonlyMap<string, string> {
+  const portal = securityHeaders({ busUrl })
+  const page = approvalPageHeaders()
+  return (host) => (approvalPage !== undefined && host === approvalPage.authority ? page : portal)
 }
 
 /** The same without the listener, for what takes the portal's place: the simulator. */
@@ -156,13 +185,15 @@ async function openDesks(
 function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const { tenant } = settings
   const { audit, bus, clock, hostKey, log, onEnrolled, random, unsettled } = deps
-  const party: RelyingParty = { origin: settings.origin, rpId: settings.rpId }
+  const { parties } = settings
+  const party = parties.portal
   const people = new PeopleStore({ records: deps.acl, key: hostKey, tenant, log })
   const store = new ApprovalStore({ records: deps.approvals, key: hostKey, tenant, log })
   const courier = new DecisionCourier({ tenant, store, bus, audit, clock, log, hostKey })
   const approvals = new ApprovalDesk({
     tenant,
-    party,
+    party: parties.approval,
+    signedOn: settings.approvalPage === undefined ? 'portal' : 'page',
     store,
     courier,
     hostKey,
@@ -187,9 +218,10 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     store,
     courier,
     approvals,
+    pages: new ApprovalPages({ ...common, sessions, origin: settings.approvalPage?.origin }),
     tools: new ToolDesk({ ...deps, tenant }),
     freezes: new FreezeDesk({ ...deps, tenant, party }),
-    pins: new PinDesk({ ...deps, tenant, party, people, tell }),
+    pins: new PinDesk({ ...deps, tenant, party, people, tell, origins: pinnedOrigins(parties) }),
     agents: new AgentDesk({
       ...deps,
       tenant,
@@ -202,10 +234,10 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     actions,
     channels: channelsOf(settings, deps, { store, desk: approvals, people, feed: actions }),
     sessions,
-    enrolments: new EnrolmentDesk({ ...common, party, files, log, onEnrolled, revokePins }),
-    logins: new LoginDesk({ ...common, party }),
+    enrolments: new EnrolmentDesk({ ...common, parties, files, log, onEnrolled, revokePins }),
+    logins: new LoginDesk({ ...common, party: parties.login }),
     devices: new DeviceDesk({ ...common, sessions, origin: settings.origin }),
-    passkeys: new PasskeyDesk({ ...common, party, revokePins }),
+    passkeys: new PasskeyDesk({ ...common, parties, revokePins }),
     persons: new PersonDesk({ ...deps, ...settings, files, people, sessions, revokePins, tell }),
     policy,
   }
@@ -245,6 +277,7 @@ function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDe
     cookies: {
       tenant: settings.tenant,
       busUrl: settings.busUrl,
+      approvalOrigin: settings.approvalPage?.origin,
       secure: settings.secureCookies,
       clock,
       tickets,

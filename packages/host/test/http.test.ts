@@ -296,7 +296,7 @@ describe('parts of the listener', () => {
     const server = buildListener({
       handle: () => Promise.resolve(new Response()),
       guard: () => undefined,
-      headers: new Map(),
+      headers: () => new Map(),
       log: silentLogger,
     })
     assert.equal(server.headersTimeout, HEAD_TIMEOUT_MS)

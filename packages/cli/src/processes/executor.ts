@@ -30,6 +30,7 @@ export async function runExecutorProcess(
       result_max_bytes: settings.executor.result_max_bytes,
       tool_timeout_ms: settings.executor.tool_timeout,
       max_running: MAX_RUNNING,
+      approval_origin: settings.host.approval_origin || undefined,
       development_policy: settings.mode === 'development' && settings.policy.allow_by_default,
     },
     {

@@ -59,6 +59,8 @@ export async function runHostProcess(
       listen: { hostname: host, port },
       origin: settings.host.origin,
       rpId: settings.host.rp_id,
+      approvalOrigin: settings.host.approval_origin || undefined,
+      approvalRpId: settings.host.approval_rp_id || undefined,
       busUrl: `ws://${new URL(settings.host.origin).hostname}:${settings.nats.websocket_port}`,
       portalFolder: options.portalFolder,
       enrolmentsFolder: layout.host.enrolments,

@@ -35,6 +35,8 @@ export interface ApprovalDeps {
   /** The lowest tier for a tool, whatever the gateway says. */
   readonly floorOf: (tool: string) => Tier
   readonly pins: PinSource
+  /** The one origin on which approvals are signed; undefined: any that the passkey was pinned for. */
+  readonly approvalOrigin: string | undefined
   /** The host's keys of role `host`. */
   readonly hostKeyFor: (kid: string) => JwsVerifier | undefined
   readonly sha256: Sha256
@@ -156,7 +158,7 @@ async function checkSignatures(
   const unmet = clausesProblem(clausesNow(value, nowMs), given)
   if (unmet !== undefined) return unmet
   for (const { evidence, pin } of pinned) {
-    const problem = checkPasskey(evidence, value, { pin, sha256: deps.sha256 })
+    const problem = checkPasskey(evidence, value, { pin, deps })
     if (problem !== undefined) return refused(problem)
   }
   return undefined
@@ -206,19 +208,19 @@ function checkHostStatement(
 function checkPasskey(
   evidence: PasskeyEvidence,
   value: BoundActionValue,
-  trust: { readonly pin: Pin; readonly sha256: Sha256 },
+  { pin, deps }: { readonly pin: Pin; readonly deps: ApprovalDeps },
 ): AdmissionReason | undefined {
-  const { pin } = trust
+  const { approvalOrigin, sha256 } = deps
   const key = CoseKey.parse(base64urlDecode(pin.public_key) ?? new Uint8Array())
   if (key === undefined) return 'pins_unreadable'
   const decoded = decodeAssertion(evidence.assertion)
   if (decoded === undefined) return 'assertion_malformed'
   const challenge = (verdict: Verdict): Uint8Array =>
-    challengeOf(trust.sha256, ownStatement(value, evidence, verdict))
+    challengeOf(sha256, ownStatement(value, evidence, verdict))
   return checkAssertion(decoded, {
     key,
     rp_id: pin.rp_id,
-    origins: pin.origins,
+    origins: pin.origins.filter((one) => approvalOrigin === undefined || one === approvalOrigin),
     challenge: challenge('approve'),
     deny_challenge: challenge('deny'),
   })

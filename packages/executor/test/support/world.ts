@@ -260,6 +260,7 @@ export class World {
         refresh: () => Promise.resolve(),
       },
       floorOf: () => this.floor,
+      approvalOrigin: undefined,
       pins: { current: () => Promise.resolve({ ok: true, value: this.pins }) },
       sha256,
       clock: this.clock,

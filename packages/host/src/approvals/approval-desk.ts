@@ -51,6 +51,8 @@ export const EXPIRED_AFTER_MS = 60_000
 export interface ApprovalDeskDeps {
   readonly tenant: TenantId
   readonly party: RelyingParty
+  /** Where what takes a passkey is approved: the portal, or the page on an origin of its own. */
+  readonly signedOn: 'portal' | 'page'
   readonly store: ApprovalStore
   readonly courier: DecisionCourier
   readonly hostKey: HostKey
@@ -99,7 +101,7 @@ export class ApprovalDesk {
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
     const now = this.#deps.clock.now()
-    const blocked = objectionToApproval(record, by, now)
+    const blocked = this.#objection(record, by, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     const nonce = newNonce(this.#deps.random)
@@ -129,7 +131,7 @@ export class ApprovalDesk {
     if (open === undefined || !isFor(open, by, actionId)) return refused('ceremony_unknown')
     const record = await this.#deps.store.find(actionId)
     if (record === undefined) return refused('unknown_action')
-    const blocked = objectionToApproval(record, by, now)
+    const blocked = this.#objection(record, by, now)
     if (blocked !== undefined) return blocked
     const { request } = record
     if (request.requested_at !== open.requestedAt) return refused('ceremony_unknown')
@@ -179,7 +181,7 @@ export class ApprovalDesk {
   choices(record: ApprovalRecord, by: Decider): { readonly mayApprove: boolean } | undefined {
     const now = this.#deps.clock.now()
     if (mayDecide(record, by.person, now) !== undefined) return undefined
-    return { mayApprove: objectionToApproval(record, by, now) === undefined }
+    return { mayApprove: this.#objection(record, by, now) === undefined }
   }
 
   /** One request with the action's state, as far as the host knows it, and who approved so far. */
@@ -230,6 +232,16 @@ export class ApprovalDesk {
       const same = record.state === 'pending' && record.request.requested_at === requestedAt
       return ok(same ? { ...record, state: 'closed', closed_by: state } : record)
     })
+  }
+
+  #objection(record: ApprovalRecord, by: Decider, now: number): Refused | undefined {
+    const { decision } = record.request
+    const blocked = mayDecide(record, by.person, now) ?? mayApprove(record, by.person, now)
+    if (blocked !== undefined) return blocked
+    // What takes a passkey is begun nowhere but on the page that shows the card that is signed.
+    if (by.kind !== this.#deps.signedOn && decision.tier >= PASSKEY_TIER) return refused('page_needed')
+    const counts = countsThrough(decision, 'approve', channelOf(by))
+    return counts ? undefined : refused('channel_not_named')
   }
 
   /** Stores the verdict where none was (the first one wins), then brings it to the gateway. */
@@ -320,20 +332,6 @@ function isAsked(
     return person.approval.length > 0 ? undefined : refused('no_approval_credential')
   const covered = clausesAt(request, now).some((clause) => countsIn(clause, person.roles))
   return covered ? undefined : refused('role_missing')
-}
-
-function objectionToApproval(
-  record: ApprovalRecord,
-  by: Decider,
-  now: number,
-): Refused | undefined {
-  const { decision } = record.request
-  const blocked = mayDecide(record, by.person, now) ?? mayApprove(record, by.person, now)
-  if (blocked !== undefined) return blocked
-  // What takes a passkey is begun nowhere but on the page that shows the card that is signed.
-  if (by.kind !== 'portal' && decision.tier >= PASSKEY_TIER) return refused('page_needed')
-  const counts = countsThrough(decision, 'approve', channelOf(by))
-  return counts ? undefined : refused('channel_not_named')
 }
 
 /** What an approval needs beyond a denial. */

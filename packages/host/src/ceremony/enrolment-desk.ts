@@ -14,7 +14,13 @@ import { type PasskeyRecord, type PersonRecord, withEnrolment } from '../people/
 import type { RevokePins } from '../pins/revoke-pins.ts'
 import { CEREMONY_TTL_MS, CeremonyBook } from './ceremony-book.ts'
 import type { RegistrationResponse } from './passkey-response.ts'
-import { challengeOf, checkRegistration, creationOptions, type RelyingParty } from './passkeys.ts'
+import {
+  challengeOf,
+  checkRegistration,
+  creationOptions,
+  type Parties,
+  pinnedOrigins,
+} from './passkeys.ts'
 
 interface LoginStep {
   readonly step: 'login'
@@ -32,7 +38,7 @@ interface ApprovalStep extends Omit<LoginStep, 'step'> {
 
 export interface EnrolmentDeps {
   readonly tenant: TenantId
-  readonly party: RelyingParty
+  readonly parties: Parties
   readonly files: EnrolmentFiles
   readonly people: PeopleStore
   readonly clock: HostDeps['clock']
@@ -86,7 +92,7 @@ export class EnrolmentDesk {
       json: {
         ceremony,
         person: { id: enrolment.person, name, roles: [...enrolment.roles] },
-        login_options: creationOptions(this.#deps.party, request),
+        login_options: creationOptions(this.#deps.parties.login, request),
       },
     }
   }
@@ -95,7 +101,7 @@ export class EnrolmentDesk {
     const now = this.#deps.clock.now()
     const open = this.#open.take(ceremony, now)
     if (open?.step !== 'login') return refused('ceremony_unknown')
-    const made = await checkRegistration(this.#deps.party, open.challenge, response)
+    const made = await checkRegistration(this.#deps.parties.login, open.challenge, response)
     if (made === undefined) return refused('registration_refused')
     const challenge = this.#challenge(open.enrolment, 'approval', open.expiresAt)
     const login = { ...made, created_at: now }
@@ -103,7 +109,7 @@ export class EnrolmentDesk {
     const { person } = open.enrolment
     const exclude = await this.#held(open.enrolment, 'approval')
     const request = { challenge, purpose: 'approval', person, name: open.name, exclude } as const
-    return { ok: true, json: { approval_options: creationOptions(this.#deps.party, request) } }
+    return { ok: true, json: { approval_options: creationOptions(this.#deps.parties.portal, request) } }
   }
 
   async finish(
@@ -113,7 +119,7 @@ export class EnrolmentDesk {
     const now = this.#deps.clock.now()
     const open = this.#open.take(ceremony, now)
     if (open?.step !== 'approval') return refused('ceremony_unknown')
-    const made = await checkRegistration(this.#deps.party, open.challenge, response)
+    const made = await checkRegistration(this.#deps.parties.portal, open.challenge, response)
     if (made === undefined) return refused('registration_refused')
     if (made.id === open.login.id || made.public_key === open.login.public_key) {
       return refused('registration_refused', 'the two passkeys must differ')
@@ -188,7 +194,7 @@ export class EnrolmentDesk {
 
   /** Tells the supervisor. A fault there is not the person's: she is enrolled. */
   #announce(person: PersonRecord, approval: PasskeyRecord, fingerprint: string): void {
-    const { tenant, party, log } = this.#deps
+    const { tenant, parties, log } = this.#deps
     try {
       this.#deps.onEnrolled({
         kind: 'enrolled',
@@ -198,8 +204,8 @@ export class EnrolmentDesk {
         roles: person.roles,
         credential_id: approval.id,
         public_key: approval.public_key,
-        rp_id: party.rpId,
-        origins: [party.origin],
+        rp_id: approval.rp_id,
+        origins: pinnedOrigins(parties),
         fingerprint,
       })
     } catch {

@@ -19,7 +19,7 @@ import type { RevokePins } from '../pins/revoke-pins.ts'
 import type { Session } from '../session/session-desk.ts'
 import { CEREMONY_TTL_MS, CeremonyBook } from './ceremony-book.ts'
 import type { RegistrationResponse } from './passkey-response.ts'
-import { challengeOf, checkRegistration, creationOptions, type RelyingParty } from './passkeys.ts'
+import { challengeOf, checkRegistration, creationOptions, type Parties, type RelyingParty } from './passkeys.ts'
 
 const PURPOSES = ['login', 'approval'] as const
 
@@ -37,7 +37,7 @@ export interface NewPasskey {
 
 interface PasskeyDeskDeps {
   readonly tenant: TenantId
-  readonly party: RelyingParty
+  readonly parties: Parties
   readonly people: PeopleStore
   readonly clock: HostDeps['clock']
   readonly random: HostDeps['random']
@@ -83,7 +83,7 @@ export class PasskeyDesk {
 
   begin({ person, sid }: Session, purpose: PasskeyPurpose): Answer {
     if (person[purpose].length >= PASSKEYS_MAX_COUNT) return refused('too_many_passkeys')
-    const { tenant, party, clock, random } = this.#deps
+    const { tenant, clock, random } = this.#deps
     const expiresAt = clock.now() + CEREMONY_TTL_MS
     const statement: EnrolStatement = {
       typ: 'trustgw/enrol/1',
@@ -96,7 +96,7 @@ export class PasskeyDesk {
     const challenge = challengeOf(statement)
     const ceremony = newNonce(random)
     this.#open.open(ceremony, { sid, purpose, challenge }, expiresAt)
-    const options = creationOptions(party, {
+    const options = creationOptions(this.#partyOf(purpose), {
       challenge,
       purpose,
       person: person.person,
@@ -107,11 +107,11 @@ export class PasskeyDesk {
   }
 
   async finish(session: Session, { ceremony, name, response }: NewPasskey): Promise<Answer> {
-    const { party, people, clock } = this.#deps
+    const { people, clock } = this.#deps
     const now = clock.now()
     const open = this.#open.take(ceremony, now)
     if (open?.sid !== session.sid) return refused('ceremony_unknown')
-    const made = await checkRegistration(party, open.challenge, response)
+    const made = await checkRegistration(this.#partyOf(open.purpose), open.challenge, response)
     if (made === undefined || (await people.hasPasskey([made.id]))) {
       return refused('registration_refused')
     }
@@ -130,6 +130,11 @@ export class PasskeyDesk {
     })
     if (!changed.ok) return changed
     return { ok: true, json: { id: made.id, fingerprint: fingerprintOf(made.public_key) } }
+  }
+
+  #partyOf(purpose: PasskeyPurpose): RelyingParty {
+    const { parties } = this.#deps
+    return purpose === 'login' ? parties.login : parties.portal
   }
 
   async rename(session: Session, id: string, name: string): Promise<Answer> {

@@ -34,6 +34,20 @@ export interface RelyingParty {
   readonly rpId: string
 }
 
+/** By whom a passkey is asked; one and the same where an installation has one origin and RP ID. */
+export interface Parties {
+  readonly login: RelyingParty
+  /** Approval passkeys in the portal: made there, and used there for all but approvals. */
+  readonly portal: RelyingParty
+  /** Where approvals are signed. */
+  readonly approval: RelyingParty
+}
+
+/** Where a pinned passkey may sign: the origin for approvals first. */
+export function pinnedOrigins({ approval, portal }: Parties): readonly string[] {
+  return [...new Set([approval.origin, portal.origin])]
+}
+
 export function challengeOf(statement: SignedStatement): string {
   return hashAsChallenge(statementHash(sha256, statement))
 }

@@ -39,6 +39,12 @@ export interface Deny {
   readonly reason: string
 }
 
+export interface PageOpen {
+  readonly code: string
+}
+
+export const pageOpenBody: Shape<PageOpen> = objectShape({ code: tokenField })
+
 export const emptyBody: Shape<object> = objectShape({})
 
 export const enrolBeginBody: Shape<EnrolBegin> = objectShape({

@@ -1,9 +1,9 @@
 import { approvalRequestJson, parseActionId } from '@trustgw/protocol'
 import { type Context, Hono } from 'hono'
-import { routePath } from 'hono/route'
 import type { ActionFeed } from '../actions/action-feed.ts'
 import type { AgentDesk } from '../agents/agent-desk.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
+import type { ApprovalPages } from '../approvals/approval-pages.ts'
 import type { DeviceDesk } from '../ceremony/device-desk.ts'
 import type { EnrolmentDesk } from '../ceremony/enrolment-desk.ts'
 import type { LoginDesk } from '../ceremony/login-desk.ts'
@@ -22,13 +22,12 @@ import type { ToolDesk } from '../tools/tool-desk.ts'
 import { agentRoutes } from './agent-routes.ts'
 import type { ApiEnv } from './api-env.ts'
 import {
-  approveBody,
-  denyBody,
   emptyBody,
   enrolBeginBody,
   loginFinishBody,
   registrationBody,
 } from './api-shapes.ts'
+import { approvalRoutes } from './approval-routes.ts'
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { channelRoutes } from './channel-routes.ts'
@@ -38,10 +37,9 @@ import { freezeRoutes } from './freeze-routes.ts'
 import { outcomeRoutes } from './outcome-routes.ts'
 import { passkeyRoutes } from './passkey-routes.ts'
 import { peopleRoutes } from './people-routes.ts'
-import { objectionToRoute } from './permissions.ts'
 import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
-import { jsonResponse, problemResponse, type Reply } from './reply.ts'
+import { jsonResponse, type Outcome, problemResponse, type Reply } from './reply.ts'
 import {
   noCookies,
   type SessionCookieDeps,
@@ -49,17 +47,13 @@ import {
   sessionReply,
 } from './session-cookies.ts'
 import { endedNews, ownSessionRoutes } from './session-routes.ts'
+import { bearerOf, objectionTo } from './route-access.ts'
 import { toolRoutes } from './tool-routes.ts'
 
-/** Where the API lies under the origin. */
-export const API_PATH = '/api'
 /** Actions listed at once. */
 export const ACTIONS_LISTED_MAX_COUNT = 2_000
 /** Approvals listed at once: the most urgent ones. */
 export const APPROVALS_LISTED_MAX_COUNT = 2_000
-
-/** RFC 6750 §2.1 */
-const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/
 
 export interface ApiDeps {
   readonly sessions: SessionDesk
@@ -69,6 +63,7 @@ export interface ApiDeps {
   readonly passkeys: PasskeyDesk
   readonly tell: PortalNews
   readonly approvals: ApprovalDesk
+  readonly pages: ApprovalPages
   readonly outcomes: OutcomeDesk
   readonly tools: ToolDesk
   readonly freezes: FreezeDesk
@@ -87,7 +82,6 @@ export interface ApiDeps {
 }
 
 type Handler = (c: Context<ApiEnv>) => Promise<Response>
-type Outcome = Reply | Refused
 
 /** All calls of the API. The guard has judged the head of each request before it comes here. */
 export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
@@ -102,7 +96,7 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
     signedIn: (handle) => signedIn(deps, handle),
     signedInOrTerminal: (handle) => signedInOrTerminal(deps, handle),
   })
-  approvalRoutes(api, deps)
+  portalApprovals(api, deps)
   outcomeRoutes(api, deps.outcomes, (handle) => signedIn(deps, handle))
   toolRoutes(api, deps.tools, (handle) => signedIn(deps, handle))
   freezeRoutes(api, deps.freezes, (handle) => signedIn(deps, handle))
@@ -198,14 +192,13 @@ function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
 }
 
 /** What a terminal may do too: look, deny, and approve what takes no passkey. */
-function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
-  const { approvals } = deps
+function portalApprovals(api: Hono<ApiEnv>, deps: ApiDeps): void {
   api.get(
     '/approvals',
     signedInOrTerminal(deps, () =>
       Promise.resolve({
         json: {
-          approvals: approvals
+          approvals: deps.approvals
             .pending()
             .slice(0, APPROVALS_LISTED_MAX_COUNT)
             .map(approvalRequestJson),
@@ -213,51 +206,18 @@ function approvalRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
       }),
     ),
   )
-  api.get(
-    '/approvals/:id',
-    signedInOrTerminal(deps, async (c) => {
-      const id = parseActionId(c.req.param('id') ?? '')
-      if (!id.ok) return refused('unknown_action')
-      return outcomeOf(await approvals.show(id.value, deps.actions.find(id.value)))
-    }),
-  )
-  api.get(
-    '/approvals/:id/earlier',
-    signedInOrTerminal(deps, async (c) => {
-      const id = parseActionId(c.req.param('id') ?? '')
-      if (!id.ok) return refused('unknown_action')
-      return outcomeOf(await approvals.earlier(id.value, (one) => deps.actions.find(one)))
-    }),
-  )
   api.post(
-    '/approvals/:id/begin',
-    signedInOrTerminal(deps, async (c, session) => {
+    '/approvals/:id/page',
+    signedIn(deps, async (c, session) => {
       const id = parseActionId(c.req.param('id') ?? '')
       const body = await readBody(c.req.raw, emptyBody)
       if (!body.ok) return body
-      return id.ok ? outcomeOf(await approvals.begin(session, id.value)) : refused('unknown_action')
-    }),
-  )
-  api.post(
-    '/approvals/:id/approve',
-    signedInOrTerminal(deps, async (c, session) => {
-      const id = parseActionId(c.req.param('id') ?? '')
-      const body = await readBody(c.req.raw, approveBody)
-      if (!body.ok) return body
       if (!id.ok) return refused('unknown_action')
-      return outcomeOf(await approvals.approve(session, id.value, body.value))
+      const address = deps.pages.address(session, id.value)
+      return address === undefined ? refused('not_found') : { json: { address } }
     }),
   )
-  api.post(
-    '/approvals/:id/deny',
-    signedInOrTerminal(deps, async (c, session) => {
-      const id = parseActionId(c.req.param('id') ?? '')
-      const body = await readBody(c.req.raw, denyBody)
-      if (!body.ok) return body
-      if (!id.ok) return refused('unknown_action')
-      return outcomeOf(await approvals.deny(session, id.value, body.value.reason))
-    }),
-  )
+  approvalRoutes(api, deps, (handle) => signedInOrTerminal(deps, handle))
 }
 
 function listActions(deps: ApiDeps): Reply {
@@ -275,7 +235,7 @@ function signedIn(
     if (session === undefined) return problemResponse(refused('no_session'))
     const { renewed } = session
     const cookies = renewed === undefined ? [] : [sessionCookie(deps.cookies, renewed)]
-    const outcome = objectionTo(c, session) ?? (await handle(c, session))
+    const outcome = objectionTo(c, session.person) ?? (await handle(c, session))
     return 'ok' in outcome
       ? problemResponse(outcome, cookies)
       : jsonResponse({ ...outcome, cookies })
@@ -288,20 +248,13 @@ function signedInOrTerminal(
   handle: (c: Context<ApiEnv>, session: Session) => Promise<Outcome>,
 ): Handler {
   return async (c) => {
-    const header = c.req.header('authorization')
-    if (header === undefined) return await signedIn(deps, handle)(c)
-    const token = BEARER.exec(header)?.[1]
+    if (c.req.header('authorization') === undefined) return await signedIn(deps, handle)(c)
+    const token = bearerOf(c)
     const session = token === undefined ? undefined : await deps.sessions.checkTerminal(token)
     if (session === undefined) return problemResponse(refused('no_session'))
-    const outcome = objectionTo(c, session) ?? (await handle(c, session))
+    const outcome = objectionTo(c, session.person) ?? (await handle(c, session))
     return 'ok' in outcome ? problemResponse(outcome) : jsonResponse(outcome)
   }
-}
-
-/** Whether the roles of this moment reach this route. */
-function objectionTo(c: Context<ApiEnv>, { person }: Session): Refused | undefined {
-  const route = `${c.req.method} ${routePath(c).slice(API_PATH.length)}`
-  return objectionToRoute(route, person.roles)
 }
 
 /** Before a session there are few attempts. */
@@ -313,10 +266,6 @@ function attempted(deps: ApiDeps, handle: Handler): Handler {
 }
 
 type Answer = { readonly ok: true; readonly json: Reply['json'] } | Refused
-
-function outcomeOf(answer: Answer): Outcome {
-  return answer.ok ? { json: answer.json } : answer
-}
 
 function respond(answer: Answer): Response {
   return answer.ok ? jsonResponse({ json: answer.json }) : problemResponse(answer)

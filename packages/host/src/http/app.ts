@@ -2,13 +2,14 @@ import type { IncomingMessage } from 'node:http'
 import { BusFault } from '@trustgw/runtime'
 import { Hono } from 'hono'
 import type { HostDeps } from '../deps.ts'
-import { API_PATH, type ApiDeps, buildApi } from './api.ts'
+import { type ApiDeps, buildApi } from './api.ts'
 import type { ApiEnv } from './api-env.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, problemResponse } from './reply.ts'
+import { API_PATH } from './route-access.ts'
 import { type GuardSettings, guardRequest } from './request-guard.ts'
 import type { StaticFiles } from './static-files.ts'
-import { staticResponse } from './static-response.ts'
+import { portalFile, staticResponse } from './static-response.ts'
 
 export interface AppDeps {
   readonly api: ApiDeps
@@ -30,18 +31,23 @@ export function buildApp(deps: AppDeps): Hono<ApiEnv> {
   app.get('*', (c) => {
     const path = new URL(c.req.url).pathname
     return staticResponse(deps.files, {
-      path,
+      path: portalFile(path),
       ifNoneMatch: c.req.header('if-none-match') ?? null,
       acceptEncoding: c.req.header('accept-encoding') ?? null,
     })
   })
   app.notFound(() => problemResponse(refused('not_found')))
-  app.onError((error) => {
-    const code = codeOf(error)
-    deps.log.error('request_failed', { code })
-    return problemResponse(refused(isOutage(error) ? 'bus_unavailable' : 'internal'))
-  })
+  app.onError(faultAnswer(deps.log))
   return app
+}
+
+/** What is answered where something failed: whether trying again can help, nothing of the fault. */
+export function faultAnswer(log: HostDeps['log']): (error: Error) => Response {
+  return (error) => {
+    const code = codeOf(error)
+    log.error('request_failed', { code })
+    return problemResponse(refused(isOutage(error) ? 'bus_unavailable' : 'internal'))
+  }
 }
 
 /** The bus or the record of events is out of reach: nothing was done, or it can be tried again. */
@@ -53,23 +59,26 @@ function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : 'fault'
 }
 
-/** Judges the head of a request as it came in, before a URL was made of it. */
+/** Judges the head of a request as it came in, before a URL was made of it, by the name it asks for. */
 export function guardOf(
-  settings: GuardSettings,
+  portal: GuardSettings,
+  approvalPage: GuardSettings | undefined,
 ): (incoming: IncomingMessage) => Refused | undefined {
   return (incoming) => {
     const hosts = incoming.rawHeaders.filter(
       (name, index) => index % 2 === 0 && name.toLowerCase() === 'host',
     )
     const [path = ''] = (incoming.url ?? '').split('?')
+    const host = hosts.length === 1 ? incoming.headers.host?.toLowerCase() : undefined
+    const isPage = approvalPage !== undefined && host === approvalPage.authority
     return guardRequest(
       {
         method: incoming.method ?? '',
         path,
-        host: hosts.length === 1 ? incoming.headers.host : undefined,
+        host,
         header: (name) => oneOf(incoming.headers[name]),
       },
-      settings,
+      isPage ? approvalPage : portal,
     )
   }
 }

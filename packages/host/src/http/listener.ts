@@ -20,7 +20,8 @@ export interface ListenerOptions {
   readonly handle: (request: Request, remoteAddress: string) => Promise<Response>
   /** Judges the head of a request; a refused one is answered without looking further. */
   readonly guard: (incoming: IncomingMessage) => Refused | undefined
-  readonly headers: ReadonlyMap<string, string>
+  /** By the name that was asked for, in lower case. */
+  readonly headers: (host: string | undefined) => ReadonlyMap<string, string>
   readonly log: HostDeps['log']
 }
 
@@ -35,14 +36,15 @@ export function buildListener(options: ListenerOptions): Server {
         refusal === undefined
           ? await handle(request, addressOf(incoming))
           : problemResponse(refusal)
-      return withHeaders(response, request, headers)
+      const host = isPlain(incoming) ? incoming.headers.host?.toLowerCase() : undefined
+      return withHeaders(response, request, headers(host))
     },
     {
       overrideGlobalObjects: false,
       errorHandler: () => {
         // A request that cannot be made into one: a Host or target that is none.
         log.warn('request_refused')
-        return withHeaders(problemResponse(refused('host_refused')), undefined, headers)
+        return withHeaders(problemResponse(refused('host_refused')), undefined, headers(undefined))
       },
     },
   )

@@ -53,6 +53,7 @@ export const ROUTE_NEEDS: ReadonlyMap<string, Need> = new Map<string, Need>([
   ['GET /approvals', 'read'],
   ['GET /approvals/:id', 'read'],
   ['GET /approvals/:id/earlier', 'read'],
+  ['POST /approvals/:id/page', 'decide'],
   ['POST /approvals/:id/begin', 'decide'],
   ['POST /approvals/:id/approve', 'decide'],
   ['POST /approvals/:id/deny', 'decide'],

@@ -7,6 +7,8 @@ export interface Reply {
   readonly cookies?: readonly string[]
 }
 
+export type Outcome = Reply | Refused
+
 export function jsonResponse(reply: Reply): Response {
   const response = new Response(canonicalize(reply.json), {
     status: 200,

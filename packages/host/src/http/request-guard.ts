@@ -15,6 +15,7 @@ export interface GuardSettings {
 export interface RequestHead {
   readonly method: string
   readonly path: string
+  /** In lower case; undefined: none, or more than one. */
   readonly host: string | undefined
   readonly header: (name: string) => string | null
 }
@@ -27,7 +28,7 @@ export interface RequestHead {
  */
 export function guardRequest(head: RequestHead, settings: GuardSettings): Refused | undefined {
   const isHealth = head.path === '/health'
-  if (!isHealth && head.host?.toLowerCase() !== settings.authority) {
+  if (!isHealth && head.host !== settings.authority) {
     return refused('host_refused', `Open ${settings.origin}`)
   }
   // A provider of a chat is no browser: it proves itself by a secret or a signature.

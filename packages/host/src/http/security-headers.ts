@@ -3,7 +3,9 @@ export interface HeaderSettings {
   readonly busUrl: string
 }
 
-/** On every answer. Nothing inline, nothing from elsewhere, never framed. */
+const NOTHING_ELSE = ["frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"]
+
+/** On every answer of the portal. Nothing inline, nothing from elsewhere, never framed. */
 export function securityHeaders(settings: HeaderSettings): ReadonlyMap<string, string> {
   const csp = [
     "default-src 'none'",
@@ -14,10 +16,28 @@ export function securityHeaders(settings: HeaderSettings): ReadonlyMap<string, s
     "font-src 'self'",
     "manifest-src 'self'",
     `connect-src 'self' ${settings.busUrl}`,
-    "frame-ancestors 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
+    ...NOTHING_ELSE,
   ].join('; ')
+  return headersWith(csp, 'publickey-credentials-get=(self), publickey-credentials-create=(self)')
+}
+
+/** On every answer of the origin of approvals: no bus, no worker, no new passkey either. */
+export function approvalPageHeaders(): ReadonlyMap<string, string> {
+  const csp = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+    ...NOTHING_ELSE,
+  ].join('; ')
+  return headersWith(csp, 'publickey-credentials-get=(self), publickey-credentials-create=()')
+}
+
+function headersWith(csp: string, passkeys: string): ReadonlyMap<string, string> {
   return new Map([
     ['Content-Security-Policy', csp],
     ['X-Content-Type-Options', 'nosniff'],
@@ -25,9 +45,6 @@ export function securityHeaders(settings: HeaderSettings): ReadonlyMap<string, s
     ['Cross-Origin-Opener-Policy', 'same-origin'],
     ['Cross-Origin-Resource-Policy', 'same-origin'],
     ['X-Frame-Options', 'DENY'],
-    [
-      'Permissions-Policy',
-      'publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()',
-    ],
+    ['Permissions-Policy', `${passkeys}, camera=(), microphone=(), geolocation=()`],
   ])
 }

@@ -13,6 +13,8 @@ const MS_PER_S = 1_000
 export interface SessionCookieDeps {
   readonly tenant: TenantId
   readonly busUrl: string
+  /** Where approvals are signed, if elsewhere. */
+  readonly approvalOrigin: string | undefined
   readonly secure: boolean
   readonly clock: HostDeps['clock']
   readonly tickets: HostDeps['tickets']
@@ -48,6 +50,7 @@ export function sessionReply(
     auth_level: session.authLevel,
     auth_time: session.authTime,
     sessions_replayed: session.replayed,
+    approval_origin: deps.approvalOrigin ?? null,
     now,
     bus: {
       url: busUrl,

@@ -10,6 +10,17 @@ const PAGES: readonly RegExp[] = [
   /^\/people\/[a-z0-9-]{1,31}$/,
 ]
 
+/** The file behind a path of the portal. */
+export function portalFile(path: string): string {
+  return PAGES.some((page) => page.test(path)) ? DOCUMENT : path
+}
+
+/** The same on the origin of approvals, which has one page and what that is made of. */
+export function approvalPageFile(path: string): string {
+  if (path === '/approve') return '/approve.html'
+  return path.startsWith('/assets/') || path === '/mark.svg' ? path : ''
+}
+
 /** What of a request decides over the answer. */
 export interface StaticRequest {
   readonly path: string
@@ -17,12 +28,11 @@ export interface StaticRequest {
   readonly acceptEncoding: string | null
 }
 
-/** The file at exactly this path, the document for a page of the portal, else a refusal. */
+/** The file at exactly this path, else a refusal. */
 export function staticResponse(files: StaticFiles, request: StaticRequest): Response {
   if (files.size === 0) return problemResponse({ reason: 'portal_not_built' })
   const { path, ifNoneMatch, acceptEncoding } = request
-  const isPage = PAGES.some((page) => page.test(path))
-  const file = files.get(isPage ? DOCUMENT : path)
+  const file = files.get(path)
   if (file === undefined) return problemResponse({ reason: 'not_found' })
   const isSmaller = file.gzip !== undefined && takesGzip(acceptEncoding)
   const etag = isSmaller ? file.etag.replace(/"$/, '.gz"') : file.etag

@@ -25,6 +25,8 @@ import type { Session } from '../session/session-desk.ts'
 import { type KnownPinsDeps, knownPins, type PinState } from './known-pins.ts'
 
 export interface PinDeskDeps extends KnownPinsDeps {
+  /** Where what is pinned may sign. */
+  readonly origins: readonly string[]
   readonly people: PeopleStore
   readonly clock: HostDeps['clock']
   readonly random: HostDeps['random']
@@ -77,7 +79,7 @@ export class PinDesk {
     if (blocked !== undefined) return blocked
     const found = await this.#find(wish)
     if ('ok' in found) return found
-    const { tenant, party, clock, random } = this.#deps
+    const { tenant, origins, party, clock, random } = this.#deps
     const at = clock.now()
     const nonce = newNonce(random)
     const statement: PinStatement = {
@@ -88,7 +90,7 @@ export class PinDesk {
       credential_id: found.passkey.id,
       public_key: found.passkey.public_key,
       rp_id: found.passkey.rp_id,
-      origins: [party.origin],
+      origins,
       admin: session.person.person,
       at,
       nonce,

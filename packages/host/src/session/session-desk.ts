@@ -145,6 +145,14 @@ export class SessionDesk {
     return { ...session, expiresAt: Math.min(now + SESSION_TTL_MS, record.ends_at), renewed }
   }
 
+  /** Whose session this is, as stored now; undefined: it is over, or another's. It renews nothing. */
+  async personOf(person: PersonId, sid: SessionId): Promise<PersonRecord | undefined> {
+    const found = await this.#find(sid)
+    if (found?.record.person !== person || found.record.state !== 'open') return undefined
+    if (this.#deps.clock.now() >= lastMomentOf(found.record)) return undefined
+    return (await this.#deps.people.find(person))?.record
+  }
+
   /** Ends a session at once and names its person; `undefined` where none was. */
   async end(text: string | undefined): Promise<PersonId | undefined> {
     const token = readSessionToken(this.#deps, 'portal', text, this.#deps.clock.now())

@@ -50,16 +50,44 @@ function passkeys(settings: Settings): readonly SettingsProblem[] {
   if (origin === '') return [problem('host.origin', '`host.origin` must not be empty.')]
   const { hostname, protocol } = new URL(origin)
   const problems: SettingsProblem[] = []
-  if (hostname !== rpId && !hostname.endsWith(`.${rpId}`)) {
+  if (!covers(rpId, hostname)) {
     problems.push(
       problem('host.rp_id', '`host.rp_id` must be the host of `host.origin` or above it.'),
     )
   }
-  if (protocol !== 'https:' && rpId !== 'localhost') {
+  if (protocol !== 'https:' && !isLocalName(hostname)) {
     problems.push(problem('host.origin', '`host.origin` must be https unless it is localhost.'))
+  }
+  return [...problems, ...approvalPage(settings)]
+}
+
+/** Approval passkeys are made on the portal and used on the page, so their domain is above both. */
+function approvalPage({ host }: Settings): readonly SettingsProblem[] {
+  const rpId = host.approval_rp_id === '' ? host.rp_id : host.approval_rp_id
+  const problems = [host.origin, host.approval_origin]
+    .filter((origin) => origin !== '' && !covers(rpId, new URL(origin).hostname))
+    .map(() =>
+      problem(
+        'host.approval_rp_id',
+        '`host.approval_rp_id` must be above `host.origin` and `host.approval_origin`.',
+      ),
+    )
+    .slice(0, 1)
+  if (host.approval_origin === '') return problems
+  const { protocol } = new URL(host.approval_origin)
+  if (host.approval_origin === host.origin || protocol !== new URL(host.origin).protocol) {
+    const text = '`host.approval_origin` must be another origin than `host.origin`, by the same scheme.'
+    problems.push(problem('host.approval_origin', text))
   }
   return problems
 }
+
+/** Browsers resolve these to this machine and count them as secure (Secure Contexts §3.1). */
+const isLocalName = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname.endsWith('.localhost')
+
+const covers = (rpId: string, hostname: string): boolean =>
+  hostname === rpId || hostname.endsWith(`.${rpId}`)
 
 /** A token goes nowhere in the clear, and a chat without its secret would be anybody's. */
 function chats({ telegram, slack }: Settings): readonly SettingsProblem[] {

@@ -185,6 +185,20 @@ export const SETTINGS = {
     usedBy: 'host, executor',
     text: 'Domain of the passkeys: the host of the origin, or a parent domain of it.',
   },
+  'host.approval_origin': {
+    kind: 'url',
+    default: '',
+    env: 'TRUSTGW_HOST_APPROVAL_ORIGIN',
+    usedBy: 'host, executor, supervisor',
+    text: 'Origin of the page on which approvals are signed, another than `host.origin`; it leads to the same listener. Executors then take no approval signed elsewhere. Empty: the portal itself.',
+  },
+  'host.approval_rp_id': {
+    kind: 'text',
+    default: '',
+    env: 'TRUSTGW_HOST_APPROVAL_RP_ID',
+    usedBy: 'host',
+    text: 'Domain of approval passkeys: above the hosts of `host.origin` and `host.approval_origin`. Empty: `host.rp_id`.',
+  },
   'telegram.token_file': {
     kind: 'text',
     default: '',

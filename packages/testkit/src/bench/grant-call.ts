@@ -266,6 +266,7 @@ export class GovernedCall {
       },
       policies: { current: () => this.#policies, refresh: () => Promise.resolve() },
       floorOf: () => 0,
+      approvalOrigin: undefined,
       pins: { current: () => Promise.resolve({ ok: true, value: [] }) },
       sha256,
       clock: systemClock,
