@@ -14,6 +14,7 @@ export default defineConfig({
   build: {
     outDir: here('./dist/web'),
     emptyOutDir: true,
+    rolldownOptions: { input: [here('./src/index.html'), here('./src/approve.html')] },
     // The content policy allows no inline script, style or data: font; everything is a file.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

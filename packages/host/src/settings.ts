@@ -90,12 +90,7 @@ function approvalPlace(
   return { origin, authority: host }
 }
 
-function covered(
-  key: string,
-  rpId: string,
-  of: string,
-  { hostname }: Pick<URL, 'hostname'>,
-): void {
+function covered(key: string, rpId: string, of: string, { hostname }: Pick<URL, 'hostname'>): void {
   if (hostname === rpId || hostname.endsWith(`.${rpId}`)) return
   throw new SettingsFault(`${key} does not cover the host of ${of}`)
 }

@@ -59,7 +59,7 @@ const rpIdField: Shape<string> = parsedShape(
   (text) => (RP_ID.test(text) ? ok(text) : refuse('rp_id')),
 )
 
-const LOOPBACK_ORIGIN = /^http:\/\/localhost(?::[0-9]{1,5})?$/
+const LOOPBACK_ORIGIN = /^http:\/\/(?:[a-z0-9-]{1,63}\.)*localhost(?::[0-9]{1,5})?$/
 const originField: Shape<string> = parsedShape(
   stringShape({ min: 8, max: 300, characters: 'token' }),
   'origin',

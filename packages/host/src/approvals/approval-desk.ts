@@ -239,7 +239,8 @@ export class ApprovalDesk {
     const blocked = mayDecide(record, by.person, now) ?? mayApprove(record, by.person, now)
     if (blocked !== undefined) return blocked
     // What takes a passkey is begun nowhere but on the page that shows the card that is signed.
-    if (by.kind !== this.#deps.signedOn && decision.tier >= PASSKEY_TIER) return refused('page_needed')
+    if (by.kind !== this.#deps.signedOn && decision.tier >= PASSKEY_TIER)
+      return refused('page_needed')
     const counts = countsThrough(decision, 'approve', channelOf(by))
     return counts ? undefined : refused('channel_not_named')
   }

@@ -109,7 +109,10 @@ export class EnrolmentDesk {
     const { person } = open.enrolment
     const exclude = await this.#held(open.enrolment, 'approval')
     const request = { challenge, purpose: 'approval', person, name: open.name, exclude } as const
-    return { ok: true, json: { approval_options: creationOptions(this.#deps.parties.portal, request) } }
+    return {
+      ok: true,
+      json: { approval_options: creationOptions(this.#deps.parties.portal, request) },
+    }
   }
 
   async finish(

@@ -19,7 +19,13 @@ import type { RevokePins } from '../pins/revoke-pins.ts'
 import type { Session } from '../session/session-desk.ts'
 import { CEREMONY_TTL_MS, CeremonyBook } from './ceremony-book.ts'
 import type { RegistrationResponse } from './passkey-response.ts'
-import { challengeOf, checkRegistration, creationOptions, type Parties, type RelyingParty } from './passkeys.ts'
+import {
+  challengeOf,
+  checkRegistration,
+  creationOptions,
+  type Parties,
+  type RelyingParty,
+} from './passkeys.ts'
 
 const PURPOSES = ['login', 'approval'] as const
 

@@ -21,12 +21,7 @@ import type { Session, SessionDesk } from '../session/session-desk.ts'
 import type { ToolDesk } from '../tools/tool-desk.ts'
 import { agentRoutes } from './agent-routes.ts'
 import type { ApiEnv } from './api-env.ts'
-import {
-  emptyBody,
-  enrolBeginBody,
-  loginFinishBody,
-  registrationBody,
-} from './api-shapes.ts'
+import { emptyBody, enrolBeginBody, loginFinishBody, registrationBody } from './api-shapes.ts'
 import { approvalRoutes } from './approval-routes.ts'
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
@@ -40,6 +35,7 @@ import { peopleRoutes } from './people-routes.ts'
 import { type PolicyRoutesDeps, policyRoutes } from './policy-routes.ts'
 import { type Refused, refused } from './problem.ts'
 import { jsonResponse, type Outcome, problemResponse, type Reply } from './reply.ts'
+import { bearerOf, objectionTo } from './route-access.ts'
 import {
   noCookies,
   type SessionCookieDeps,
@@ -47,7 +43,6 @@ import {
   sessionReply,
 } from './session-cookies.ts'
 import { endedNews, ownSessionRoutes } from './session-routes.ts'
-import { bearerOf, objectionTo } from './route-access.ts'
 import { toolRoutes } from './tool-routes.ts'
 
 /** Actions listed at once. */

@@ -27,23 +27,14 @@ import { Progress } from './progress.tsx'
 import { StopBar } from './stop-bar.tsx'
 import { VerdictBar } from './verdict-bar.tsx'
 
-/** One proposal, complete. Every word on it is derived from what was hashed in this browser. */
+/** One proposal among others. */
 export function Card(props: {
   readonly id: string
   readonly next: string | undefined
 }): ReactElement {
+  const isKnown = usePortalState().feed.requests.has(props.id)
   const portal = usePortal()
-  const { feed } = usePortalState()
-  const reviewed = portal.review(props.id)
-  useEffect(() => void portal.loadGiven(props.id), [portal, props.id])
-  const isKnown = reviewed?.ok === true
-  useEffect(() => void (isKnown && loadEarlier(portal, props.id)), [portal, props.id, isKnown])
-  if (reviewed === undefined) return <Unknown />
-  const request = feed.requests.get(props.id)
-  if (request === undefined) return <Unknown />
-  const event = feed.events.get(props.id)
-  const state = event?.state ?? stateAtFirst(request)
-  const waits = state === 'pending_approval'
+  if (!isKnown || portal.review(props.id) === undefined) return <Unknown />
   return (
     <article
       aria-labelledby={CARD_TITLE_ID}
@@ -53,20 +44,41 @@ export function Card(props: {
         <Icon name="back" />
         All approvals
       </NavLink>
-      <div className="sheet overflow-clip">
-        {waits && reviewed.ok ? <TimeStrip request={request} /> : null}
-        {reviewed.ok ? (
-          <Reviewed reviewed={reviewed.value} state={state} />
-        ) : (
-          <Mismatch request={request} reason={reviewed.reason} />
-        )}
-        {waits ? (
-          <VerdictBar request={request} reviewed={reviewed.ok ? reviewed.value : undefined} />
-        ) : (
-          <Onward event={event} id={props.id} state={state} next={props.next} />
-        )}
-      </div>
+      <Sheet {...props} />
     </article>
+  )
+}
+
+/** A proposal, complete. Every word on it is derived from what was hashed in this browser. */
+export function Sheet(props: {
+  readonly id: string
+  readonly next: string | undefined
+}): ReactElement | null {
+  const portal = usePortal()
+  const { feed } = usePortalState()
+  const reviewed = portal.review(props.id)
+  useEffect(() => void portal.loadGiven(props.id), [portal, props.id])
+  const isKnown = reviewed?.ok === true
+  useEffect(() => void (isKnown && loadEarlier(portal, props.id)), [portal, props.id, isKnown])
+  const request = feed.requests.get(props.id)
+  if (reviewed === undefined || request === undefined) return null
+  const event = feed.events.get(props.id)
+  const state = event?.state ?? stateAtFirst(request)
+  const waits = state === 'pending_approval'
+  return (
+    <div className="sheet overflow-clip">
+      {waits && reviewed.ok ? <TimeStrip request={request} /> : null}
+      {reviewed.ok ? (
+        <Reviewed reviewed={reviewed.value} state={state} />
+      ) : (
+        <Mismatch request={request} reason={reviewed.reason} />
+      )}
+      {waits ? (
+        <VerdictBar request={request} reviewed={reviewed.ok ? reviewed.value : undefined} />
+      ) : (
+        <Onward event={event} id={props.id} state={state} next={props.next} />
+      )}
+    </div>
   )
 }
 

@@ -44,7 +44,7 @@ export function VerdictBar(props: {
   return (
     <section
       aria-label="Your decision"
-      className="sticky bottom-14 z-10 border-t border-line bg-raised px-4 py-4 lg:bottom-0 lg:px-8"
+      className="sticky bottom-[var(--tabs,3.5rem)] z-10 border-t border-line bg-raised px-4 py-4 lg:bottom-0 lg:px-8"
     >
       {status.kind === 'failed' ? (
         <div className="mb-3">
@@ -132,9 +132,11 @@ function Choices(props: {
   const portal = usePortal()
   const armed = useArmed()
   const { id, reviewed, hindrance, confirming, setMode } = props
+  const elsewhere = usePortalState().session?.approval_origin != null
   const click = reviewed?.request.decision.tier === 1
   const approve = (): void => {
     if (click && !confirming) setMode('confirm')
+    else if (!click && elsewhere) void portal.verdicts.goToPage(id)
     else void portal.verdicts.approve(id)
   }
   return (
@@ -161,7 +163,7 @@ function Choices(props: {
           }}
         >
           <Icon name={click ? 'check' : 'key'} />
-          {approveWords(click, confirming)}
+          {!click && elsewhere ? 'Go to the approval page' : approveWords(click, confirming)}
         </button>
       )}
     </div>

@@ -61,6 +61,7 @@ import {
   type Applied,
   type ApprovalCeremony,
   actionsShape,
+  addressShape,
   appliedShape,
   ceremonyShape,
   type EnrolBegin,
@@ -112,6 +113,8 @@ export interface Api {
   readonly approvals: () => Promise<Answer<{ readonly approvals: readonly ApprovalRequest[] }>>
   readonly approval: (id: string) => Promise<Answer<ShownApproval>>
   readonly earlier: (id: string) => Promise<Answer<EarlierAnswer>>
+  /** The address of the page on which this approval is signed, where that is not the portal. */
+  readonly approvalPage: (id: string) => Promise<Answer<{ readonly address: string }>>
   readonly beginApproval: (id: string) => Promise<Answer<ApprovalCeremony>>
   readonly approve: (
     id: string,
@@ -204,8 +207,14 @@ interface Call<T> {
 const nothing: Shape<null> = { description: {}, read: () => ({ ok: true, value: null }) }
 
 /** Asks for the passkey once where a call takes it, and sends the call once more. */
-class Caller {
+export class Caller {
   #ask: (() => Promise<boolean>) | undefined
+  readonly #ticket: string | undefined
+
+  /** With a ticket in place of the session's cookie, where there is none. */
+  constructor(ticket?: string) {
+    this.#ticket = ticket
+  }
 
   readonly onStepUpNeeded = (ask: () => Promise<boolean>): void => {
     this.#ask = ask
@@ -221,9 +230,9 @@ class Caller {
     this.#call({ method: 'DELETE', path, body, shape })
 
   async #call<T>(request: Call<T>): Promise<Answer<T>> {
-    const answer = await call(request)
+    const answer = await call(request, this.#ticket)
     if (answer.ok || answer.code !== 'step_up_required') return answer
-    return (await this.#ask?.()) === true ? await call(request) : answer
+    return (await this.#ask?.()) === true ? await call(request, this.#ticket) : answer
   }
 }
 
@@ -240,8 +249,8 @@ function personPath(id: string): string {
 }
 
 /** The API of the page's own origin. */
-export function httpApi(): Api {
-  const { get, post, remove, onStepUpNeeded } = new Caller()
+export function httpApi(ticket?: string): Api {
+  const { get, post, remove, onStepUpNeeded } = new Caller(ticket)
   return {
     onStepUpNeeded,
     ...accountCalls({ get, post, remove }),
@@ -252,6 +261,7 @@ export function httpApi(): Api {
     approvals: () => get('/api/approvals', approvalsShape),
     approval: (id) => get(approvalPath(id), approvalShape),
     earlier: (id) => get(`${approvalPath(id)}/earlier`, earlierShape),
+    approvalPage: (id) => post(`${approvalPath(id)}/page`, {}, addressShape),
     beginApproval: (id) => post(`${approvalPath(id)}/begin`, {}, ceremonyShape),
     approve: (id, proof) => post(`${approvalPath(id)}/approve`, proof, stateShape),
     deny: (id, reason) => post(`${approvalPath(id)}/deny`, { reason }, stateShape),
@@ -350,7 +360,7 @@ function accountCalls({
   }
 }
 
-async function call<T>(request: Call<T>): Promise<Answer<T>> {
+async function call<T>(request: Call<T>, ticket?: string): Promise<Answer<T>> {
   let text: string
   let good: boolean
   try {
@@ -360,12 +370,11 @@ async function call<T>(request: Call<T>): Promise<Answer<T>> {
       cache: 'no-store',
       redirect: 'error',
       signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-      ...(request.body === undefined
-        ? {}
-        : {
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify(request.body),
-          }),
+      headers: {
+        ...(ticket === undefined ? {} : { authorization: `Bearer ${ticket}` }),
+        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     })
     text = await response.text()
     good = response.ok

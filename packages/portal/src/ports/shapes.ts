@@ -43,10 +43,24 @@ export const sessionShape = pickedShape({
   tenant: text,
   expires_at: whole,
   sessions_replayed: whole,
+  approval_origin: nullableShape(text),
   now: whole,
   bus: pickedShape({ url: text, subject: text, changed: text, inbox_prefix: text, user: text }),
 })
 export type Session = ShapeOf<typeof sessionShape>
+
+export const addressShape = pickedShape({ address: text })
+
+/** What the page of one approval is told of it and of who opened it. */
+export const openedPageShape = pickedShape({
+  action_id: nameField,
+  ticket: text,
+  person: personShape,
+  tenant: text,
+  portal: text,
+  now: whole,
+})
+export type OpenedPage = ShapeOf<typeof openedPageShape>
 
 export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = pickedShape({
   actions: arrayShape(actionEventShape, { max: LIST_MAX }),

@@ -44,6 +44,22 @@ export class VerdictDesk {
     this.#deps.store.announce('Approved')
   }
 
+  /** Leads to the page on which this is signed; nowhere but to the origin that the session named. */
+  async goToPage(id: string): Promise<void> {
+    const { ports, store } = this.#deps
+    const origin = store.get().session?.approval_origin
+    if (this.#busy(id)) return
+    this.#verdict(id, { kind: 'sending' })
+    const answer = await ports.api.approvalPage(id)
+    if (!answer.ok) return this.#failed(id, answer)
+    const { address } = answer.value
+    if (new URL(address).origin !== origin) {
+      return this.#failed(id, { code: 'unreadable', title: 'The address of the page is another' })
+    }
+    this.#verdict(id, { kind: 'idle' })
+    location.assign(address)
+  }
+
   async deny(id: string, reason: string): Promise<void> {
     if (this.#busy(id) && !this.#hasApproved(id)) return
     this.#verdict(id, { kind: 'sending' })

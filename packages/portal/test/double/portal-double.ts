@@ -255,6 +255,7 @@ export class PortalDouble {
       tenant: TENANT,
       expires_at: now + 900_000,
       sessions_replayed: 0,
+      approval_origin: null,
       now,
       bus: {
         url: this.bus?.url ?? 'ws://localhost:1',

@@ -76,7 +76,8 @@ function approvalPage({ host }: Settings): readonly SettingsProblem[] {
   if (host.approval_origin === '') return problems
   const { protocol } = new URL(host.approval_origin)
   if (host.approval_origin === host.origin || protocol !== new URL(host.origin).protocol) {
-    const text = '`host.approval_origin` must be another origin than `host.origin`, by the same scheme.'
+    const text =
+      '`host.approval_origin` must be another origin than `host.origin`, by the same scheme.'
     problems.push(problem('host.approval_origin', text))
   }
   return problems
