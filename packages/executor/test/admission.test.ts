@@ -285,7 +285,10 @@ test('below_floor: this executor demands more than the gateway says', async () =
 test('assertion_origin: approvals count where this executor was told that they are signed', async () => {
   const elsewhere = world.admission({ approvalOrigin: 'https://another.example' })
   assert.equal(await reasonFor({ tier: 2 }, elsewhere), 'assertion_origin')
-  assert.equal(await reasonFor({ tier: 2 }, world.admission({ approvalOrigin: ORIGIN })), 'admitted')
+  assert.equal(
+    await reasonFor({ tier: 2 }, world.admission({ approvalOrigin: ORIGIN })),
+    'admitted',
+  )
 })
 
 /** Evidence for a decision that the test fixes beforehand, so that statements can be made of it. */

@@ -4,7 +4,6 @@ import {
   APPROVAL_STATEMENT_MAX_BYTES,
   APPROVAL_STATEMENT_TYP,
   type ApprovalRequest,
-  type ApprovalStatement,
   approvalStatement,
   approvalStatementJson,
   canonicalize,
@@ -12,12 +11,12 @@ import {
   hashJson,
   hashText,
   preconditionHash,
-  statementHash,
   utf8Encode,
   verifyJws,
 } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import type { SoftwarePasskey, Twist } from './support/authenticator.ts'
+import { type Choice, challengeFor } from './support/challenge.ts'
 import {
   type Answer,
   approvalRequest,
@@ -33,29 +32,6 @@ import {
   until,
   type World,
 } from './support/world.ts'
-
-interface Choice {
-  readonly verdict?: 'approve' | 'deny'
-  readonly change?: Partial<ApprovalStatement>
-}
-
-/** The challenge as a browser makes it: from what it shows and what `begin` gave. */
-function challengeFor(request: ApprovalRequest, begun: Answer, choice: Choice = {}): string {
-  const hashes = {
-    contract_hash: contractHash(sha256, request.contract),
-    input_hash: hashText(sha256, request.arguments),
-    precondition_hash: preconditionHash(sha256, request.precondition),
-  }
-  const statement = approvalStatement(request, hashes, {
-    approver: text(begun.json, 'approver'),
-    verdict: choice.verdict ?? 'approve',
-    nonce: text(begun.json, 'nonce'),
-    decide_by: Number(begun.json['decide_by']),
-    run_by: Number(begun.json['run_by']),
-  })
-  const hash = statementHash(sha256, { ...statement, ...choice.change })
-  return Buffer.from(hash.slice('sha256:'.length), 'hex').toString('base64url')
-}
 
 function pathOf(request: ApprovalRequest): string {
   return `/api/approvals/${request.action_id}`

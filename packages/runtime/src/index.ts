@@ -201,13 +201,13 @@ export {
   type SchemaValidator,
 } from './schema/schema.ts'
 export {
-  type Listen,
   SETTING_KEYS,
   SETTINGS,
   SETTINGS_FILE_VARIABLE,
   type SettingKey,
   type Settings,
 } from './settings/definition.ts'
+export type { Listen } from './settings/kind.ts'
 export type { SettingsProblem, SettingsReason } from './settings/problem.ts'
 export {
   readSettings,

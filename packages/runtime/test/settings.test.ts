@@ -133,6 +133,17 @@ describe('settings', () => {
     assert.deepEqual(problems('[host]\norigin = "http://p.example"\nrp_id = "p.example"\n'), [
       ['contradiction', 'host.origin'],
     ])
+    const portal = '[host]\norigin = "https://portal.example.org"\nrp_id = "portal.example.org"\n'
+    const apart = `${portal}approval_origin = "https://approve.example.org"\n`
+    const { host } = settings(`${apart}approval_rp_id = "example.org"\n`)
+    assert.equal(host.approval_origin, 'https://approve.example.org')
+    assert.deepEqual(problems(apart), [['contradiction', 'host.approval_rp_id']])
+    assert.deepEqual(problems(`${portal}approval_rp_id = "example.com"\n`), [
+      ['contradiction', 'host.approval_rp_id'],
+    ])
+    assert.deepEqual(problems(`${portal}approval_origin = "https://portal.example.org"\n`), [
+      ['contradiction', 'host.approval_origin'],
+    ])
     const good = settings('[host]\norigin = "https://p.example.org"\nrp_id = "example.org"\n')
     assert.equal(good.host.rp_id, 'example.org')
   })

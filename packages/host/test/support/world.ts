@@ -192,7 +192,10 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-export async function startWorld(channels: ChannelSettings = {}): Promise<World> {
+export async function startWorld(
+  channels: ChannelSettings = {},
+  changed: (port: number) => Partial<HostSettings> = () => ({}),
+): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'trustgw-host-'))
   const port = await freePort()
   const origin = `http://localhost:${port}`
@@ -216,6 +219,7 @@ export async function startWorld(channels: ChannelSettings = {}): Promise<World>
     installationFile: join(folder, 'installation.json'),
     version: '0.1.0',
     channels,
+    ...changed(port),
   }
   const state = { auditDown: false }
   const freezes = await openFreezes(link, folder, { ...signers, tenant: TENANT, host: hostKey })
@@ -284,6 +288,7 @@ export async function startWorld(channels: ChannelSettings = {}): Promise<World>
 async function portalFiles(folder: string): Promise<void> {
   await mkdir(join(folder, 'assets'), { recursive: true })
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>portal</title>')
+  await writeFile(join(folder, 'approve.html'), '<!doctype html><title>approval</title>')
   await writeFile(join(folder, 'assets', 'index-Ab12Cd34.js'), 'export {}')
   await writeFile(join(folder, 'assets', 'large-Ab12Cd34.js'), 'export {}\n'.repeat(500))
   await writeFile(join(folder, 'mark.svg'), '<svg/>')

@@ -132,7 +132,7 @@ function Choices(props: {
   const portal = usePortal()
   const armed = useArmed()
   const { id, reviewed, hindrance, confirming, setMode } = props
-  const elsewhere = usePortalState().session?.approval_origin != null
+  const elsewhere = typeof usePortalState().session?.approval_origin === 'string'
   const click = reviewed?.request.decision.tier === 1
   const approve = (): void => {
     if (click && !confirming) setMode('confirm')

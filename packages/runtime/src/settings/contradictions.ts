@@ -64,7 +64,8 @@ function passkeys(settings: Settings): readonly SettingsProblem[] {
 /** Approval passkeys are made on the portal and used on the page, so their domain is above both. */
 function approvalPage({ host }: Settings): readonly SettingsProblem[] {
   const rpId = host.approval_rp_id === '' ? host.rp_id : host.approval_rp_id
-  const problems = [host.origin, host.approval_origin]
+  const own = host.approval_rp_id === '' ? [] : [host.origin]
+  const problems = [...own, host.approval_origin]
     .filter((origin) => origin !== '' && !covers(rpId, new URL(origin).hostname))
     .map(() =>
       problem(

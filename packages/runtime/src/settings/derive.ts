@@ -1,4 +1,5 @@
-import type { Listen, Settings } from './definition.ts'
+import type { Settings } from './definition.ts'
+import type { Listen } from './kind.ts'
 
 /** Fills in what follows from other settings, and makes paths absolute. */
 export function derive(

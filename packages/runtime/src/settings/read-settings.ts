@@ -7,12 +7,11 @@ import {
   SETTING_KEYS,
   SETTINGS_FILE_MAX_BYTES,
   SETTINGS_FILE_VARIABLE,
-  type SettingDefinition,
   type SettingKey,
   type Settings,
-  type SettingValue,
 } from './definition.ts'
 import { derive } from './derive.ts'
+import type { SettingDefinition, SettingValue } from './kind.ts'
 import { nearestName } from './nearest.ts'
 import type { SettingsProblem } from './problem.ts'
 import { kindInWords, rawOfVariable, readValue } from './values.ts'

@@ -2,9 +2,9 @@ import {
   definitionOf,
   SETTING_KEYS,
   SETTINGS_FILE_VARIABLE,
-  type SettingDefinition,
   type SettingKey,
 } from './definition.ts'
+import type { SettingDefinition } from './kind.ts'
 import { kindInWords } from './values.ts'
 
 /** The configuration reference as Markdown, from the one definition. */

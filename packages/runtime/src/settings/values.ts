@@ -1,5 +1,5 @@
 import { parseTenantId } from '@trustgw/protocol'
-import type { Listen, SettingDefinition, SettingKind, SettingValue } from './definition.ts'
+import type { Listen, SettingDefinition, SettingKind, SettingValue } from './kind.ts'
 
 const MS_OF_UNIT: ReadonlyMap<string, number> = new Map([
   ['ms', 1],
