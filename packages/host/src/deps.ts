@@ -4,6 +4,7 @@ import type {
   Bus,
   Clock,
   FreezeBook,
+  KeySetView,
   Logger,
   Random,
   RecordStore,
@@ -55,6 +56,12 @@ export interface HostTrust {
   readonly executorKeyFor: (profile: Profile, kid: string) => JwsVerifier | undefined
 }
 
+/** The keys that this host believes, for people to see. */
+export interface HostKeys {
+  readonly view: (now: number) => KeySetView
+  readonly onNews: (listener: () => void) => () => void
+}
+
 export interface HostDeps {
   readonly bus: Bus
   readonly acl: RecordStore
@@ -90,6 +97,7 @@ export interface HostDeps {
   /** The stream of the bucket `actions`, read from its end. */
   readonly actions: StoredReader
   readonly trust: HostTrust
+  readonly keys: HostKeys
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger

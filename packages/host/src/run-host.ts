@@ -168,11 +168,14 @@ async function openDesks(
   const responder = serveRequests({ tenant, bus, store: desks.store, clock, log })
   const stopSweeping = sweepOften(desks, deps)
   const tell = portalNews(tenant, deps)
-  const stopTelling = deps.freezes.onChange(() => tell('freezes'))
+  const stopTelling = [
+    deps.freezes.onChange(() => tell('freezes')),
+    deps.keys.onNews(() => tell('keys')),
+  ]
   const watches = watchLists(deps, tell)
   return async (closePortal) => {
     stopSweeping()
-    stopTelling()
+    for (const stop of stopTelling) stop()
     await watches.stop()
     // Requests in hand may be waiting for a delivery, which is taken up at the next start.
     await Promise.all([closePortal(), desks.courier.stop(), desks.channels.stop()])
@@ -269,9 +272,10 @@ function policyDesks(
 }
 
 function apiDeps(settings: CheckedSettings, deps: HostDeps, desks: Desks): ApiDeps {
-  const { audit, bus, clock, tickets } = deps
+  const { audit, bus, clock, keys, tickets } = deps
   return {
     ...desks,
+    keys,
     tell: portalNews(settings.tenant, deps),
     attempts: new AttemptLimit(),
     cookies: {

@@ -14,7 +14,16 @@ import {
 } from '../src/http/listener.ts'
 import { PROBLEMS } from '../src/http/problem.ts'
 import { checkSettings } from '../src/settings.ts'
-import { type Answer, at, enrol, startWorld, text, type World } from './support/world.ts'
+import {
+  type Answer,
+  at,
+  enrol,
+  startWorld,
+  TENANT,
+  text,
+  until,
+  type World,
+} from './support/world.ts'
 
 describe('the listener', () => {
   let world: World
@@ -205,6 +214,31 @@ describe('the listener', () => {
       assert.ok(refused.status === 404 || refused.status === 421, `${path} ${refused.status}`)
       assert.doesNotMatch(refused.text, /outside$|^secret/)
     }
+  })
+
+  it('tells of keys only with a session, and portals when there are others', async () => {
+    assert.equal((await world.call('GET', '/api/keys')).status, 401)
+    const none = await world.call('GET', '/api/keys', { cookies })
+    assert.deepEqual(none.json, { epoch: 1, signed_by: 'operator', keys: [] })
+    const told: string[] = []
+    const heard = world.gateway.link.bus.listen(`ui.v1.${TENANT}.changed`, ({ data }) => {
+      told.push(Buffer.from(data).toString())
+    })
+    const key = {
+      kid: 'gateway-grant-2',
+      role: 'grant',
+      component: 'gateway',
+      status: 'revoked',
+      since: 1,
+      until: 2,
+      fingerprint: 'ab:cd',
+    } as const
+    world.keySet = { epoch: 2, signed_by: 'delegate', keys: [key] }
+    await until(() => told.length > 0)
+    assert.deepEqual(JSON.parse(told[0] ?? ''), { v: 1, what: 'keys' })
+    const answer = await world.call('GET', '/api/keys', { cookies })
+    assert.deepEqual(answer.json, { epoch: 2, signed_by: 'delegate', keys: [{ ...key }] })
+    await heard.stop()
   })
 
   it('tells of the installation only with a session, and says when it knows little', async () => {

@@ -116,6 +116,27 @@ describe('freezing and thawing', () => {
     await banner().waitFor({ state: 'hidden' })
   })
 
+  it('lists the signing keys, those of the past folded away, and shows live that one was revoked', async () => {
+    const key = { kid: 'grant-2', role: 'grant', component: 'gateway', since: 1, until: null }
+    const now = { ...key, status: 'active', fingerprint: '12ab' }
+    const past = { ...key, kid: 'grant-1', status: 'ended', until: Date.now(), fingerprint: '34cd' }
+    double.keys = { epoch: 4, signed_by: 'delegate', keys: [past, now] }
+    await page.goto(`${origin}/installation`)
+    const keys = page.getByRole('region', { name: 'Signing keys' })
+    await keys.getByText('grant-2').waitFor()
+    assert.equal(await keys.getByText('grant-1').isVisible(), false)
+    await keys.getByText('1 key of the past').press('Enter')
+    assert.equal(await keys.getByText('grant-1').isVisible(), true)
+    double.keys = {
+      epoch: 5,
+      signed_by: 'operator',
+      keys: [past, { ...now, status: 'revoked', until: Date.now() }],
+    }
+    double.tell('keys')
+    await keys.getByText('2 keys of the past').waitFor()
+    await keys.getByText('Revoked', { exact: true }).waitFor()
+  })
+
   it('says who spoke by whose word, and shows no reason that was not signed', async () => {
     const now = Date.now()
     const operators = {

@@ -10,6 +10,7 @@ export const UI_LISTS = [
   'policy',
   'outcomes',
   'installation',
+  'keys',
 ] as const
 
 /**

@@ -112,6 +112,7 @@ export {
   KeySetFault,
   type OpenOffer,
 } from './keys/key-publisher.ts'
+export { type KeySetView, type KeyStanding, type KeyView, viewKeySet } from './keys/key-view.ts'
 export {
   isInUse,
   KEY_LEAD_MS,

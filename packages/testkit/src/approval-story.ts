@@ -194,6 +194,32 @@ export function storyEvents(now: number): readonly ActionEvent[] {
   ]
 }
 
+/** Keys of an installation that rotated once. */
+export function storyKeys(now: number): object {
+  const day = 86_400_000
+  const key = (kid: string, role: string, component: string, sinceDays: number): object => ({
+    kid,
+    role,
+    component,
+    status: 'active',
+    since: now - sinceDays * day,
+    until: null,
+    fingerprint: '3f1c 9a70 5be2 41d8',
+  })
+  const ended = { status: 'ended', until: now - 2 * day, fingerprint: '88d0 17c3 f2aa 6e05' }
+  return {
+    epoch: 7,
+    signed_by: 'delegate',
+    keys: [
+      key('grant-8c1f0a2e', 'grant', 'gateway', 3),
+      key('audit-51be77d0', 'audit', 'gateway', 40),
+      key('host-2f09c4b1', 'host', 'host', 40),
+      key('result-9de1a730', 'result', 'exec-default', 40),
+      { ...key('grant-17a2c9f4', 'grant', 'gateway', 40), ...ended },
+    ],
+  }
+}
+
 export function storyInstallation(now: number): object {
   const process = (name: string, pid: number, restarts = 0, state = 'running'): object => ({
     name,

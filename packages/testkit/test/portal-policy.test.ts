@@ -325,6 +325,10 @@ describe('the policy page, served by the real host', () => {
       }),
       hostKey: keys.host,
       sessionKey: keys.session,
+      keys: {
+        view: () => ({ epoch: 1, signed_by: 'operator', keys: [] }),
+        onNews: () => () => undefined,
+      },
       tickets: {
         issue: (times) =>
           portalToken(busKeys.scope(people), busKeys.account(people).publicKey, times),

@@ -290,6 +290,17 @@ describe('the real portal, served by the real host', () => {
     assert.match(String(body['reason']), /Not in the return period/)
   })
 
+  test('a key that is rotated by command is listed at once, the former one beside it', async () => {
+    await page.goto(`${system.portal}/installation`)
+    const keys = page.getByRole('region', { name: 'Signing keys' })
+    await keys.getByText('signs grants').first().waitFor()
+    const listed = await keys.getByText('signs grants').count()
+    const rotated = await system.command(['keys', 'rotate'])
+    assert.equal(rotated.code, 0, rotated.err + rotated.out)
+    await keys.getByText('signs grants').nth(listed).waitFor()
+    assert.equal(await keys.getByText(/^until /).count(), 1)
+  })
+
   test('activity, installation, keys and a page that is not there, light and dark', async () => {
     for (const colorScheme of ['dark', 'light'] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })

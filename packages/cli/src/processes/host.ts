@@ -18,6 +18,7 @@ import {
   type Settings,
   systemClock,
   verifierOf,
+  viewKeySet,
 } from '@trustgw/runtime'
 import { loadAccounts } from '../install/install.ts'
 import { layoutOf } from '../install/layout.ts'
@@ -79,6 +80,10 @@ export async function runHostProcess(
       audit,
       hostKey: await hostKey(service, 'host', layout.host.hostKey),
       sessionKey: await hostKey(service, 'session', layout.host.sessionKey),
+      keys: {
+        view: (now) => viewKeySet(book, now),
+        onNews: (listener) => book.onNews(listener),
+      },
       tickets: { issue: (times) => portalToken(scope, account, times) },
       onEnrolled: options.onEnrolled,
     },

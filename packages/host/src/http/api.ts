@@ -1,4 +1,5 @@
-import { approvalRequestJson, parseActionId } from '@trustgw/protocol'
+import { approvalRequestJson, type JsonObject, parseActionId } from '@trustgw/protocol'
+import type { KeySetView } from '@trustgw/runtime'
 import { type Context, Hono } from 'hono'
 import type { ActionFeed } from '../actions/action-feed.ts'
 import type { AgentDesk } from '../agents/agent-desk.ts'
@@ -72,6 +73,7 @@ export interface ApiDeps {
   readonly cookies: SessionCookieDeps
   readonly audit: HostDeps['audit']
   readonly clock: HostDeps['clock']
+  readonly keys: HostDeps['keys']
   readonly installationFile: string
   readonly view: () => HostView
 }
@@ -111,7 +113,15 @@ export function buildApi(deps: ApiDeps): Hono<ApiEnv> {
       json: await describeInstallation(deps.installationFile, deps.view()),
     })),
   )
+  api.get(
+    '/keys',
+    signedIn(deps, () => Promise.resolve({ json: keysJson(deps.keys.view(deps.clock.now())) })),
+  )
   return api
+}
+
+function keysJson({ keys, ...set }: KeySetView): JsonObject {
+  return { ...set, keys: keys.map((key) => ({ ...key })) }
 }
 
 function sessionRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {

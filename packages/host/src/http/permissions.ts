@@ -36,6 +36,7 @@ export const ROUTE_NEEDS: ReadonlyMap<string, Need> = new Map<string, Need>([
   ['DELETE /passkeys/:id', 'own'],
   ['GET /actions', 'own'],
   ['GET /installation', 'own'],
+  ['GET /keys', 'own'],
   ['GET /freezes', 'own'],
   ['POST /freezes/challenge', 'own'],
   ['POST /freezes/apply', 'own'],

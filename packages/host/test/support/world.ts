@@ -47,6 +47,7 @@ import {
   type BusSubscription,
   type Clock,
   generateSigningKey,
+  type KeySetView,
   keyIdOf,
   MemoryBroker,
   nodeRandom,
@@ -118,6 +119,8 @@ export interface World {
   readonly deps: HostDeps
   readonly settings: HostSettings
   host: RunningHost
+  /** What the host believes of keys; told to it when it is set. */
+  keySet: KeySetView
   /** Makes recording fail while true. */
   auditDown: boolean
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
@@ -221,7 +224,11 @@ export async function startWorld(
     channels,
     ...changed(port),
   }
-  const state = { auditDown: false }
+  const state: Pick<World, 'auditDown' | 'keySet'> & { newsOfKeys: () => void } = {
+    auditDown: false,
+    keySet: { epoch: 1, signed_by: 'operator', keys: [] },
+    newsOfKeys: () => undefined,
+  }
   const freezes = await openFreezes(link, folder, { ...signers, tenant: TENANT, host: hostKey })
   const deps: HostDeps = {
     ...freezes,
@@ -241,6 +248,13 @@ export async function startWorld(
     audit: auditInto(audit, state),
     hostKey,
     sessionKey,
+    keys: {
+      view: () => state.keySet,
+      onNews: (listener) => {
+        state.newsOfKeys = listener
+        return () => undefined
+      },
+    },
     tickets: { issue: () => ({ jwt: 'eyJ.bus.ticket', inboxPrefix: '_INBOX.person-x' }) },
     onEnrolled: (message) => enrolled.push(message),
   }
@@ -259,6 +273,13 @@ export async function startWorld(
     deps,
     settings,
     host: await runHost(settings, deps),
+    get keySet() {
+      return state.keySet
+    },
+    set keySet(next) {
+      state.keySet = next
+      state.newsOfKeys()
+    },
     get auditDown() {
       return state.auditDown
     },

@@ -5,6 +5,7 @@ import { NavLink } from '../app/nav-link.tsx'
 import type { Installation } from '../ports/shapes.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'
+import { Keys } from './key-list.tsx'
 
 const PLACES = [
   { to: '/agents', words: 'Agents and their keys' },
@@ -53,6 +54,9 @@ function Parts({ installation }: { readonly installation: Installation }): React
       </Part>
       <Part title="Protection in force">
         <Isolation installation={installation} />
+      </Part>
+      <Part title="Signing keys">
+        <Keys />
       </Part>
     </div>
   )

@@ -9,7 +9,6 @@ import {
   type ActionEvent,
   type ApprovalRequest,
   type OutcomeDecision,
-  parseJson,
   type Shape,
   type ToolOrder,
   type UnsettledAction,
@@ -43,6 +42,7 @@ import {
   agentsShape,
   registeredShape,
 } from './agent-shapes.ts'
+import { type Answer, Caller } from './caller.ts'
 import {
   type FreezeChallenge,
   freezeChallengeShape,
@@ -72,6 +72,8 @@ import {
   enrolLoginShape,
   type Installation,
   installationShape,
+  type KeySet,
+  keysShape,
   type ListedContract,
   type LoginBegin,
   loginBeginShape,
@@ -82,7 +84,6 @@ import {
   policyChallengeShape,
   policyShape,
   policyStatusShape,
-  problemShape,
   type RecordedAnswer,
   recordedShape,
   type Session,
@@ -91,16 +92,7 @@ import {
   toolsShape,
 } from './shapes.ts'
 
-const ANSWER_MAX_BYTES = 64 * 1024 * 1024
-const ANSWER_TIMEOUT_MS = 20_000
-
-/**
- * `code` is the host's stable code, or `offline` (no answer: what was asked may have happened),
- * or `unreadable` (an answer that is not what the contract says; it is not used).
- */
-export type Answer<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly code: string; readonly title: string }
+export type { Answer } from './caller.ts'
 
 /** What a passkey gave, as the library serialises it; sent on as it is. */
 export type PasskeyResponse = object
@@ -158,6 +150,7 @@ export interface Api {
   readonly setRoles: (id: string, roles: readonly string[]) => Promise<Answer<Ended>>
   readonly removePerson: (id: string) => Promise<Answer<Ended>>
   readonly endSessionsOf: (id: string) => Promise<Answer<Ended>>
+  readonly keys: () => Promise<Answer<KeySet>>
   readonly installation: () => Promise<Answer<Installation>>
   readonly policy: () => Promise<Answer<PolicyAnswer>>
   readonly policyStatus: () => Promise<Answer<PolicyStatusView>>
@@ -197,44 +190,7 @@ export interface Api {
 
 export type TerminalVerdict = 'allow' | 'refuse'
 
-interface Call<T> {
-  readonly method: 'GET' | 'POST' | 'DELETE'
-  readonly path: string
-  readonly body?: object
-  readonly shape: Shape<T>
-}
-
 const nothing: Shape<null> = { description: {}, read: () => ({ ok: true, value: null }) }
-
-/** Asks for the passkey once where a call takes it, and sends the call once more. */
-export class Caller {
-  #ask: (() => Promise<boolean>) | undefined
-  readonly #ticket: string | undefined
-
-  /** With a ticket in place of the session's cookie, where there is none. */
-  constructor(ticket?: string) {
-    this.#ticket = ticket
-  }
-
-  readonly onStepUpNeeded = (ask: () => Promise<boolean>): void => {
-    this.#ask = ask
-  }
-
-  readonly get = <T>(path: string, shape: Shape<T>): Promise<Answer<T>> =>
-    this.#call({ method: 'GET', path, shape })
-
-  readonly post = <T>(path: string, body: object, shape: Shape<T>): Promise<Answer<T>> =>
-    this.#call({ method: 'POST', path, body, shape })
-
-  readonly remove = <T>(path: string, body: object, shape: Shape<T>): Promise<Answer<T>> =>
-    this.#call({ method: 'DELETE', path, body, shape })
-
-  async #call<T>(request: Call<T>): Promise<Answer<T>> {
-    const answer = await call(request, this.#ticket)
-    if (answer.ok || answer.code !== 'step_up_required') return answer
-    return (await this.#ask?.()) === true ? await call(request, this.#ticket) : answer
-  }
-}
 
 function approvalPath(id: string): string {
   return `/api/approvals/${encodeURIComponent(id)}`
@@ -282,6 +238,7 @@ export function httpApi(ticket?: string): Api {
     agentApply: (nonce, assertion) =>
       post('/api/agents/apply', { nonce, assertion }, registeredShape),
     installation: () => get('/api/installation', installationShape),
+    keys: () => get('/api/keys', keysShape),
     policy: () => get('/api/policy', policyShape),
     policyStatus: () => get('/api/policy/status', policyStatusShape),
     policyRecorded: () => get('/api/policy/recorded', recordedShape),
@@ -358,43 +315,4 @@ function accountCalls({
     terminalDecide: (code, verdict) =>
       post('/api/device/decide', { user_code: code, verdict }, nothing),
   }
-}
-
-async function call<T>(request: Call<T>, ticket?: string): Promise<Answer<T>> {
-  let text: string
-  let good: boolean
-  try {
-    const response = await fetch(request.path, {
-      method: request.method,
-      credentials: 'same-origin',
-      cache: 'no-store',
-      redirect: 'error',
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-      headers: {
-        ...(ticket === undefined ? {} : { authorization: `Bearer ${ticket}` }),
-        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-    })
-    text = await response.text()
-    good = response.ok
-  } catch {
-    return { ok: false, code: 'offline', title: 'The server did not answer' }
-  }
-  return good ? read(text, request.shape) : problem(text)
-}
-
-function read<T>(text: string, shape: Shape<T>): Answer<T> {
-  const parsed = parseJson(text === '' ? 'null' : text, { maxBytes: ANSWER_MAX_BYTES })
-  const value = parsed.ok ? shape.read(parsed.value) : parsed
-  if (value.ok) return value
-  const where = value.detail === undefined ? '' : ` (${value.detail})`
-  return { ok: false, code: 'unreadable', title: `The server’s answer could not be read${where}` }
-}
-
-function problem(text: string): Answer<never> {
-  const parsed = read(text, problemShape)
-  return parsed.ok
-    ? { ok: false, ...parsed.value }
-    : { ok: false, code: 'offline', title: 'The server did not answer as expected' }
 }

@@ -1,5 +1,6 @@
 import type { ActionEvent } from '@trustgw/protocol'
-import { type Answer, type Api, Caller, httpApi } from './api.ts'
+import { type Answer, type Api, httpApi } from './api.ts'
+import { Caller } from './caller.ts'
 import { type OpenedPage, openedPageShape } from './shapes.ts'
 
 /** Takes the code that the portal gave for one approval; it counts once. */

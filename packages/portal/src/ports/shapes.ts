@@ -163,6 +163,26 @@ export const installationShape = pickedShape({
 })
 export type Installation = ShapeOf<typeof installationShape>
 
+export const keysShape = pickedShape({
+  epoch: whole,
+  signed_by: text,
+  keys: arrayShape(
+    pickedShape({
+      kid: text,
+      role: text,
+      component: text,
+      status: oneOfShape('active', 'not_yet', 'ended', 'revoked'),
+      since: whole,
+      until: nullableShape(whole),
+      fingerprint: text,
+    }),
+    { max: LIST_MAX },
+  ),
+})
+/** The newest set of keys that the host verified, history included. */
+export type KeySet = ShapeOf<typeof keysShape>
+export type ListedSystemKey = KeySet['keys'][number]
+
 const bundleShape = pickedShape({
   epoch: whole,
   bundle_hash: hashField,

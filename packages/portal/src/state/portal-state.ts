@@ -6,7 +6,7 @@ import type { FreezeView } from '../logic/freezes.ts'
 import type { ListedPerson } from '../logic/pinning.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import type { OwnChannel, OwnPasskey, OwnSession } from '../ports/account-shapes.ts'
-import type { Installation, ListedContract, Session } from '../ports/shapes.ts'
+import type { Installation, KeySet, ListedContract, Session } from '../ports/shapes.ts'
 
 /** How the live feed stands. */
 export type Link =
@@ -75,6 +75,8 @@ export interface PortalState {
   /** Sessions that a copied cookie ended before this sign-in. */
   readonly replayed: number
   readonly installation: Installation | undefined
+  readonly keys: KeySet | undefined
+  readonly keysProblem: string | undefined
   readonly installationProblem: string | undefined
   readonly policyStatus: PolicyStatusView | undefined
   /** Polite announcement for screen readers; `count` makes equal texts distinct. */
@@ -113,6 +115,8 @@ export const INITIAL_STATE: PortalState = {
   steppingUp: false,
   replayed: 0,
   installation: undefined,
+  keys: undefined,
+  keysProblem: undefined,
   installationProblem: undefined,
   policyStatus: undefined,
   announcement: { text: '', count: 0 },

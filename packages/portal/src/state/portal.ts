@@ -16,6 +16,7 @@ import type { EnrolFinish, Session } from '../ports/shapes.ts'
 import { AccountDesk } from './account-desk.ts'
 import { AgentsDesk } from './agents-desk.ts'
 import { FreezeDesk } from './freeze-desk.ts'
+import { KeysDesk } from './keys-desk.ts'
 import { LiveLink } from './live-link.ts'
 import { PeopleDesk } from './people-desk.ts'
 import { INITIAL_STATE, Store } from './portal-state.ts'
@@ -38,6 +39,7 @@ export class Portal {
   readonly people: PeopleDesk
   readonly agents: AgentsDesk
   readonly account: AccountDesk
+  readonly keys: KeysDesk
   readonly stepUp: StepUpDesk
   readonly verdicts: VerdictDesk
   readonly #link: LiveLink
@@ -53,6 +55,7 @@ export class Portal {
     this.people = new PeopleDesk(desk)
     this.agents = new AgentsDesk(desk)
     this.account = new AccountDesk(desk)
+    this.keys = new KeysDesk(desk)
     this.stepUp = new StepUpDesk(desk)
     this.verdicts = new VerdictDesk(desk, {
       review: (id) => this.review(id),
@@ -84,6 +87,7 @@ export class Portal {
     policy: async () => void (await this.loadPolicyStatus()),
     outcomes: () => this.loadOutcomes(),
     installation: () => this.loadInstallation(),
+    keys: () => this.keys.load(),
     // This one may be among the sessions that ended.
     sessions: () => this.account.load(),
   }

@@ -7,6 +7,7 @@ import {
   storyEarlier,
   storyEvents,
   storyInstallation,
+  storyKeys,
   storyRequests,
   tampered,
 } from '@trustgw/testkit/approval-story'
@@ -299,6 +300,7 @@ async function take(browser: Browser, root: string, scene: Scene): Promise<void>
       ...storyEvents(now),
     ]
     double.installation = storyInstallation(now)
+    double.keys = storyKeys(now)
     double.earlier = storyEarlier(now)
     double.policy.recorded = storyRecorded(now)
     scene.before?.(double)

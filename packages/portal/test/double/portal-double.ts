@@ -50,6 +50,7 @@ export class PortalDouble {
   tools: object[] = []
   settleRefusal: string | undefined
   installation: object = {}
+  keys: object = { epoch: 1, signed_by: 'operator', keys: [] }
   person = { id: 'ada', name: 'Ada Lovelace', roles: ['approver', 'admin'] }
   enrolmentRefused = false
   policy = new PolicyDouble()
@@ -156,6 +157,7 @@ export class PortalDouble {
     if (area === 'tools') return first === '' ? [200, { tools: this.tools }] : this.#ordered()
     if (area === 'outcomes') return this.#outcomes(first)
     if (area === 'installation') return [200, this.installation]
+    if (area === 'keys') return [200, this.keys]
     if (area === 'policy') return this.#policy(first)
     if (area === 'agents') return [200, { agents: this.crowd.agents }]
     if (area === 'freezes' || area === 'people') return this.#crowd(path, method)

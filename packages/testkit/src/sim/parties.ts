@@ -192,6 +192,12 @@ export interface HostParty extends Party {
   readonly approvals: ApprovalDesk
 }
 
+/** For people to see, of whom there are none here. */
+const KEYS_OF_NOBODY: Parameters<typeof startHostCore>[1]['keys'] = {
+  view: () => ({ epoch: 1, signed_by: 'operator', keys: [] }),
+  onNews: () => () => undefined,
+}
+
 /** The human plane behind its portal. */
 export async function startHostParty(body: Body): Promise<HostParty> {
   const { life, link, random } = body
@@ -242,6 +248,7 @@ export async function startHostParty(body: Body): Promise<HostParty> {
       audit: await auditOf(body, { component: HOST_COMPONENT, kid: 'audit-host' }),
       hostKey: hostKey('host'),
       sessionKey: hostKey('session'),
+      keys: KEYS_OF_NOBODY,
       tickets: {
         issue: () => {
           throw new TypeError('nobody opens the portal here')
