@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { isJsonArray, type Json, readPinRevocation } from '@trustgw/protocol'
+import { BusFault } from '@trustgw/runtime'
 import { buildApi } from '../src/http/api.ts'
 import { ROUTE_NEEDS } from '../src/http/permissions.ts'
 import { INVITATION_TTL_MS } from '../src/people/enrolment.ts'
@@ -155,6 +156,19 @@ describe('a recovery', () => {
     assert.deepEqual(at(json, 'person', 'roles'), ['finance'])
     assert.ok((await revoked()).includes(rob.approval.id), 'executors are told')
     assert.ok(!(await revoked()).includes(anew.approval.id))
+  })
+
+  it('ends what was open also where the host dies before it has ended it', async () => {
+    const lea = await enrol(world, 'lea', ['finance'])
+    const held = await fresh(lea)
+    const token = tokenOf(await post(amy, '/lea/recovery'))
+    world.clock.advance(1)
+    const { sessions } = world.deps
+    const removes = sessions.remove.bind(sessions)
+    sessions.remove = () => Promise.reject(new BusFault('bus_timeout', 'gone'))
+    await assert.rejects(enrolBy(world, 'lea', token), /bus_unavailable/)
+    sessions.remove = removes
+    assert.equal(await statusOf(held), 401)
   })
 
   it('brings nobody back who was removed meanwhile', async () => {

@@ -74,6 +74,20 @@ describe('several people over one request, in real browsers', () => {
     return { context, page, device }
   }
 
+  /** Ann compares the fingerprint and pins it. */
+  async function pin(name: string): Promise<void> {
+    await ann.page.goto(`${system.portal}/people`)
+    const card = ann.page.getByRole('article', { name })
+    await card.getByRole('button', { name: /^Pin/ }).click()
+    await card.getByRole('checkbox').check()
+    await card.getByRole('button', { name: 'Pin with passkey' }).click()
+    await card.getByText('Pinned by admin').waitFor()
+  }
+
+  /** The link that ann is shown once. */
+  const linkGiven = async (): Promise<string> =>
+    await ann.page.getByLabel(/It works once/).inputValue()
+
   async function json(...args: string[]): Promise<Record<string, unknown>> {
     const done = await system.command([...args, '--json'])
     assert.equal(done.code, 0, done.err + done.out)
@@ -91,12 +105,7 @@ describe('several people over one request, in real browsers', () => {
     await system.line('pinned')
     const made = await json('people', 'enrol', 'bob', '--role', 'approver')
     bob = await enrol(String(made['link']), 'Bob Example')
-    await ann.page.goto(`${system.portal}/people`)
-    const card = ann.page.getByRole('article', { name: 'Bob Example' })
-    await card.getByRole('button', { name: /^Pin/ }).click()
-    await card.getByRole('checkbox').check()
-    await card.getByRole('button', { name: 'Pin with passkey' }).click()
-    await card.getByText('Pinned by admin').waitFor()
+    await pin('Bob Example')
   })
   after(async () => {
     await browser.close()
@@ -219,5 +228,45 @@ describe('several people over one request, in real browsers', () => {
     await until('the other one is over', async () => (await stateOf(late)) === 'expired')
     await bob.page.getByRole('heading', { name: /This has ended/ }).waitFor()
     assert.equal(await approveButton(bob.page).count(), 0)
+  })
+
+  test('somebody is invited in the portal, recovered by another admin, and removed: what was theirs ends at once', async () => {
+    const approves = async ({ page }: Person, euros: number): Promise<void> => {
+      const id = await refund(euros)
+      await page.goto(card(id))
+      await approveButton(page).click()
+      await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
+    }
+    const signedOut = ({ page }: Person): Promise<void> =>
+      page.getByRole('button', { name: 'Sign in with passkey' }).waitFor({ timeout: 5_000 })
+    await ann.page.goto(`${system.portal}/people`)
+    await ann.page.getByRole('button', { name: 'Invite somebody…' }).click()
+    await ann.page.getByLabel('Name in the record').fill('cleo')
+    await ann.page.getByLabel('Roles').fill('approver')
+    await ann.page.getByRole('button', { name: 'Make link' }).click()
+    const invitation = await linkGiven()
+    const cleo = await enrol(invitation, 'Cleo Example')
+    await pin('Cleo Example')
+    await approves(cleo, 51)
+
+    // Every passkey is lost; whoever has the device is still signed in.
+    await ann.page.goto(`${system.portal}/people/cleo`)
+    await ann.page.getByRole('button', { name: 'Recover…' }).click()
+    await ann.page.getByRole('button', { name: 'Make recovery link' }).click()
+    const again = await enrol(await linkGiven(), 'Cleo Example')
+    await signedOut(cleo)
+    await cleo.page.getByRole('button', { name: 'Sign in with passkey' }).click()
+    await cleo.page.getByRole('alert').waitFor()
+    await pin('Cleo Example')
+    await approves(again, 52)
+
+    await ann.page.goto(`${system.portal}/people/cleo`)
+    await ann.page.getByRole('button', { name: 'Remove…' }).click()
+    await ann.page.getByRole('button', { name: 'Remove this person' }).click()
+    await signedOut(again)
+    await cleo.page.goto(invitation)
+    await cleo.page.getByLabel('Your name').fill('Cleo Example')
+    await cleo.page.getByRole('button', { name: /sign-in passkey/ }).click()
+    await cleo.page.getByRole('alert').waitFor()
   })
 })

@@ -188,7 +188,10 @@ function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
       if (!outcome.ok) return problemResponse(outcome)
       const { person, fingerprint, recovered } = outcome
       // Whoever holds one of the lost passkeys may be signed in by it.
-      if (recovered) await sessions.endAll(person.person)
+      if (recovered) {
+        await sessions.endAll(person.person)
+        deps.tell('sessions')
+      }
       const session = await sessions.start(person, deviceOf(c))
       const reply = sessionReply(cookies, person, session)
       return jsonResponse({ ...reply, json: { ...reply.json, fingerprint } })

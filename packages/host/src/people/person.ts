@@ -56,6 +56,8 @@ export interface PersonRecord {
   /** At most one a chat. */
   readonly channels?: readonly ChannelLink[]
   readonly updated_at: number
+  /** When every former passkey was taken away; no session from before counts. */
+  readonly recovered_at?: number
   /** Set for who was removed: the record then holds no roles and no passkeys. */
   readonly removed_at?: number
 }
@@ -123,6 +125,7 @@ export const personRecordShape: Shape<PersonRecord> = objectShape({
   }),
   channels: optionalMember(channelsShape),
   updated_at: timeField,
+  recovered_at: optionalMember(timeField),
   removed_at: optionalMember(timeField),
 })
 
@@ -170,6 +173,7 @@ export function withEnrolment(
   if (login.length > PASSKEYS_MAX_COUNT || enrolments.length >= ENROLMENTS_MAX_COUNT) {
     return refuse('too_many')
   }
+  const recoveredAt = added.replaces === true ? added.now : known?.recovered_at
   return ok({
     v: 1,
     ...identity,
@@ -180,6 +184,7 @@ export function withEnrolment(
     enrolments: [...enrolments, added.enrolment],
     ...(channels && { channels }),
     updated_at: added.now,
+    ...(recoveredAt !== undefined && { recovered_at: recoveredAt }),
   })
 }
 

@@ -150,7 +150,7 @@ export class SessionDesk {
     const found = await this.#find(sid)
     if (found?.record.person !== person || found.record.state !== 'open') return undefined
     if (this.#deps.clock.now() >= lastMomentOf(found.record)) return undefined
-    return (await this.#deps.people.find(person))?.record
+    return await this.#holder(found.record)
   }
 
   /** Ends a session at once and names its person; `undefined` where none was. */
@@ -262,8 +262,14 @@ export class SessionDesk {
       await this.#endReplayed(found)
       return undefined
     }
-    const known = await this.#deps.people.find(token.person)
-    return known === undefined ? undefined : { ...found, token, person: known.record }
+    const person = await this.#holder(record)
+    return person === undefined ? undefined : { ...found, token, person }
+  }
+
+  /** Whose session it is, as stored now; undefined: gone, or recovered since it began. */
+  async #holder(record: SessionRecord): Promise<PersonRecord | undefined> {
+    const person = (await this.#deps.people.find(record.person))?.record
+    return record.created_at < (person?.recovered_at ?? 0) ? undefined : person
   }
 
   /** A token in place of an old one; none while it is young, or where another call was faster. */
