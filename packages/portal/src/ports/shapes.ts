@@ -48,8 +48,13 @@ export const sessionShape = pickedShape({
 })
 export type Session = ShapeOf<typeof sessionShape>
 
-export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = pickedShape({
+/** `whole`: whether no action is left out. */
+export const actionsShape: Shape<{
+  readonly actions: readonly ActionEvent[]
+  readonly whole: boolean
+}> = pickedShape({
   actions: arrayShape(actionEventShape, { max: LIST_MAX }),
+  whole: booleanShape(),
 })
 
 export const ceremonyShape = pickedShape({
