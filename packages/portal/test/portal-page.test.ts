@@ -192,7 +192,8 @@ describe('the page', () => {
     const count = 400
     for (let number = 0; number < count; number += 1) {
       const request = requestOf({ number: 1_000 + number, tool: REFUND, now, input: {} })
-      const more = { at: now + number, reason: `long ${number}.` }
+      const reason = `long ${number}.${' more words'.repeat((number % 3) * 20)}`
+      const more = { at: now + number, reason }
       double.publish(eventOf(request, 'succeeded', 1_000 + number, more))
     }
     await page.getByText(`long ${count - 1}.`).waitFor()
@@ -208,6 +209,16 @@ describe('the page', () => {
       places,
       places.map((_, at) => String(Number(first) + at)),
     )
+    await page.mouse.wheel(0, -9_000)
+    await page.locator(`li[aria-posinset="${count + 3}"]`).waitFor({ state: 'detached' })
+    const holes = await rows.evaluateAll((all) => {
+      const boxes = all.map((row) => row.getBoundingClientRect())
+      return boxes.filter((box, at) => Math.abs(box.top - (boxes[at - 1]?.bottom ?? box.top)) > 1)
+    })
+    assert.deepEqual(holes, [])
+    double.whole = false
+    await page.reload()
+    await page.getByText('Actions that changed last before these were not loaded').waitFor()
     assert.deepEqual(complaints, [])
   })
 
