@@ -97,6 +97,7 @@ describe('after a failure', () => {
     const actions = await world.call('GET', '/api/actions', { cookies: ann.cookies })
     const listed = actions.json['actions']
     assert.ok(Array.isArray(listed))
+    assert.equal(actions.json['whole'], true, 'the stream still has all')
     const mine = listed.filter((one) => text(one, 'action_id') === request.action_id)
     assert.equal(mine.length, 1)
     assert.equal(text(mine[0] ?? null, 'state'), 'pending_approval')

@@ -41,21 +41,42 @@ describe('the feed', () => {
 
   it('does not bring a decided action back by a late snapshot', () => {
     const feed = mergeEvents(addRequests(EMPTY_FEED, [request]), [denied])
-    const late = { actions: [waiting], approvals: [request] }
+    const late = { actions: [waiting], whole: true, approvals: [request] }
     assert.deepEqual(pendingRequests(mergeSnapshot(feed, late, new Set())), [])
   })
 
   it('drops a request that ended out of sight', () => {
     const feed = addRequests(EMPTY_FEED, [request])
-    const snapshot = { actions: [], approvals: [other] }
+    const snapshot = { actions: [], whole: true, approvals: [other] }
     const merged = mergeSnapshot(feed, snapshot, new Set([request.action_id]))
     assert.deepEqual(pendingRequests(merged), [other])
   })
 
   it('keeps a request that arrived while the snapshot was fetched', () => {
     const feed = addRequests(EMPTY_FEED, [request])
-    const merged = mergeSnapshot(feed, { actions: [], approvals: [] }, new Set())
+    const merged = mergeSnapshot(feed, { actions: [], whole: true, approvals: [] }, new Set())
     assert.deepEqual(pendingRequests(merged), [request])
+  })
+
+  it('lets go of what a snapshot does not reach back to, and says from where on it knows', () => {
+    const numbered = (number: number, revision: number) =>
+      eventOf(requestOf({ number, tool: REFUND, now: NOW, input: {} }), 'succeeded', revision)
+    const shot = (...actions: ReturnType<typeof numbered>[]) => ({
+      actions,
+      whole: false,
+      approvals: [],
+    })
+    const first = mergeSnapshot(EMPTY_FEED, shot(numbered(1, 5), numbered(2, 6)), new Set())
+    const touching = mergeSnapshot(first, shot(numbered(2, 6), numbered(3, 7)), new Set())
+    assert.deepEqual([touching.events.size, touching.from], [3, 5])
+    const later = mergeSnapshot(touching, shot(numbered(3, 20), numbered(4, 21)), new Set())
+    assert.deepEqual([later.events.size, later.from], [2, 20])
+    const overtaken = mergeSnapshot(later, shot(numbered(1, 5), numbered(2, 6)), new Set())
+    assert.equal(overtaken, later)
+    assert.equal(mergeEvents(later, [numbered(1, 19)]), later)
+    const whole = { ...shot(numbered(4, 21), numbered(3, 20), numbered(1, 5)), whole: true }
+    const all = mergeSnapshot(later, whole, new Set())
+    assert.deepEqual([all.events.size, all.from], [3, 0])
   })
 
   it('keeps the request of a decided action, so that its card can show the end', () => {

@@ -19,6 +19,32 @@ const refund = story['refund'] as NonNullable<(typeof story)[string]>
 const odd = story['odd'] as typeof refund
 const file = story['file'] as typeof refund
 
+/** Keeps what is asked of the browser's notifications, and says what is in sight. */
+const NOTES = `
+  localStorage.setItem('trustgw.notify', 'on')
+  globalThis.notes = []
+  // A private context denies them, whatever it is told; what is asked of the browser is the same.
+  globalThis.Notification = class extends Notification {
+    static permission = 'granted'
+    constructor(title, options) {
+      super(title, options)
+      notes.push({ title, ...options })
+    }
+    close() {
+      notes.push({ closed: this.tag })
+      super.close()
+    }
+  }
+  Object.defineProperty(document, 'visibilityState', {
+    get: () => globalThis.isAway === true ? 'hidden' : 'visible',
+  })`
+
+/** Brings a tab into sight, or out of it. */
+const look = (tab: Page, away: boolean): Promise<void> =>
+  tab.evaluate(
+    `globalThis.isAway = ${String(away)}; document.dispatchEvent(new Event('visibilitychange'))`,
+  )
+
 describe('the page', () => {
   let browser: TestBrowser
   let built: BuiltPage
@@ -106,24 +132,7 @@ describe('the page', () => {
   })
 
   it('tells of a new request while it is out of sight, once, by its tool and code alone, and takes it back', async () => {
-    await page.addInitScript(`
-      localStorage.setItem('trustgw.notify', 'on')
-      globalThis.notes = []
-      // A private context denies them, whatever it is told; what is asked of the browser is the same.
-      globalThis.Notification = class extends Notification {
-        static permission = 'granted'
-        constructor(title, options) {
-          super(title, options)
-          notes.push({ title, ...options })
-        }
-        close() {
-          notes.push({ closed: this.tag })
-          super.close()
-        }
-      }
-      Object.defineProperty(document, 'visibilityState', {
-        get: () => globalThis.isAway === true ? 'hidden' : 'visible',
-      })`)
+    await page.addInitScript(NOTES)
     const notes = (): Promise<readonly Record<string, unknown>[]> => page.evaluate('notes')
     const come = async (request: typeof refund): Promise<void> => {
       double.approvals = [request, ...double.approvals]
@@ -136,8 +145,9 @@ describe('the page', () => {
     await page.getByText('Connection: Live').filter({ visible: true }).waitFor()
     await come(odd)
     assert.deepEqual(await notes(), [], 'who looks at the page needs none')
-    await page.evaluate('globalThis.isAway = true')
+    await look(page, true)
     await come(refund)
+    await page.waitForFunction('notes.length > 0')
     const [note, ...more] = await notes()
     assert.deepEqual(more, [])
     const { tag, title, body } = note ?? {}
@@ -148,6 +158,33 @@ describe('the page', () => {
     assert.deepEqual((await notes()).at(-1), { closed: refund.action_id })
   })
 
+  it('tells of a request once in two tabs, and not at all while one of them is in sight', async () => {
+    await context.addInitScript(NOTES)
+    double.approvals = [file]
+    double.actions = [pendingEvent(file, 1)]
+    const tabs = [page, await context.newPage()]
+    for (const tab of tabs) {
+      await tab.goto(`${origin}/activity`)
+      await tab.getByText('Connection: Live').filter({ visible: true }).waitFor()
+    }
+    const notesOf = async (request: typeof refund): Promise<number> => {
+      double.approvals = [request, ...double.approvals]
+      double.publish(pendingEvent(request, 20))
+      const text = `New approval: ${request.contract.title}`
+      for (const tab of tabs) await tab.getByText(text).waitFor({ state: 'attached' })
+      // What each tab asked for before this has been granted or refused when it gets this one.
+      const settled = `navigator.locks.query().then(() => navigator.locks.request('asked', () => notes.length))`
+      let count = 0
+      for (const tab of tabs) count += await tab.evaluate<number>(settled)
+      return count
+    }
+    await look(page, true)
+    assert.equal(await notesOf(odd), 0, 'the other tab is in sight')
+    await look(tabs[1] as Page, true)
+    assert.equal(await notesOf(refund), 1)
+    assert.deepEqual(complaints, [])
+  })
+
   it('keeps of a long activity only what is in sight in the page, and every row in its place', async () => {
     await page.goto(`${origin}/activity`)
     const rows = page.locator('li[aria-posinset]')
@@ -155,7 +192,8 @@ describe('the page', () => {
     const count = 400
     for (let number = 0; number < count; number += 1) {
       const request = requestOf({ number: 1_000 + number, tool: REFUND, now, input: {} })
-      const more = { at: now + number, reason: `long ${number}.` }
+      const reason = `long ${number}.${' more words'.repeat((number % 3) * 20)}`
+      const more = { at: now + number, reason }
       double.publish(eventOf(request, 'succeeded', 1_000 + number, more))
     }
     await page.getByText(`long ${count - 1}.`).waitFor()
@@ -171,6 +209,16 @@ describe('the page', () => {
       places,
       places.map((_, at) => String(Number(first) + at)),
     )
+    await page.mouse.wheel(0, -9_000)
+    await page.locator(`li[aria-posinset="${count + 3}"]`).waitFor({ state: 'detached' })
+    const holes = await rows.evaluateAll((all) => {
+      const boxes = all.map((row) => row.getBoundingClientRect())
+      return boxes.filter((box, at) => Math.abs(box.top - (boxes[at - 1]?.bottom ?? box.top)) > 1)
+    })
+    assert.deepEqual(holes, [])
+    double.whole = false
+    await page.reload()
+    await page.getByText('Actions that changed last before these were not loaded').waitFor()
     assert.deepEqual(complaints, [])
   })
 

@@ -11,7 +11,19 @@ import { PortalDouble } from './double/portal-double.ts'
 
 const AXE = fileURLToPath(import.meta.resolve('axe-core/axe.min.js'))
 const WINDOW_MS = 600_000
+const DESK = { viewport: { width: 1280, height: 860 } }
 const PHONE = { viewport: { width: 390, height: 844 } }
+
+async function assertAccessible(page: Page): Promise<void> {
+  await page.evaluate(await readFile(AXE, 'utf8'))
+  const { violations } = await page.evaluate<{ violations: readonly { id: string }[] }>(
+    `axe.run(document, { resultTypes: ['violations'] })`,
+  )
+  assert.deepEqual(
+    violations.map((one) => JSON.stringify(one).slice(0, 600)),
+    [],
+  )
+}
 
 describe('what runs by itself unless somebody stops it', () => {
   let browser: TestBrowser
@@ -58,7 +70,7 @@ describe('what runs by itself unless somebody stops it', () => {
     page.locator(`#item-${action_id}`)
 
   it('stands apart from what waits, counts down to the run, and offers to stop it, not to approve it', async () => {
-    await open({ viewport: { width: 1280, height: 860 } }, async (page) => {
+    await open(DESK, async (page) => {
       await page.getByRole('heading', { name: '1 waiting for a decision' }).waitFor()
       await item(page, allowed).click()
       const bar = page.getByRole('region', { name: 'Stop it' })
@@ -69,7 +81,7 @@ describe('what runs by itself unless somebody stops it', () => {
   })
 
   it('is stopped with a reason, by keyboard alone, and its end is shown', async () => {
-    await open({ viewport: { width: 1280, height: 860 } }, async (page, double) => {
+    await open(DESK, async (page, double) => {
       await item(page, allowed).focus()
       await page.keyboard.press('Enter')
       const bar = page.getByRole('region', { name: 'Stop it' })
@@ -88,7 +100,7 @@ describe('what runs by itself unless somebody stops it', () => {
   })
 
   it('offers to stop what was approved, from the moment in which its window begins', async () => {
-    await open({ viewport: { width: 1280, height: 860 } }, async (page, double) => {
+    await open(DESK, async (page, double) => {
       await item(page, approved).click()
       await page.getByText('It waits 10 min before it runs, in which it can be stopped.').waitFor()
       await page.getByRole('region', { name: 'Your decision' }).waitFor()
@@ -101,6 +113,40 @@ describe('what runs by itself unless somebody stops it', () => {
     })
   })
 
+  it('keeps of a thousand what is in sight, and the focus where it is however far one scrolls', async () => {
+    await open({ ...DESK, reducedMotion: 'reduce' }, async (page, double) => {
+      const half = 500
+      const many = Array.from({ length: 2 * half }, (_, at) => {
+        const last = at < half ? { tier: 0 as const, approvers: [] } : {}
+        return requestOf({ ...common, number: 100 + at, input, leftS: 900 + at, ...last })
+      })
+      double.approvals = many
+      double.actions = many.map((request, at) =>
+        at < half
+          ? eventOf(request, 'scheduled', 100 + at, { decide_by: runsAt + at, at: now })
+          : pendingEvent(request, 100 + at),
+      )
+      const [shown, first, second] = [half, half + 5, half + 6].map((at) => many[at]) as [
+        typeof allowed,
+        typeof allowed,
+        typeof allowed,
+      ]
+      await page.goto(`${new URL(page.url()).origin}/approvals/${shown.action_id}`)
+      await page.getByText(`${half} waiting for a decision`).waitFor()
+      await item(page, first).focus()
+      const box = `document.querySelector('section[aria-labelledby="list-title"]')`
+      await page.evaluate(`${box}.scrollTop = 1_000_000`)
+      await item(page, many[half - 1] as typeof allowed).waitFor()
+      assert.ok((await page.locator('li[aria-posinset]').count()) < 100)
+      const focused = (): Promise<string> => page.evaluate('document.activeElement.id')
+      assert.equal(await focused(), `item-${first.action_id}`)
+      await assertAccessible(page)
+      await page.keyboard.press('Tab')
+      assert.equal(await focused(), `item-${second.action_id}`)
+      await page.locator('li[aria-posinset="12"]').first().waitFor()
+    })
+  })
+
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`is accessible and fits on a phone in ${colorScheme} colours`, async () => {
       await open({ ...PHONE, colorScheme, reducedMotion: 'reduce' }, async (page) => {
@@ -108,14 +154,7 @@ describe('what runs by itself unless somebody stops it', () => {
         await page.getByRole('button', { name: 'Stop it…' }).click()
         await page.getByText('Why do you stop it?').waitFor()
         await page.getByText('Why it may run').waitFor()
-        await page.evaluate(await readFile(AXE, 'utf8'))
-        const { violations } = await page.evaluate<{ violations: readonly { id: string }[] }>(
-          `axe.run(document, { resultTypes: ['violations'] })`,
-        )
-        assert.deepEqual(
-          violations.map((one) => JSON.stringify(one).slice(0, 600)),
-          [],
-        )
+        await assertAccessible(page)
         const wide = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
         assert.equal(await page.evaluate(wide), false)
       })

@@ -39,6 +39,7 @@ export class ActionFeed {
   #replay: Promise<void> = Promise.resolve()
   /** What was replayed already: an earlier message has nothing new. */
   #seenSeq = 0
+  #isWhole = true
   #stopped = false
 
   constructor(deps: ActionFeedDeps) {
@@ -77,6 +78,11 @@ export class ActionFeed {
       .slice(0, count)
   }
 
+  /** Whether all actions that there ever were are remembered. */
+  get isWhole(): boolean {
+    return this.#isWhole
+  }
+
   #catchUp(): Promise<void> {
     this.#replay = this.#after(this.#replay)
     return this.#replay
@@ -88,6 +94,7 @@ export class ActionFeed {
       await this.#readBack()
     } catch {
       // What is stored is out of reach: what comes live is shown all the same.
+      this.#isWhole = false
       this.#deps.log.warn('ui_replay_failed', { from: this.#seenSeq })
     }
   }
@@ -97,6 +104,7 @@ export class ActionFeed {
     const last = await uiEvents.getLast(subject('ui_events', { tenant }))
     if (last === undefined) return
     const oldest = Math.max(this.#seenSeq + 1, last.seq - REPLAY_MAX_COUNT, 1)
+    if (oldest > this.#seenSeq + 1) this.#isWhole = false
     let next = last.seq
     while (next >= oldest && !this.#stopped) {
       const from = Math.max(oldest, next - REPLAY_WIDTH_COUNT + 1)
@@ -110,6 +118,8 @@ export class ActionFeed {
 
   #takeStored(message: StoredMessage | undefined): void {
     const mine = subject('ui_events', { tenant: this.#deps.tenant })
+    // The stream has let go of it.
+    if (message === undefined) this.#isWhole = false
     if (message?.subject === mine) this.#take(message.data)
   }
 
@@ -129,6 +139,7 @@ export class ActionFeed {
 
   #forgetOldest(): void {
     if (this.#events.size <= ACTIONS_MAX_COUNT) return
+    this.#isWhole = false
     for (const oldest of this.#events.keys()) {
       this.#events.delete(oldest)
       return

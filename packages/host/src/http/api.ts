@@ -230,7 +230,8 @@ function portalApprovals(api: Hono<ApiEnv>, deps: ApiDeps): void {
 
 function listActions(deps: ApiDeps): Reply {
   const events = deps.actions.newest(ACTIONS_LISTED_MAX_COUNT)
-  return { json: { actions: events.map((event) => ({ ...event })) } }
+  const { isWhole } = deps.actions
+  return { json: { actions: events.map((event) => ({ ...event })), whole: isWhole } }
 }
 
 /** Only with a session and a role for this route. A session renewed by this call sends its new cookie. */

@@ -2,23 +2,39 @@ import type { ActionEvent, ApprovalRequest } from '@trustgw/protocol'
 
 /** States in which a person has something to say. */
 const WAITS: readonly string[] = ['pending_approval', 'scheduled']
-/** Actions kept in memory; the oldest leave first. */
+/** Actions kept in memory; the ones that changed longest ago leave first. */
 const EVENTS_MAX = 5_000
 
-/** What this browser knows of the tenant's actions. */
+/**
+ * What this browser knows of the tenant's actions. Revisions are positions in one log of all stored
+ * changes. As of the last merged snapshot, every action whose newest revision is at least `from` is
+ * here, and none other: the window has an end, and no holes.
+ */
 export interface Feed {
   /** Highest revision seen of each action. */
   readonly events: ReadonlyMap<string, ActionEvent>
+  /** Actions that changed last before this revision are not here; 0 where none is left out. */
+  readonly from: number
+  /** Highest revision in a snapshot. What came live may have gaps above it, until the next one. */
+  readonly to: number
+  /** Actions kept at most. */
+  readonly limit: number
   /** Requests seen, also decided ones, so that a card can show its own end. */
   readonly requests: ReadonlyMap<string, ApprovalRequest>
 }
 
-export const EMPTY_FEED: Feed = { events: new Map(), requests: new Map() }
+export const EMPTY_FEED: Feed = {
+  events: new Map(),
+  from: 0,
+  to: -1,
+  limit: EVENTS_MAX,
+  requests: new Map(),
+}
 
 /** Keeps the highest revision of each action: nothing missed, nothing doubled, in any order. */
 export function mergeEvents(feed: Feed, incoming: readonly ActionEvent[]): Feed {
   const newer = incoming.filter(
-    (event) => event.revision > (feed.events.get(event.action_id)?.revision ?? -1),
+    (event) => event.revision > (feed.events.get(event.action_id)?.revision ?? feed.from - 1),
   )
   if (newer.length === 0) return feed
   const events = new Map(feed.events)
@@ -26,12 +42,14 @@ export function mergeEvents(feed: Feed, incoming: readonly ActionEvent[]): Feed 
     const known = events.get(event.action_id)
     if (known === undefined || event.revision > known.revision) events.set(event.action_id, event)
   }
-  return { ...feed, events: withinLimit(events) }
+  return withinLimit({ ...feed, events })
 }
 
-function withinLimit(events: Map<string, ActionEvent>): Map<string, ActionEvent> {
-  if (events.size <= EVENTS_MAX) return events
-  return new Map([...events].sort(([, a], [, b]) => b.revision - a.revision).slice(0, EVENTS_MAX))
+function withinLimit(feed: Feed): Feed {
+  if (feed.events.size <= feed.limit) return feed
+  const newestFirst = [...feed.events].sort(([, a], [, b]) => b.revision - a.revision)
+  const from = (newestFirst[feed.limit]?.[1].revision ?? 0) + 1
+  return { ...feed, events: new Map(newestFirst.slice(0, feed.limit)), from }
 }
 
 /** A request is immutable, so the first one seen of an action stays. */
@@ -44,8 +62,29 @@ export function addRequests(feed: Feed, incoming: readonly ApprovalRequest[]): F
 }
 
 export interface Snapshot {
+  /** The actions that changed last. */
   readonly actions: readonly ActionEvent[]
+  /** Whether no action is left out. */
+  readonly whole: boolean
   readonly approvals: readonly ApprovalRequest[]
+}
+
+/**
+ * Joins the window of a snapshot to the feed's own. Where more changed unseen than one snapshot holds,
+ * the two do not touch: what changed last before the snapshot begins may be out of date, and leaves.
+ */
+function joinSnapshot(feed: Feed, { actions, whole }: Snapshot): Feed {
+  const revisions = actions.map(({ revision }) => revision)
+  const last = Math.max(-1, ...revisions)
+  const first = whole ? 0 : Math.min(...revisions)
+  const to = Math.max(feed.to, last)
+  // One that was overtaken by later ones, and lies wholly before them.
+  if (last < feed.from) return feed
+  if (first <= feed.to) {
+    return mergeEvents({ ...feed, from: Math.min(feed.from, first), to }, actions)
+  }
+  const kept = [...feed.events].filter(([, { revision }]) => revision >= first)
+  return mergeEvents({ ...feed, events: new Map(kept), from: first, to }, actions)
 }
 
 /**
@@ -57,7 +96,7 @@ export function mergeSnapshot(
   snapshot: Snapshot,
   knownBefore: ReadonlySet<string>,
 ): Feed {
-  const merged = addRequests(mergeEvents(feed, snapshot.actions), snapshot.approvals)
+  const merged = addRequests(joinSnapshot(feed, snapshot), snapshot.approvals)
   const listed = new Set<string>(snapshot.approvals.map(({ action_id }) => action_id))
   const gone = [...knownBefore].filter((id) => !listed.has(id) && isPending(merged, id))
   if (gone.length === 0) return merged
@@ -87,6 +126,12 @@ export function stoppableRequests(feed: Feed): readonly ApprovalRequest[] {
   return [...feed.requests.values()]
     .filter(({ action_id }) => feed.events.get(action_id)?.state === 'scheduled')
     .sort((a, b) => runsAt(a) - runsAt(b) || (a.action_id < b.action_id ? -1 : 1))
+}
+
+/** Whether a person has something to say about it, as far as is known. */
+export function isWaiting(feed: Feed, id: string): boolean {
+  const state = feed.events.get(id)?.state
+  return state === undefined || WAITS.includes(state)
 }
 
 /** Actions that wait for a person whose request has not been fetched yet. */

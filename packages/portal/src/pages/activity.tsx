@@ -62,6 +62,11 @@ export function ActivityPage(): ReactElement {
       ) : (
         <EventList events={events} />
       )}
+      {feed.from === 0 ? null : (
+        <p className="mt-4 text-sm text-soft">
+          Actions that changed last before these were not loaded.
+        </p>
+      )}
     </div>
   )
 }

@@ -37,23 +37,14 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
           {pending.length === 0 ? 'Nothing waits' : `${pending.length} waiting for a decision`}
         </h1>
         <div className="px-3 pb-6">
-          <LongList
-            items={pending}
-            idOf={({ action_id }) => action_id}
-            row={(request) => <RequestItem request={request} current={request.action_id === id} />}
-            rowPx={ITEM_PX}
-          />
+          <RequestList requests={pending} current={id} />
         </div>
         {stoppable.length === 0 ? null : (
           <>
             <h2 className="px-5 pt-2 pb-3 font-semibold">Runs by itself soon</h2>
-            <ul className="flex flex-col px-3 pb-6">
-              {stoppable.map((request) => (
-                <li key={request.action_id}>
-                  <RequestItem request={request} current={request.action_id === id} />
-                </li>
-              ))}
-            </ul>
+            <div className="px-3 pb-6">
+              <RequestList requests={stoppable} current={id} />
+            </div>
           </>
         )}
       </section>
@@ -61,6 +52,23 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
         {id === undefined ? null : <Card key={id} id={id} next={nextAfter(pending, id)} />}
       </div>
     </div>
+  )
+}
+
+function RequestList(props: {
+  readonly requests: readonly ApprovalRequest[]
+  readonly current: string | undefined
+}): ReactElement {
+  const { requests, current } = props
+  return (
+    <LongList
+      items={requests}
+      idOf={({ action_id }) => action_id}
+      row={(request) => <RequestItem request={request} current={request.action_id === current} />}
+      rowPx={ITEM_PX}
+      keep={current}
+      rowClass="flow-root"
+    />
   )
 }
 

@@ -2,7 +2,7 @@ import { type FormEvent, type ReactElement, useState } from 'react'
 import { usePortal } from '../app/context.ts'
 import { problemSentence } from '../logic/problems.ts'
 import type { EnrolFinish } from '../ports/shapes.ts'
-import type { EnrolmentSecondStep } from '../state/portal.ts'
+import { type EnrolmentSecondStep, enrolLogin } from '../state/enrolment.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Notice } from '../ui/notice.tsx'
 import { Front } from './front.tsx'
@@ -35,7 +35,7 @@ export function EnrolPage(): ReactElement {
     setBusy(false)
   }
   const first = async (): Promise<Step | string> => {
-    const made = await portal.enrolLogin(token, name.trim())
+    const made = await enrolLogin(portal.ports, token, name.trim())
     return made.ok ? { kind: 'approval', next: made.value } : problemSentence(made.code, made.title)
   }
 

@@ -101,7 +101,9 @@ export type PasskeyResponse = object
 export interface Api {
   readonly session: () => Promise<Answer<Session>>
   readonly signOut: () => Promise<Answer<null>>
-  readonly actions: () => Promise<Answer<{ readonly actions: readonly ActionEvent[] }>>
+  readonly actions: () => Promise<
+    Answer<{ readonly actions: readonly ActionEvent[]; readonly whole: boolean }>
+  >
   readonly approvals: () => Promise<Answer<{ readonly approvals: readonly ApprovalRequest[] }>>
   readonly approval: (id: string) => Promise<Answer<ShownApproval>>
   readonly earlier: (id: string) => Promise<Answer<EarlierAnswer>>

@@ -1,4 +1,3 @@
-import type { ActionEvent } from '@trustgw/protocol'
 import { type Answer, type Api, httpApi } from './api.ts'
 import { Caller } from './caller.ts'
 import { type OpenedPage, openedPageShape } from './shapes.ts'
@@ -23,7 +22,7 @@ export function pageApi({ action_id, ticket }: OpenedPage): Api {
   }
 }
 
-const NO_ACTIONS: Answer<{ readonly actions: readonly ActionEvent[] }> = {
+const NO_ACTIONS: Awaited<ReturnType<Api['actions']>> = {
   ok: true,
-  value: { actions: [] },
+  value: { actions: [], whole: true },
 }

@@ -62,8 +62,13 @@ export const openedPageShape = pickedShape({
 })
 export type OpenedPage = ShapeOf<typeof openedPageShape>
 
-export const actionsShape: Shape<{ readonly actions: readonly ActionEvent[] }> = pickedShape({
+/** `whole`: whether no action is left out. */
+export const actionsShape: Shape<{
+  readonly actions: readonly ActionEvent[]
+  readonly whole: boolean
+}> = pickedShape({
   actions: arrayShape(actionEventShape, { max: LIST_MAX }),
+  whole: booleanShape(),
 })
 
 export const ceremonyShape = pickedShape({

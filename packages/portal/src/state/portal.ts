@@ -6,13 +6,19 @@ import type {
   UiChange,
   UnsettledAction,
 } from '@trustgw/protocol'
-import { addRequests, mergeEvents, mergeSnapshot, missingRequests } from '../logic/feed.ts'
+import {
+  addRequests,
+  isWaiting,
+  mergeEvents,
+  mergeSnapshot,
+  missingRequests,
+} from '../logic/feed.ts'
 import type { PolicyStatusView } from '../logic/policy-status.ts'
 import { problemSentence } from '../logic/problems.ts'
 import type { Answer, Api } from '../ports/api.ts'
 import type { Ports } from '../ports/ports.ts'
 import { sha256 } from '../ports/sha256.ts'
-import type { EnrolFinish, Session } from '../ports/shapes.ts'
+import type { Session } from '../ports/shapes.ts'
 import { AccountDesk } from './account-desk.ts'
 import { AgentsDesk } from './agents-desk.ts'
 import { FreezeDesk } from './freeze-desk.ts'
@@ -46,6 +52,9 @@ export class Portal {
   readonly #reviews = new Map<string, Result<ReviewedRequest, ReviewRefusal>>()
   readonly #fetching = new Set<string>()
   readonly #arrived: ActionEvent[] = []
+  #catchUpAgain: ReturnType<typeof setTimeout> | undefined
+  /** Counts the sessions of people: what was asked in an earlier one is dropped. */
+  #signIn = 0
 
   constructor(ports: Ports) {
     this.ports = ports
@@ -130,42 +139,26 @@ export class Portal {
     this.#onSignedOut()
   }
 
-  /** First step of the enrolment: the sign-in passkey. Gives the second step. */
-  async enrolLogin(token: string, name: string): Promise<Answer<EnrolmentSecondStep>> {
-    const { api, passkeys } = this.ports
-    const begun = await api.enrolBegin(token, name)
-    if (!begun.ok) return begun
-    const { ceremony } = begun.value
-    const made = await passkeys.create(begun.value.login_options)
-    if (!made.ok) return made
-    const next = await api.enrolLogin(ceremony, made.value)
-    if (!next.ok) return next
-    const finish = async (): Promise<Answer<EnrolFinish>> => {
-      const approval = await passkeys.create(next.value.approval_options)
-      return approval.ok ? api.enrolFinish(ceremony, approval.value) : approval
-    }
-    return { ok: true, value: { finish } }
-  }
-
-  /** Fetches what may have been missed and merges it. */
+  /** Fetches what may have been missed and merges it; asks again where that fails. */
   async catchUp(): Promise<void> {
+    clearTimeout(this.#catchUpAgain)
+    const signIn = this.#signIn
     const before = new Set(this.store.get().feed.requests.keys())
     const { api } = this.ports
     const [actions, listed] = await Promise.all([api.actions(), api.approvals()])
+    if (signIn !== this.#signIn) return
     const approvals = withoutRole(listed) ? NO_APPROVALS : listed
     if (!actions.ok || !approvals.ok) {
       const failed = actions.ok ? approvals : actions
       if (!failed.ok) this.#snapshotFailed(failed.code, failed.title)
       return
     }
-    const { feed, loaded: isLater } = this.store.get()
-    const snapshot = { ...actions.value, ...approvals.value }
-    this.store.update({
-      feed: mergeSnapshot(feed, snapshot, before),
-      loaded: true,
-      snapshotProblem: undefined,
-    })
-    const missed = approvals.value.approvals.filter(({ action_id: id }) => !before.has(id))
+    const { feed: known, loaded: isLater } = this.store.get()
+    const feed = mergeSnapshot(known, { ...actions.value, ...approvals.value }, before)
+    this.store.update({ feed, loaded: true, snapshotProblem: undefined })
+    const missed = approvals.value.approvals.filter(
+      ({ action_id: id }) => !known.requests.has(id) && isWaiting(feed, id),
+    )
     if (isLater) for (const { action_id: id } of missed) this.#notify(id)
     this.#fetchMissing()
   }
@@ -271,14 +264,18 @@ export class Portal {
 
   #onSignedOut(): void {
     this.#link.stop()
+    this.#signIn++
+    clearTimeout(this.#catchUpAgain)
     this.#reviews.clear()
     this.stepUp.close()
     this.store.update({ ...INITIAL_STATE, phase: 'signed_out', link: { kind: 'signed_out' } })
   }
 
   #snapshotFailed(code: string, title: string): void {
-    if (code === 'no_session') this.#onSignedOut()
-    else this.store.update({ snapshotProblem: problemSentence(code, title) })
+    if (code === 'no_session') return this.#onSignedOut()
+    this.store.update({ snapshotProblem: problemSentence(code, title) })
+    clearTimeout(this.#catchUpAgain)
+    this.#catchUpAgain = setTimeout(() => void this.catchUp(), SERVER_RETRY_MS)
   }
 
   /** Of what comes within a frame the page is told once; a hidden page has no frames. */
@@ -328,15 +325,22 @@ export class Portal {
 
   async #fetchRequest(id: string): Promise<void> {
     this.#fetching.add(id)
+    const signIn = this.#signIn
     const answer = await this.#whenKnown(id)
     this.#fetching.delete(id)
+    if (signIn !== this.#signIn) return
     if (!answer.ok) {
       if (answer.code !== 'unknown_action' && !withoutRole(answer))
         this.#snapshotFailed(answer.code, answer.title)
       return
     }
     const { request } = answer.value
-    this.store.update({ feed: addRequests(this.store.get().feed, [request]) })
+    const known = this.store.get().feed
+    const feed = addRequests(known, [request])
+    // A snapshot brought it meanwhile.
+    if (feed === known) return
+    this.store.update({ feed })
+    if (!isWaiting(feed, id)) return
     this.store.announce(`New approval: ${request.contract.title}`)
     this.#notify(id)
   }
@@ -363,11 +367,6 @@ export class Portal {
       await new Promise((resolve) => setTimeout(resolve, pause))
     }
   }
-}
-
-export interface EnrolmentSecondStep {
-  /** Second step: the approval passkey. */
-  readonly finish: () => Promise<Answer<EnrolFinish>>
 }
 
 const NO_APPROVALS = { ok: true, value: { approvals: [] } } as const

@@ -42,6 +42,14 @@ export async function buildPortal(): Promise<BuiltPage> {
   return built(outDir)
 }
 
+/** A module of `test/double/page` that takes sources of the portal into this process, without a browser. */
+export async function loadForBrowser<T>(file: string): Promise<T> {
+  const { runnerImport } = await import('vite')
+  const path = fileURLToPath(new URL(`test/double/page/${file}`, PACKAGE))
+  const { module } = await runnerImport<T>(path, { logLevel: 'error' })
+  return module
+}
+
 async function newFolder(): Promise<string> {
   const dist = fileURLToPath(new URL('dist', PACKAGE))
   await mkdir(dist, { recursive: true })

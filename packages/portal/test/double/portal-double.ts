@@ -41,6 +41,8 @@ export class PortalDouble {
   /** Extra time before each API answer. */
   slowMs = 0
   actions: ActionEvent[] = []
+  /** Whether `actions` are all that there are. */
+  whole = true
   approvals: ApprovalRequest[] = []
   /** Who approved so far, whatever is asked. */
   given: Approver[] = []
@@ -153,7 +155,7 @@ export class PortalDouble {
     if (area === 'login') return this.#login(first)
     if (!this.signedIn) return problem(401, 'no_session')
     if (area === 'session') return [200, this.#session()]
-    if (area === 'actions') return [200, { actions: this.actions }]
+    if (area === 'actions') return [200, { actions: this.actions, whole: this.whole }]
     if (area === 'tools') return first === '' ? [200, { tools: this.tools }] : this.#ordered()
     if (area === 'outcomes') return this.#outcomes(first)
     if (area === 'installation') return [200, this.installation]
