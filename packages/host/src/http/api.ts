@@ -50,6 +50,8 @@ import { toolRoutes } from './tool-routes.ts'
 export const ACTIONS_LISTED_MAX_COUNT = 2_000
 /** Approvals listed at once: the most urgent ones. */
 export const APPROVALS_LISTED_MAX_COUNT = 2_000
+/** The most urgent of them, for a page that opens over a slow line. */
+export const APPROVALS_URGENT_COUNT = 50
 
 export interface ApiDeps {
   readonly sessions: SessionDesk
@@ -201,18 +203,17 @@ function enrolmentRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
 
 /** What a terminal may do too: look, deny, and approve what takes no passkey. */
 function portalApprovals(api: Hono<ApiEnv>, deps: ApiDeps): void {
+  const listed = (maxCount: number): Promise<Reply> => {
+    const approvals = deps.approvals.pending().slice(0, maxCount).map(approvalRequestJson)
+    return Promise.resolve({ json: { approvals } })
+  }
   api.get(
     '/approvals',
-    signedInOrTerminal(deps, () =>
-      Promise.resolve({
-        json: {
-          approvals: deps.approvals
-            .pending()
-            .slice(0, APPROVALS_LISTED_MAX_COUNT)
-            .map(approvalRequestJson),
-        },
-      }),
-    ),
+    signedInOrTerminal(deps, () => listed(APPROVALS_LISTED_MAX_COUNT)),
+  )
+  api.get(
+    '/approvals/urgent',
+    signedIn(deps, () => listed(APPROVALS_URGENT_COUNT)),
   )
   api.post(
     '/approvals/:id/page',

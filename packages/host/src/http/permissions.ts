@@ -52,6 +52,7 @@ export const ROUTE_NEEDS: ReadonlyMap<string, Need> = new Map<string, Need>([
   ['POST /device/look', 'own'],
   ['POST /device/decide', 'own'],
   ['GET /approvals', 'read'],
+  ['GET /approvals/urgent', 'read'],
   ['GET /approvals/:id', 'read'],
   ['GET /approvals/:id/earlier', 'read'],
   ['POST /approvals/:id/page', 'decide'],

@@ -10,6 +10,8 @@ import { Blank, Waiting } from '../ui/notice.tsx'
 import { Card } from './card.tsx'
 import { RequestItem } from './request-item.tsx'
 
+/** As many of the most urgent ones come first; then the others. */
+const URGENT_COUNT = 50
 /** Height of one item and its gap. */
 const ITEM_PX = 96
 const WIDE = '(min-width: 64rem)'
@@ -19,9 +21,10 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
   const state = usePortalState()
   const pending = pendingRequests(state.feed)
   const stoppable = stoppableRequests(state.feed)
+  const hasMore = state.loaded === 'urgent' && pending.length >= URGENT_COUNT
   useFirstChoice(id, pending)
   useListKeys(id, pending)
-  if (!state.loaded && state.snapshotProblem === undefined) {
+  if (state.loaded === 'no' && state.snapshotProblem === undefined) {
     return <Waiting text="Fetching what waits for you…" page="Approvals" />
   }
   if (id === undefined && pending.length + stoppable.length === 0) return <NothingWaits />
@@ -34,7 +37,9 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
         }`}
       >
         <h1 id="list-title" className="px-5 pt-6 pb-3 text-xl font-semibold tracking-tight">
-          {pending.length === 0 ? 'Nothing waits' : `${pending.length} waiting for a decision`}
+          {pending.length === 0
+            ? 'Nothing waits'
+            : `${pending.length}${hasMore ? '+' : ''} waiting for a decision`}
         </h1>
         <div className="px-3 pb-6">
           <RequestList requests={pending} current={id} />

@@ -105,6 +105,8 @@ export interface Api {
     Answer<{ readonly actions: readonly ActionEvent[]; readonly whole: boolean }>
   >
   readonly approvals: () => Promise<Answer<{ readonly approvals: readonly ApprovalRequest[] }>>
+  /** The most urgent of them alone. */
+  readonly urgentApprovals: Api['approvals']
   readonly approval: (id: string) => Promise<Answer<ShownApproval>>
   readonly earlier: (id: string) => Promise<Answer<EarlierAnswer>>
   /** The address of the page on which this approval is signed, where that is not the portal. */
@@ -217,6 +219,7 @@ export function httpApi(ticket?: string): Api {
     signOut: () => remove('/api/session', {}, nothing),
     actions: () => get('/api/actions', actionsShape),
     approvals: () => get('/api/approvals', approvalsShape),
+    urgentApprovals: () => get('/api/approvals/urgent', approvalsShape),
     approval: (id) => get(approvalPath(id), approvalShape),
     earlier: (id) => get(`${approvalPath(id)}/earlier`, earlierShape),
     approvalPage: (id) => post(`${approvalPath(id)}/page`, {}, addressShape),

@@ -46,8 +46,8 @@ export interface PortalState {
   /** Server clock minus this device's clock. */
   readonly clockOffsetMs: number
   readonly feed: Feed
-  /** True after the first snapshot. */
-  readonly loaded: boolean
+  /** What is here: nothing yet, the most urgent requests, or a whole snapshot. */
+  readonly loaded: 'no' | 'urgent' | 'whole'
   /** The snapshot could not be read or fetched; what is shown may be old. */
   readonly snapshotProblem: string | undefined
   readonly verdicts: ReadonlyMap<string, VerdictStatus>
@@ -96,7 +96,7 @@ export const INITIAL_STATE: PortalState = {
   link: { kind: 'connecting' },
   clockOffsetMs: 0,
   feed: EMPTY_FEED,
-  loaded: false,
+  loaded: 'no',
   snapshotProblem: undefined,
   verdicts: new Map(),
   given: new Map(),

@@ -55,6 +55,8 @@ export class Portal {
   #catchUpAgain: ReturnType<typeof setTimeout> | undefined
   /** Counts the sessions of people: what was asked in an earlier one is dropped. */
   #signIn = 0
+  /** Whether a whole snapshot was merged since then: what comes now is news. */
+  #caughtUp = false
 
   constructor(ports: Ports) {
     this.ports = ports
@@ -153,14 +155,24 @@ export class Portal {
       if (!failed.ok) this.#snapshotFailed(failed.code, failed.title)
       return
     }
-    const { feed: known, loaded: isLater } = this.store.get()
+    const { feed: known } = this.store.get()
     const feed = mergeSnapshot(known, { ...actions.value, ...approvals.value }, before)
-    this.store.update({ feed, loaded: true, snapshotProblem: undefined })
+    this.store.update({ feed, loaded: 'whole', snapshotProblem: undefined })
     const missed = approvals.value.approvals.filter(
       ({ action_id: id }) => !known.requests.has(id) && isWaiting(feed, id),
     )
-    if (isLater) for (const { action_id: id } of missed) this.#notify(id)
+    if (this.#caughtUp) for (const { action_id: id } of missed) this.#notify(id)
+    this.#caughtUp = true
     this.#fetchMissing()
+  }
+
+  /** Over a slow line a long list takes a while: what is most urgent can be decided meanwhile. */
+  async #loadUrgent(): Promise<void> {
+    const signIn = this.#signIn
+    const answer = await this.ports.api.urgentApprovals()
+    const { feed, loaded } = this.store.get()
+    if (!answer.ok || signIn !== this.#signIn || loaded !== 'no') return
+    this.store.update({ feed: addRequests(feed, answer.value.approvals), loaded: 'urgent' })
   }
 
   /** What ended unseen; what was known stays when it cannot be fetched. */
@@ -246,6 +258,7 @@ export class Portal {
 
   #signedIn(session: Session): void {
     this.#onSession(session)
+    void this.#loadUrgent()
     this.#link.start(session)
     void this.freezes.load()
     void this.loadInstallation()
@@ -265,6 +278,7 @@ export class Portal {
   #onSignedOut(): void {
     this.#link.stop()
     this.#signIn++
+    this.#caughtUp = false
     clearTimeout(this.#catchUpAgain)
     this.#reviews.clear()
     this.stepUp.close()

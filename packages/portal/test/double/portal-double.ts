@@ -163,7 +163,9 @@ export class PortalDouble {
     if (area === 'policy') return this.#policy(first)
     if (area === 'agents') return [200, { agents: this.crowd.agents }]
     if (area === 'freezes' || area === 'people') return this.#crowd(path, method)
-    if (area === 'approvals' && first === '') return [200, { approvals: this.approvals }]
+    if (area === 'approvals' && (first === '' || first === 'urgent')) {
+      return [200, { approvals: this.approvals }]
+    }
     const approval = this.approvals.find((known) => known.action_id === first)
     if (approval === undefined) return problem(404, 'unknown_action')
     return this.#approval(approval, second)

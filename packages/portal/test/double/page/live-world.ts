@@ -180,6 +180,11 @@ class LiveWorld {
       actions: () => call('actions', () => ({ ok: true, value: this.#listed() })),
       approvals: () =>
         call('approvals', () => ({ ok: true, value: { approvals: [...this.#pending.values()] } })),
+      urgentApprovals: () =>
+        call('urgent', () => ({
+          ok: true,
+          value: { approvals: [...this.#pending.values()].slice(0, 2) },
+        })),
       approval: (id) => call('approval', () => this.#shown(id)),
       signOut: () => Promise.resolve({ ok: true, value: null }),
       onStepUpNeeded: () => undefined,
