@@ -86,8 +86,12 @@ describe('the page of one approval', () => {
     assert.equal(text(opened.json, 'portal'), world.origin)
     assert.deepEqual(opened.cookies, {})
     const ticket = text(opened.json, 'ticket')
-    const shown = await onPage('GET', `/api/approvals/${request.action_id}`, withTicket(ticket))
-    assert.equal(shown.json['state'], 'pending_approval')
+    const path = `/api/approvals/${request.action_id}`
+    const [shown, earlier] = await Promise.all(
+      [path, `${path}/earlier`].map((one) => onPage('GET', one, withTicket(ticket))),
+    )
+    assert.equal(earlier?.status, 200, 'at the same time as well')
+    assert.equal(shown?.json['state'], 'pending_approval')
     const answer = await approve(request, ticket, { origin: page })
     assert.equal(answer.json['state'], 'authorized', answer.text)
   })

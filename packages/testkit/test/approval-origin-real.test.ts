@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Locator, Page } from 'playwright-core'
 import { openBrowser, type TestBrowser } from '../src/browser.ts'
@@ -6,6 +7,10 @@ import { until } from '../src/process-table.ts'
 import { freePorts, type RunningSystem, startSystem } from '../src/system.ts'
 import { addVirtualAuthenticator } from '../src/virtual-authenticator.ts'
 import { CACHE_DIR, callJson } from './e2e-support.ts'
+import { assertAccessible } from './page-checks.ts'
+
+/** Where pictures for the guides go, if anywhere. */
+const PICTURES = process.env['WALK_PICTURES']
 
 /** An installation whose approvals are signed on an origin and under an RP ID of their own. */
 describe('approvals on an origin of their own, in a real browser', () => {
@@ -81,6 +86,11 @@ describe('approvals on an origin of their own, in a real browser', () => {
     await button('Approve with passkey').waitFor()
     assert.equal(await code(), shown)
     assert.equal(await page.getByRole('navigation').count(), 0)
+    await page.getByText('The first of its kind').waitFor()
+    await assertAccessible(page, 'the page of one approval')
+    if (PICTURES !== undefined) {
+      await page.screenshot({ path: join(PICTURES, 'walk-9-approval-page-1280.png') })
+    }
     assert.equal((await page.context().cookies(approvals)).length, 0)
     await button('Approve with passkey').click()
     await page.getByRole('heading', { name: 'You approved it' }).waitFor()

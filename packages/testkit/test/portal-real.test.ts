@@ -23,7 +23,7 @@ const PICTURES = process.env['WALK_PICTURES']
  * What a browser says by itself of an answer that is right: signed out; a link that is refused; the
  * news of an action that is here before the host has its request; the bus that is away.
  */
-const SIGNED_OUT = /^Failed .* status of 401 .*\/api\/(?:session|approvals)$/
+const SIGNED_OUT = /^Failed .* status of 401 .*\/api\/(?:session|approvals(?:\/urgent)?)$/
 const LINK_REFUSED = /^Failed .* status of 4\d\d .*\/api\/enrolment\/begin$/
 const EARLY = /^Failed .* status of 404 .*\/api\/approvals\/act_[a-z0-9]+$/
 const BUS_AWAY =

@@ -38,7 +38,7 @@ interface ApprovalPagesDeps {
 export class ApprovalPages {
   readonly #deps: ApprovalPagesDeps
   readonly #codes = new CeremonyBook<Page>()
-  readonly #tickets = new CeremonyBook<Page & { readonly expiresAt: number }>()
+  readonly #tickets = new CeremonyBook<Page>()
 
   constructor(deps: ApprovalPagesDeps) {
     this.#deps = deps
@@ -62,8 +62,7 @@ export class ApprovalPages {
     const page = this.#codes.take(code, now)
     if (page === undefined) return undefined
     const ticket = newNonce(random)
-    const expiresAt = now + CEREMONY_TTL_MS
-    this.#tickets.open(ticket, { ...page, expiresAt }, expiresAt)
+    this.#tickets.open(ticket, page, now + CEREMONY_TTL_MS)
     const opened = await this.check(ticket)
     return opened === undefined ? undefined : { ...opened, ticket }
   }
@@ -71,11 +70,10 @@ export class ApprovalPages {
   /** What a ticket is good for now, with the person as stored now; it can be used again. */
   async check(ticket: string): Promise<OpenedPage | undefined> {
     const { clock, sessions } = this.#deps
-    const page = this.#tickets.take(ticket, clock.now())
+    const page = this.#tickets.find(ticket, clock.now())
     if (page === undefined) return undefined
     const person = await sessions.personOf(page.person, page.sid)
     if (person === undefined) return undefined
-    this.#tickets.open(ticket, page, page.expiresAt)
     return { actionId: page.actionId, by: { kind: 'page', sid: page.sid, person } }
   }
 }

@@ -32,6 +32,12 @@ export class CeremonyBook<T> {
     return entry !== undefined && now < entry.expiresAt ? entry.value : undefined
   }
 
+  /** The same without taking it, for what is used more than once. */
+  find(id: string, now: number): T | undefined {
+    const entry = this.#entries.get(id)
+    return entry !== undefined && now < entry.expiresAt ? entry.value : undefined
+  }
+
   get size(): number {
     return this.#entries.size
   }
