@@ -5,7 +5,10 @@ import { spec, tap } from 'node:test/reporters'
 
 const [concurrency, ...files] = process.argv.slice(2)
 
-const results = run({ files, concurrency: Number(concurrency) })
+/** A file that hangs is a failure, not a wait without end. */
+const FILE_TIMEOUT_MS = 5 * 60_000
+
+const results = run({ files, concurrency: Number(concurrency), timeout: FILE_TIMEOUT_MS })
 results.on('test:fail', ({ todo }) => {
   if (todo === undefined || todo === false) process.exitCode = 1
 })

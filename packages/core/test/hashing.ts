@@ -7,6 +7,8 @@ export const sha256 = (data: string | Uint8Array): string =>
 /** For tests in which hashes do not matter and thousands of policies do. */
 export const zeroHash = (): string => '0'.repeat(64)
 
+const ED25519_BYTES = 32
+
 export interface TestKey {
   readonly public_key: Uint8Array
   readonly sign: (text: string) => Uint8Array
@@ -15,9 +17,9 @@ export interface TestKey {
 
 export function testKey(): TestKey {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const raw = publicKey.export({ format: 'jwk' })['x']
+  const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-ED25519_BYTES)
   return {
-    public_key: new Uint8Array(Buffer.from(String(raw), 'base64url')),
+    public_key: new Uint8Array(raw),
     sign: (text) => new Uint8Array(sign(null, Buffer.from(text), privateKey)),
     verify: (text, signature) => verify(null, Buffer.from(text), publicKey, signature),
   }

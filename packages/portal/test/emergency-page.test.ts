@@ -137,6 +137,17 @@ describe('freezing and thawing', () => {
     await keys.getByText('Revoked', { exact: true }).waitFor()
   })
 
+  it('leads a viewer nowhere that only others may read', async () => {
+    double.person = { id: 'vic', name: 'Vic', roles: ['viewer'] }
+    await page.goto(`${origin}/`)
+    await page.getByText('Your roles show no requests').waitFor()
+    const links = page.getByRole('navigation').filter({ visible: true }).getByRole('link')
+    assert.deepEqual(await links.allTextContents(), ['Activity', 'Installation'])
+    await links.last().click()
+    await page.getByRole('link', { name: 'Emergency' }).waitFor()
+    assert.equal(await page.getByRole('link', { name: 'People and their passkeys' }).count(), 0)
+  })
+
   it('says who spoke by whose word, and shows no reason that was not signed', async () => {
     const now = Date.now()
     const operators = {

@@ -1,4 +1,12 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+} from 'node:crypto'
 import { base64urlEncode, hexDecode, type PasskeyAssertion } from '@trustgw/protocol'
 
 export type AuthenticatorAlgorithm = 'ES256' | 'EdDSA' | 'RS256'
@@ -125,13 +133,24 @@ export class SoftwareAuthenticator {
   }
 }
 
+/**
+ * Written out and read again: a key whose generator was not collected yet can lock up its own export as
+ * a JWK in Node 20, which collects garbage while it holds that key's lock.
+ */
 function makeKeys(algorithm: AuthenticatorAlgorithm): {
   readonly publicKey: KeyObject
   readonly privateKey: KeyObject
 } {
-  if (algorithm === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  if (algorithm === 'EdDSA') return generateKeyPairSync('ed25519')
-  return generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const encoding = { format: 'der', type: 'pkcs8' } as const
+  const key = generatedKey(algorithm).export(encoding)
+  const privateKey = createPrivateKey({ key, ...encoding })
+  return { privateKey, publicKey: createPublicKey(privateKey) }
+}
+
+function generatedKey(algorithm: AuthenticatorAlgorithm): KeyObject {
+  if (algorithm === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  if (algorithm === 'EdDSA') return generateKeyPairSync('ed25519').privateKey
+  return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 }
 
 /** COSE_Key (RFC 9052) in CTAP2's canonical order: kty, alg, then the key's own members. */

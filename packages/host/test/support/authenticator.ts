@@ -13,6 +13,7 @@ export interface Twist {
   readonly id?: string
 }
 
+const COORDINATE_BYTES = 32
 const USER_PRESENT = 0x01
 const USER_VERIFIED = 0x04
 const ATTESTED = 0x40
@@ -28,15 +29,16 @@ export class SoftwarePasskey {
 
   constructor(origin: string, rpId: string, userHandle: string) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
+    // The uncompressed point (SEC 1 §2.3.3) ends it; as a JWK, Node 20 can lock up over a new key.
+    const point = publicKey.export({ format: 'der', type: 'spki' }).subarray(-2 * COORDINATE_BYTES)
     this.id = randomBytes(16).toString('base64url')
     this.userHandle = userHandle
     this.#key = privateKey
     this.#cose = Buffer.concat([
       Buffer.from('a5010203262001215820', 'hex'),
-      Buffer.from(x, 'base64url'),
+      point.subarray(0, COORDINATE_BYTES),
       Buffer.from('225820', 'hex'),
-      Buffer.from(y, 'base64url'),
+      point.subarray(COORDINATE_BYTES),
     ])
     this.#origin = origin
     this.#rpId = rpId

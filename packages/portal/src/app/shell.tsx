@@ -1,5 +1,6 @@
 import { type ReactElement, type ReactNode, useState } from 'react'
 import { pendingRequests } from '../logic/feed.ts'
+import { mayRead } from '../logic/roles.ts'
 import { Icon, type IconName, Mark } from '../ui/icons.tsx'
 import { LinkBanner, LinkIndicator } from './connection.tsx'
 import { usePortal, usePortalState } from './context.ts'
@@ -22,6 +23,12 @@ const PAGES = [
   { page: 'policy', path: '/policy', label: 'Policy', icon: 'policy' },
   { page: 'installation', path: '/installation', label: 'Installation', icon: 'installation' },
 ] as const satisfies readonly { page: Route['page']; path: string; label: string; icon: IconName }[]
+
+/** The pages that somebody’s roles reach. */
+function usePages(): readonly (typeof PAGES)[number][] {
+  const reads = mayRead(usePortalState().session?.person)
+  return reads ? PAGES : PAGES.filter(({ page }) => page !== 'approvals' && page !== 'policy')
+}
 
 /** Frame of every signed-in page: a rail on a desk, bars on a phone. */
 export function Shell(props: {
@@ -96,7 +103,7 @@ function Rail({ current }: { readonly current: Route['page'] }): ReactElement {
         <Brand />
       </div>
       <nav aria-label="Pages" className="mt-8 flex flex-col gap-1">
-        {PAGES.map((entry) => (
+        {usePages().map((entry) => (
           <PageLink key={entry.page} entry={entry} current={current} />
         ))}
       </nav>
@@ -183,7 +190,7 @@ function TabBar({ current }: { readonly current: Route['page'] }): ReactElement 
       aria-label="Pages"
       className="fixed inset-x-0 bottom-0 z-20 flex border-t border-line bg-raised pb-[env(safe-area-inset-bottom)] lg:hidden"
     >
-      {PAGES.map((entry) => (
+      {usePages().map((entry) => (
         <NavLink
           key={entry.page}
           to={entry.path}

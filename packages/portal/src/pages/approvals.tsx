@@ -5,6 +5,8 @@ import { NavLink } from '../app/nav-link.tsx'
 import { navigate } from '../app/router.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
 import { pendingRequests, stoppableRequests } from '../logic/feed.ts'
+import { mayRead } from '../logic/roles.ts'
+import type { PortalState } from '../state/portal-state.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Blank, Waiting } from '../ui/notice.tsx'
 import { Card } from './card.tsx'
@@ -21,9 +23,9 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
   const state = usePortalState()
   const pending = pendingRequests(state.feed)
   const stoppable = stoppableRequests(state.feed)
-  const hasMore = state.loaded === 'urgent' && pending.length >= URGENT_COUNT
   useFirstChoice(id, pending)
   useListKeys(id, pending)
+  if (!mayRead(state.session?.person)) return <NothingToRead />
   if (state.loaded === 'no' && state.snapshotProblem === undefined) {
     return <Waiting text="Fetching what waits for you…" page="Approvals" />
   }
@@ -37,9 +39,7 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
         }`}
       >
         <h1 id="list-title" className="px-5 pt-6 pb-3 text-xl font-semibold tracking-tight">
-          {pending.length === 0
-            ? 'Nothing waits'
-            : `${pending.length}${hasMore ? '+' : ''} waiting for a decision`}
+          {titleOf(pending.length, state.loaded)}
         </h1>
         <div className="px-3 pb-6">
           <RequestList requests={pending} current={id} />
@@ -58,6 +58,13 @@ export function ApprovalsPage({ id }: { readonly id: string | undefined }): Reac
       </div>
     </div>
   )
+}
+
+/** With a plus while more may come than the first ones. */
+function titleOf(count: number, loaded: PortalState['loaded']): string {
+  if (count === 0) return 'Nothing waits'
+  const hasMore = loaded === 'urgent' && count >= URGENT_COUNT
+  return `${count}${hasMore ? '+' : ''} waiting for a decision`
 }
 
 function RequestList(props: {
@@ -113,6 +120,22 @@ function toList(id: string | undefined): void {
   if (id === undefined) return
   if (!matchMedia(WIDE).matches) navigate('/')
   else document.getElementById(`item-${id}`)?.focus()
+}
+
+function NothingToRead(): ReactElement {
+  return (
+    <Blank title="Your roles show no requests" page="Approvals">
+      <p>
+        A viewer sees what happens and what runs, without the arguments of any call. An admin
+        changes roles.
+      </p>
+      <p className="mt-5">
+        <NavLink className="link" to="/activity">
+          See what ran
+        </NavLink>
+      </p>
+    </Blank>
+  )
 }
 
 function NothingWaits(): ReactElement {

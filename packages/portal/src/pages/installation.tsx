@@ -2,6 +2,7 @@ import { ago } from '@trustgw/card'
 import { type ReactElement, type ReactNode, useEffect } from 'react'
 import { useNow, usePortal, usePortalState } from '../app/context.ts'
 import { NavLink } from '../app/nav-link.tsx'
+import { mayRead } from '../logic/roles.ts'
 import type { Installation } from '../ports/shapes.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Notice, Waiting } from '../ui/notice.tsx'
@@ -37,11 +38,12 @@ export function InstallationPage(): ReactElement {
 }
 
 function Parts({ installation }: { readonly installation: Installation }): ReactElement {
+  const reads = mayRead(usePortalState().session?.person)
   return (
     <div className="mt-5 flex flex-col gap-9">
       <Overview installation={installation} />
       <ul className="flex flex-wrap gap-x-6 gap-y-2">
-        {PLACES.map(({ to, words }) => (
+        {PLACES.filter(({ to }) => reads || to === '/emergency').map(({ to, words }) => (
           <li key={to}>
             <NavLink className="link" to={to}>
               {words}
