@@ -30,7 +30,7 @@ import {
   type TenantId,
   utf8Encode,
 } from '@trustgw/protocol'
-import { type BusLink, type BusSubscription, nodeRandom, sha256 } from '@trustgw/runtime'
+import { BusFault, type BusLink, type BusSubscription, nodeRandom, sha256 } from '@trustgw/runtime'
 import { SoftwareAuthenticator } from '@trustgw/testkit/software-authenticator'
 import { type KeyName, must, type TestKeys } from './keys.ts'
 
@@ -178,10 +178,22 @@ export class HostDouble {
   ): Promise<ApprovalDecisionAnswer> {
     const kid = options.key ?? 'host'
     const token = signJws({ ...content, kid }, this.#keys.of[kid].sign)
-    const answer = await this.#link.bus.request(to, utf8Encode(token), {
-      timeoutMs: options.timeoutMs ?? 8_000,
-    })
+    const answer = await this.#asked(to, utf8Encode(token), options.timeoutMs ?? 8_000)
     return must(readShape(approvalDecisionAnswerShape, must(parseJson(answer))))
+  }
+
+  /** As a real host: a gateway that has just started may not be heard of at once. */
+  async #asked(to: string, token: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const giveUpAt = performance.now() + timeoutMs
+    for (;;) {
+      try {
+        return await this.#link.bus.request(to, token, { timeoutMs })
+      } catch (error) {
+        const isNobody = error instanceof BusFault && error.code === 'bus_no_responders'
+        if (!isNobody || performance.now() > giveUpAt) throw error
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
   }
 
   #evidence(
