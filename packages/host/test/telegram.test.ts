@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { ApprovalRequest } from '@trustgw/protocol'
-import type { LogFields, Logger } from '@trustgw/runtime'
+import { BusFault, type LogFields, type Logger } from '@trustgw/runtime'
 import { TelegramDouble, type TelegramMessage } from '@trustgw/testkit/chat-doubles'
 import { askFor, codeFor, unlink, withArguments } from './support/channels.ts'
 import {
@@ -192,6 +192,29 @@ describe('Telegram', () => {
     await until(() => message.edits > 0)
   })
 
+  it('asks whoever blocked the bot again once they let it', async () => {
+    double.blocked.add(ANN)
+    const request = await asked()
+    await until(() => lines.some((line) => line.includes('account_gone')))
+    assert.equal(await state(request), 'pending_approval', 'the portal has it')
+    double.blocked.delete(ANN)
+    await world.restart()
+    const message = await card(ANN, request)
+    assert.equal(double.chat(ANN).filter(({ text: one }) => one === message.text).length, 1)
+    await noticed(() => double.press(ANN, message, 'Deny'))
+    await until(async () => (await state(request)) === 'denied')
+  })
+
+  it('goes on hearing after another program asked for its updates', async () => {
+    const other = await fetch(`${double.origin}/bot${double.token}/getUpdates`, { method: 'POST' })
+    assert.equal(other.status, 200)
+    await until(() => lines.some((line) => /telegram_not_heard.*409/.test(line)))
+    const request = await asked()
+    const message = await card(ANN, request)
+    await noticed(() => double.press(ANN, message, 'Deny'))
+    await until(async () => (await state(request)) === 'denied')
+  })
+
   it('takes updates under its secret only, and each once', async () => {
     await world.host.stop()
     Object.assign(world.settings, { channels: settings(SECRET) })
@@ -222,6 +245,20 @@ describe('Telegram', () => {
     })
     assert.equal(huge.status, 413)
     assert.equal((await world.call('POST', '/channels/slack', { body: {} })).status, 404)
+  })
+
+  it('lets what it could not do be brought again', async () => {
+    const request = await asked()
+    const message = await card(ANN, request)
+    const { approvals } = world.deps
+    const reads = approvals.get.bind(approvals)
+    approvals.get = () => Promise.reject(new BusFault('bus_timeout', 'gone'))
+    double.press(ANN, message, 'Deny')
+    assert.deepEqual(await double.deliver(), [503])
+    approvals.get = reads
+    assert.equal(await state(request), 'pending_approval')
+    assert.deepEqual(await double.deliver(), [200])
+    await until(async () => (await state(request)) === 'denied')
   })
 
   it('asks an account that was unlinked nothing any more', async () => {
