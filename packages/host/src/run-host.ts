@@ -209,6 +209,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     approvals.follow(event).catch(() => {
       log.warn('approval_not_followed', { action: event.action_id })
     })
+    channels.follow(event)
   }
   const files = new EnrolmentFiles(settings.enrolmentsFolder, tenant)
   const policy = policyDesks(deps, { tenant, party, people })
@@ -217,6 +218,8 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
   const common = { tenant, people, clock, random, audit }
   const sessions = new SessionDesk({ ...common, records: deps.sessions, key: deps.sessionKey })
   const actions = new ActionFeed({ tenant, bus, uiEvents: deps.uiEvents, log, onEvent: follow })
+  const parts = { store, desk: approvals, people, feed: actions }
+  const channels: Channels = channelsOf(settings, deps, parts)
   return {
     store,
     courier,
@@ -235,7 +238,7 @@ function buildDesks(settings: CheckedSettings, deps: HostDeps): Desks {
     }),
     outcomes: new OutcomeDesk({ tenant, unsettled, bus, audit, clock, log, hostKey }),
     actions,
-    channels: channelsOf(settings, deps, { store, desk: approvals, people, feed: actions }),
+    channels,
     sessions,
     enrolments: new EnrolmentDesk({ ...common, parties, files, log, onEnrolled, revokePins }),
     logins: new LoginDesk({ ...common, party: parties.login }),

@@ -10,6 +10,7 @@ import {
   type RequestOptions,
   type SignedIn,
   startWorld,
+  tell,
   text,
   until,
   type World,
@@ -137,6 +138,41 @@ describe('Telegram', () => {
     assert.ok(shown.every(({ entities }) => entities.join() === 'pre'))
     await noticed(() => double.press(ANN, message, 'Deny'))
     await until(() => message.text.includes('Denied by'))
+  })
+
+  it('lets whoever may approve stop what waits in its undo window, and says so as long as it waits', async () => {
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'scheduled' })
+    const approved = async () => {
+      const made = approvalRequest(world, ONE_TAP)
+      const obligations = { ...made.decision.obligations, undo_ms: 60_000 }
+      const request = await askFor(world, { ...made, decision: { ...made.decision, obligations } })
+      const message = await card(ANN, request)
+      await noticed(() => double.press(ANN, message, 'Approve'))
+      await until(() => message.text.includes('can be stopped'))
+      const at = request.requested_at + 1
+      const decide_by = at + 60_000
+      await tell(world, request, { revision: 4, state: 'scheduled', at, decide_by })
+      await until(() => message.text.includes('Runs by itself at 20'))
+      return { request, message, at }
+    }
+    const stopped = await approved()
+    assert.deepEqual(labels(stopped.message), ['Stop it'])
+    const bens = { ...stopped.message, chat: BEN }
+    assert.match(await noticed(() => double.press(BEN, bens, 'Stop it')), /roles do not cover/)
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'cancelled' })
+    assert.equal(await noticed(() => double.press(ANN, stopped.message, 'Stop it')), 'Stopped')
+    await until(() => stopped.message.text.includes('Stopped in Telegram'))
+    assert.deepEqual(labels(stopped.message), [])
+    assert.equal(world.gateway.decisions.at(-1)?.verdict, 'deny')
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'scheduled' })
+    const late = await approved()
+    world.gateway.answer = () => Promise.resolve({ status: 'refused', code: 'not_pending' })
+    assert.doesNotMatch(await noticed(() => double.press(ANN, late.message, 'Stop it')), /Stopped/)
+    const { at } = late
+    await tell(world, late.request, { revision: 5, state: 'dispatched', at: at + 1 })
+    await until(() => late.message.text.includes('Approved by') && !late.message.buttons.length)
+    assert.doesNotMatch(late.message.text, /Runs by itself/)
+    world.gateway.answer = () => Promise.resolve({ status: 'accepted', state: 'authorized' })
   })
 
   it('draws no markup, mention or command out of what others wrote', async () => {

@@ -96,6 +96,11 @@ export async function openAttackWorld(
       (refund) => refund.idempotency_key === control.claims.idempotency_key,
     ),
   )
+  // Before that, an executor that is killed would take it up again, and know it from that.
+  await until('the executor records how the control ended', async () => {
+    const event = await gateway.lastOfExecutor('finished')
+    return event?.action_id === control.claims.action_id
+  })
   return {
     system,
     gateway,

@@ -177,9 +177,11 @@ export class ApprovalDesk {
     })
   }
 
-  /** What this person may do with an undecided request; undefined: it is not theirs to decide. */
+  /** What this person may do with a request, or what waits to run; undefined: it is not theirs to decide. */
   choices(record: ApprovalRecord, by: Decider): { readonly mayApprove: boolean } | undefined {
     const now = this.#deps.clock.now()
+    if (mayBeStopped(record))
+      return isAsked(record, by.person, now) === undefined ? { mayApprove: false } : undefined
     if (mayDecide(record, by.person, now) !== undefined) return undefined
     return { mayApprove: this.#objection(record, by, now) === undefined }
   }

@@ -16,6 +16,7 @@ import { sha256 } from '@trustgw/runtime'
 import {
   type ApprovalRecord,
   clausesAt,
+  type GivenDecision,
   givenOf,
   runsByItself,
 } from '../approvals/approval-record.ts'
@@ -124,16 +125,42 @@ export function endText(record: ApprovalRecord, context: CardContext): string {
   return [...head, `${endWords(record)}${code}`].join('\n').slice(0, CARD_MAX_CHARS)
 }
 
-function endWords({ state, closed_by, decisions }: ApprovalRecord): string {
-  const denial = decisions.find(({ decision }) => decision.verdict === 'deny')?.decision
+/** What was approved and waits in its undo window: until when, once the gateway said so. */
+export function stopText(
+  record: ApprovalRecord,
+  context: CardContext,
+  event: ActionEvent | undefined,
+): string {
+  const at = event?.state === 'scheduled' ? event.decide_by : null
+  const runs =
+    at === null
+      ? 'It waits before it runs: until then it can be stopped.'
+      : `Runs by itself at ${utc(at, 'second')} UTC unless somebody stops it.`
+  return `${endText(record, context)}\n${runs}`
+}
+
+function endWords({ state, closed_by, decisions, request }: ApprovalRecord): string {
   const names = decisions
     .filter(({ decision }) => decision.verdict === 'approve')
     .map(({ decision }) => plain(decision.approver))
-  if (state === 'denied' && denial !== undefined)
-    return `Denied by ${plain(denial.approver)}: ${plain(denial.reason)}`
   if (state === 'approved') return `Approved by ${names.join(' and ')}.`
+  const denied = decisions.find(
+    ({ decision, delivery }) => decision.verdict === 'deny' && delivery !== 'refused',
+  )
+  if (state === 'denied' && denied !== undefined) {
+    const isStop = names.length > 0 && request.decision.obligations.undo_ms !== undefined
+    return denialWords(denied, isStop)
+  }
   if (state === 'pending') return 'You are not asked about this any more.'
   return `Nobody has to decide this any more: ${closed_by ?? 'closed'}.`
+}
+
+/** A stop may come too late: it is none before the gateway says so. */
+function denialWords({ decision, delivery }: GivenDecision, isStop: boolean): string {
+  const who = plain(decision.approver)
+  return isStop && delivery === 'waiting'
+    ? `${who} stops it: the gateway has not answered yet.`
+    : `Denied by ${who}: ${plain(decision.reason)}`
 }
 
 function headLines({ request }: ReviewedRequest, card: CardReview): readonly string[] {
@@ -174,7 +201,7 @@ function tailLines(
   now: number,
 ): readonly string[] {
   const { request } = record
-  const by = new Date(request.decide_by).toISOString().slice(0, 16).replace('T', ' ')
+  const by = utc(request.decide_by, 'minute')
   if (runsByItself(request))
     return [`Runs by itself at ${by} UTC unless somebody stops it.`, `Short string: ${code}`]
   return [
@@ -184,6 +211,12 @@ function tailLines(
     `Needs ${needsSentence(clausesAt(request, now), givenOf(record))}, by ${by} UTC.`,
   ]
 }
+
+const utc = (ms: number, to: 'minute' | 'second'): string =>
+  new Date(ms)
+    .toISOString()
+    .slice(0, to === 'minute' ? 16 : 19)
+    .replace('T', ' ')
 
 /** As many lines from the front as fit. */
 function fit(parts: readonly string[], maxChars: number): readonly string[] {

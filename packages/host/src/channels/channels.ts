@@ -1,4 +1,4 @@
-import type { TenantId } from '@trustgw/protocol'
+import type { ActionEvent, TenantId } from '@trustgw/protocol'
 import type { ActionFeed } from '../actions/action-feed.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
 import type { ApprovalStore } from '../approvals/approval-store.ts'
@@ -85,6 +85,11 @@ export class Channels {
     this.#forget?.()
     await Promise.all(this.#chats.map((chat) => chat.stop()))
     await this.#messenger.stop()
+  }
+
+  /** An action went on. */
+  follow(event: ActionEvent): void {
+    if (this.#chats.length > 0) this.#messenger.follow(event)
   }
 
   /** A request of a provider. Faults as the bus does; then the provider brings it again. */

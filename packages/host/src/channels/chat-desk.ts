@@ -1,5 +1,5 @@
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
-import type { ApprovalRecord } from '../approvals/approval-record.ts'
+import { type ApprovalRecord, mayBeStopped, runsByItself } from '../approvals/approval-record.ts'
 import type { ApprovalStore } from '../approvals/approval-store.ts'
 import type { Decider } from '../approvals/decider.ts'
 import { PROBLEMS } from '../http/problem.ts'
@@ -87,8 +87,9 @@ export class ChatDesk implements ChatInbox {
   async #deny(record: ApprovalRecord, by: Decider): Promise<PressAnswer> {
     const { desk } = this.#deps
     const chat = by.kind === 'slack' || by.kind === 'telegram' ? chatTitle(by.kind) : by.kind
-    const done = await desk.deny(by, record.request.action_id, `Denied in ${chat}`)
-    return done.ok ? { notice: 'Denied', isShown: true } : say(PROBLEMS[done.reason].title)
+    const did = mayBeStopped(record) || runsByItself(record.request) ? 'Stopped' : 'Denied'
+    const done = await desk.deny(by, record.request.action_id, `${did} in ${chat}`)
+    return done.ok ? { notice: did, isShown: true } : say(PROBLEMS[done.reason].title)
   }
 
   async #inspect(record: ApprovalRecord, by: Decider): Promise<PressAnswer> {

@@ -1,16 +1,30 @@
 import { type EarlierCall, earlierShape, reviewEarlier } from '@trustgw/card'
-import { type ActionId, canonicalize, hashText, readShape, type TenantId } from '@trustgw/protocol'
+import {
+  type ActionEvent,
+  type ActionId,
+  canonicalize,
+  hashText,
+  readShape,
+  type TenantId,
+} from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
 import type { ActionFeed } from '../actions/action-feed.ts'
 import type { ApprovalDesk } from '../approvals/approval-desk.ts'
-import type { ApprovalRecord } from '../approvals/approval-record.ts'
+import { type ApprovalRecord, mayBeStopped, runsByItself } from '../approvals/approval-record.ts'
 import type { ApprovalStore } from '../approvals/approval-store.ts'
 import type { Decider } from '../approvals/decider.ts'
 import { earlierApprovals } from '../approvals/earlier-approvals.ts'
 import type { HostDeps } from '../deps.ts'
 import type { PeopleStore } from '../people/people-store.ts'
 import type { ChannelLink, PersonRecord } from '../people/person.ts'
-import { type CardContext, type CardText, cardText, detailTexts, endText } from './card-text.ts'
+import {
+  type CardContext,
+  type CardText,
+  cardText,
+  detailTexts,
+  endText,
+  stopText,
+} from './card-text.ts'
 import type { Chat, ChatButton, ChatCard, Delivered } from './channel.ts'
 import type { MessageBook, SentMessage } from './message-book.ts'
 import { pressData } from './press-data.ts'
@@ -23,6 +37,14 @@ export const RETRY_MIN_MS = 1_000
 export const RETRY_MAX_MS = 60_000
 /** An account that takes no messages is tried again after so long. */
 export const GONE_RETRY_MS: number = 10 * 60_000
+
+const WAITING: ReadonlySet<ActionEvent['state']> = new Set([
+  'proposed',
+  'preparing',
+  'pending_approval',
+  'authorized',
+  'scheduled',
+])
 
 export interface MessengerDeps {
   readonly tenant: TenantId
@@ -73,6 +95,11 @@ export class Messenger {
 
   constructor(deps: MessengerDeps) {
     this.#deps = deps
+  }
+
+  /** An action went on: a round soon, if a message tells of it. */
+  follow({ action_id }: ActionEvent): void {
+    if (this.#deps.book.all().some(([, sent]) => sent.action_id === action_id)) this.wake()
   }
 
   /** Something changed: a round soon. */
@@ -136,12 +163,26 @@ export class Messenger {
     for (const id of this.#earlier.keys())
       if (!open.some(({ request }) => request.action_id === id)) this.#earlier.delete(id)
     if (open.length === 0 && book.all().length === 0) return
-    const wanted = await this.#wanted(open)
+    const wanted = await this.#wanted([...open, ...(await this.#stoppable(open))])
     for (const [key, one] of wanted) await this.#bring(key, one)
     for (const [key, sent] of book.all()) if (!wanted.has(key)) await this.#end(key, sent)
   }
 
-  /** Every message that should ask, or tell that it is being decided. */
+  /** What was approved inside its undo window, of what a message tells of. */
+  async #stoppable(open: readonly ApprovalRecord[]): Promise<readonly ApprovalRecord[]> {
+    const { book, clock, feed, store } = this.#deps
+    const told = new Set(book.all().map(([, { action_id }]) => action_id))
+    for (const { request } of open) told.delete(request.action_id)
+    const records = await Promise.all(
+      [...told].filter((id) => waits(feed.find(id))).map((id) => store.find(id)),
+    )
+    const now = clock.now()
+    return records
+      .filter((record) => record !== undefined)
+      .filter((record) => mayBeStopped(record) && now < record.request.run_by)
+  }
+
+  /** Every message that should ask, tell that it is being decided, or let it be stopped. */
   async #wanted(open: readonly ApprovalRecord[]): Promise<ReadonlyMap<string, Wanted>> {
     const { book, chats, people } = this.#deps
     const linked = (await people.list()).flatMap((person) =>
@@ -173,29 +214,33 @@ export class Messenger {
     person: PersonRecord,
     link: ChannelLink,
   ): Promise<ChatCard | undefined> {
-    const { desk, origin } = this.#deps
-    if (record.state !== 'pending') {
-      return { text: endText(record, await this.#context(record, person)), buttons: [] }
-    }
+    const { desk, feed, origin } = this.#deps
     const choices = desk.choices(record, deciderOf(person, link))
-    if (choices === undefined) return undefined
-    const { text, isWhole } = await this.textFor(record, person)
     const press = (label: string, verb: 'inspect' | 'approve' | 'deny'): ChatButton => ({
       kind: 'press',
       label,
       data: pressData(verb, record.request),
     })
+    const url = `${origin}/approvals/${record.request.action_id}`
+    const open: ChatButton = { kind: 'open', label: 'Open the approval page', url }
+    if (record.state !== 'pending') {
+      const context = await this.#context(record, person)
+      return mayBeStopped(record) && choices !== undefined
+        ? {
+            text: stopText(record, context, feed.find(record.request.action_id)),
+            buttons: [press('Stop it', 'deny'), open],
+          }
+        : { text: endText(record, context), buttons: [] }
+    }
+    if (choices === undefined) return undefined
+    const { text, isWhole } = await this.textFor(record, person)
     return {
       text,
       buttons: [
         ...(choices.mayApprove && isWhole ? [press('Approve', 'approve')] : []),
-        press('Deny', 'deny'),
+        press(runsByItself(record.request) ? 'Stop it' : 'Deny', 'deny'),
         press('Inspect', 'inspect'),
-        {
-          kind: 'open',
-          label: 'Open the approval page',
-          url: `${origin}/approvals/${record.request.action_id}`,
-        },
+        open,
       ],
     }
   }
@@ -275,6 +320,11 @@ export class Messenger {
     const ends = [...this.#pauses.values()].map(({ until }) => until - now).filter((ms) => ms > 0)
     return Math.min(ROUND_EVERY_MS, ...ends)
   }
+}
+
+/** Whether an approved action may still be waiting for its window to end, as far as events say. */
+function waits(event: ActionEvent | undefined): boolean {
+  return event === undefined || WAITING.has(event.state)
 }
 
 function hashOf({ text, buttons }: ChatCard): string {
