@@ -68,8 +68,9 @@ describe('a copied session cookie', () => {
   it('ends the session for both holders when it comes back after the grace', async () => {
     const stolen = await fresh(ann)
     const own = await rotated(stolen)
+    assert.equal(await statusOf(own), 200)
     world.clock.advance(SESSION_GRACE_MS / 2)
-    assert.equal(await statusOf(stolen), 200, 'an answer may have been lost until now')
+    assert.equal(await statusOf(stolen), 200, 'a call may have been under way until now')
     world.clock.advance(SESSION_GRACE_MS)
     assert.equal(await statusOf(stolen), 401)
     assert.equal(await statusOf(own), 401)
@@ -77,6 +78,21 @@ describe('a copied session cookie', () => {
     const next = await prove('login', ann.login)
     assert.equal(at(next.json, 'sessions_replayed'), 1, 'the person is told')
     assert.equal(at((await prove('login', ann.login)).json, 'sessions_replayed'), 0, 'once')
+  })
+
+  it('is no copy while its successor never came back: the answer was lost, on a phone that slept', async () => {
+    const known = world.audit.filter(({ type }) => type === 'session_replayed').length
+    const own = await fresh(ann)
+    await rotated(own)
+    world.clock.advance(SESSION_GRACE_MS * 10)
+    const again = await world.call('GET', '/api/session', { cookies: own })
+    assert.equal(again.status, 200)
+    assert.equal(await statusOf(again.cookies), 200)
+    world.clock.advance(SESSION_GRACE_MS + 1)
+    assert.equal(await statusOf(own), 401, 'now it has come back')
+    assert.equal(await statusOf(again.cookies), 401)
+    assert.equal(world.audit.filter(({ type }) => type === 'session_replayed').length, known + 1)
+    await prove('login', ann.login)
   })
 
   it('ends the session at once when it is older than the previous one', async () => {

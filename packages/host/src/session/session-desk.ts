@@ -20,7 +20,10 @@ export const TERMINAL_SESSION_MS: number = 8 * 60 * 60_000
 export const SESSION_MAX_MS: number = 12 * 60 * 60_000
 /** A token of this age is replaced when it is used. */
 export const SESSION_RENEW_AFTER_MS = 60_000
-/** How long a replaced token is still taken, for an answer that was lost on its way. */
+/**
+ * How long a replaced token is still taken once its successor came back: for calls that were under way.
+ * Before that it is taken as long as it holds, since the answer with its successor may have been lost.
+ */
 export const SESSION_GRACE_MS = 30_000
 /** How long the use of a passkey counts as recent. */
 export const STEP_UP_MS: number = 5 * 60_000
@@ -236,6 +239,7 @@ export class SessionDesk {
       generation: 1,
       created_at: now,
       renewed_at: now,
+      taken_at: now,
       auth_time: now,
       ends_at: now + LASTS_MS[kind],
       device,
@@ -276,8 +280,13 @@ export class SessionDesk {
   async #renew(found: Found, token: SessionToken, now: number): Promise<string | undefined> {
     const { record } = found
     if (token.generation < record.generation) return this.#token(record, now)
-    if (now - token.issuedAt < SESSION_RENEW_AFTER_MS) return undefined
-    const next = { ...record, generation: record.generation + 1, renewed_at: now }
+    if (now - token.issuedAt < SESSION_RENEW_AFTER_MS) {
+      // Another call may be faster; then the next one notes it.
+      if (record.taken_at === null) await this.#replace(found, { ...record, taken_at: now })
+      return undefined
+    }
+    const generation = record.generation + 1
+    const next = { ...record, generation, renewed_at: now, taken_at: null }
     return (await this.#replace(found, next)) ? this.#token(next, now) : undefined
   }
 
@@ -355,5 +364,6 @@ function lastMomentOf({ kind, renewed_at, ends_at }: SessionRecord): number {
 function isReplay(record: SessionRecord, { generation }: SessionToken, now: number): boolean {
   if (generation === record.generation) return false
   const isPrevious = generation === record.generation - 1
-  return !isPrevious || now - record.renewed_at > SESSION_GRACE_MS
+  const isTaken = record.taken_at !== null && now - record.taken_at > SESSION_GRACE_MS
+  return !isPrevious || isTaken
 }

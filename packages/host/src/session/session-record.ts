@@ -2,6 +2,7 @@ import {
   canonicalize,
   type Id,
   integerShape,
+  nullableShape,
   objectShape,
   oneOfShape,
   parsedShape,
@@ -42,6 +43,8 @@ export interface SessionRecord {
   readonly created_at: number
   /** When the token was last replaced, which stands for the last use. */
   readonly renewed_at: number
+  /** When the newest token came back first; null: whoever it was sent to may never have had it. */
+  readonly taken_at: number | null
   /** When a passkey was last used for this session. */
   readonly auth_time: number
   readonly ends_at: number
@@ -57,6 +60,7 @@ const recordShape: Shape<SessionRecord> = objectShape({
   generation: generationField,
   created_at: timeField,
   renewed_at: timeField,
+  taken_at: nullableShape(timeField),
   auth_time: timeField,
   ends_at: timeField,
   device: stringShape({ min: 1, max: DEVICE_MAX_CHARS }),

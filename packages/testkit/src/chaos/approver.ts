@@ -17,7 +17,7 @@ import type { RunningSystem } from '../system.ts'
 interface Answer {
   readonly status: number
   readonly json: Json
-  readonly cookies: string
+  readonly cookies: Map<string, string>
 }
 
 const TRY_TIMEOUT_MS = 10_000
@@ -26,9 +26,10 @@ const TRY_TIMEOUT_MS = 10_000
 export class Approver {
   readonly #origin: string
   readonly #key: SoftwareAuthenticator
-  readonly #cookies: string
+  /** By name. Sessions are renewed in answers, and the cookies before are refused then. */
+  readonly #cookies: Map<string, string>
 
-  private constructor(origin: string, key: SoftwareAuthenticator, cookies: string) {
+  private constructor(origin: string, key: SoftwareAuthenticator, cookies: Map<string, string>) {
     this.#origin = origin
     this.#key = key
     this.#cookies = cookies
@@ -54,7 +55,8 @@ export class Approver {
 
   /** Approves everything that waits, as far as the host can be reached; how many were accepted. */
   async approveAll(): Promise<number> {
-    const list = await call(this.#origin, '/api/approvals', undefined, this.#cookies)
+    const list = await this.#call('/api/approvals')
+    if (list.status === 401) throw new Error('the host does not know the session any more')
     const waiting = member(list.json, 'approvals')
     let accepted = 0
     for (const item of Array.isArray(waiting) ? waiting : []) {
@@ -66,14 +68,14 @@ export class Approver {
   /** Lets the terminal in that shows this code; the passkey of the enrolment was used just now. */
   async letIn(userCode: string): Promise<number> {
     const body = { user_code: userCode, verdict: 'allow' }
-    return (await call(this.#origin, '/api/device/decide', body, this.#cookies)).status
+    return (await this.#call('/api/device/decide', body)).status
   }
 
   async #approve(item: Json): Promise<boolean> {
     const read = readShape(approvalRequestShape, item)
     if (!read.ok) throw new Error(`the host lists what is no request: ${read.detail ?? ''}`)
     const path = `/api/approvals/${read.value.action_id}`
-    const begun = await call(this.#origin, `${path}/begin`, {}, this.#cookies)
+    const begun = await this.#call(`${path}/begin`, {})
     if (begun.status !== 200) return false
     const { contract, arguments: args } = read.value
     const hashes = {
@@ -101,8 +103,15 @@ export class Approver {
       },
     }
     const nonce = statement.nonce
-    const sent = await call(this.#origin, `${path}/approve`, { nonce, assertion }, this.#cookies)
+    const sent = await this.#call(`${path}/approve`, { nonce, assertion })
     return sent.status === 200
+  }
+
+  async #call(path: string, body?: unknown): Promise<Answer> {
+    const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    const answer = await call(this.#origin, path, body, cookie)
+    for (const [name, value] of answer.cookies) this.#cookies.set(name, value)
+    return answer
   }
 }
 
@@ -117,11 +126,14 @@ async function call(origin: string, path: string, body?: unknown, cookie = ''): 
     signal: AbortSignal.timeout(TRY_TIMEOUT_MS),
   })
   const parsed = parseJson(await response.text(), { maxBytes: 64_000_000 })
-  const cookies = response.headers.getSetCookie().map((line) => line.split(';')[0] ?? '')
+  const cookies = response.headers.getSetCookie().map((line): [string, string] => {
+    const [name = '', ...rest] = (line.split(';')[0] ?? '').split('=')
+    return [name, rest.join('=')]
+  })
   return {
     status: response.status,
     json: parsed.ok ? parsed.value : null,
-    cookies: cookies.join('; '),
+    cookies: new Map(cookies),
   }
 }
 

@@ -21,9 +21,14 @@ async function main(): Promise<number> {
       from: { type: 'string', default: '0' },
       seed: { type: 'string' },
       json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
       serve: { type: 'boolean', default: false },
     },
   })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    return 0
+  }
   if (values.serve) {
     serveWorlds()
     return 0
