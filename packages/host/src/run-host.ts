@@ -136,9 +136,10 @@ function answering(
 function headersBy({
   approvalPage,
   busUrl,
+  secureCookies: secure,
 }: CheckedSettings): (host: string | undefined) => ReadonlyMap<string, string> {
-  const portal = securityHeaders({ busUrl })
-  const page = approvalPageHeaders()
+  const portal = securityHeaders({ busUrl, secure })
+  const page = approvalPageHeaders({ secure })
   return (host) => (approvalPage !== undefined && host === approvalPage.authority ? page : portal)
 }
 

@@ -17,6 +17,7 @@ import { checkSettings } from '../src/settings.ts'
 import {
   type Answer,
   at,
+  call,
   enrol,
   startWorld,
   TENANT,
@@ -76,6 +77,31 @@ describe('the listener', () => {
       assert.match(answer, /^HTTP\/1\.1 4\d\d /, JSON.stringify(head))
     }
     assert.equal((await world.call('GET', '/health')).status, 200)
+  })
+
+  it('behind TLS gives a cookie that no sibling of its name can set, and asks for TLS from then on', async () => {
+    const origin = 'https://portal.example'
+    const sealed = await startWorld({}, () => ({
+      ...{ origin, rpId: 'portal.example' },
+      approvalOrigin: 'https://approve.portal.example',
+    }))
+    try {
+      const target = { port: sealed.settings.listen.port, origin }
+      const headers = { host: 'portal.example' }
+      const home = await call({ ...target, method: 'GET', path: '/' }, { headers })
+      assert.equal(home.headers['strict-transport-security'], 'max-age=31536000')
+      const page = { host: 'approve.portal.example' }
+      const other = await call({ ...target, method: 'GET', path: '/approve' }, { headers: page })
+      assert.equal(other.headers['strict-transport-security'], 'max-age=31536000')
+      const end = { ...target, method: 'DELETE', path: '/api/session' }
+      const out = await call(end, { headers, body: {} })
+      const [session = ''] = out.headers['set-cookie'] ?? []
+      assert.match(session, /^__Host-tg_session=; Path=\/; .*HttpOnly; SameSite=Strict; Secure$/)
+    } finally {
+      await sealed.stop()
+    }
+    const plain = await world.call('GET', '/')
+    assert.equal(plain.headers['strict-transport-security'], undefined)
   })
 
   it('refuses writing from another origin, from none, and not as JSON', async () => {

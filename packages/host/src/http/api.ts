@@ -27,7 +27,7 @@ import { approvalRoutes } from './approval-routes.ts'
 import type { AttemptLimit } from './attempt-limit.ts'
 import { readBody } from './body.ts'
 import { channelRoutes } from './channel-routes.ts'
-import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { type CookieSettings, readCookie, sessionCookieName } from './cookies.ts'
 import { deviceRoutes } from './device-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
 import { outcomeRoutes } from './outcome-routes.ts'
@@ -129,7 +129,7 @@ function keysJson({ keys, ...set }: KeySetView): JsonObject {
 function sessionRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   const { cookies, sessions, logins } = deps
   api.get('/session', async (c) => {
-    const session = await sessions.check(tokenOf(c))
+    const session = await sessions.check(tokenOf(c, cookies))
     if (session === undefined) return problemResponse(refused('no_session'), noCookies(cookies))
     const { person, renewed: token } = session
     return jsonResponse(sessionReply(cookies, person, { ...session, token, replayed: 0 }))
@@ -137,7 +137,7 @@ function sessionRoutes(api: Hono<ApiEnv>, deps: ApiDeps): void {
   api.delete('/session', async (c) => {
     const body = await readBody(c.req.raw, emptyBody)
     if (!body.ok) return problemResponse(body)
-    const person = await sessions.end(tokenOf(c))
+    const person = await sessions.end(tokenOf(c, cookies))
     if (person !== undefined) {
       await deps.audit.append('signed_out', { actor: { kind: 'human', id: person } })
     }
@@ -241,7 +241,7 @@ function signedIn(
   handle: (c: Context<ApiEnv>, session: Session) => Promise<Outcome>,
 ): Handler {
   return async (c) => {
-    const session = await deps.sessions.check(tokenOf(c))
+    const session = await deps.sessions.check(tokenOf(c, deps.cookies))
     if (session === undefined) return problemResponse(refused('no_session'))
     const { renewed } = session
     const cookies = renewed === undefined ? [] : [sessionCookie(deps.cookies, renewed)]
@@ -285,6 +285,6 @@ function deviceOf(c: Context<ApiEnv>): string {
   return deviceName(c.req.header('user-agent'))
 }
 
-function tokenOf(c: Context<ApiEnv>): string | undefined {
-  return readCookie(c.req.header('cookie'), SESSION_COOKIE)
+function tokenOf(c: Context<ApiEnv>, settings: CookieSettings): string | undefined {
+  return readCookie(c.req.header('cookie'), sessionCookieName(settings))
 }

@@ -1,9 +1,14 @@
-export const SESSION_COOKIE = 'tg_session'
+const SESSION_COOKIE = 'tg_session'
 /** Longest Cookie header that is looked at. */
 export const COOKIE_HEADER_MAX_CHARS = 16_384
 
 export interface CookieSettings {
   readonly secure: boolean
+}
+
+/** With a prefix that no other host of the domain can set (RFC 6265bis §4.1.3.2), where there is TLS. */
+export function sessionCookieName({ secure }: CookieSettings): string {
+  return secure ? `__Host-${SESSION_COOKIE}` : SESSION_COOKIE
 }
 
 /**

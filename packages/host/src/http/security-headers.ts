@@ -1,7 +1,11 @@
 /** Where the portal's live connection goes, as in `connect-src`. */
 export interface HeaderSettings {
   readonly busUrl: string
+  readonly secure: boolean
 }
+
+/** A year without plain HTTP, for this host alone (RFC 6797 §6.1). */
+const HSTS = 'max-age=31536000'
 
 const NOTHING_ELSE = ["frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"]
 
@@ -18,11 +22,14 @@ export function securityHeaders(settings: HeaderSettings): ReadonlyMap<string, s
     `connect-src 'self' ${settings.busUrl}`,
     ...NOTHING_ELSE,
   ].join('; ')
-  return headersWith(csp, 'publickey-credentials-get=(self), publickey-credentials-create=(self)')
+  const passkeys = 'publickey-credentials-get=(self), publickey-credentials-create=(self)'
+  return headersWith(csp, passkeys, settings.secure)
 }
 
 /** On every answer of the origin of approvals: no bus, no worker, no new passkey either. */
-export function approvalPageHeaders(): ReadonlyMap<string, string> {
+export function approvalPageHeaders({
+  secure,
+}: Pick<HeaderSettings, 'secure'>): ReadonlyMap<string, string> {
   const csp = [
     "default-src 'none'",
     "script-src 'self'",
@@ -34,10 +41,11 @@ export function approvalPageHeaders(): ReadonlyMap<string, string> {
     "trusted-types 'none'",
     ...NOTHING_ELSE,
   ].join('; ')
-  return headersWith(csp, 'publickey-credentials-get=(self), publickey-credentials-create=()')
+  const passkeys = 'publickey-credentials-get=(self), publickey-credentials-create=()'
+  return headersWith(csp, passkeys, secure)
 }
 
-function headersWith(csp: string, passkeys: string): ReadonlyMap<string, string> {
+function headersWith(csp: string, passkeys: string, secure: boolean): ReadonlyMap<string, string> {
   return new Map([
     ['Content-Security-Policy', csp],
     ['X-Content-Type-Options', 'nosniff'],
@@ -46,5 +54,6 @@ function headersWith(csp: string, passkeys: string): ReadonlyMap<string, string>
     ['Cross-Origin-Resource-Policy', 'same-origin'],
     ['X-Frame-Options', 'DENY'],
     ['Permissions-Policy', `${passkeys}, camera=(), microphone=(), geolocation=()`],
+    ...(secure ? ([['Strict-Transport-Security', HSTS]] as const) : []),
   ])
 }

@@ -3,7 +3,7 @@ import { BUS_COOKIE } from '@trustgw/runtime'
 import type { HostDeps } from '../deps.ts'
 import type { PersonRecord } from '../people/person.ts'
 import { SESSION_TTL_MS } from '../session/session-desk.ts'
-import { clearCookie, SESSION_COOKIE, setCookie } from './cookies.ts'
+import { type CookieSettings, clearCookie, sessionCookieName, setCookie } from './cookies.ts'
 import type { Reply } from './reply.ts'
 
 /** How long an identity on the bus holds; the portal asks for the next one before it reconnects. */
@@ -63,11 +63,10 @@ export function sessionReply(
   return { json, cookies }
 }
 
-export function sessionCookie(deps: { readonly secure: boolean }, token: string): string {
-  return setCookie(SESSION_COOKIE, token, SESSION_TTL_MS, { secure: deps.secure })
+export function sessionCookie(deps: CookieSettings, token: string): string {
+  return setCookie(sessionCookieName(deps), token, SESSION_TTL_MS, deps)
 }
 
-export function noCookies(deps: { readonly secure: boolean }): readonly string[] {
-  const { secure } = deps
-  return [clearCookie(SESSION_COOKIE, { secure }), clearCookie(BUS_COOKIE, { secure })]
+export function noCookies(deps: CookieSettings): readonly string[] {
+  return [clearCookie(sessionCookieName(deps), deps), clearCookie(BUS_COOKIE, deps)]
 }
