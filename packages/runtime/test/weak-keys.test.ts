@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { createPublicKey, verify } from 'node:crypto'
 import { test } from 'node:test'
 import { generateSigningKey, isSoundEd25519Key, PublicKeys, verifierOf } from '@trustgw/runtime'
 
@@ -18,10 +17,7 @@ const WEAK = [
 
 test('a key under which anybody can sign is no key', () => {
   const [, identity = new Uint8Array()] = WEAK
-  const x = Buffer.from(identity).toString('base64url')
-  const raw = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
-  const forged = Buffer.concat([identity, new Uint8Array(32)])
-  assert.ok(verify(null, Buffer.from('anything'), raw, forged), 'OpenSSL takes it')
+  // OpenSSL before 3.5 takes the identity and 32 zero bytes as its signature of anything.
   assert.equal(verifierOf(identity), undefined)
   const entry = {
     kid: 'grant-1',
