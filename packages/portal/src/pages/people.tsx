@@ -96,7 +96,7 @@ function Invite(): ReactElement {
     return (
       <div className="mt-5 flex flex-col gap-3">
         {given === undefined ? null : <LinkOnce given={given} />}
-        <button type="button" className="button self-start" onClick={() => setOpen(true)}>
+        <button type="button" className="button ml-2 self-start" onClick={() => setOpen(true)}>
           <Icon name="plus" />
           Invite somebody…
         </button>
