@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { ApprovalRequest } from '@trustgw/protocol'
+import { BusFault } from '@trustgw/runtime'
 import { SlackDouble, type SlackMessage } from '@trustgw/testkit/chat-doubles'
 import { askFor, codeFor, withArguments } from './support/channels.ts'
 import {
@@ -109,5 +110,22 @@ describe('Slack', () => {
     await post(double.press(ANN, message, 'Deny', now()))
     await until(() => message.text.includes('Denied by'))
     assert.equal(world.gateway.decisions.at(-1)?.verdict, 'deny')
+  })
+  it('answers a press in time while the store does not, and says what could not be done', async () => {
+    const message = await card(await asked())
+    const { approvals } = world.deps
+    const reads = approvals.get.bind(approvals)
+    let release = (): void => undefined
+    const held = new Promise<never>((_, reject) => {
+      release = () => reject(new BusFault('bus_timeout', 'gone'))
+    })
+    approvals.get = () => held
+    const answer = await post(double.press(ANN, message, 'Deny', now()))
+    assert.equal(answer.status, 200)
+    release()
+    await until(() => of(ANN).some(({ text: one }) => one.includes('could not be done')))
+    approvals.get = reads
+    await post(double.press(ANN, message, 'Deny', now() + 1))
+    await until(() => message.text.includes('Denied by'))
   })
 })

@@ -31,7 +31,7 @@ export interface PressAnswer {
   readonly isShown: boolean
 }
 
-/** What a chat tells of its accounts. A fault means that nothing was done: the chat brings it again. */
+/** What a chat tells of its accounts. A fault means that nothing was done: the chat brings it again, or says so. */
 export interface ChatInbox {
   /** The answer to a text; undefined: none at all. */
   wrote(chat: ChatName, account: string, text: string): Promise<string | undefined>

@@ -22,6 +22,9 @@ const ANSWER_MAX_BYTES = 256 * 1024
 /** How far the time of a signed request may be off. */
 export const SIGNED_WINDOW_SECONDS = 300
 const RETRY_AFTER_DEFAULT_SECONDS = 30
+/** Slack waits three seconds for the answer to a press, and brings none again. */
+export const PRESS_ANSWERED_MS = 2_000
+const NOT_DONE = 'This could not be done: press again, or open the approval page.'
 const ACCOUNT_GONE =
   /^(?:channel_not_found|user_not_found|users_not_found|user_disabled|account_inactive|cannot_dm_bot|is_archived|messages_tab_disabled)$/
 const MESSAGE_GONE = /^(?:message_not_found|cant_update_message|edit_window_closed)$/
@@ -62,6 +65,7 @@ export class SlackChat implements Chat {
   readonly name = 'slack'
   readonly #options: SlackOptions
   readonly #seen = new SeenOnce()
+  readonly #pressing = new Set<Promise<void>>()
   #inbox: ChatInbox | undefined
 
   constructor(options: SlackOptions) {
@@ -81,9 +85,9 @@ export class SlackChat implements Chat {
     this.#inbox = inbox
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#inbox = undefined
-    return Promise.resolve()
+    await Promise.all(this.#pressing)
   }
 
   /** `403` where the signature is not of this body and about now; a repeat is answered and not done. */
@@ -124,16 +128,30 @@ export class SlackChat implements Chat {
     return type === 'event_callback' ? await this.#event(event ?? null, inbox) : {}
   }
 
+  /** Answered in time, done or not: what takes longer goes on. */
   async #press(json: JsonObject, inbox: ChatInbox): Promise<JsonObject | undefined> {
     const read = readShape(pressShape, json)
     if (!read.ok) return undefined
     const { user, actions } = read.value
-    for (const { value } of actions) {
-      if (value === undefined) continue
-      const { notice, isShown } = await inbox.pressed(this.name, user.id, value)
-      if (!isShown) await this.send(user.id, { text: notice, buttons: [] })
-    }
+    const values = actions.flatMap(({ value }) => (value === undefined ? [] : [value]))
+    const pressing = this.#pressed(user.id, values, inbox)
+    this.#pressing.add(pressing)
+    const done = pressing.finally(() => this.#pressing.delete(pressing))
+    const timer = new AbortController()
+    const late = this.#options.clock.sleep(PRESS_ANSWERED_MS, timer.signal).catch(() => undefined)
+    await Promise.race([done, late])
+    timer.abort()
     return {}
+  }
+
+  /** Never faults: who pressed learns that nothing was done. */
+  async #pressed(user: string, values: readonly string[], inbox: ChatInbox): Promise<void> {
+    for (const value of values) {
+      const { notice, isShown } = await inbox
+        .pressed(this.name, user, value)
+        .catch(() => ({ notice: NOT_DONE, isShown: false }))
+      if (!isShown) await this.send(user, { text: notice, buttons: [] })
+    }
   }
 
   /** Only what a person wrote to the app itself. */
