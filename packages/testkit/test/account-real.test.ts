@@ -1,16 +1,47 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { openBrowser, type TestBrowser } from '../src/browser.ts'
-import { TelegramDouble } from '../src/doubles/telegram-double.ts'
+import { TelegramDouble, type TelegramMessage } from '../src/doubles/telegram-double.ts'
+import { until } from '../src/process-table.ts'
 import { type RunningSystem, startSystem } from '../src/system.ts'
 import { addVirtualAuthenticator, type VirtualAuthenticator } from '../src/virtual-authenticator.ts'
-import { CACHE_DIR } from './e2e-support.ts'
+import { CACHE_DIR, callJson } from './e2e-support.ts'
 import { assertAccessible, assertFits } from './page-checks.ts'
 
+/** Refunds are decided in the chat; large ones then wait for ten minutes. */
+const POLICY = `version = 1
+[defaults]
+effect       = "deny"
+grant_ttl    = "30s"
+approval_ttl = "15m"
+
+[[rules]]
+id       = "reads"
+priority = 10
+effect   = "allow"
+match    = { operation = ["read"] }
+
+[[rules]]
+id        = "refund-small"
+priority  = 20
+effect    = "require_approval"
+tier      = 1
+approvers = { quorum = 1, channels = ["portal", "telegram"] }
+match     = { tool = ["shop.refund"], amount = { lte = "100.00 EUR" } }
+
+[[rules]]
+id        = "refund-large"
+priority  = 20
+effect    = "require_approval"
+tier      = 1
+undo      = "10m"
+approvers = { quorum = 1, channels = ["portal", "telegram"] }
+match     = { tool = ["shop.refund"], amount = { gt = "100.00 EUR" } }
+`
 const WIDE = { width: 1280, height: 860 }
 const NARROW = { width: 360, height: 780 }
 /** A folder for pictures of this run; none are taken without it. */
@@ -35,7 +66,11 @@ describe('the own account, in real browsers, on the real host', () => {
     telegram = await TelegramDouble.start()
     folder = await mkdtemp(join(tmpdir(), 'trustgw-account-'))
     await writeFile(join(folder, 'token'), telegram.token, { mode: 0o600 })
+    const state = join(folder, '.trustgw')
+    await mkdir(state, { mode: 0o700 })
+    await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
     system = await startSystem({
+      stateDir: folder,
       env: {
         TRUSTGW_TELEGRAM_TOKEN_FILE: join(folder, 'token'),
         TRUSTGW_TELEGRAM_API_URL: telegram.origin,
@@ -50,7 +85,6 @@ describe('the own account, in real browsers, on the real host', () => {
     await browser.close()
     await system.remove()
     await telegram.stop()
-    await rm(folder, { recursive: true })
   })
 
   /** Dark and light, wide and narrow: no violation, nothing out of the frame. */
@@ -169,7 +203,35 @@ describe('the own account, in real browsers, on the real host', () => {
     await page.getByRole('heading', { name: 'Terminal on Linux' }).waitFor({ state: 'detached' })
   })
 
-  test('a Telegram account is linked by the code that the page shows, and unlinked', async () => {
+  const refund = async (amount: string): Promise<string> => {
+    const args = { order_id: 'ord_1005', amount, currency: 'EUR', reason: 'Parcel damaged' }
+    const { body, text } = await callJson(`${system.gateway}/v1/actions/propose`, {
+      key: system.apiKey,
+      body: { tool: 'shop.refund', arguments: args, wait_ms: 0 },
+    })
+    assert.match(String(body['status']), /^(?:preparing|pending_approval)$/, text)
+    return String(body['action_id'])
+  }
+  const ended = async (id: string, status: string): Promise<void> =>
+    await until(`${id} is ${status}`, async () => {
+      const { body } = await callJson(`${system.gateway}/v1/actions/${id}`, { key: system.apiKey })
+      return body['status'] === status
+    })
+  /** The message of an action, once it has this button. */
+  const message = async (id: string, button: string): Promise<TelegramMessage> => {
+    const find = () =>
+      telegram
+        .chat(7)
+        .find(({ buttons }) =>
+          buttons.some(
+            ({ text, callback_data = '' }) => text === button && callback_data.includes(id),
+          ),
+        )
+    await until(`${id} is offered: ${button}`, () => Promise.resolve(find() !== undefined))
+    return find() ?? assert.fail()
+  }
+
+  test('a Telegram account is linked by the code that the page shows, decides, and is unlinked', async () => {
     const chats = page.getByRole('region', { name: 'Chats' })
     await chats.getByRole('button', { name: 'Link Telegram' }).click()
     await chats.getByRole('timer').waitFor()
@@ -181,6 +243,17 @@ describe('the own account, in real browsers, on the real host', () => {
     assert.match(telegram.chat(7)[0]?.text ?? '', /^Linked\./)
     await chats.getByRole('button', { name: 'I sent it' }).click()
     await chats.getByText('Linked since').waitFor()
+    const small = await refund('25.01')
+    telegram.press(7, await message(small, 'Approve'), 'Approve')
+    await ended(small, 'succeeded')
+    const large = await refund('250.01')
+    telegram.press(7, await message(large, 'Approve'), 'Approve')
+    const waiting = await message(large, 'Stop it')
+    await until('it says until when', () => Promise.resolve(/Runs by itself/.test(waiting.text)))
+    await ended(large, 'scheduled')
+    telegram.press(7, waiting, 'Stop it')
+    await ended(large, 'cancelled')
+    await until('the message says so', () => Promise.resolve(/Stopped in/.test(waiting.text)))
     await chats.getByRole('button', { name: 'Unlink Telegram' }).click()
     await chats.getByText('Not linked').waitFor()
   })
