@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -15,8 +15,8 @@ const STOP_TIMEOUT_MS = 60_000
 export interface SystemOptions {
   /** Variables over the settings; ports and state folder are chosen here. */
   readonly env?: Readonly<Record<string, string>>
-  /** Keeps the state folder of an earlier system. */
-  readonly stateDir?: string
+  /** What lies in the state folder before the first start, by its path there. */
+  readonly files?: Readonly<Record<string, string>>
   /** How many of each; default one. */
   readonly gateways?: number
   readonly executors?: number
@@ -91,7 +91,7 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
     1,
     1,
   ])
-  const dir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'trustgw-')))
+  const dir = await mkdtemp(join(tmpdir(), 'trustgw-'))
   const stateDir = join(dir, '.trustgw')
   const env: Record<string, string> = {
     ...inherited(),
@@ -111,6 +111,7 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
     ...options.env,
   }
   try {
+    await writeFiles(stateDir, options.files ?? {})
     return await run({
       dir,
       env,
@@ -121,8 +122,19 @@ async function startOnce(options: SystemOptions): Promise<RunningSystem> {
       },
     })
   } catch (error) {
-    if (options.stateDir === undefined) await rm(dir, { recursive: true, force: true })
+    await rm(dir, { recursive: true, force: true })
     throw error
+  }
+}
+
+async function writeFiles(
+  stateDir: string,
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    const file = join(stateDir, path)
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await writeFile(file, text, { mode: 0o600 })
   }
 }
 

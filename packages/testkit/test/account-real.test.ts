@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -11,37 +11,13 @@ import { type RunningSystem, startSystem } from '../src/system.ts'
 import { addVirtualAuthenticator, type VirtualAuthenticator } from '../src/virtual-authenticator.ts'
 import { CACHE_DIR, callJson } from './e2e-support.ts'
 import { assertAccessible, assertFits } from './page-checks.ts'
+import { refundPolicy } from './refund-policy.ts'
 
 /** Refunds are decided in the chat; large ones then wait for ten minutes. */
-const POLICY = `version = 1
-[defaults]
-effect       = "deny"
-grant_ttl    = "30s"
-approval_ttl = "15m"
-
-[[rules]]
-id       = "reads"
-priority = 10
-effect   = "allow"
-match    = { operation = ["read"] }
-
-[[rules]]
-id        = "refund-small"
-priority  = 20
-effect    = "require_approval"
-tier      = 1
-approvers = { quorum = 1, channels = ["portal", "telegram"] }
-match     = { tool = ["shop.refund"], amount = { lte = "100.00 EUR" } }
-
-[[rules]]
-id        = "refund-large"
-priority  = 20
-effect    = "require_approval"
-tier      = 1
-undo      = "10m"
-approvers = { quorum = 1, channels = ["portal", "telegram"] }
-match     = { tool = ["shop.refund"], amount = { gt = "100.00 EUR" } }
-`
+const POLICY = refundPolicy({
+  small: 'tier = 1\napprovers = { quorum = 1, channels = ["portal", "telegram"] }',
+  large: 'tier = 1\nundo = "10m"\napprovers = { quorum = 1, channels = ["portal", "telegram"] }',
+})
 const WIDE = { width: 1280, height: 860 }
 const NARROW = { width: 360, height: 780 }
 /** A folder for pictures of this run; none are taken without it. */
@@ -66,11 +42,8 @@ describe('the own account, in real browsers, on the real host', () => {
     telegram = await TelegramDouble.start()
     folder = await mkdtemp(join(tmpdir(), 'trustgw-account-'))
     await writeFile(join(folder, 'token'), telegram.token, { mode: 0o600 })
-    const state = join(folder, '.trustgw')
-    await mkdir(state, { mode: 0o700 })
-    await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
     system = await startSystem({
-      stateDir: folder,
+      files: { 'policy.toml': POLICY },
       env: {
         TRUSTGW_TELEGRAM_TOKEN_FILE: join(folder, 'token'),
         TRUSTGW_TELEGRAM_API_URL: telegram.origin,
@@ -85,6 +58,7 @@ describe('the own account, in real browsers, on the real host', () => {
     await browser.close()
     await system.remove()
     await telegram.stop()
+    await rm(folder, { recursive: true })
   })
 
   /** Dark and light, wide and narrow: no violation, nothing out of the frame. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
@@ -9,36 +8,13 @@ import { until } from '../src/process-table.ts'
 import { type RunningSystem, startSystem } from '../src/system.ts'
 import { addVirtualAuthenticator, type VirtualAuthenticator } from '../src/virtual-authenticator.ts'
 import { CACHE_DIR, callJson } from './e2e-support.ts'
+import { refundPolicy } from './refund-policy.ts'
 
 /** Large refunds take two people, small ones one. */
-const POLICY = `version = 1
-[defaults]
-effect       = "deny"
-grant_ttl    = "30s"
-approval_ttl = "15m"
-
-[[rules]]
-id       = "reads"
-priority = 10
-effect   = "allow"
-match    = { operation = ["read"] }
-
-[[rules]]
-id        = "refund-small"
-priority  = 20
-effect    = "require_approval"
-tier      = 2
-approvers = { quorum = 1 }
-match     = { tool = ["shop.refund"], amount = { lte = "100.00 EUR" } }
-
-[[rules]]
-id        = "refund-large"
-priority  = 20
-effect    = "require_approval"
-tier      = 2
-approvers = { quorum = 2 }
-match     = { tool = ["shop.refund"], amount = { gt = "100.00 EUR" } }
-`
+const POLICY = refundPolicy({
+  small: 'tier = 2\napprovers = { quorum = 1 }',
+  large: 'tier = 2\napprovers = { quorum = 2 }',
+})
 const LAST_SECONDS = 8
 
 interface PolicyStatus {
@@ -95,11 +71,7 @@ describe('several people over one request, in real browsers', () => {
   }
 
   before(async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'trustgw-approvers-'))
-    const state = join(dir, '.trustgw')
-    await mkdir(state, { recursive: true, mode: 0o700 })
-    await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
-    system = await startSystem({ stateDir: dir })
+    system = await startSystem({ files: { 'policy.toml': POLICY } })
     browser = await openBrowser({ cacheDir: CACHE_DIR })
     ann = await enrol(system.enrolmentLink ?? '', 'Ann Example')
     await system.line('pinned')

@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { JsonObject, ToolContract } from '@trustgw/protocol'
@@ -7,36 +6,13 @@ import { contracts, toolOf } from '../src/attack-world.ts'
 import { until } from '../src/process-table.ts'
 import { type RunningSystem, startSystem } from '../src/system.ts'
 import { callJson, type HttpAnswer } from './e2e-support.ts'
+import { refundPolicy } from './refund-policy.ts'
 
 /** Something to read, to approve at tier 1 and 2, to deny, and something that leans on an asserted fact. */
-const POLICY = `version = 1
-[defaults]
-effect       = "deny"
-grant_ttl    = "30s"
-approval_ttl = "15m"
-
-[[rules]]
-id       = "reads"
-priority = 10
-effect   = "allow"
-match    = { operation = ["read"] }
-
-[[rules]]
-id        = "refund-small"
-priority  = 20
-effect    = "require_approval"
-tier      = 1
-approvers = { quorum = 1 }
-match     = { tool = ["shop.refund"], amount = { lte = "100.00 EUR" } }
-
-[[rules]]
-id        = "refund-large"
-priority  = 20
-effect    = "require_approval"
-tier      = 2
-approvers = { quorum = 1 }
-match     = { tool = ["shop.refund"], amount = { gt = "100.00 EUR" } }
-
+const POLICY = refundPolicy({
+  small: 'tier = 1\napprovers = { quorum = 1 }',
+  large: 'tier = 2\napprovers = { quorum = 1 }',
+  more: `
 [[rules]]
 id       = "nightly-notes"
 priority = 30
@@ -58,7 +34,8 @@ effect    = "require_approval"
 tier      = 1
 approvers = { quorum = 1 }
 match     = { tool = ["memory.create_relations"] }
-`
+`,
+})
 /** What policy puts at tier 1 and the executor's owner at tier 2. */
 const FLOORS = `version = 1
 [floors]
@@ -69,12 +46,8 @@ export const ORDER = 'ord_1001'
 
 /** A system with a policy and a floor that tell the parties' reaches apart. */
 export async function partiesSystem(): Promise<RunningSystem> {
-  const dir = await mkdtemp(join(tmpdir(), 'trustgw-parties-'))
-  const state = join(dir, '.trustgw')
-  await mkdir(join(state, 'executor'), { recursive: true, mode: 0o700 })
-  await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
-  await writeFile(join(state, 'executor', 'executor.toml'), FLOORS, { mode: 0o600 })
-  const system = await startSystem({ stateDir: dir })
+  const files = { 'policy.toml': POLICY, 'executor/executor.toml': FLOORS }
+  const system = await startSystem({ files })
   const wanted = ['shop.refund', 'memory.create_entities']
   await until('the tools are served', async () => {
     const served = (await contracts(system)).map(({ id }) => id)

@@ -1,6 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts, type RunningSystem, type SystemOptions, startSystem } from '../system.ts'
 
@@ -61,33 +59,24 @@ amount    = { gt = "0.01 EUR" }
 export async function startRefundSystem(
   several: Pick<SystemOptions, 'gateways' | 'executors' | 'nodes'> = {},
 ): Promise<RunningSystem> {
-  const dir = await mkdtemp(join(tmpdir(), 'trustgw-refunds-'))
-  const state = join(dir, '.trustgw')
-  await mkdir(state, { mode: 0o700 })
-  await writeFile(join(state, 'policy.toml'), POLICY, { mode: 0o600 })
-  const env = await unboundRefunds(state)
-  try {
-    return await startSystem({ stateDir: dir, env, ...several })
-  } catch (error) {
-    await rm(dir, { recursive: true, force: true })
-    throw error
-  }
+  const [port = 0] = await freePorts(1)
+  const shop = await unboundRefunds(port)
+  return await startSystem({
+    ...several,
+    env: { TRUSTGW_EXAMPLE_SHOP_PORT: String(port) },
+    files: { 'policy.toml': POLICY, 'connectors/shop.toml': shop },
+  })
 }
 
 /**
  * A shop whose refunds are bound to nothing: all are of one order, and each changes what remains of it, so
  * that most would rightly be asked anew.
  */
-async function unboundRefunds(state: string): Promise<Readonly<Record<string, string>>> {
-  const [port] = await freePorts(1)
-  const connectors = join(state, 'connectors')
-  await mkdir(connectors, { mode: 0o700 })
+async function unboundRefunds(port: number): Promise<string> {
   const manifest = await readFile(SHOP_MANIFEST, 'utf8')
-  const text = manifest
+  return manifest
     .replace(/^precondition .*$/m, '')
     .replace(/^(base_url.*:)\d+"/m, `$1${String(port)}"`)
-  await writeFile(join(connectors, 'shop.toml'), text, { mode: 0o600 })
-  return { TRUSTGW_EXAMPLE_SHOP_PORT: String(port) }
 }
 
 /** Proposed again under the same key, at each gateway in turn from `turn` on, until one accepts it. */
