@@ -23,16 +23,15 @@ import {
   type Clock,
   type Disk,
   FileFault,
-  LiveCopy,
   type Logger,
   makePrivateDir,
-  Paced,
   type RecordStore,
   readPrivateFile,
   SECRET_FILE_MODE,
   type StoredRecord,
 } from '@trustgw/runtime'
 import { ExecutorFault } from '../executor-fault.ts'
+import { NoticeFollower } from '../notice-follower.ts'
 import { checkPasskey, type PasskeyTrust } from '../pins/check-passkey.ts'
 
 /** Between two looks at what waits for the pin of its admin. */
@@ -61,29 +60,19 @@ export interface AgentBookDeps extends PasskeyTrust {
  */
 export class AgentBook {
   readonly #deps: AgentBookDeps
-  readonly #copy: LiveCopy
+  readonly #follower: NoticeFollower
   readonly #vouched = new Map<TenantId, ReadonlySet<Hash>>()
   /** Notices that need no further look. */
   readonly #done = new Set<string>()
-  readonly #refusals: Paced<{ readonly tenant: TenantId; readonly reason: string }>
-  #cancelRetry: (() => void) | undefined
-  #isStopped = false
-  #lane: Promise<void> = Promise.resolve()
 
   constructor(deps: AgentBookDeps) {
     const { records, clock, logger } = deps
     this.#deps = deps
-    this.#refusals = new Paced({
-      clock,
-      tell: ({ tenant, reason }, count) => this.#record(tenant, 'agent_refused', { reason, count }),
-    })
-    this.#copy = new LiveCopy({
-      store: records,
-      clock,
-      log: logger,
-      name: 'agent_notices',
-      reload: () => this.#readAll(),
-      reloadAll: () => this.#readAll(),
+    this.#follower = new NoticeFollower({
+      ...{ records, clock, logger, name: 'agent_notices', retryMs: AGENT_RETRY_MS },
+      read: () => this.#read(),
+      tellRefused: (tenant, reason, count) =>
+        this.#record(tenant, 'agent_refused', { reason, count }),
     })
   }
 
@@ -94,15 +83,11 @@ export class AgentBook {
     for (const tenant of tenants) {
       this.#vouched.set(tenant, await readHashes(this.#file(tenant), disk))
     }
-    await this.#copy.start()
+    await this.#follower.start()
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#cancelRetry?.()
-    await this.#copy.stop()
-    await this.#lane
-    this.#refusals.stop()
+  stop(): Promise<void> {
+    return this.#follower.stop()
   }
 
   /** Hashes of the records that this executor vouches for, in their order. */
@@ -110,15 +95,7 @@ export class AgentBook {
     return [...(this.#vouched.get(tenant) ?? [])].toSorted()
   }
 
-  /** One reading at a time, whoever asked for it. */
-  #readAll(): Promise<void> {
-    const turn = this.#lane.then(() => this.#read())
-    this.#lane = turn.catch(() => undefined)
-    return turn
-  }
-
-  async #read(): Promise<void> {
-    this.#cancelRetry?.()
+  async #read(): Promise<boolean> {
     let waits = false
     for (const tenant of this.#deps.tenants) {
       const stored = await this.#deps.records.list(tenant)
@@ -126,7 +103,7 @@ export class AgentBook {
         waits = (await this.#settle(tenant, record)) || waits
       }
     }
-    if (waits && !this.#isStopped) this.#retryLater()
+    return waits
   }
 
   /** Whether the notice has to be looked at again: the pin of its admin may still come. */
@@ -138,7 +115,7 @@ export class AgentBook {
     }
     const { reason, detail = '' } = taken
     this.#deps.logger.warn('agent_refused', { tenant, key: stored.key, reason, detail })
-    this.#refusals.add(tenant, { tenant, reason: detail === '' ? reason : detail })
+    this.#follower.refused(tenant, detail === '' ? reason : detail)
     if (reason === 'agent_passkey') return true
     this.#done.add(stored.key)
     return false
@@ -176,15 +153,6 @@ export class AgentBook {
     const demand = { tenant, person: statement.admin, role: POLICY_ADMIN_ROLE }
     const checked = await checkPasskey(statement, assertion, demand, this.#deps)
     return checked.ok ? checked : refuse('agent_passkey', checked.detail)
-  }
-
-  #retryLater(): void {
-    this.#cancelRetry = this.#deps.clock.setTimer(AGENT_RETRY_MS, () => {
-      void this.#readAll().catch(() => {
-        this.#deps.logger.warn('agent_notices_not_read')
-        if (!this.#isStopped) this.#retryLater()
-      })
-    })
   }
 
   #record(

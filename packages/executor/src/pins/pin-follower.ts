@@ -15,13 +15,12 @@ import {
   type AuditWriter,
   type BusLink,
   type Clock,
-  LiveCopy,
   type Logger,
-  Paced,
   type PublicKeys,
   type RecordStore,
   type StoredRecord,
 } from '@trustgw/runtime'
+import { NoticeFollower } from '../notice-follower.ts'
 import { checkPasskey, type PasskeyTrust } from './check-passkey.ts'
 import { pinShape } from './pin.ts'
 import { addPin, readPins, revokePin } from './pin-file.ts'
@@ -51,55 +50,33 @@ export interface PinFollowerDeps extends PasskeyTrust {
  */
 export class PinFollower {
   readonly #deps: PinFollowerDeps
-  readonly #copy: LiveCopy
+  readonly #follower: NoticeFollower
   /** Records that need no further look. */
   readonly #done = new Set<string>()
   readonly #revoked = new Set<string>()
-  readonly #refusals: Paced<{ readonly tenant: TenantId; readonly reason: string }>
-  #cancelRetry: (() => void) | undefined
-  #isStopped = false
-  #lane: Promise<void> = Promise.resolve()
 
   constructor(deps: PinFollowerDeps) {
     const { records, clock, logger } = deps
     this.#deps = deps
-    this.#refusals = new Paced({
-      clock,
-      tell: ({ tenant, reason }, count) => this.#record(tenant, 'pin_refused', { reason, count }),
-    })
-    this.#copy = new LiveCopy({
-      store: records,
-      clock,
-      log: logger,
-      name: 'pins',
-      reload: () => this.#readAll(),
-      reloadAll: () => this.#readAll(),
+    this.#follower = new NoticeFollower({
+      ...{ records, clock, logger, name: 'pins', retryMs: PIN_RETRY_MS },
+      read: () => this.#read(),
+      tellRefused: (tenant, reason, count) =>
+        this.#record(tenant, 'pin_refused', { reason, count }),
     })
   }
 
   /** Takes up what the bus has and follows it. Rejects with the store's fault. */
   start(): Promise<void> {
-    return this.#copy.start()
+    return this.#follower.start()
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#cancelRetry?.()
-    await this.#copy.stop()
-    await this.#lane
-    this.#refusals.stop()
-  }
-
-  /** One reading at a time, whoever asked for it. */
-  #readAll(): Promise<void> {
-    const turn = this.#lane.then(() => this.#read())
-    this.#lane = turn.catch(() => undefined)
-    return turn
+  stop(): Promise<void> {
+    return this.#follower.stop()
   }
 
   /** Revocations first, so that no pin comes in that one of them names. */
-  async #read(): Promise<void> {
-    this.#cancelRetry?.()
+  async #read(): Promise<boolean> {
     let waits = false
     for (const tenant of this.#deps.tenants) {
       const stored = await this.#deps.records.list(tenant)
@@ -112,7 +89,7 @@ export class PinFollower {
       waits = (await this.#enforce(tenant)) || waits
       waits = (await this.#addAll(tenant, fresh.filter(isNotice))) || waits
     }
-    if (waits && !this.#isStopped) this.#retryLater()
+    return waits
   }
 
   /** One pin may be what the next one waits for. */
@@ -138,7 +115,7 @@ export class PinFollower {
     if (!outcome.ok) {
       const { reason, detail } = outcome
       this.#deps.logger.warn('pin_refused', { tenant, key, reason, detail: detail ?? '' })
-      this.#refusals.add(tenant, { tenant, reason: detail ?? reason })
+      this.#follower.refused(tenant, detail ?? reason)
       if (MAY_PASS_LATER.includes(reason)) return true
     }
     this.#done.add(key)
@@ -203,15 +180,6 @@ export class PinFollower {
     const demand = { tenant, person, role: POLICY_ADMIN_ROLE }
     const checked = await checkPasskey(statement, assertion, demand, this.#deps)
     return checked.ok ? checked : refuse('pin_passkey', checked.detail)
-  }
-
-  #retryLater(): void {
-    this.#cancelRetry = this.#deps.clock.setTimer(PIN_RETRY_MS, () => {
-      void this.#readAll().catch(() => {
-        this.#deps.logger.warn('pins_not_read')
-        if (!this.#isStopped) this.#retryLater()
-      })
-    })
   }
 
   #record(
