@@ -6,17 +6,36 @@ export interface ComparedWith extends EarlierCalls {
   readonly leftOut: number
 }
 
-/** Over what somebody should look at first. `earlier` is undefined while nothing is known. */
-export function attentionTitle(
+export interface AttentionHead {
+  readonly title: string
+  readonly tone: 'alarm' | 'care' | 'calm'
+}
+
+/**
+ * Over what somebody should look at first. Undefined: what was approved before could not be read. Nothing
+ * is said to be calm before it was compared.
+ */
+export function attentionHead(
   attention: readonly PlacedFinding[],
-  earlier: ComparedWith | undefined,
-): string {
-  if (attention.some(({ tone }) => tone === 'alarm')) return 'Look at this first'
-  if (attention.length === 0) {
-    const isFirst = earlier !== undefined && earlier.calls.length + earlier.leftOut === 0
-    return isFirst ? 'The first of its kind' : 'Nothing stands out'
+  earlier: ComparedWith | 'loading' | undefined,
+): AttentionHead {
+  const compared = earlier === 'loading' ? undefined : earlier
+  const isForged = compared !== undefined && compared.dropped > 0
+  if (isForged || attention.some(({ tone }) => tone === 'alarm'))
+    return { title: 'Look at this first', tone: 'alarm' }
+  if (attention.length > 0) {
+    const count = attention.length
+    return {
+      title: count === 1 ? '1 thing is unusual' : `${count} things are unusual`,
+      tone: 'care',
+    }
   }
-  return attention.length === 1 ? '1 thing is unusual' : `${attention.length} things are unusual`
+  if (earlier === 'loading') return { title: 'Comparing…', tone: 'calm' }
+  if (compared === undefined) return { title: 'Not compared', tone: 'care' }
+  if (compared.calls.length > 0) return { title: 'Nothing stands out', tone: 'calm' }
+  return compared.leftOut > 0
+    ? { title: 'Not compared', tone: 'care' }
+    : { title: 'The first of its kind', tone: 'calm' }
 }
 
 export const NOT_COMPARED =
@@ -28,9 +47,11 @@ export function comparedWords({ calls, dropped, leftOut }: ComparedWith, where: 
   const bad =
     dropped === 0
       ? ''
-      : ` ${dropped} that the server told of did not match their hashes and were left out.`
+      : ` ${dropped} that the server told of did not match their hashes and were left out: this may be an attack.`
   if (calls.length === 0) {
-    return `Nobody here has approved a call of this tool yet: there is nothing to compare with.${left}${bad}`
+    return leftOut + dropped === 0
+      ? 'Nobody here has approved a call of this tool yet: there is nothing to compare with.'
+      : `There was nothing to compare with.${left}${bad}`
   }
   const count = calls.length === 1 ? 'the 1 call' : `the last ${calls.length} calls`
   return `Compared with ${count} of this tool that people approved; hashed again ${where}.${left}${bad}`

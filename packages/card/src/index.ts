@@ -9,7 +9,13 @@ export {
 export { type ArgumentRow, argumentRows, endsOf } from './arguments.ts'
 export { type CardContext, type CardReview, type PlacedFinding, reviewCard } from './card-review.ts'
 export { challengeOf } from './challenge.ts'
-export { attentionTitle, type ComparedWith, comparedWords, NOT_COMPARED } from './compared.ts'
+export {
+  type AttentionHead,
+  attentionHead,
+  type ComparedWith,
+  comparedWords,
+  NOT_COMPARED,
+} from './compared.ts'
 export { approvalConsequence, DENIAL_CONSEQUENCE } from './consequences.ts'
 export { type RowReview, reviewRows, standingWords } from './differences.ts'
 export {
@@ -34,8 +40,8 @@ export {
   type Signable,
   signableApproval,
 } from './review.ts'
-export { type ProgressStep, progressOf, type StateView, stateView } from './states.ts'
-export { type ActionSummary, type NamedValue } from './summary.ts'
+export { type Course, courseOf, type ProgressStep, type StateView, stateView } from './states.ts'
+export { type ActionSummary, moreWords, type NamedValue } from './summary.ts'
 export {
   type CardLine,
   type CardSection,

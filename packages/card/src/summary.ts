@@ -31,6 +31,14 @@ export interface ActionSummary {
   readonly more: number
   /** What must still be so when it runs. */
   readonly provided: readonly NamedValue[]
+  /** What else must still be so, and is not named. */
+  readonly providedMore: number
+}
+
+/** `, and 2 more arguments`; nothing for none. */
+export function moreWords(count: number, noun: string): string {
+  if (count === 0) return ''
+  return `, and ${count} more ${noun}${count === 1 ? '' : 's'}`
 }
 
 const NAMED_MAX = 3
@@ -51,6 +59,7 @@ export function summaryOf(
   const said = amountPlaces(reviewed)
   const left = reviews.filter(({ row }) => !said.has(row.pointer))
   const tellable = left.filter(({ row }) => isShort(row))
+  const provided = bound.filter(({ row }) => isShort(row)).slice(0, PROVIDED_MAX)
   const named = tellable.toSorted((a, b) => rankOf(a) - rankOf(b)).slice(0, NAMED_MAX)
   return {
     who: decision.principal.subject,
@@ -64,10 +73,8 @@ export function summaryOf(
         : null,
     named: named.map(namedValue),
     more: left.length - named.length,
-    provided: bound
-      .filter(({ row }) => isShort(row))
-      .slice(0, PROVIDED_MAX)
-      .map(namedValue),
+    provided: provided.map(namedValue),
+    providedMore: bound.length - provided.length,
   }
 }
 

@@ -1,13 +1,13 @@
 import { type ApprovalRequest, type Approver, formatMoney } from '@trustgw/protocol'
 import { type CardReview, reviewCard } from './card-review.ts'
-import { attentionTitle, type ComparedWith, comparedWords, NOT_COMPARED } from './compared.ts'
+import { attentionHead, type ComparedWith, comparedWords, NOT_COMPARED } from './compared.ts'
 import { approvalConsequence, DENIAL_CONSEQUENCE } from './consequences.ts'
 import { type RowReview, standingWords } from './differences.ts'
 import { ink, inkLine, writtenOrder } from './ink.ts'
 import { needsSentence } from './needs.ts'
 import { chainWords, originWords } from './origins.ts'
 import type { ReviewedRequest } from './review.ts'
-import type { ActionSummary, NamedValue } from './summary.ts'
+import { type ActionSummary, moreWords, type NamedValue } from './summary.ts'
 import { timeLeft } from './time-left.ts'
 import { operationNoun } from './words.ts'
 
@@ -81,17 +81,20 @@ function headLines(
   summary: ActionSummary,
   now: number,
 ): readonly CardLine[] {
-  const { who, forWhom, verb, title, named, more, provided, minor } = summary
+  const { who, forWhom, verb, title, named, more, provided, providedMore, minor } = summary
   const sum =
     summary.amount === null ? '' : `${summary.amount.figure} (${summary.amount.words}) with `
   const whose = forWhom === null ? '' : `, for ${inkLine(forWhom)},`
-  const rest =
-    more === 0 ? '' : `, and ${more === 1 ? '1 more argument' : `${more} more arguments`}`
+  const rest = moreWords(more, 'argument')
   const names = named.length === 0 ? [] : [line(`It names ${namedWords(named)}${rest}.`)]
   const holds =
     provided.length === 0
       ? []
-      : [line(`Only if, when it runs, ${namedWords(provided)} still holds.`)]
+      : [
+          line(
+            `Only if, when it runs, ${namedWords(provided)}${moreWords(providedMore, 'value')} still holds.`,
+          ),
+        ]
   const counts = minor === null ? [] : [line(`The argument counts ${minor}.`)]
   const unclear =
     amount.kind === 'unreadable'
@@ -125,8 +128,10 @@ function timeWords({ decision, requested_at, decide_by }: ApprovalRequest, now: 
 
 function attentionSection(review: CardReview, earlier: ComparedWith | undefined): CardSection {
   const { attention, usual } = review
+  const { title } = attentionHead(attention, earlier)
+  const compared = earlier === undefined ? NOT_COMPARED : comparedWords(earlier, 'here')
   return {
-    title: attentionTitle(attention, earlier),
+    title,
     lines: [
       ...attention.map(({ place, text, tone }) => ({
         name: isPointer(place) ? inkLine(place) : null,
@@ -134,9 +139,15 @@ function attentionSection(review: CardReview, earlier: ComparedWith | undefined)
         tone: tone === 'alarm' ? ('alarm' as const) : ('care' as const),
       })),
       ...usual.map(({ text }) => line(`${inkLine(text)}.`, 'soft')),
-      line(earlier === undefined ? NOT_COMPARED : comparedWords(earlier, 'here'), 'soft'),
+      line(compared, comparedTone(earlier)),
     ],
   }
+}
+
+/** Whether the comparison itself has to be looked at. */
+function comparedTone(earlier: ComparedWith | undefined): CardLine['tone'] {
+  if (earlier === undefined) return 'care'
+  return earlier.dropped > 0 ? 'alarm' : 'soft'
 }
 
 function isPointer(place: string): boolean {

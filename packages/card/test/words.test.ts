@@ -2,11 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ACTION_STATES } from '@trustgw/protocol'
 import { argumentRows, endsOf, HEAD_CHARS, LONG_TEXT_CHARS, TAIL_CHARS } from '../src/arguments.ts'
-import { progressOf, stateView } from '../src/states.ts'
-
-function statuses(state: (typeof ACTION_STATES)[number]): readonly string[] | undefined {
-  return progressOf(state)?.map(({ status }) => status)
-}
+import { courseOf, stateView } from '../src/states.ts'
 
 describe('states', () => {
   it('gives each state a label of its own', () => {
@@ -14,11 +10,32 @@ describe('states', () => {
     assert.equal(new Set(labels).size, ACTION_STATES.length)
   })
 
-  it('shows the road of an approved action and where it stopped', () => {
-    assert.deepEqual(statuses('executing'), ['done', 'done', 'now', 'ahead'])
-    assert.deepEqual(statuses('succeeded'), ['done', 'done', 'done', 'done'])
-    assert.deepEqual(statuses('failed'), ['done', 'done', 'done', 'bad'])
-    assert.equal(statuses('denied'), undefined)
+  it('shows the road of an action, and says whether it ran', () => {
+    const told = ACTION_STATES.map((state) => {
+      const { title, steps, sentence } = courseOf(state)
+      const road = steps?.map(({ status }) => status.slice(0, 1)).join('') ?? '-'
+      const ran = /^Nothing ran/.test(sentence ?? '') ? 'nothing ran' : ''
+      return [state, title.replace('What ', ''), road, ran].join(' ').trim()
+    })
+    assert.deepEqual(told.toSorted(), [
+      'authorized happens now naaa',
+      'cancelled This has ended - nothing ran',
+      'denied This has ended - nothing ran',
+      'dispatched happens now dnaa',
+      'executing happens now ddna',
+      'expired This has ended - nothing ran',
+      'failed happened dddb',
+      'needs_human happened dddb',
+      'pending_approval happens now -',
+      'preparing happens now -',
+      'proposed happens now -',
+      'reconciled_failed happened dddb',
+      'reconciled_succeeded happened dddd',
+      'refused happened ddb nothing ran',
+      'scheduled happens now -',
+      'succeeded happened dddd',
+      'unknown_outcome happened dddb',
+    ])
   })
 })
 

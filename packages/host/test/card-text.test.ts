@@ -11,7 +11,8 @@ import { approvalRequest, TENANT } from './support/world.ts'
 
 /** What a chat would draw as nothing, as another order or as a command, but for the isolates of ours. */
 const UNSEEN = /(?![\n\u2068\u2069])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u
-const CONTEXT = { tenant: TENANT, person: 'ann', earlier: [], events: [] }
+const NONE = { calls: [], dropped: 0, leftOut: 0 }
+const CONTEXT = { tenant: TENANT, person: 'ann', earlier: NONE, events: [] }
 
 const hostile = (text: string) => {
   const request = withArguments(approvalRequest({ clock: systemClock }, { tier: 1 }), {
@@ -79,4 +80,20 @@ test('a look-alike is called out before the arguments', () => {
   )
   const { text } = cardText(record, CONTEXT, record.request.requested_at)
   assert.match(text, /^! .*\/to.*(?:Cyrillic|alphabet|letters)/m)
+})
+
+test('what could not be compared, or was forged, is said; more to look at than fits is not whole', () => {
+  const request = withArguments(approvalRequest({ clock: systemClock }, { tier: 1 }), {
+    to: 'acme',
+  })
+  const said = (earlier: Parameters<typeof cardText>[1]['earlier']) =>
+    cardText(openRecord(request), { ...CONTEXT, earlier }, request.requested_at)
+  assert.match(said(undefined).text, /^! What was approved before could not be read/m)
+  assert.match(said({ ...NONE, dropped: 2 }).text, /^! .*2 that the server told of did not match/m)
+  assert.match(said(NONE).text, /^Nobody here has approved a call of this tool yet/m)
+  const odd = Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`to${n}`, '\u0410cme']))
+  const many = openRecord(withArguments(request, odd))
+  const card = cardText(many, CONTEXT, request.requested_at)
+  assert.match(card.text, /more to look at on the approval page/)
+  assert.equal(card.isWhole, false)
 })

@@ -14,6 +14,7 @@ import {
   verifyJws,
 } from '@trustgw/protocol'
 import { sha256 } from '@trustgw/runtime'
+import { STEP_UP_MS } from '../src/session/session-desk.ts'
 import {
   type Answer,
   at,
@@ -102,6 +103,9 @@ describe('tools in quarantine', () => {
     )
     assert.ok(world.audit.some(({ type, actor }) => type === 'tool_ordered' && actor === 'ann'))
     assert.equal(await listed(), null)
+    world.clock.advance(STEP_UP_MS)
+    const stale = await order(ann)
+    assert.deepEqual([stale.status, text(stale.json, 'code')], [403, 'step_up_required'])
     assert.equal((await order(ann, { order: 'quarantine' })).status, 200)
     assert.equal(await listed(), 'ordered')
   })

@@ -99,7 +99,8 @@ describe('the card', () => {
       arguments: request.arguments.replace('"currency"', '"currencx"'),
     }))
     await onCard(odd, DESK, async (page) => {
-      await page.getByText('4 that the server told of did not match their hashes').waitFor()
+      const list = page.getByRole('region', { name: 'Look at this first' })
+      await list.getByText('4 that the server told of did not match their hashes').waitFor()
       assert.equal(await page.getByText('Looks like').count(), 0)
     })
   })

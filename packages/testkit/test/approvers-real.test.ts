@@ -122,7 +122,7 @@ describe('several people over one request, in real browsers', () => {
     await approveButton(bob.page).click()
     await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
     for (const { page } of [ann, bob]) {
-      await page.getByRole('heading', { name: /What happens now/ }).waitFor()
+      await page.getByRole('heading', { name: /What happen/ }).waitFor()
     }
   })
 
@@ -151,7 +151,7 @@ describe('several people over one request, in real browsers', () => {
     await Promise.all([ann.page.goto(card(id)), second.goto(card(id))])
     await approveButton(second).waitFor()
     await approveButton(ann.page).click()
-    await second.getByRole('heading', { name: /What happens now/ }).waitFor()
+    await second.getByRole('heading', { name: /What happen/ }).waitFor()
     assert.equal(await approveButton(second).count(), 0)
     await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
     await second.close()

@@ -358,7 +358,7 @@ describe('freezes and pins by people’s passkeys, in the real system', () => {
     assert.equal(body['status'], 'pending_approval', JSON.stringify(body))
     await page.goto(`${system.portal}/approvals/${id}`)
     await page.getByRole('button', { name: 'Approve with passkey', disabled: false }).click()
-    await page.getByRole('heading', { name: /What happens now|This has ended/ }).waitFor()
+    await page.getByRole('heading', { name: /What happen|This has ended/ }).waitFor()
     let status: unknown
     await until('it to end', async () => {
       const url = `${system.gateway}/v1/actions/${id}?wait=5s`

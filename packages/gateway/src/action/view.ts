@@ -113,12 +113,35 @@ export function actionEvent(stored: StoredAction, now: number): ActionEvent {
     on_behalf_of: proposal.on_behalf_of,
     tier: decision.tier,
     rule_id: decision.rule_id,
-    reason: state.kind === 'denied' ? state.reason : decision.reason,
+    reason: eventReason(record),
     amount: record.tool.amount,
     proposed_at: proposal.received_at,
     at: now,
     decide_by: decideBy(state),
   }
+}
+
+/** Why it stands as it does, for people: how it ended where somebody or time ended it, else the rule's. */
+function eventReason({ state, decision }: ActionRecord): string {
+  switch (state.kind) {
+    case 'denied':
+      return state.by === null ? state.reason : fitting(`Denied by ${state.by}: ${state.reason}`)
+    case 'cancelled':
+      return state.stopped_for === undefined
+        ? 'Its proposer took it back.'
+        : fitting(`Stopped by ${state.by}: ${state.stopped_for}`)
+    case 'expired':
+      return state.reason === 'approval' ? 'Nobody decided in time.' : 'Its time to run was over.'
+    default:
+      return decision.reason
+  }
+}
+
+/** A reason may be as long as an event's, and has a name before it here. */
+const EVENT_REASON_MAX_CHARS = 500
+function fitting(text: string): string {
+  if (text.length <= EVENT_REASON_MAX_CHARS) return text
+  return `${text.slice(0, EVENT_REASON_MAX_CHARS - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }
 
 /** Until when people may say something: yes or no, or that it shall not run. */

@@ -1,8 +1,10 @@
 import {
   type CardReview,
-  type EarlierCall,
+  type ComparedWith,
+  comparedWords,
   inkLine,
   mismatchSentence,
+  NOT_COMPARED,
   needsSentence,
   type ReviewedRequest,
   type RowReview,
@@ -35,7 +37,8 @@ export interface CardContext {
   readonly tenant: TenantId
   /** Who reads it. */
   readonly person: string
-  readonly earlier: readonly EarlierCall[]
+  /** What was approved of the tool before; undefined: it could not be read. */
+  readonly earlier: ComparedWith | undefined
   readonly events: Iterable<ActionEvent>
 }
 
@@ -70,8 +73,8 @@ export function cardText(record: ApprovalRecord, context: CardContext, now: numb
     const text = `Do not approve this. ${mismatchSentence(reviewed.reason)}\nAction ${request.action_id}`
     return { text, isWhole: false }
   }
-  const card = reviewCard(reviewed.value, context)
-  const head = headLines(reviewed.value, card)
+  const card = cardOf(reviewed.value, context)
+  const head = [...headLines(reviewed.value, card), ...comparedLines(context)]
   const tail = tailLines(record, reviewed.value, now).join('\n').slice(0, TAIL_MAX_CHARS)
   const rows = argumentLines(card)
   const fitting = fit([...head, ...rows], CARD_MAX_CHARS - TAIL_MAX_CHARS - 1)
@@ -81,7 +84,8 @@ export function cardText(record: ApprovalRecord, context: CardContext, now: numb
   const someCut = all.some(({ text, pointer }) => isCut(text) || isCut(pointer))
   return {
     text: [...fitting, ...more, tail].join('\n'),
-    isWhole: left === 0 && !someCut,
+    // What is to be looked at first belongs to what is decided on.
+    isWhole: left === 0 && !someCut && card.attention.length <= ATTENTION_MAX_COUNT,
   }
 }
 
@@ -93,8 +97,7 @@ export function detailTexts(
 ): readonly string[] {
   const reviewed = reviewRequest(record.request, context.tenant, sha256)
   if (!reviewed.ok) return [mismatchSentence(reviewed.reason)]
-  const { person, earlier: calls } = context
-  const earlier = { calls, dropped: 0, leftOut: 0 }
+  const { person, earlier } = context
   const sections = textCard(reviewed.value, { given: givenOf(record), earlier, person, now })
   const lines = sections.flatMap(({ title, lines: those }) => [
     ...(title === null ? [] : ['', title]),
@@ -119,7 +122,7 @@ function labelOf(name: string | null): string {
 export function endText(record: ApprovalRecord, context: CardContext): string {
   const reviewed = reviewRequest(record.request, context.tenant, sha256)
   const head = reviewed.ok
-    ? [...headLines(reviewed.value, reviewCard(reviewed.value, context)).slice(0, 1)]
+    ? [...headLines(reviewed.value, cardOf(reviewed.value, context)).slice(0, 1)]
     : []
   const code = reviewed.ok ? ` (${reviewed.value.code})` : ''
   return [...head, `${endWords(record)}${code}`].join('\n').slice(0, CARD_MAX_CHARS)
@@ -161,6 +164,17 @@ function denialWords({ decision, delivery }: GivenDecision, isStop: boolean): st
   return isStop && delivery === 'waiting'
     ? `${who} stops it: the gateway has not answered yet.`
     : `Denied by ${who}: ${plain(decision.reason)}`
+}
+
+function cardOf(reviewed: ReviewedRequest, context: CardContext): CardReview {
+  return reviewCard(reviewed, { ...context, earlier: context.earlier?.calls ?? [] })
+}
+
+/** What the card was compared with, loud where that is wrong or missing. */
+function comparedLines({ earlier }: CardContext): readonly string[] {
+  if (earlier === undefined) return [`! ${NOT_COMPARED}`]
+  const text = comparedWords(earlier, 'at the host')
+  return [earlier.dropped > 0 ? `! ${text}` : text]
 }
 
 function headLines({ request }: ReviewedRequest, card: CardReview): readonly string[] {

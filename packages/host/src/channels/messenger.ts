@@ -1,4 +1,4 @@
-import { type EarlierCall, earlierShape, reviewEarlier } from '@trustgw/card'
+import { type ComparedWith, earlierShape, reviewEarlier } from '@trustgw/card'
 import {
   type ActionEvent,
   type ActionId,
@@ -87,7 +87,7 @@ export const deciderOf = (person: PersonRecord, link: ChannelLink): Decider => (
 export class Messenger {
   readonly #deps: MessengerDeps
   readonly #pauses = new Map<string, Pause>()
-  readonly #earlier = new Map<ActionId, readonly EarlierCall[]>()
+  readonly #earlier = new Map<ActionId, ComparedWith>()
   #running: Promise<void> | undefined
   #cancel: (() => void) | undefined
   #isWanted = false
@@ -137,8 +137,11 @@ export class Messenger {
     if (earlier === undefined) {
       const told = await earlierApprovals(store, request, (one) => feed.find(one))
       const read = readShape(earlierShape, told)
-      earlier = read.ok ? reviewEarlier(read.value.earlier, request, sha256).calls : []
-      this.#earlier.set(id, earlier)
+      if (read.ok) {
+        const leftOut = read.value.left_out
+        earlier = { ...reviewEarlier(read.value.earlier, request, sha256), leftOut }
+        this.#earlier.set(id, earlier)
+      }
     }
     return { tenant, person: person.person, earlier, events: [] }
   }

@@ -11,6 +11,7 @@ import type { Order, ToolDesk } from '../tools/tool-desk.ts'
 import type { ApiEnv } from './api-env.ts'
 import { readBody } from './body.ts'
 import type { SignedIn } from './outcome-routes.ts'
+import { objectionToStale } from './permissions.ts'
 
 const REASON_MAX_CHARS = 500
 
@@ -21,7 +22,7 @@ const orderBody: Shape<Order> = objectShape({
   reason: stringShape({ min: 1, max: REASON_MAX_CHARS }),
 })
 
-/** Everybody who is signed in sees the tools; ordering is admins'. */
+/** Everybody who is signed in sees the tools; ordering is admins', a release with a passkey used lately. */
 export function toolRoutes(api: Hono<ApiEnv>, tools: ToolDesk, signedIn: SignedIn): void {
   api.get(
     '/tools',
@@ -32,6 +33,9 @@ export function toolRoutes(api: Hono<ApiEnv>, tools: ToolDesk, signedIn: SignedI
     signedIn(async (c, session) => {
       const body = await readBody(c.req.raw, orderBody)
       if (!body.ok) return body
+      // A quarantine restricts: it must not wait for anything.
+      const objection = body.value.order === 'release' ? objectionToStale(session) : undefined
+      if (objection !== undefined) return objection
       const answer = await tools.order(session, body.value)
       return answer.ok ? { json: answer.json } : answer
     }),

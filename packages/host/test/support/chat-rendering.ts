@@ -4,7 +4,8 @@ import { cardText } from '../../src/channels/card-text.ts'
 import { withArguments } from './channels.ts'
 import { approvalRequest, TENANT } from './world.ts'
 
-const CONTEXT = { tenant: TENANT, person: 'ann', earlier: [], events: [] }
+const NONE = { calls: [], dropped: 0, leftOut: 0 }
+const CONTEXT = { tenant: TENANT, person: 'ann', earlier: NONE, events: [] }
 const NAME = '/to = '
 
 /** How a card in a chat shows a text as an argument, and what stands above all arguments. */

@@ -42,6 +42,7 @@ function Seconds({ atMs }: { readonly atMs: number }): ReactElement {
 export function LinkBanner(): ReactElement | null {
   const { link, loaded, snapshotProblem } = usePortalState()
   const portal = usePortal()
+  const isShown = loaded !== 'no'
   const broken = link.kind === 'reconnecting' || link.kind === 'offline'
   if (!broken && snapshotProblem === undefined) return null
   return (
@@ -51,8 +52,8 @@ export function LinkBanner(): ReactElement | null {
         <strong>{titleOf(link, snapshotProblem)}</strong>{' '}
         {link.kind === 'reconnecting' ? <Seconds atMs={link.atMs} /> : null}{' '}
         <span className="text-soft">
-          {loaded ? 'What you see may be out of date.' : 'Nothing could be fetched yet.'}
-          {loaded ? (
+          {isShown ? 'What you see may be out of date.' : 'Nothing could be fetched yet.'}
+          {isShown ? (
             <span className="max-sm:hidden"> Nothing is lost: it is fetched on return.</span>
           ) : null}
         </span>

@@ -5,3 +5,8 @@
 export function mayRead(person: { readonly roles: readonly string[] } | undefined): boolean {
   return person?.roles.some((role) => role !== 'viewer') ?? false
 }
+
+/** Whether somebody may decide on requests at all; who is asked is judged by the request's clauses. */
+export function mayDecide(person: { readonly roles: readonly string[] } | undefined): boolean {
+  return person?.roles.some((role) => role !== 'viewer' && role !== 'auditor') ?? false
+}

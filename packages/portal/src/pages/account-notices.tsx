@@ -3,12 +3,12 @@ import { usePortal } from '../app/context.ts'
 import type { NotifierState } from '../ports/notifier.ts'
 
 const WORDS: Readonly<Record<NotifierState, string>> = {
-  on: 'While no page of the portal is in sight, this browser tells you of each new request: its tool and its code, no arguments.',
+  on: 'While no page of the portal is in sight, this browser tells you of each new request: its tool and its code, no arguments. Once every page of the portal is closed, it tells you of nothing.',
   off: 'This browser tells you of nothing while no page of the portal is in sight.',
   blocked:
     'This browser was told not to show notifications of this page. Its settings for the page change that.',
   unsupported:
-    'This browser has no notifications. On a phone, add the portal to the home screen first.',
+    'Pages of this browser have no notifications. On an iPhone, add the portal to the home screen first; elsewhere link a chat, which tells you of requests.',
 }
 
 /** Whether this browser tells of new requests; a choice for this device alone. */

@@ -19,7 +19,7 @@ export function ActivityPage(): ReactElement {
   const [filter, setFilter] = useState<EventFilter>(NO_FILTER)
   const events = filterEvents(feed, filter)
   const all = [...feed.events.values()]
-  if (!loaded) return <Waiting text="Fetching what happened…" page="Activity" />
+  if (loaded === 'no') return <Waiting text="Fetching what happened…" page="Activity" />
   return (
     <div className="px-4 py-6 lg:px-8 lg:py-8">
       <h1 className="text-2xl font-semibold tracking-tight">Activity</h1>
@@ -125,7 +125,7 @@ function EventRow({
   return (
     <>
       <span className="max-lg:col-start-2 max-lg:row-start-1 max-lg:justify-self-end">
-        <span className="flex flex-wrap gap-1 max-lg:justify-end">
+        <span className="flex flex-wrap gap-1 max-lg:flex-col max-lg:items-end">
           <StateChip state={event.state} />
           <HeldChip event={event} />
         </span>
@@ -135,7 +135,12 @@ function EventRow({
       </span>
       <span className="min-w-0 truncate text-soft">
         <Hardened text={event.agent} />
-        {event.on_behalf_of === null ? '' : ` for ${event.on_behalf_of}`}
+        {event.on_behalf_of === null ? null : (
+          <>
+            {' for '}
+            <Hardened text={event.on_behalf_of} />
+          </>
+        )}
       </span>
       <span className="text-right font-semibold whitespace-nowrap max-lg:hidden">
         {event.amount ?? ''}

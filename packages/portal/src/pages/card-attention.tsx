@@ -1,6 +1,8 @@
 import {
-  attentionTitle,
+  type AttentionHead,
+  attentionHead,
   type CardReview,
+  type ComparedWith,
   comparedWords,
   NOT_COMPARED,
   type PlacedFinding,
@@ -13,22 +15,26 @@ import { Icon } from '../ui/icons.tsx'
 
 const SHOWN_MAX = 12
 
+const LOOKS: Readonly<Record<AttentionHead['tone'], string>> = {
+  alarm: 'border-red bg-red-wash',
+  care: 'border-amber bg-amber-wash',
+  calm: 'border-line bg-sunken',
+}
+
 /** What to look at before deciding: alarms, what is new, and what the comparison rests on. */
 export function Attention(props: {
   readonly review: CardReview
   readonly earlier: EarlierView | undefined
 }): ReactElement {
   const { attention, usual } = props.review
-  const alarms = attention.some(({ tone }) => tone === 'alarm')
-  const look = alarms
-    ? 'border-red bg-red-wash'
-    : attention.length > 0
-      ? 'border-amber bg-amber-wash'
-      : 'border-line bg-sunken'
+  const head = attentionHead(attention, comparedWith(props.earlier))
   return (
-    <section aria-labelledby="look-title" className={`rounded-lg border px-4 py-3 ${look}`}>
+    <section
+      aria-labelledby="look-title"
+      className={`rounded-lg border px-4 py-3 ${LOOKS[head.tone]}`}
+    >
       <h2 id="look-title" className="font-semibold">
-        {attentionTitle(attention, props.earlier?.kind === 'known' ? props.earlier : undefined)}
+        {head.title}
       </h2>
       {attention.length === 0 ? null : (
         <ul className="mt-1.5 flex flex-col gap-1.5">
@@ -46,7 +52,7 @@ export function Attention(props: {
             <Hardened text={text} />.
           </p>
         ))}
-        <p className={attention.length === 0 ? 'text-soft' : ''}>{comparison(props.earlier)}</p>
+        <p className={head.tone === 'calm' ? 'text-soft' : ''}>{comparison(props.earlier)}</p>
         <EarlierList earlier={props.earlier} />
       </div>
     </section>
@@ -109,6 +115,11 @@ const PLACE_MAX_CHARS = 60
 function clipped(place: string): string {
   const points = Array.from(place)
   return points.length <= PLACE_MAX_CHARS ? place : `${points.slice(0, PLACE_MAX_CHARS).join('')}…`
+}
+
+function comparedWith(earlier: EarlierView | undefined): ComparedWith | 'loading' | undefined {
+  if (earlier === undefined) return 'loading'
+  return earlier.kind === 'known' ? earlier : undefined
 }
 
 function comparison(earlier: EarlierView | undefined): string {

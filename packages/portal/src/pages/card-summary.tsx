@@ -1,11 +1,11 @@
-import type { ActionSummary, NamedValue } from '@trustgw/card'
+import { type ActionSummary, moreWords, type NamedValue } from '@trustgw/card'
 import type { ReactElement } from 'react'
 import { Hardened } from '../ui/hardened.tsx'
 import { CARD_TITLE_ID } from './card-focus.ts'
 
 /** Who wants what, in a sentence or two; every word of it from what was hashed in this browser. */
 export function Summary({ summary }: { readonly summary: ActionSummary }): ReactElement {
-  const { who, forWhom, verb, amount, title, named, more, provided } = summary
+  const { who, forWhom, verb, amount, title, named, more, provided, providedMore } = summary
   return (
     <>
       <h1
@@ -35,15 +35,13 @@ export function Summary({ summary }: { readonly summary: ActionSummary }): React
           {named.length === 0 ? null : (
             <>
               It names <Values values={named} />
-              {more === 0
-                ? ''
-                : `, and ${more === 1 ? '1 more argument' : `${more} more arguments`}`}
-              .{' '}
+              {moreWords(more, 'argument')}.{' '}
             </>
           )}
           {provided.length === 0 ? null : (
             <>
-              Only if, when it runs, <Values values={provided} /> still holds.
+              Only if, when it runs, <Values values={provided} />
+              {moreWords(providedMore, 'value')} still holds.
             </>
           )}
         </p>

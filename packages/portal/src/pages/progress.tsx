@@ -1,4 +1,4 @@
-import { type ProgressStep, progressOf } from '@trustgw/card'
+import { courseOf, type ProgressStep } from '@trustgw/card'
 import type { ActionState } from '@trustgw/protocol'
 import { type ReactElement, useEffect, useRef } from 'react'
 import { usePortalState } from '../app/context.ts'
@@ -14,13 +14,15 @@ export function Progress(props: {
   readonly state: ActionState
   readonly next: string | undefined
 }): ReactElement {
-  const steps = progressOf(props.state)
+  const { title: heading, steps, sentence } = courseOf(props.state)
   const title = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     // What had the focus may have gone with the decision.
     if (document.activeElement === document.body) title.current?.focus({ preventScroll: true })
   }, [])
-  const reason = usePortalState().feed.events.get(props.id)?.reason ?? ''
+  const event = usePortalState().feed.events.get(props.id)
+  // Of what ran the reason is why people were asked.
+  const reason = heading === 'This has ended' ? (event?.reason ?? '') : ''
   return (
     <section
       aria-labelledby="progress-title"
@@ -33,7 +35,7 @@ export function Progress(props: {
           tabIndex={-1}
           className="flex items-center gap-3 font-semibold outline-none"
         >
-          {steps === undefined ? 'This has ended' : 'What happens now'}
+          {heading}
           <StateChip state={props.state} />
         </h2>
         {props.next === undefined ? null : (
@@ -43,16 +45,12 @@ export function Progress(props: {
           </NavLink>
         )}
       </div>
-      {steps === undefined ? (
+      {steps === undefined ? null : <Road steps={steps} />}
+      {sentence === null ? null : (
         <p className="text-soft">
-          Nothing ran. <Hardened text={reason} />
+          {sentence} <Hardened text={reason} />
         </p>
-      ) : (
-        <Road steps={steps} />
       )}
-      {props.state === 'unknown_outcome' ? (
-        <p>The tool was entered and nobody saw how it ended. It is not tried again by itself.</p>
-      ) : null}
     </section>
   )
 }

@@ -39,7 +39,8 @@ export function SignInPage(): ReactElement {
       </button>
       <p className="mt-6 border-t border-line pt-5 text-soft">
         No passkey here yet? Open the one-time enrolment link that the terminal printed, or ask an
-        administrator for one. Signing in approves nothing: each approval asks for its own passkey.
+        administrator for one. Signing in signs no approval: what takes a passkey asks for another
+        one, each time.
       </p>
     </Front>
   )

@@ -10,6 +10,7 @@ import { type ReactElement, useCallback, useEffect, useMemo, useRef, useState } 
 import { usePortal, usePortalState } from '../app/context.ts'
 import { useShortcuts } from '../app/shortcuts.ts'
 import { problemSentence } from '../logic/problems.ts'
+import { mayDecide } from '../logic/roles.ts'
 import type { Session } from '../ports/shapes.ts'
 import type { VerdictStatus } from '../state/portal-state.ts'
 import { useTimeLeft } from '../ui/deadline.tsx'
@@ -37,8 +38,9 @@ export function VerdictBar(props: {
     useTimeLeft({ startMs: request.requested_at, endMs: request.decide_by }).seconds === 0
   const choose = useCallback(() => setMode('choose'), [])
   const denying = useCallback(() => setMode('deny'), [])
-  useShortcuts(useMemo(() => ({ d: denying }), [denying]))
   const hindrance = useHindrance(request, over)
+  const mayDeny = mayDecide(usePortalState().session?.person) && !over
+  useShortcuts(useMemo(() => (mayDeny ? { d: denying } : {}), [mayDeny, denying]))
   const busy =
     status.kind === 'sent' && hindrance === APPROVED_ALREADY ? hindrance : busyWords(status)
   return (
@@ -53,13 +55,14 @@ export function VerdictBar(props: {
       ) : null}
       {busy !== undefined ? (
         <Busy words={busy} />
-      ) : mode === 'deny' ? (
+      ) : mode === 'deny' && mayDeny ? (
         <DenyForm id={id} onBack={choose} />
       ) : (
         <Choices
           id={id}
           reviewed={reviewed}
           hindrance={hindrance}
+          mayDeny={mayDeny}
           confirming={mode === 'confirm'}
           setMode={setMode}
         />
@@ -101,6 +104,7 @@ function useHindrance(request: ApprovalRequest, over: boolean): string | undefin
   const { serverNow } = usePortal()
   const { decision } = request
   if (over) return 'The time to decide is over.'
+  if (!mayDecide(session?.person)) return 'Your roles let you read this, and decide nothing.'
   if (decision.on_behalf_of !== null && decision.on_behalf_of === session?.person.id) {
     return 'Proposed on your behalf, so somebody else must approve.'
   }
@@ -126,12 +130,13 @@ function Choices(props: {
   readonly id: string
   readonly reviewed: ReviewedRequest | undefined
   readonly hindrance: string | undefined
+  readonly mayDeny: boolean
   readonly confirming: boolean
   readonly setMode: (mode: 'choose' | 'deny' | 'confirm') => void
 }): ReactElement {
   const portal = usePortal()
   const armed = useArmed()
-  const { id, reviewed, hindrance, confirming, setMode } = props
+  const { id, reviewed, hindrance, mayDeny, confirming, setMode } = props
   const elsewhere = typeof usePortalState().session?.approval_origin === 'string'
   const click = reviewed?.request.decision.tier === 1
   const approve = (): void => {
@@ -144,13 +149,15 @@ function Choices(props: {
       {hindrance === undefined ? null : (
         <p className="flex-1 basis-56 font-semibold">{hindrance}</p>
       )}
-      <button
-        type="button"
-        className="button button-deny whitespace-nowrap max-sm:px-3"
-        onClick={() => setMode(confirming ? 'choose' : 'deny')}
-      >
-        {confirming ? 'Back' : 'Deny…'}
-      </button>
+      {mayDeny ? (
+        <button
+          type="button"
+          className="button button-deny whitespace-nowrap max-sm:px-3"
+          onClick={() => setMode(confirming ? 'choose' : 'deny')}
+        >
+          {confirming ? 'Back' : 'Deny…'}
+        </button>
+      ) : null}
       {reviewed === undefined || hindrance !== undefined ? null : (
         <button
           type="button"

@@ -30,8 +30,10 @@ const NOTE = 'trustgw.note.'
 export function browserNotifier(open: (path: string) => void): Notifier {
   const shown = new Map<string, Notification>()
   const done = new Map<string, () => void>()
-  // Both, or neither: a page without a secure context has no locks.
-  const isSupported = 'Notification' in globalThis && 'locks' in navigator
+  // Both, or neither: a page without a secure context has no locks. On Android there is the name alone:
+  // a page there may not make one (developer.mozilla.org, Notification: constructor).
+  const isSupported =
+    'Notification' in globalThis && 'locks' in navigator && !/Android/.test(navigator.userAgent)
   const state = (): NotifierState => {
     if (!isSupported) return 'unsupported'
     if (Notification.permission === 'denied') return 'blocked'
