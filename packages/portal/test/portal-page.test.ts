@@ -127,7 +127,7 @@ describe('the page', () => {
     const digest = Buffer.from(statementHash(sha256, statement).slice('sha256:'.length), 'hex')
     assert.equal(challenge, digest.toString('base64url'))
     double.publish(eventOf(refund, 'succeeded', 99))
-    await page.getByRole('heading', { name: /What happen/ }).waitFor()
+    await page.getByRole('heading', { name: /What happens now|What happened/ }).waitFor()
     assert.deepEqual(complaints, [])
   })
 

@@ -132,7 +132,7 @@ export class PortalDriver {
   /** Approves what is open with the passkey. */
   async approve(): Promise<void> {
     await this.#page.getByRole('button', { name: 'Approve with passkey', disabled: false }).click()
-    await this.#page.getByRole('heading', { name: /What happen/ }).waitFor()
+    await this.#page.getByRole('heading', { name: /What happens now|What happened/ }).waitFor()
   }
 
   async deny(reason: string): Promise<void> {

@@ -122,7 +122,7 @@ describe('several people over one request, in real browsers', () => {
     await approveButton(bob.page).click()
     await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
     for (const { page } of [ann, bob]) {
-      await page.getByRole('heading', { name: /What happen/ }).waitFor()
+      await page.getByRole('heading', { name: /What happens now|What happened/ }).waitFor()
     }
   })
 
@@ -139,6 +139,7 @@ describe('several people over one request, in real browsers', () => {
     await ann.device.setPresent(true)
     for (const { page } of [ann, bob]) {
       await page.getByRole('heading', { name: /This has ended/ }).waitFor()
+      await page.getByText('Nothing ran. Denied by bob: Not this one').waitFor()
       assert.equal(await approveButton(page).count(), 0)
     }
     assert.equal(await stateOf(id), 'denied')
@@ -151,7 +152,7 @@ describe('several people over one request, in real browsers', () => {
     await Promise.all([ann.page.goto(card(id)), second.goto(card(id))])
     await approveButton(second).waitFor()
     await approveButton(ann.page).click()
-    await second.getByRole('heading', { name: /What happen/ }).waitFor()
+    await second.getByRole('heading', { name: /What happens now|What happened/ }).waitFor()
     assert.equal(await approveButton(second).count(), 0)
     await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
     await second.close()
@@ -199,6 +200,7 @@ describe('several people over one request, in real browsers', () => {
     await until('the refund is done', async () => (await stateOf(id)) === 'succeeded')
     await until('the other one is over', async () => (await stateOf(late)) === 'expired')
     await bob.page.getByRole('heading', { name: /This has ended/ }).waitFor()
+    await bob.page.getByText('Nothing ran. Nobody decided in time.').waitFor()
     assert.equal(await approveButton(bob.page).count(), 0)
   })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { asObject, parseJson } from '@trustgw/protocol'
 import { connectNats, nodeRandom, readCredsFile, silentLogger } from '@trustgw/runtime'
 import { Approver } from '../src/chaos/approver.ts'
@@ -8,11 +9,14 @@ import { propose, type Seen, startRefundSystem, view } from '../src/chaos/refund
 import { crash, pidOf, processes, signal, until } from '../src/process-table.ts'
 import { setFault } from '../src/shop-view.ts'
 import type { RunningSystem } from '../src/system.ts'
+import { callJson } from './e2e-support.ts'
 import { assertPaidOnce, endOf, worked } from './refund-checks.ts'
 
 const FOUND_OUT = ['succeeded', 'reconciled_succeeded']
 const IN_FLIGHT = 24
 const PENDING = 6
+const TOOL = 'shop.refund'
+const REFUND = { order_id: 'ord_1005', amount: '0.01', currency: 'EUR', reason: 'Late' }
 
 describe('two gateways, two executors and three servers of the bus: any one of each may die', () => {
   let system: RunningSystem
@@ -104,6 +108,38 @@ describe('two gateways, two executors and three servers of the bus: any one of e
     const second = await crash(system, 'executor-2')
     await second()
     await assertPaidOnce(system, [first, ...during], FOUND_OUT)
+  })
+
+  test('a tool and an agent that are revoked are refused by both gateways a second later, and what waits is denied', async () => {
+    await settle()
+    const waiting = (await refund(true)).action_id
+    const made = await system.command(['agents', 'add', '--name', 'clerk', '--json'])
+    const { api_key: key } = JSON.parse(made.out) as { api_key: string }
+    const everywhere = async (by: string | null): Promise<readonly unknown[]> =>
+      await Promise.all(
+        system.gateways.map(async (at) => {
+          const { status, body } = await callJson(`${at}/v1/actions/propose`, {
+            key: by,
+            body: { tool: TOOL, arguments: REFUND, wait_ms: 0 },
+          })
+          return status === 401 ? 401 : (body['code'] ?? 'taken')
+        }),
+      )
+    const revoke = async (what: string, name: string): Promise<void> => {
+      const order = ['freeze', what, name, '--reason', 'withdrawn', '--for-good']
+      const done = await system.command(order)
+      assert.equal(done.code, 0, done.err)
+      await sleep(1_000)
+    }
+    await until('both know the agent', async () =>
+      (await everywhere(key)).every((one) => one === 'taken'),
+    )
+    await revoke('--agent', 'clerk')
+    assert.deepEqual(await everywhere(key), [401, 401])
+    assert.deepEqual(await everywhere(system.apiKey), ['taken', 'taken'], 'others go on')
+    await revoke('--tool', TOOL)
+    assert.deepEqual(await everywhere(system.apiKey), ['tool_quarantined', 'tool_quarantined'])
+    assert.equal((await view(system, waiting, 1))?.status, 'denied')
   })
 })
 

@@ -123,18 +123,16 @@ export function actionEvent(stored: StoredAction, now: number): ActionEvent {
 
 /** Why it stands as it does, for people: how it ended where somebody or time ended it, else the rule's. */
 function eventReason({ state, decision }: ActionRecord): string {
-  switch (state.kind) {
-    case 'denied':
-      return state.by === null ? state.reason : fitting(`Denied by ${state.by}: ${state.reason}`)
-    case 'cancelled':
-      return state.stopped_for === undefined
-        ? 'Its proposer took it back.'
-        : fitting(`Stopped by ${state.by}: ${state.stopped_for}`)
-    case 'expired':
-      return state.reason === 'approval' ? 'Nobody decided in time.' : 'Its time to run was over.'
-    default:
-      return decision.reason
+  if (state.kind === 'denied')
+    return state.by === null ? state.reason : fitting(`Denied by ${state.by}: ${state.reason}`)
+  if (state.kind === 'cancelled') {
+    return state.stopped_for === undefined
+      ? 'Its proposer took it back.'
+      : fitting(`Stopped by ${state.by}: ${state.stopped_for}`)
   }
+  if (state.kind === 'expired')
+    return state.reason === 'approval' ? 'Nobody decided in time.' : 'Its time to run was over.'
+  return decision.reason
 }
 
 /** A reason may be as long as an event's, and has a name before it here. */

@@ -110,7 +110,7 @@ const SCENES: readonly Scene[] = [
       await approve(page)
       double.publish(eventOf(refund, 'authorized', 500))
       double.publish(eventOf(refund, 'executing', 501))
-      await page.getByText(/What happen/).scrollIntoViewIfNeeded()
+      await page.getByText(/What happens now|What happened/).scrollIntoViewIfNeeded()
     },
   },
   {
@@ -120,7 +120,7 @@ const SCENES: readonly Scene[] = [
     act: async (page, double) => {
       await approve(page)
       double.publish(eventOf(refund, 'succeeded', 502))
-      await page.getByText(/What happen/).scrollIntoViewIfNeeded()
+      await page.getByText(/What happens now|What happened/).scrollIntoViewIfNeeded()
     },
   },
   { name: 'activity', path: '/activity' },
@@ -287,7 +287,7 @@ async function enrol(page: Page, whole: boolean): Promise<void> {
 async function approve(page: Page): Promise<void> {
   await page.waitForTimeout(ARMED_MS)
   await page.getByRole('button', { name: 'Approve with passkey' }).click()
-  await page.getByText(/Waiting for the gateway|What happen/).waitFor()
+  await page.getByText(/Waiting for the gateway|What happens now|What happened/).waitFor()
 }
 
 async function take(browser: Browser, root: string, scene: Scene): Promise<void> {
